@@ -1,0 +1,46 @@
+//! Every fault a user can cause, each with what was found, what was wanted and what to do.
+//!
+//! Must not know GStreamer: `element` maps the kinds to its error domains.
+
+use std::path::PathBuf;
+
+/// Why the lip-sync engine could not be set up or could not draw a frame.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No usable ONNX Runtime library. `tried` has one line a path, with the loader's own words.
+    #[error(
+        "ONNX Runtime could not be loaded. Tried:\n{tried}\nInstall ONNX Runtime {wanted} or newer \
+         (`cargo xtask setup`, or your distribution's libonnxruntime), or name the library in the \
+         property `onnxruntime-library` or the environment variable ORT_DYLIB_PATH"
+    )]
+    RuntimeMissing { tried: String, wanted: String },
+
+    /// The execution provider that was asked for cannot run here.
+    #[error(
+        "the execution provider `{provider}` cannot run: {reason}. Choose another \
+         `execution-provider`, or `auto`"
+    )]
+    ProviderUnavailable { provider: String, reason: String },
+
+    #[error("no model at `{path}`: {reason}", path = path.display())]
+    ModelNotFound { path: PathBuf, reason: String },
+
+    #[error("the model `{path}` cannot be read: {reason}", path = path.display())]
+    ModelUnreadable { path: PathBuf, reason: String },
+
+    /// The network's tensors are not those of the family. Both lists are ready to print.
+    #[error("the model `{name}` does not fit.\nFound: {found}\nWanted: {wanted}")]
+    ModelMismatch {
+        name: String,
+        found: String,
+        wanted: String,
+    },
+
+    /// A network failed while running on a frame. The next frame may succeed.
+    #[error("inference with `{name}` failed: {reason}")]
+    Inference { name: String, reason: String },
+
+    /// Sound in a form that cannot be used.
+    #[error("unusable sound format: {0}")]
+    SoundFormat(String),
+}

@@ -1,0 +1,39 @@
+//! The networks that draw mouths.
+//!
+//! Must not know GStreamer. A model family is one file here and one manifest in `models/`.
+
+use crate::{Error, face::Face, pixels::View};
+
+/// How a mouth shall look in one frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// 0 = the original mouth, 1 = as the generator draws it, up to 2 = exaggerated.
+    pub strength: f32,
+    /// 0 = silence, the mouth at rest; 1 = speech.
+    pub activity: f32,
+    /// Width of the soft edge, 0..1 of the widest that fits the patch.
+    pub feather: f32,
+}
+
+/// The sound that a generator needs around a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hearing {
+    /// Mel columns in the window, [`sound::COLUMNS_PER_SECOND`](crate::sound) of them a second.
+    pub columns: usize,
+    /// Nothing later than this after the frame's time is heard, in nanoseconds.
+    pub look_ahead_ns: i64,
+}
+
+/// Draws mouths that match the sound.
+pub trait Generator: Send {
+    /// For logs and `stats`.
+    fn name(&self) -> &str;
+    fn hearing(&self) -> Hearing;
+    /// Hears the sound around the next frame, once a frame. `mel` is `[80, hearing().columns]`,
+    /// row-major, -4..4.
+    fn listen(&mut self, mel: &[f32]) -> Result<(), Error>;
+    /// Redraws one face's mouth in `view` for the sound last heard, once a face.
+    fn draw(&mut self, view: &mut View, face: &Face, look: &Look) -> Result<(), Error>;
+    /// Forgets everything about earlier frames and faces.
+    fn reset(&mut self);
+}

@@ -1,0 +1,70 @@
+//! Affine maps of the plane.
+
+/// `x' = a x + b y + tx`, `y' = c x + d y + ty`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Affine {
+    pub a: f32,
+    pub b: f32,
+    pub c: f32,
+    pub d: f32,
+    pub tx: f32,
+    pub ty: f32,
+}
+
+impl Affine {
+    pub const IDENTITY: Self = Self {
+        a: 1.0,
+        b: 0.0,
+        c: 0.0,
+        d: 1.0,
+        tx: 0.0,
+        ty: 0.0,
+    };
+
+    pub fn apply(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [
+            self.a * x + self.b * y + self.tx,
+            self.c * x + self.d * y + self.ty,
+        ]
+    }
+
+    /// The linear part alone: for directions and distances.
+    pub fn apply_vector(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [self.a * x + self.b * y, self.c * x + self.d * y]
+    }
+
+    /// `None` when the map is singular or not finite.
+    pub fn inverse(&self) -> Option<Self> {
+        let det = self.a * self.d - self.b * self.c;
+        if !(det.is_normal()) {
+            return None;
+        }
+        let (a, b, c, d) = (self.d / det, -self.b / det, -self.c / det, self.a / det);
+        Some(Self {
+            a,
+            b,
+            c,
+            d,
+            tx: -(a * self.tx + b * self.ty),
+            ty: -(c * self.tx + d * self.ty),
+        })
+    }
+
+    /// `self` after `first`.
+    pub fn after(&self, first: &Self) -> Self {
+        let [tx, ty] = self.apply([first.tx, first.ty]);
+        Self {
+            a: self.a * first.a + self.b * first.c,
+            b: self.a * first.b + self.b * first.d,
+            c: self.c * first.a + self.d * first.c,
+            d: self.c * first.b + self.d * first.d,
+            tx,
+            ty,
+        }
+    }
+
+    /// Square root of the area that a unit square becomes: pixels out per pixel in.
+    pub fn scale(&self) -> f32 {
+        (self.a * self.d - self.b * self.c).abs().sqrt()
+    }
+}

@@ -1,0 +1,27 @@
+//! Networks: named tensors in, named tensors out, run by ONNX Runtime.
+//!
+//! The only room that knows `ort`. Must not know what a network is for.
+
+use crate::Error;
+
+/// Name and shape of one tensor. A dimension that the model leaves open is 1 once bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    pub name: String,
+    pub shape: Vec<usize>,
+}
+
+/// A network with its input and output tensors bound for life: fill the inputs, run, read the
+/// outputs. Nothing is allocated between frames.
+pub trait Network: Send {
+    /// For messages: file name or role.
+    fn name(&self) -> &str;
+    fn inputs(&self) -> &[TensorInfo];
+    fn outputs(&self) -> &[TensorInfo];
+    /// Input `index`, row-major, to be filled before [`run`](Self::run). Panics when out of range.
+    fn input(&mut self, index: usize) -> &mut [f32];
+    /// Fails with [`Error::Inference`]; the tensors then hold unspecified values.
+    fn run(&mut self) -> Result<(), Error>;
+    /// Output `index` of the last run, row-major. Panics when out of range.
+    fn output(&self, index: usize) -> &[f32];
+}

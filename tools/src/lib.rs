@@ -1,0 +1,1 @@
+//! Shared by the measuring programs: decoding, tracking and statistics.
