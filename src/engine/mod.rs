@@ -1,0 +1,3 @@
+//! One frame and the sound around it in, the same frame redrawn.
+//!
+//! Must not know GStreamer or ONNX Runtime.
