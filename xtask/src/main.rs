@@ -1,2 +1,107 @@
-//! The project's own commands: `cargo xtask setup | demo | test | eval`.
-fn main() {}
+//! The project's own commands: `cargo xtask setup | test | demo | eval`.
+//!
+//! Must build and run on a machine that has nothing but Rust: what needs GStreamer lives in
+//! `tools/` and is built by the commands here once `setup` has found or installed it.
+
+mod demo;
+mod eval;
+mod plugin;
+mod process;
+mod setup;
+mod test;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  setup                      install what is missing: GStreamer, ONNX Runtime, demo media
+  test [--filter TEXT]       run the tests of the whole workspace
+  demo [--video F] [--audio F] [--out F.mp4]
+                             make a face speak: by default a painting reads Jane Austen.
+                             F is a still picture or a video, with or without its own sound
+  eval [--clips DIR] [--model M]
+                             measure the mouths on people that the model has never seen
+
+test, demo and eval run setup first.";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next();
+    match dispatch(command, arguments.collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Option<OsString>, arguments: Vec<OsString>) -> Result<()> {
+    match command.as_deref().and_then(|command| command.to_str()) {
+        Some("setup") if arguments.is_empty() => setup::run(),
+        Some("test") => test::run(arguments),
+        Some("demo") => demo::run(arguments),
+        Some("eval") => eval::run(arguments),
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!("no such command or wrong arguments\n{USAGE}"),
+    }
+}
+
+/// Takes `NAME VALUE` out of a command's arguments.
+fn take_option(arguments: &mut Vec<OsString>, name: &str) -> Result<Option<OsString>> {
+    let Some(at) = arguments.iter().position(|argument| argument == name) else {
+        return Ok(None);
+    };
+    if at + 1 >= arguments.len() {
+        bail!("{name} needs a value\n{USAGE}");
+    }
+    arguments.remove(at);
+    Ok(Some(arguments.remove(at)))
+}
+
+/// Refuses what no option has taken.
+fn nothing_left(arguments: &[OsString]) -> Result<()> {
+    match arguments.first() {
+        None => Ok(()),
+        Some(argument) => bail!("unknown argument {}\n{USAGE}", argument.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<OsString> {
+        text.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn options_are_taken_out_whatever_their_order() {
+        let mut arguments = words("--out a.mp4 --video b.jpg");
+        assert_eq!(
+            take_option(&mut arguments, "--video").unwrap(),
+            Some(OsString::from("b.jpg"))
+        );
+        assert_eq!(take_option(&mut arguments, "--audio").unwrap(), None);
+        assert_eq!(arguments, words("--out a.mp4"));
+        assert!(nothing_left(&arguments).is_err());
+    }
+
+    #[test]
+    fn an_option_without_its_value_is_refused() {
+        assert!(take_option(&mut words("--filter"), "--filter").is_err());
+    }
+
+    #[test]
+    fn unknown_commands_are_refused_with_the_usage() {
+        let error = dispatch(Some(OsString::from("dance")), Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("Usage: cargo xtask"));
+        assert!(dispatch(None, Vec::new()).is_err());
+    }
+}

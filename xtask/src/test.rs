@@ -1,0 +1,53 @@
+//! `cargo xtask test`: the tests of the whole workspace, with real pipelines.
+
+use std::{ffi::OsString, process::Command};
+
+use anyhow::Result;
+
+use crate::{
+    nothing_left,
+    plugin::{self, Profile},
+    process, setup, take_option,
+};
+
+/// Without nextest nothing ends a single test that hangs; this ends them all.
+const HANG_GUARD_SECONDS: &str = "1200";
+
+pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
+    let filter = take_option(&mut arguments, "--filter")?;
+    nothing_left(&arguments)?;
+    if let Err(missing) = setup::run_without_media()? {
+        println!("setup: demo media: missing, the tests that need them are skipped: {missing:#}");
+    }
+
+    // Also puts the plugin itself where pipelines in the tests find it.
+    process::run(plugin::cargo(&["build"]).args(["--workspace", "--all-targets"]))?;
+    plugin::check(Profile::Dev)?;
+
+    let mut tests = runner();
+    tests.arg("--workspace").env("G_DEBUG", "fatal_warnings");
+    if let Some(filter) = filter {
+        tests.arg(filter);
+    }
+    process::run(plugin::environment(&mut tests, Profile::Dev)?)
+}
+
+/// nextest where it is installed: it ends a test that hangs and runs the others on.
+fn runner() -> Command {
+    if process::is_installed("cargo-nextest") {
+        return plugin::cargo(&["nextest", "run"]);
+    }
+    println!("test: cargo-nextest is not installed, using cargo test");
+    let mut cargo = plugin::cargo(&["test"]);
+    cargo.arg("--no-fail-fast");
+    if !process::is_installed("timeout") {
+        return cargo;
+    }
+    let mut guarded = Command::new("timeout");
+    guarded
+        .current_dir(setup::root())
+        .args(["--kill-after=10", HANG_GUARD_SECONDS])
+        .arg(cargo.get_program())
+        .args(cargo.get_args());
+    guarded
+}
