@@ -1,0 +1,434 @@
+"""The mouth renderer: moves the pixels of a frame's own lower face to a wanted mouth shape, and draws what no pixel shows.
+
+    python training/renderer.py --data DATA --out RUN [--minutes 60] [--resume]
+
+The network (`Renderer`) gets the canonical crop, the landmarks of the mouth in it (source) and the wanted ones (target); it
+gives a backward flow, an alpha and an RGB picture: out(p) = crop(p + flow(p)) (1 - alpha) + rgb alpha.
+
+How it is built
+    A flow follows from the landmarks alone, without learning: displacement spread by Gaussians, once for the points of the
+    upper lip and what is above, once for the lower lip, chin and jaw, and the two are joined along the line where the lips
+    meet. So lips part and close along a sharp line, on any face and in any style of picture. A small U-Net adds a correction,
+    and draws the inside of the mouth; alpha is confined to the inside of the wanted mouth.
+    Flow and alpha fade to nothing at the border of the crop.
+
+Training
+    Pairs (A, B) of frames of one clip, so that nothing about a person has to be remembered. Loss: the picture, its gradients, the
+    warped picture outside the mouth, the flow at the landmarks, smoothness, a price on alpha. An exponential average of the
+    weights is what is exported.
+"""
+
+import argparse
+import pathlib
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import geometry
+import prepare
+
+SIZE = geometry.SIZE
+COUNT = geometry.COUNT
+HALF = SIZE // 2
+
+# Which landmarks drive the flow above and below the line where the lips meet. Corners, cheeks and sides are in both.
+_CORNERS = [61, 291, 78, 308]
+_SIDES = [57, 287, 212, 432, 214, 434, 216, 436, 186, 410, 206, 426]
+_ABOVE = geometry.LIPS_OUTER[11:] + geometry.LIPS_INNER[11:] + [2, 164, 165, 391]
+_BELOW = [p for p in geometry.LANDMARKS if p not in set(_CORNERS + _SIDES + _ABOVE)]
+ABOVE = [geometry.INDEX[p] for p in _ABOVE + _CORNERS + _SIDES]
+BELOW = [geometry.INDEX[p] for p in _BELOW + _CORNERS + _SIDES]
+#: Inner contours from the right to the left corner.
+INNER_UPPER = [geometry.INDEX[p] for p in [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]]
+INNER_LOWER = [geometry.INDEX[p] for p in [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]]
+
+
+def border_window(size=SIZE, dead=2.0, fade=9.0):
+    """1 inside, 0 on the outermost pixels, a smooth step between: [size, size]."""
+    edge = torch.minimum(torch.arange(size), size - 1 - torch.arange(size)).float()
+    ramp = ((edge - dead) / fade).clamp(0, 1)
+    ramp = ramp * ramp * (3 - 2 * ramp)
+    return ramp[:, None] * ramp[None, :]
+
+
+def conv(i, o, kernel=3, stride=1):
+    return nn.Sequential(nn.Conv2d(i, o, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(o), nn.ReLU(True))
+
+
+class Residual(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.first = conv(channels, channels)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x):
+        return F.relu(x + self.second(self.first(x)))
+
+
+def double(x):
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class Geometry(nn.Module):
+    """What the landmarks alone say, as pictures: the flow and the insides of the two mouths. No weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("axis", torch.arange(SIZE).float())
+        self.register_buffer("above", torch.tensor(ABOVE))
+        self.register_buffer("below", torch.tensor(BELOW))
+        self.register_buffer("upper", torch.tensor(INNER_UPPER))
+        self.register_buffer("lower", torch.tensor(INNER_LOWER))
+
+    def spread(self, at, move):
+        """Displacement of points spread over the picture: at, move [N, l, 2] -> [N, 2, 96, 96].
+
+        Two Gaussians, a narrow one that follows the lips and a faint wide one that fills between the points of the jaw;
+        far from all points the flow falls to 0.
+        """
+        top, bottom = 0, 0
+        dx = (self.axis - at[:, :, :1]) ** 2  # N, l, 96
+        dy = (self.axis - at[:, :, 1:]) ** 2
+        for sigma, share in ((2.6, 1.0), (7.0, 0.1)):
+            wx = torch.exp(dx * (-0.5 / sigma**2))
+            wy = torch.exp(dy * (-0.5 / sigma**2)).transpose(1, 2)  # N, 96, l
+            top = top + share * torch.stack([(wy * move[:, None, :, i]) @ wx for i in (0, 1)], 1)
+            bottom = bottom + share * (wy @ wx)[:, None]
+        return top / (bottom + 0.02)
+
+    def contour(self, points):
+        """Height of a contour above each column: [N, l, 2] -> [N, 96]."""
+        weight = torch.softmax((self.axis - points[:, :, :1]) ** 2 * (-0.5 / 2.2**2), 1)
+        return (weight * points[:, :, 1:]).sum(1)
+
+    def inside(self, points, margin, soft):
+        """Soft mask of the inside of a mouth, 0 for a closed one: points [N, L, 2] -> [N, 1, 96, 96]."""
+        upper, lower = points[:, self.upper], points[:, self.lower]
+        top, bottom = self.contour(upper), self.contour(lower)
+        y = self.axis[None, :, None]
+        rows = torch.sigmoid((y - top[:, None] + margin) / soft) * torch.sigmoid((bottom[:, None] - y + margin) / soft)
+        x = self.axis[None]
+        columns = torch.sigmoid((x - upper[:, :1, 0]) / 0.8) * torch.sigmoid((upper[:, -1:, 0] - x) / 0.8)
+        open_ = ((bottom - top) / 1.5).clamp(0, 1)
+        return (rows * (columns * open_)[:, None])[:, None]
+
+    def forward(self, source, target):
+        move = source - target
+        above = self.spread(target[:, self.above], move[:, self.above])
+        below = self.spread(target[:, self.below], move[:, self.below])
+        line = 0.5 * (self.contour(target[:, self.upper]) + self.contour(target[:, self.lower]))
+        under = torch.sigmoid((self.axis[None, :, None] - line[:, None]) / 0.4)[:, None]
+        flow = above * (1 - under) + below * under
+        return flow, under, self.inside(source, 0.0, 0.5), self.inside(target, 0.0, 0.5), self.inside(target, 1.2, 0.6)
+
+
+class Renderer(nn.Module):
+    """crop [N, 3, 96, 96], source and target [N, 87, 2] -> flow [N, 2, 96, 96] in pixels, alpha [N, 1, ...], rgb [N, 3, ...]."""
+
+    def __init__(self, widths=(16, 32, 48, 64, 96)):
+        # Widths are multiples of 16, and odd inputs have their own small convolutions: ONNX Runtime's fast kernels want that.
+        super().__init__()
+        self.geometry = Geometry()
+        w = widths
+        self.enter = conv(3 + 5, w[0], 5, 2)
+        self.down1 = nn.Sequential(conv(w[0], w[1], 3, 2), Residual(w[1]))
+        self.down2 = nn.Sequential(conv(w[1], w[2], 3, 2), Residual(w[2]))
+        self.down3 = nn.Sequential(conv(w[2], w[3], 3, 2), Residual(w[3]))
+        self.vector = nn.Sequential(nn.Linear(COUNT * 4, 96), nn.ReLU(True), nn.Linear(96, 64))
+        self.middle = nn.Sequential(conv(w[3] + 64, w[4]), Residual(w[4]))
+        self.up2 = nn.Sequential(conv(w[4] + w[2], w[3]), Residual(w[3]))
+        self.up1 = nn.Sequential(conv(w[3] + w[1], 32), Residual(32))
+        self.up0 = conv(32 + w[0], 32)
+        self.seen = nn.Conv2d(3, 32, 3, 1, 1)
+        self.last = conv(32, 32)
+        self.flow = nn.Conv2d(32, 2, 3, 1, 1)
+        self.reduce = conv(32, 16, 1)
+        self.head = nn.Conv2d(16, 16, 3, 1, 1)
+        self.shape = nn.Conv2d(3, 16, 3, 1, 1)
+        self.draw = nn.Conv2d(16, 4, 3, 1, 1)
+        nn.init.zeros_(self.flow.weight)
+        nn.init.zeros_(self.flow.bias)
+        self.register_buffer("window", border_window()[None, None])
+        for name, size in (("grid", SIZE), ("grid_half", HALF)):
+            axis = torch.linspace(-1, 1, size)
+            self.register_buffer(name, torch.stack(torch.meshgrid(axis, axis, indexing="xy"))[None])
+
+    def warp(self, picture, flow):
+        """Backward warp of a full-size picture; flow in pixels."""
+        grid = (self.grid + flow * (2 / (SIZE - 1))).permute(0, 2, 3, 1)
+        return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+    def forward(self, crop, source, target):
+        """flow, alpha, rgb. The geometry is kept out of autocast: pixels need more than bf16."""
+        with torch.autocast("cpu", enabled=False):
+            flow0, under, inside_source, inside_target, allowed = self.geometry(source.float(), target.float())
+            # what the landmarks alone would show, at half size
+            half = F.avg_pool2d(flow0, 2)
+            grid = (self.grid_half + half * (1 / (HALF - 1))).permute(0, 2, 3, 1)
+            shown = F.grid_sample(F.avg_pool2d(crop, 2), grid, mode="bilinear", padding_mode="border", align_corners=True)
+        masks = torch.cat([inside_source, inside_target, under], 1)
+        x0 = self.enter(torch.cat([crop * 2 - 1, flow0 / 8, masks], 1))
+        x1 = self.down1(x0)
+        x2 = self.down2(x1)
+        x3 = self.down3(x2)
+        shape = torch.cat([(source - 47.5) / 47.5, (source - target) / 8], 2).flatten(1)
+        z = self.vector(shape)[:, :, None, None].expand(-1, -1, SIZE // 16, SIZE // 16)
+        y = self.middle(torch.cat([x3, z], 1))
+        y = self.up2(torch.cat([double(y), x2], 1))
+        y = self.up1(torch.cat([double(y), x1], 1))
+        y = self.last(F.relu(self.up0(torch.cat([double(y), x0], 1)) + self.seen(shown * 2 - 1)))
+        flow = (flow0 + double(self.flow(y)).float()) * self.window
+        drawn = self.draw(F.relu(self.head(double(self.reduce(y))) + self.shape(masks))).float()
+        alpha = torch.sigmoid(drawn[:, 3:]) * allowed * self.window
+        return flow, alpha, torch.sigmoid(drawn[:, :3])
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+class Pairs:
+    """Random pairs of frames of one clip, jittered and recoloured alike."""
+
+    def __init__(self, folder, names, seed=0):
+        self.random = np.random.default_rng(seed)
+        self.clips, self.people = [], {}
+        for name in names:
+            with np.load(folder / f"{name}.npz") as z:
+                points = z["points"][:, geometry.LANDMARKS]
+                self.people.setdefault(prepare.speaker(name), []).append(len(self.clips))
+                self.clips.append((z["crops"], points, np.argsort(geometry.opening(points))))
+        self.names = sorted(self.people)
+        share = np.array([len(self.people[p]) ** 0.4 for p in self.names])
+        self.share = share / share.sum()
+
+    def frames(self, order):
+        """Two frame numbers: half of the time of very different opening."""
+        n, r = len(order), self.random
+        a, b = r.integers(n), r.integers(n)
+        if r.random() < 0.5:
+            a = order[int(n * r.random() ** 2)]  # tends to be closed
+            b = order[n - 1 - int(n * r.random() ** 1.5)]  # tends to be open
+            if r.random() < 0.4:
+                a, b = b, a
+        return a, b
+
+    def batch(self, size, jitter=True):
+        """crops A, B [N, 3, 96, 96] and their landmarks [N, 87, 2]."""
+        r, rows = self.random, []
+        for _ in range(size):
+            clip = r.choice(self.people[self.names[r.choice(len(self.names), p=self.share)]])
+            crops, points, order = self.clips[clip]
+            a, b = self.frames(order)
+            rows.append((crops[a], crops[b], points[a], points[b]))
+        a, b, pa, pb = (np.stack(v) for v in zip(*rows))
+        both = torch.from_numpy(np.concatenate([a, b])).permute(0, 3, 1, 2).float() / 255
+        points = np.concatenate([pa, pb]).astype(np.float32)
+        if jitter:
+            both, points = self.move(both, points)
+            both = self.recolour(both)
+        else:
+            m = prepare.MARGIN
+            both = both[:, :, m : m + SIZE, m : m + SIZE]
+        points = torch.from_numpy(points)
+        return both[:size].contiguous(), both[size:].contiguous(), points[:size], points[size:]
+
+    def move(self, both, points):
+        """Mirror, scale, turn, stretch and shift both pictures of a pair alike; cut 96 from 128."""
+        r, n = self.random, len(both) // 2
+        scale = 1 + r.uniform(-0.08, 0.08, n)
+        aspect = 1 + r.uniform(-0.05, 0.10, n)  # GRID's pixels are 16:15
+        angle = r.normal(0, 4, n).clip(-10, 10) * np.pi / 180
+        shift = r.normal(0, 1.5, (n, 2)).clip(-4, 4)
+        flip = np.where(r.random(n) < 0.5, -1.0, 1.0)
+        c, s = np.cos(angle), np.sin(angle)
+        turn = np.stack([np.stack([c, -s], 1), np.stack([s, c], 1)], 1)
+        stretch = np.zeros((n, 2, 2))
+        stretch[:, 0, 0], stretch[:, 1, 1] = flip * scale * aspect, scale
+        forward = np.concatenate([turn @ stretch] * 2)  # new = forward (old - centre) + centre + shift
+        shift = np.concatenate([shift] * 2)
+        centre = (SIZE - 1) / 2
+        moved = (points - centre) @ forward.transpose(0, 2, 1) + centre + shift[:, None]
+        mirrored = np.concatenate([flip] * 2) < 0
+        moved[mirrored] = moved[mirrored][:, geometry.MIRROR]
+        back = np.linalg.inv(forward)
+        axis = np.arange(SIZE) - centre
+        grid = np.stack(np.meshgrid(axis, axis), -1)[None] - shift[:, None, None]
+        grid = np.einsum("nij,nhwj->nhwi", back, grid) / ((prepare.CROP - 1) / 2)
+        both = F.grid_sample(both, torch.from_numpy(grid.astype(np.float32)), padding_mode="border", align_corners=True)
+        return both, moved.astype(np.float32)
+
+    def recolour(self, both):
+        """Other light, other skin, grey pictures, soft and noisy cameras: the same for both pictures of a pair."""
+        n = len(both) // 2
+
+        def twice(values):
+            return torch.cat([values, values])
+
+        rand = torch.rand
+        gain = twice(1 + 0.5 * (rand(n, 1, 1, 1) - 0.5) + 0.4 * (rand(n, 3, 1, 1) - 0.5))
+        offset = twice(0.2 * (rand(n, 1, 1, 1) - 0.5))
+        gamma = twice(torch.exp(0.5 * (rand(n, 1, 1, 1) - 0.5)))
+        grey = twice((rand(n, 1, 1, 1) < 0.08).float() + (rand(n, 1, 1, 1) < 0.4).float() * rand(n, 1, 1, 1) * 0.6).clamp(0, 1)
+        both = both.clamp(1e-3, 1) ** gamma * gain + offset
+        both = both + grey * (both.mean(1, keepdim=True) - both)
+        if self.random.random() < 0.2:
+            both = F.avg_pool2d(F.pad(both, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        return both.clamp(0, 1)
+
+
+# --- training -----------------------------------------------------------------------------------------------------
+
+
+def dx(x):
+    return x[..., 1:] - x[..., :-1]
+
+
+def dy(x):
+    return x[..., 1:, :] - x[..., :-1, :]
+
+
+def sample(field, points):
+    """A field [N, C, 96, 96] at points [N, L, 2]: [N, L, C]."""
+    grid = (points / (SIZE - 1) * 2 - 1)[:, :, None]
+    return F.grid_sample(field, grid, align_corners=True)[..., 0].transpose(1, 2)
+
+
+def mouth_weight(network, target):
+    """1 everywhere, 7 round the wanted mouth: [N, 1, 96, 96]."""
+    centre = (target[:, : 40].amax(1) + target[:, : 40].amin(1)) / 2 / (SIZE - 1) * 2 - 1
+    reach = torch.tensor([0.40, 0.30]).view(1, 2, 1, 1)
+    far = ((network.grid - centre[:, :, None, None]) / reach).square().sum(1, keepdim=True)
+    return 1 + 6 * torch.exp(-far)
+
+
+def losses(network, a, b, source, target, truth):
+    """The terms of the loss. `truth` are the landmarks of B as measured, `target` what the network is told."""
+    with torch.autocast("cpu", torch.bfloat16):
+        flow, alpha, rgb = network(a.contiguous(memory_format=torch.channels_last), source, target)
+    warped = network.warp(a, flow)
+    out = warped * (1 - alpha) + rgb * alpha
+    weight = mouth_weight(network, truth) * network.window
+    difference = (out - b).abs()
+    inside = (truth.sub(47.5).abs() < 38).all(2).float()[..., None]
+    with torch.no_grad():
+        hidden = network.geometry.inside(truth, 0.5, 0.5)
+    return dict(
+        picture=(difference * weight).mean(),
+        gradient=((dx(out) - dx(b)).abs() * weight[..., 1:]).mean() + ((dy(out) - dy(b)).abs() * weight[..., 1:, :]).mean(),
+        warped=((warped - b).abs() * weight * (1 - hidden)).mean(),
+        points=((sample(flow, target) - (source - target)) * inside).abs().mean(),
+        smooth=(dx(flow).abs().mean() + dy(flow).abs().mean()),
+        alpha=alpha.mean(),
+    )
+
+
+WEIGHTS = dict(picture=1.0, gradient=1.0, warped=0.4, points=0.012, smooth=0.01, alpha=0.02)
+
+
+def tell(points_a, points_b):
+    """What the network is told at training time: noisy landmarks, and now and then closed lips said to be quite closed."""
+    source = points_a + 0.25 * torch.randn_like(points_a)
+    target = points_b + 0.25 * torch.randn_like(points_b)
+    shut = (geometry.opening(points_b) < 1.3) & (torch.rand(len(points_b)) < 0.6)
+    if shut.any():
+        target[shut] = torch.from_numpy(geometry.close_lips(target[shut].numpy()))
+    return source, target
+
+
+class Average:
+    """Exponential moving average of a network's weights and statistics."""
+
+    def __init__(self, network, decay=0.998):
+        self.decay, self.count = decay, 0
+        self.state = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network):
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        for key, value in network.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.state[key].lerp_(value, 1 - decay)
+            else:
+                self.state[key].copy_(value)
+
+
+@torch.no_grad()
+def validate(network, pairs):
+    """Mean of mouth-weighted error, the same for the untouched frame, and the flow's error at the landmarks."""
+    network.eval()
+    error, still, points, count = 0.0, 0.0, 0.0, 0
+    for a, b, la, lb in pairs:
+        flow, alpha, rgb = network(a, la, lb)
+        warped = network.warp(a, flow)
+        weight = mouth_weight(network, lb) - 1
+        out = warped * (1 - alpha) + rgb * alpha
+        error += float(((out - b).abs() * weight).mean())
+        still += float(((a - b).abs() * weight).mean())
+        points += float((sample(flow, lb) - (la - lb))[:, :40].abs().mean())
+        count += 1
+    network.train()
+    return error / count, still / count, points / count
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for checkpoints")
+    parser.add_argument("--minutes", type=float, default=60, help="training time; the learning rate falls over it")
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint's weights")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    checkpoint = arguments.out / "renderer.pt"
+    names = prepare.split(p.stem for p in arguments.data.glob("*.npz"))
+    training = Pairs(arguments.data, names["train"])
+    unseen = Pairs(arguments.data, names["unseen"], seed=1)
+    fixed = [unseen.batch(16, jitter=False) for _ in range(6)]
+    network = Renderer().to(memory_format=torch.channels_last)
+    average = Average(network)
+    done = 0
+    if arguments.resume and checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(saved["raw"])
+        average.state, average.count, done = saved["average"], saved["step"], saved["step"]
+    print(f"{len(names['train'])} clips, {sum(p.numel() for p in network.parameters())} parameters", flush=True)
+    optimiser = torch.optim.AdamW(network.parameters(), arguments.rate, weight_decay=1e-3)
+    judge = Renderer()
+    start, step, sums = time.time(), 0, {}
+    while (elapsed := time.time() - start) < 60 * arguments.minutes:
+        left = 1 - elapsed / (60 * arguments.minutes)
+        for group in optimiser.param_groups:
+            group["lr"] = arguments.rate * min(1, (step + 1) / 100) * max(0.03, left)
+        a, b, la, lb = training.batch(arguments.batch)
+        source, target = tell(la, lb)
+        terms = losses(network, a, b, source, target, lb)
+        loss = sum(WEIGHTS[k] * v for k, v in terms.items())
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        average.update(network)
+        step += 1
+        for key, value in terms.items():
+            sums[key] = sums.get(key, 0) + value.item()
+        if step % 100 == 0:
+            print(f"{done + step} {elapsed:.0f}s " + " ".join(f"{k} {v / 100:.4f}" for k, v in sums.items()), flush=True)
+            sums = {}
+        if step % 400 == 0:
+            judge.load_state_dict(average.state)
+            error, still, points = validate(judge, fixed)
+            print(f"  unseen people: error {error:.4f} (untouched {still:.4f}), flow at the lips off by {points:.2f} px", flush=True)
+            torch.save(dict(raw=network.state_dict(), average=average.state, step=done + step), checkpoint)
+    torch.save(dict(raw=network.state_dict(), average=average.state, step=done + step), checkpoint)
+
+
+if __name__ == "__main__":
+    main()
