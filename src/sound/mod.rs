@@ -1,3 +1,357 @@
 //! What is heard around a moment of running time: resampling, the sample ring, the log-mel.
 //!
 //! Must not know pictures or GStreamer.
+//!
+//! All sound is kept as 16 kHz mono on one absolute grid: sample *n* sounds at running time
+//! *n*/16000 s, negative times included. Where nothing was heard there is silence.
+//!
+//! Time stamps against sample counts:
+//! - a stamp less than [`TOLERANCE_NS`] from where the sound before it ended is jitter: the sound
+//!   goes on without a seam. Its mean is followed slowly (0.2 % faster or slower), so that drift
+//!   between a sound card and the clock does not build up;
+//! - a larger difference, or any with the discontinuity flag, places the sound anew: forward over
+//!   silence, or back, where the newest sound replaces what was heard before.
+
+mod drift;
+mod mel;
+mod pcm;
+mod resample;
+mod ring;
+mod voice;
+
+pub use mel::{BANDS, RANGE as MEL_RANGE};
+pub use voice::VoiceGate;
+
+use crate::Error;
+use drift::Drift;
+use mel::LogMel;
+use resample::Resampler;
+use ring::Ring;
+use std::ops::RangeInclusive;
+
+/// Samples per second of the grid.
+pub const RATE: u32 = 16_000;
+/// Samples from a mel column to the next.
+pub const HOP: i64 = 200;
+/// Mel columns per second.
+pub const COLUMNS_PER_SECOND: i64 = RATE as i64 / HOP;
+/// Input rates in Hz that can be used.
+pub const RATES: RangeInclusive<u32> = 8_000..=384_000;
+/// Sound that is held at most, about 262 s. When more is pushed than is forgotten, the oldest
+/// is dropped.
+pub const CAPACITY_NS: i64 = ring::MAX_SAMPLES as i64 * SAMPLE_NS;
+/// Time stamps nearer than this to the sample count are jitter, as in GstAudioAggregator's
+/// `alignment-threshold`.
+pub const TOLERANCE_NS: i64 = 40_000_000;
+
+/// Exactly one sample of the grid.
+const SAMPLE_NS: i64 = 1_000_000_000 / RATE as i64;
+/// Half a mel column's window: what it needs after its centre.
+const HALF_WINDOW_NS: i64 = 25_000_000;
+const COLUMN_NS: i64 = HOP * SAMPLE_NS;
+/// What the resampler holds back at most: 50 samples of 16 kHz and one input sample at 8 kHz.
+const LATENCY_NS: i64 = 3_250_000;
+/// Times are cut to this (146 years), so that no sum overflows.
+const FURTHEST_NS: i64 = i64::MAX / 2;
+/// Input frames that are converted at a time.
+const BLOCK: usize = 1024;
+
+/// Interleaved little-endian samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SampleFormat {
+    S16,
+    S32,
+    F32,
+    F64,
+}
+
+impl SampleFormat {
+    /// Bytes of one sample.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::S16 => 2,
+            Self::S32 | Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
+/// What arrives, and how it maps to the grid.
+struct Input {
+    format: SampleFormat,
+    rate: u32,
+    channels: usize,
+    resampler: Resampler,
+    drift: Drift,
+    /// Whether the next sample goes on where the last one ended.
+    running: bool,
+    /// A discontinuity on a buffer that held no sound.
+    discont: bool,
+}
+
+/// Sound in, mel columns and levels out.
+pub struct Sound {
+    input: Option<Input>,
+    finished: bool,
+    ring: Ring,
+    mel: LogMel,
+    mono: Box<[f32; BLOCK]>,
+    resampled: Vec<f32>,
+}
+
+impl Default for Sound {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sound {
+    pub fn new() -> Self {
+        Self {
+            input: None,
+            finished: false,
+            ring: Ring::new(),
+            mel: LogMel::new(),
+            mono: Box::new([0.0; BLOCK]),
+            resampled: Vec::with_capacity(2 * BLOCK + 256),
+        }
+    }
+
+    /// Forgets all sound, as after a flush. The format stays.
+    pub fn reset(&mut self) {
+        self.ring.clear();
+        self.mel.clear();
+        self.finished = false;
+        if let Some(input) = &mut self.input {
+            (input.running, input.discont) = (false, false);
+        }
+    }
+
+    /// Sets the format of what is pushed from now on; sound already pushed stays. The same format
+    /// again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::SoundFormat`] for a rate outside [`RATES`] or no channels; the old format stays.
+    pub fn configure(
+        &mut self,
+        format: SampleFormat,
+        rate: u32,
+        channels: usize,
+    ) -> Result<(), Error> {
+        if !RATES.contains(&rate) {
+            return Err(Error::SoundFormat(format!(
+                "{rate} Hz, wanted {} to {} Hz",
+                RATES.start(),
+                RATES.end()
+            )));
+        }
+        if channels
+            .checked_mul(format.bytes())
+            .is_none_or(|bytes| bytes == 0)
+        {
+            return Err(Error::SoundFormat(format!("{channels} channels")));
+        }
+        if let Some(input) = &self.input
+            && (input.format, input.rate, input.channels) == (format, rate, channels)
+        {
+            return Ok(());
+        }
+        self.end_run();
+        self.input = Some(Input {
+            format,
+            rate,
+            channels,
+            resampler: Resampler::new(rate),
+            drift: Drift::default(),
+            running: false,
+            discont: false,
+        });
+        Ok(())
+    }
+
+    /// Takes interleaved samples of which the first sounds at `running_time_ns`. Bytes after the
+    /// last whole frame are ignored, and so is everything before [`configure`](Self::configure).
+    pub fn push(&mut self, data: &[u8], running_time_ns: i64, discont: bool) {
+        let Some(input) = &mut self.input else {
+            return;
+        };
+        input.discont |= discont;
+        let frame_bytes = input.format.bytes() * input.channels;
+        let frames = data.len() / frame_bytes;
+        if frames == 0 {
+            return;
+        }
+        self.finished = false;
+        self.align(running_time_ns.clamp(-FURTHEST_NS, FURTHEST_NS), frames);
+        for block in data.chunks(frame_bytes.saturating_mul(BLOCK)) {
+            self.push_block(block);
+        }
+    }
+
+    /// There is no sound in `from_ns..to_ns`. What was heard there stays.
+    pub fn gap(&mut self, from_ns: i64, to_ns: i64) {
+        if to_ns <= from_ns {
+            return;
+        }
+        self.finished = false;
+        self.end_run();
+        let to = to_ns.clamp(-FURTHEST_NS, FURTHEST_NS).div_euclid(SAMPLE_NS);
+        if self.ring.end().is_none_or(|end| to > end) {
+            self.ring.move_end(to);
+        }
+    }
+
+    /// The sound has ended: everything after it is silence, until more is pushed.
+    pub fn finish(&mut self) {
+        self.end_run();
+        self.finished = true;
+    }
+
+    /// Running time in nanoseconds up to which the sound is known: `i64::MAX` after
+    /// [`finish`](Self::finish), `i64::MIN` before any sound.
+    pub fn covered_until(&self) -> i64 {
+        match self.ring.end() {
+            _ if self.finished => i64::MAX,
+            Some(end) => end * SAMPLE_NS,
+            None => i64::MIN,
+        }
+    }
+
+    /// Gives up the sound that no mel column centred at `ns` or later needs. Columns that were
+    /// computed are kept apart, for about six seconds.
+    pub fn forget_before(&mut self, ns: i64) {
+        let needed = ns.clamp(-FURTHEST_NS, FURTHEST_NS) - HALF_WINDOW_NS;
+        self.ring.forget_before(needed.div_euclid(SAMPLE_NS));
+    }
+
+    /// Writes the log-mel spectrum of `columns` columns that end with `last_column`, column *k*
+    /// centred on *k*/80 s, into `out`: `[80, columns]`, row-major, -4..4. What is not known (yet)
+    /// counts as silence.
+    ///
+    /// Extra room in `out` is left alone; with too little nothing is written.
+    pub fn window(&mut self, last_column: i64, out: &mut [f32], columns: usize) {
+        if columns == 0
+            || columns
+                .checked_mul(BANDS)
+                .is_none_or(|size| out.len() < size)
+        {
+            return;
+        }
+        let known = match self.ring.end() {
+            _ if self.finished => i64::MAX,
+            Some(end) => end,
+            None => i64::MIN,
+        };
+        for at in 0..columns {
+            let column = last_column.saturating_sub((columns - 1 - at) as i64);
+            let is_final = mel::span(column).end <= known;
+            let values = self.mel.column(column, &self.ring, is_final);
+            for (band, value) in values.iter().enumerate() {
+                out[band * columns + at] = *value;
+            }
+        }
+    }
+
+    /// RMS level of `from_ns..to_ns` about its mean in dBFS (a full-scale square wave is 0, a sine
+    /// -3); `-inf` for digital silence. A constant offset is not loud.
+    pub fn loudness(&self, from_ns: i64, to_ns: i64) -> f32 {
+        let from = ceil_sample(from_ns.clamp(-FURTHEST_NS, FURTHEST_NS));
+        let to = ceil_sample(to_ns.clamp(-FURTHEST_NS, FURTHEST_NS));
+        if from >= to {
+            return f32::NEG_INFINITY;
+        }
+        let (first, second) = self.ring.held(from, to);
+        let (mut sum, mut squares) = (0.0f64, 0.0f64);
+        for &sample in first.iter().chain(second) {
+            sum += f64::from(sample);
+            squares += f64::from(sample) * f64::from(sample);
+        }
+        let count = (to - from) as f64;
+        let mean = sum / count;
+        let power = (squares / count - mean * mean).max(0.0);
+        (10.0 * power.log10()) as f32
+    }
+
+    /// The last mel column that needs no sound after `time_ns`.
+    pub fn column_for(time_ns: i64) -> i64 {
+        time_ns.saturating_sub(HALF_WINDOW_NS).div_euclid(COLUMN_NS)
+    }
+
+    /// How far [`covered_until`](Self::covered_until) may stay behind the end of what was pushed,
+    /// at any rate, in nanoseconds.
+    pub fn latency_ns(&self) -> i64 {
+        LATENCY_NS
+    }
+
+    /// Compares the time of the next buffer with where the sound before it ended.
+    fn align(&mut self, time_ns: i64, frames: usize) {
+        let Some(input) = &mut self.input else {
+            return;
+        };
+        let discont = std::mem::take(&mut input.discont);
+        if input.running
+            && let Some(end) = self.ring.end()
+        {
+            let ahead = end * SAMPLE_NS + input.resampler.ahead_ns();
+            let error = time_ns - ahead;
+            let tolerance = if discont { SAMPLE_NS } else { TOLERANCE_NS };
+            if error.abs() < tolerance {
+                let duration = frames as f64 / f64::from(input.rate);
+                let error = error - input.resampler.pending_delay_ns();
+                if let Some(correction) = input.drift.observe(error, duration) {
+                    input.resampler.delay(correction);
+                }
+                return;
+            }
+        }
+        self.start_run(time_ns);
+    }
+
+    /// Places the next input sample at `time_ns`.
+    fn start_run(&mut self, time_ns: i64) {
+        self.end_run();
+        let Some(input) = &mut self.input else {
+            return;
+        };
+        // At 16 kHz on the nearest sample of the grid, so that the samples stay as they are.
+        let first = if input.resampler.is_passthrough_rate() {
+            (time_ns + SAMPLE_NS / 2).div_euclid(SAMPLE_NS)
+        } else {
+            ceil_sample(time_ns)
+        };
+        input.resampler.start((first * SAMPLE_NS - time_ns).max(0));
+        input.drift = Drift::default();
+        input.running = true;
+        self.ring.move_end(first);
+        self.mel.forget_after(first);
+    }
+
+    /// Takes what the resampler still holds; the next sound needs a place of its own.
+    fn end_run(&mut self) {
+        if let Some(input) = &mut self.input
+            && std::mem::take(&mut input.running)
+        {
+            self.resampled.clear();
+            input.resampler.finish(&mut self.resampled);
+            self.ring.append(&self.resampled);
+        }
+    }
+
+    /// At most [`BLOCK`] frames.
+    fn push_block(&mut self, data: &[u8]) {
+        let Some(input) = &mut self.input else {
+            return;
+        };
+        let frames = data.len() / (input.format.bytes() * input.channels);
+        let mono = &mut self.mono[..frames];
+        pcm::mix(input.format, input.channels, data, mono);
+        self.resampled.clear();
+        input.resampler.push(mono, &mut self.resampled);
+        self.ring.append(&self.resampled);
+    }
+}
+
+/// The first sample of the grid that does not sound before `ns`.
+fn ceil_sample(ns: i64) -> i64 {
+    -(-ns).div_euclid(SAMPLE_NS)
+}

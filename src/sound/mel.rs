@@ -1,0 +1,200 @@
+//! Log-mel spectrum on the absolute grid, exactly as the Wav2Lip family was trained on.
+//!
+//! Must not know resampling or running time. Reference: Wav2Lip `hparams.py` and `audio.py`
+//! (librosa). Computed in double precision, column by column: a column depends only on the 800
+//! samples around its centre, so streaming and offline give the same numbers.
+
+use super::{HOP, RATE, ring::Ring};
+use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
+use std::{f64::consts::PI, ops::Range, sync::Arc};
+
+/// Mel bands of a column.
+pub const BANDS: usize = 80;
+
+/// Lowest and highest value of the spectrum; silence is the lowest, exactly.
+pub const RANGE: [f32; 2] = [-4.0, 4.0];
+
+/// STFT length and window length (`n_fft`, `win_size`).
+const WINDOW: usize = 800;
+const BINS: usize = WINDOW / 2 + 1;
+/// `preemphasis`
+const PRE_EMPHASIS: f64 = 0.97;
+/// `fmin` and `fmax` in Hz.
+const LOWEST_HZ: f64 = 55.0;
+const HIGHEST_HZ: f64 = 7600.0;
+/// `20 log10(max(1e-5, m)) - ref_level_db`, then `8 (dB + 100) / 100 - 4`, in closed form.
+const FLOOR: f64 = 1e-5;
+const LOG_SCALE: f64 = 1.6;
+const LOG_OFFSET: f64 = 2.4;
+
+/// Columns that are kept once computed: 6.4 seconds.
+const CACHED: usize = 512;
+
+type Column = [f32; BANDS];
+
+/// Columns of the log-mel spectrum; column *k* is centred on sample `200 k` of the grid.
+pub struct LogMel {
+    analysis: Analysis,
+    /// Which column each slot of `columns` holds.
+    places: Box<[Option<i64>]>,
+    columns: Box<[Column]>,
+}
+
+impl LogMel {
+    pub fn new() -> Self {
+        Self {
+            analysis: Analysis::new(),
+            places: vec![None; CACHED].into(),
+            columns: vec![[RANGE[0]; BANDS]; CACHED].into(),
+        }
+    }
+
+    pub fn clear(&mut self) {
+        self.places.fill(None);
+    }
+
+    /// Forgets the columns that depend on sample `end` or later ones.
+    pub fn forget_after(&mut self, end: i64) {
+        for place in &mut self.places {
+            if place.is_some_and(|column| span(column).end > end) {
+                *place = None;
+            }
+        }
+    }
+
+    /// Column `column` of the sound in `ring`; what the ring does not hold is silence. Computed
+    /// once if it is `final`, which is to say that its last sample will not change any more.
+    pub fn column(&mut self, column: i64, ring: &Ring, is_final: bool) -> &Column {
+        let slot = column.rem_euclid(CACHED as i64) as usize;
+        if self.places[slot] != Some(column) {
+            self.analysis
+                .analyse(span(column).start, ring, &mut self.columns[slot]);
+            self.places[slot] = is_final.then_some(column);
+        }
+        &self.columns[slot]
+    }
+}
+
+/// Samples that a column depends on. The first of the window has no weight, but the pre-emphasis
+/// reaches back to it.
+pub fn span(column: i64) -> Range<i64> {
+    let centre = column.saturating_mul(HOP);
+    let half = WINDOW as i64 / 2;
+    centre.saturating_sub(half)..centre.saturating_add(half)
+}
+
+/// One column's arithmetic and its scratch.
+struct Analysis {
+    fft: Arc<dyn RealToComplex<f64>>,
+    /// Periodic Hann.
+    window: Vec<f64>,
+    bands: Vec<Band>,
+    samples: [f32; WINDOW],
+    signal: Vec<f64>,
+    spectrum: Vec<Complex<f64>>,
+    magnitudes: Vec<f64>,
+    scratch: Vec<Complex<f64>>,
+}
+
+/// One triangle of the filter bank: weights of the bins from `first` on.
+struct Band {
+    first: usize,
+    weights: Vec<f64>,
+}
+
+impl Analysis {
+    fn new() -> Self {
+        let fft = RealFftPlanner::<f64>::new().plan_fft_forward(WINDOW);
+        Self {
+            window: (0..WINDOW)
+                .map(|n| 0.5 - 0.5 * (2.0 * PI * n as f64 / WINDOW as f64).cos())
+                .collect(),
+            bands: filter_bank(),
+            samples: [0.0; WINDOW],
+            signal: fft.make_input_vec(),
+            spectrum: fft.make_output_vec(),
+            magnitudes: vec![0.0; BINS],
+            scratch: fft.make_scratch_vec(),
+            fft,
+        }
+    }
+
+    fn analyse(&mut self, first: i64, ring: &Ring, out: &mut Column) {
+        if !ring.overlaps(first, first.saturating_add(WINDOW as i64)) {
+            out.fill(RANGE[0]);
+            return;
+        }
+        ring.read(first, &mut self.samples);
+        // The window's first weight is zero, so the sample before it is not needed.
+        self.signal[0] = 0.0;
+        for ((signal, pair), weight) in self.signal[1..]
+            .iter_mut()
+            .zip(self.samples.windows(2))
+            .zip(&self.window[1..])
+        {
+            *signal = (f64::from(pair[1]) - PRE_EMPHASIS * f64::from(pair[0])) * weight;
+        }
+        let transformed =
+            self.fft
+                .process_with_scratch(&mut self.signal, &mut self.spectrum, &mut self.scratch);
+        debug_assert!(transformed.is_ok(), "the lengths are the plan's own");
+        for (magnitude, bin) in self.magnitudes.iter_mut().zip(&self.spectrum) {
+            *magnitude = bin.norm_sqr().sqrt();
+        }
+        for (out, band) in out.iter_mut().zip(&self.bands) {
+            let magnitude: f64 = band
+                .weights
+                .iter()
+                .zip(&self.magnitudes[band.first..])
+                .map(|(weight, magnitude)| weight * magnitude)
+                .sum();
+            let level = LOG_SCALE * magnitude.max(FLOOR).log10() + LOG_OFFSET;
+            *out = (level as f32).clamp(RANGE[0], RANGE[1]);
+        }
+    }
+}
+
+/// Triangles equally wide on Slaney's mel scale, each of the same area (librosa's defaults).
+fn filter_bank() -> Vec<Band> {
+    let (lowest, highest) = (hz_to_mel(LOWEST_HZ), hz_to_mel(HIGHEST_HZ));
+    let edge = |n: usize| mel_to_hz(lowest + (highest - lowest) * n as f64 / (BANDS + 1) as f64);
+    (0..BANDS)
+        .map(|band| {
+            let [left, centre, right] = [edge(band), edge(band + 1), edge(band + 2)];
+            let weight = |bin: usize| {
+                let hz = bin as f64 * f64::from(RATE) / WINDOW as f64;
+                let rising = (hz - left) / (centre - left);
+                let falling = (right - hz) / (right - centre);
+                rising.min(falling).max(0.0) * 2.0 / (right - left)
+            };
+            let first = (0..BINS).find(|&bin| weight(bin) > 0.0).unwrap_or(0);
+            let weights = (first..BINS).map(weight).take_while(|&w| w > 0.0).collect();
+            Band { first, weights }
+        })
+        .collect()
+}
+
+/// Slaney's scale: linear up to 1000 Hz, where 15 mel are, then 27 mel for a factor of 6.4.
+const LINEAR_HZ_PER_MEL: f64 = 200.0 / 3.0;
+const LOG_FROM_HZ: f64 = 1000.0;
+const LOG_FROM_MEL: f64 = 15.0;
+
+fn log_step() -> f64 {
+    6.4f64.ln() / 27.0
+}
+
+fn hz_to_mel(hz: f64) -> f64 {
+    if hz < LOG_FROM_HZ {
+        hz / LINEAR_HZ_PER_MEL
+    } else {
+        LOG_FROM_MEL + (hz / LOG_FROM_HZ).ln() / log_step()
+    }
+}
+
+fn mel_to_hz(mel: f64) -> f64 {
+    if mel < LOG_FROM_MEL {
+        mel * LINEAR_HZ_PER_MEL
+    } else {
+        LOG_FROM_HZ * ((mel - LOG_FROM_MEL) * log_step()).exp()
+    }
+}
