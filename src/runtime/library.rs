@@ -1,0 +1,262 @@
+//! Finds and loads the ONNX Runtime shared library, once per process.
+//!
+//! Any other call into `ort` before a successful [`load`] would panic, so every way to a session
+//! leads through here. Must not know models or providers.
+
+use std::env;
+use std::error::Error as _;
+use std::ffi::{CStr, OsStr, OsString, c_void};
+use std::os::unix::ffi::OsStrExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use once_cell::sync::OnceCell;
+use ort::LoadDynamicError;
+use ort::environment::Environment;
+
+use super::log;
+use crate::Error;
+
+/// Environment variable that names the library; `ort` itself and other programs use it too.
+const VARIABLE: &str = "ORT_DYLIB_PATH";
+/// File names of the library: as the dynamic loader knows it, and as a development package or a
+/// wheel unpacked by hand has it.
+const NAMES: [&str; 2] = ["libonnxruntime.so.1", "libonnxruntime.so"];
+/// Where `cargo xtask setup` puts the library, relative to the repository.
+const SETUP_FOLDER: &str = ".setup/onnxruntime";
+/// `target/debug/deps` of the repository is the deepest place a build is run from.
+const SETUP_LEVELS: usize = 4;
+
+/// The loaded library with the one environment that a process may have.
+pub struct Runtime {
+    pub(super) environment: Environment,
+    path: PathBuf,
+    version: String,
+}
+
+impl Runtime {
+    /// The file that was loaded.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Such as `1.31`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+static RUNTIME: OnceCell<Runtime> = OnceCell::new();
+
+/// The ONNX Runtime of this process, loaded on the first call.
+///
+/// Search order: `explicit`; the environment variable `ORT_DYLIB_PATH`; the folder of the plugin
+/// file; `.setup/onnxruntime` in one of the four folders above the plugin file; the dynamic
+/// loader's search path. The first two are orders, not hints: when they are given, nothing else
+/// is tried. After a failure the next call searches again.
+///
+/// # Errors
+/// [`Error::RuntimeMissing`] with every path tried and why it failed; also when `explicit` names
+/// another file than the one that this process already runs.
+pub fn load(explicit: Option<&Path>) -> Result<&'static Runtime, Error> {
+    let runtime = RUNTIME.get_or_try_init(|| {
+        let plugin = own_file();
+        let candidates = candidates(explicit, env::var_os(VARIABLE), plugin.as_deref());
+        first_usable(&candidates)
+    })?;
+    match explicit {
+        Some(wanted) if !is_same_file(wanted, &runtime.path) => Err(missing(vec![format!(
+            "{}: this process already runs {}, and only one ONNX Runtime fits in a process",
+            wanted.display(),
+            runtime.path.display()
+        )])),
+        _ => Ok(runtime),
+    }
+}
+
+fn candidates(
+    explicit: Option<&Path>,
+    variable: Option<OsString>,
+    plugin: Option<&Path>,
+) -> Vec<PathBuf> {
+    if let Some(path) = explicit {
+        return vec![anchored(path)];
+    }
+    if let Some(path) = variable.filter(|value| !value.is_empty()) {
+        return vec![anchored(Path::new(&path))];
+    }
+    let mut paths = Vec::new();
+    if let Some(folder) = plugin.and_then(Path::parent) {
+        paths.extend(NAMES.map(|name| folder.join(name)));
+        let above = folder.ancestors().take(SETUP_LEVELS);
+        paths.extend(above.map(|folder| folder.join(SETUP_FOLDER).join(NAMES[1])));
+    }
+    paths.extend(NAMES.map(PathBuf::from));
+    paths
+}
+
+/// A path with a folder in it means the working directory, a bare name the loader's search path.
+fn anchored(path: &Path) -> PathBuf {
+    if path.components().count() < 2 {
+        return path.to_path_buf();
+    }
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn first_usable(candidates: &[PathBuf]) -> Result<Runtime, Error> {
+    let mut tried = Vec::new();
+    for path in candidates {
+        // `ort` panics on a library that promises an interface and does not deliver it.
+        match catch_unwind(AssertUnwindSafe(|| start(path))) {
+            Ok(Ok(runtime)) => return Ok(runtime),
+            Ok(Err(reason)) => tried.push(labelled(path, reason)),
+            Err(_) => tried.push(labelled(path, "is not a working ONNX Runtime".into())),
+        }
+    }
+    Err(missing(tried))
+}
+
+/// The loader's message mostly begins with the path already.
+fn labelled(path: &Path, reason: String) -> String {
+    let path = path.display().to_string();
+    if reason.starts_with(&path) {
+        reason
+    } else {
+        format!("{path}: {reason}")
+    }
+}
+
+fn missing(tried: Vec<String>) -> Error {
+    Error::RuntimeMissing {
+        tried: tried
+            .iter()
+            .map(|line| format!("  {line}"))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        wanted: wanted(),
+    }
+}
+
+fn wanted() -> String {
+    format!("1.{}", ort::MINOR_VERSION)
+}
+
+/// Loads one file and starts its environment.
+fn start(path: &Path) -> Result<Runtime, String> {
+    let builder = ort::init_from(path).map_err(|error| reason(&error))?;
+    let environment = builder
+        .with_name("lipsync")
+        .with_telemetry(false)
+        .with_logger(log::logger())
+        .build()
+        .map_err(|error| format!("does not start: {error}"))?;
+    environment.set_log_level(log::threshold());
+    // Asked of the library itself, as the loader decides what a bare name stands for.
+    let run = ort::api().Run as *const c_void;
+    let path = file_of(run).unwrap_or_else(|| path.to_path_buf());
+    let version = ort::util::probe(&path).map_or("unknown".into(), |minor| format!("1.{minor}"));
+    Ok(Runtime {
+        environment,
+        path,
+        version,
+    })
+}
+
+/// In the loader's own words where it has any.
+fn reason(error: &LoadDynamicError) -> String {
+    match error {
+        LoadDynamicError::Dlopen { error, .. } => error
+            .source()
+            .map_or_else(|| error.to_string(), ToString::to_string),
+        LoadDynamicError::MissingApi { .. } => {
+            "is not an ONNX Runtime library: it has no OrtGetApiBase".into()
+        }
+        LoadDynamicError::BadVersion { version_str, .. } => {
+            format!(
+                "is ONNX Runtime {version_str}, wanted is {} or newer",
+                wanted()
+            )
+        }
+        LoadDynamicError::InvalidVersionString => "has an unreadable version".into(),
+    }
+}
+
+fn is_same_file(wanted: &Path, loaded: &Path) -> bool {
+    let wanted = anchored(wanted);
+    match (wanted.canonicalize(), loaded.canonicalize()) {
+        (Ok(wanted), Ok(loaded)) => wanted == loaded,
+        // A bare name: whatever the loader finds under it is in use.
+        _ => wanted.components().count() < 2,
+    }
+}
+
+/// The file that holds this code: the plugin, or the program it is linked into.
+fn own_file() -> Option<PathBuf> {
+    let file = file_of(own_file as *const c_void).filter(|path| path.is_absolute());
+    // For a program the loader only knows the word it was started with.
+    file.or_else(|| env::current_exe().ok())
+}
+
+/// The shared object or program that `address` was loaded from.
+fn file_of(address: *const c_void) -> Option<PathBuf> {
+    let mut info = libc::Dl_info {
+        dli_fname: std::ptr::null(),
+        dli_fbase: std::ptr::null_mut(),
+        dli_sname: std::ptr::null(),
+        dli_saddr: std::ptr::null_mut(),
+    };
+    // SAFETY: dladdr only compares `address` with the loaded objects and fills `info`.
+    let found = unsafe { libc::dladdr(address, &mut info) } != 0;
+    if !found || info.dli_fname.is_null() {
+        return None;
+    }
+    // SAFETY: a name that dladdr gives is NUL-terminated and lives as long as its object is
+    // loaded; the objects asked about here, our own and ONNX Runtime, are never unloaded.
+    let name = unsafe { CStr::from_ptr(info.dli_fname) };
+    Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_leave_no_choice() {
+        let plugin = Path::new("/usr/lib/gstreamer-1.0/libgstlipsync.so");
+        let variable = Some(OsString::from("/opt/b.so"));
+        let explicit = Some(Path::new("/opt/a.so"));
+        let paths = candidates(explicit, variable.clone(), Some(plugin));
+        assert_eq!(paths, [Path::new("/opt/a.so")]);
+        let paths = candidates(None, variable, Some(plugin));
+        assert_eq!(paths, [Path::new("/opt/b.so")]);
+    }
+
+    #[test]
+    fn search_goes_outwards_from_the_plugin() {
+        let plugin = Path::new("/home/me/lipsync/target/debug/libgstlipsync.so");
+        let paths = candidates(None, Some(OsString::new()), Some(plugin));
+        let expected = [
+            "/home/me/lipsync/target/debug/libonnxruntime.so.1",
+            "/home/me/lipsync/target/debug/libonnxruntime.so",
+            "/home/me/lipsync/target/debug/.setup/onnxruntime/libonnxruntime.so",
+            "/home/me/lipsync/target/.setup/onnxruntime/libonnxruntime.so",
+            "/home/me/lipsync/.setup/onnxruntime/libonnxruntime.so",
+            "/home/me/.setup/onnxruntime/libonnxruntime.so",
+            "libonnxruntime.so.1",
+            "libonnxruntime.so",
+        ];
+        assert_eq!(paths, expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn bare_names_are_left_to_the_loader() {
+        assert_eq!(anchored(Path::new("libx.so")), Path::new("libx.so"));
+        assert!(anchored(Path::new("./folder/libx.so")).is_absolute());
+    }
+
+    #[test]
+    fn own_file_is_this_program() {
+        let file = own_file().expect("a program has a file");
+        assert!(file.is_file(), "{file:?}");
+    }
+}
