@@ -5,11 +5,23 @@
 //!
 //! Convention for all coordinates: an integer is the centre of a pixel, x to the right, y down;
 //! a frame covers `-0.5 ..= width - 0.5`.
+//!
+//! A format is a table ([`layout`]): which bytes hold which component, and which components are
+//! sampled at the same positions. Everything else is written once, for any such table. A new
+//! format is one arm there.
 
 pub mod affine;
+pub mod blend;
 pub mod colour;
+pub mod draw;
+mod field;
+mod layout;
+pub mod sample;
 pub mod view;
+mod warp;
 
 pub use affine::Affine;
+pub use blend::{Blender, Drawn, Patch};
 pub use colour::Colour;
+pub use sample::sample;
 pub use view::{Format, Plane, View};

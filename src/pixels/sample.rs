@@ -1,0 +1,192 @@
+//! A region of a frame as an RGB tensor, whatever the frame's format.
+//!
+//! Must not know who reads the tensor.
+//!
+//! Each component is averaged at its own resolution over the area that a tensor pixel covers,
+//! and the colour matrix is applied once a tensor pixel. Nothing is converted that is not asked
+//! for, and there is no buffer but the tensor itself.
+
+use super::{
+    Affine, View,
+    layout::{Model, Samples},
+};
+
+/// Fills `out` (planes R, G, B, each `[size, size]`) with `rgb * scale + bias`, rgb being 0..1 up
+/// to what the frame's range leaves beyond black and white.
+///
+/// `to_frame` maps tensor pixels to frame pixels; turned, mirrored and stretched as it likes.
+/// The frame's edge pixels go on for ever. When the region shrinks, each value is the mean of
+/// the area that it covers, up to [`WIDEST`] samples across; otherwise it is bilinear. With a
+/// map that is not finite the tensor is black.
+pub fn sample(
+    view: &View,
+    to_frame: &Affine,
+    size: usize,
+    scale: f32,
+    bias: f32,
+    mut out: [&mut [f32]; 3],
+) {
+    let complete = out.iter().all(|plane| plane.len() >= size * size);
+    debug_assert!(complete, "tensor planes shorter than {size} x {size}");
+    if size == 0 || !complete || !to_frame.is_finite() || !view.is_whole() {
+        for plane in out {
+            plane.fill(bias);
+        }
+        return;
+    }
+    let layout = view.format.layout();
+    for grid in layout.grids {
+        let window = Window::new(&grid.frame_to_grid().after(to_frame));
+        for (index, out) in grid.components().zip(&mut out[grid.first..]) {
+            if let Some(samples) = view.samples(grid, index) {
+                window.means(&samples, size, out);
+            }
+        }
+    }
+    let transform = view.colour.decoder(layout.model).scaled(scale, bias);
+    let [first, second, third] = &mut out;
+    for ((first, second), third) in first.iter_mut().zip(&mut **second).zip(&mut **third) {
+        let stored = match layout.model {
+            Model::Grey => [*first, 0.0, 0.0],
+            Model::Ycbcr | Model::Rgb => [*first, *second, *third],
+        };
+        [*first, *second, *third] = transform.apply(stored);
+    }
+}
+
+/// The most samples that are averaged across. Shrinking further leaves some out: a 4K frame in a
+/// tensor of 256 is still averaged whole.
+const WIDEST: usize = 15;
+
+/// Positions are in fixed point, this many bits after the point: exact steps along a row.
+const POINT: u32 = 24;
+/// Bits of a position that weigh the two samples at a window's ends. With [`WIDEST`] samples of
+/// 8 bits the sum of a row stays below 2^24, exact in `f32`.
+const WEIGHT: u32 = 12;
+const ONE: u32 = 1 << WEIGHT;
+/// Positions and steps beyond this are as good as infinite, and their sums stay in range.
+const FAR: f64 = (1u64 << 32) as f64;
+
+/// An upright window that slides over a grid of samples, one place for each tensor pixel. Its
+/// ends weigh the samples that they cut, so that it moves continuously; one sample wide that is
+/// bilinear interpolation.
+struct Window {
+    /// Left and upper end at tensor pixel (0, 0), and its steps to the right and downwards.
+    origin: [i64; 2],
+    right: [i64; 2],
+    down: [i64; 2],
+    /// Width and height in samples.
+    width: usize,
+    height: usize,
+}
+
+impl Window {
+    fn new(to_grid: &Affine) -> Self {
+        let fixed = |value: f32, shift: f64| {
+            let value = (f64::from(value) + shift).clamp(-FAR, FAR);
+            (value * f64::from(1u32 << POINT)).round() as i64
+        };
+        let width = extent(to_grid.a, to_grid.b);
+        let height = extent(to_grid.c, to_grid.d);
+        let before = |extent: usize| 0.5 - extent as f64 / 2.0;
+        Self {
+            origin: [
+                fixed(to_grid.tx, before(width)),
+                fixed(to_grid.ty, before(height)),
+            ],
+            right: [fixed(to_grid.a, 0.0), fixed(to_grid.c, 0.0)],
+            down: [fixed(to_grid.b, 0.0), fixed(to_grid.d, 0.0)],
+            width,
+            height,
+        }
+    }
+
+    fn means(&self, samples: &Samples, size: usize, out: &mut [f32]) {
+        match samples.step {
+            1 => self.means_of::<1>(samples, size, out),
+            2 => self.means_of::<2>(samples, size, out),
+            3 => self.means_of::<3>(samples, size, out),
+            _ => self.means_of::<4>(samples, size, out),
+        }
+    }
+
+    /// `STEP` is the samples' step, known to the compiler.
+    fn means_of<const STEP: usize>(&self, samples: &Samples, size: usize, out: &mut [f32]) {
+        let scale = 1.0 / (ONE as f32 * ONE as f32 * (self.width * self.height) as f32);
+        for (row, out) in out.chunks_exact_mut(size).take(size).enumerate() {
+            let start = [0, 1].map(|axis| self.origin[axis] + row as i64 * self.down[axis]);
+            for (column, out) in out.iter_mut().enumerate() {
+                let [x, y] = [0, 1].map(|axis| start[axis] + column as i64 * self.right[axis]);
+                let (x, after) = split(x, self.width, samples.width);
+                let (y, below) = split(y, self.height, samples.height);
+                let inside = x >= 0 && x as usize + self.width < samples.width;
+                let mut sum = 0.0;
+                for line in 0..=self.height {
+                    let y = (y + line as i64).clamp(0, samples.height as i64 - 1);
+                    let values = samples.row(y as usize);
+                    let across = if inside {
+                        across_inside::<STEP>(&values[x as usize * STEP..], self.width, after)
+                    } else {
+                        across_edge::<STEP>(values, samples.width, x, self.width, after)
+                    };
+                    let weight = match line {
+                        0 => ONE - below,
+                        line if line == self.height => below,
+                        _ => ONE,
+                    };
+                    sum += across as f32 * weight as f32;
+                }
+                *out = sum * scale;
+            }
+        }
+    }
+}
+
+/// Samples that a tensor pixel covers along one axis, which it crosses with steps `a` and `b`.
+fn extent(a: f32, b: f32) -> usize {
+    (a.hypot(b).round() as usize).clamp(1, WIDEST)
+}
+
+/// First sample that a window of `extent` samples touches, and the weight of the one after its
+/// last whole one. Places where the window sees but the edge are drawn to it.
+fn split(position: i64, extent: usize, length: usize) -> (i64, u32) {
+    let least = -(extent as i64 + 1);
+    let position = position.clamp(least << POINT, (length as i64) << POINT);
+    let part = (position & ((1 << POINT) - 1)) as u32;
+    (position >> POINT, part >> (POINT - WEIGHT))
+}
+
+/// Weighted sum of `extent + 1` samples at the start of `values`: the first and the last in part.
+#[inline]
+fn across_inside<const STEP: usize>(values: &[u8], extent: usize, after: u32) -> u32 {
+    let values = &values[..extent * STEP + 1];
+    let whole: u32 = values[STEP..]
+        .iter()
+        .step_by(STEP)
+        .take(extent - 1)
+        .map(|value| u32::from(*value))
+        .sum();
+    let (first, last) = (u32::from(values[0]), u32::from(values[extent * STEP]));
+    whole * ONE + first * (ONE - after) + last * after
+}
+
+/// The same from sample `x` on, with the row's ends going on for ever.
+fn across_edge<const STEP: usize>(
+    values: &[u8],
+    length: usize,
+    x: i64,
+    extent: usize,
+    after: u32,
+) -> u32 {
+    (0..=extent)
+        .map(|index| {
+            let x = (x + index as i64).clamp(0, length as i64 - 1) as usize;
+            let weight = match index {
+                0 => ONE - after,
+                index if index == extent => after,
+                _ => ONE,
+            };
+            u32::from(values[x * STEP]) * weight
+        })
+        .sum()
+}
