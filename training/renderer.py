@@ -9,7 +9,8 @@ How it is built
     A flow follows from the landmarks alone, without learning: displacement spread by Gaussians, once for the points of the
     upper lip and what is above, once for the lower lip, chin and jaw, and the two are joined along the line where the lips
     meet. So lips part and close along a sharp line, on any face and in any style of picture. A small U-Net adds a correction,
-    and draws the inside of the mouth; alpha is confined to the inside of the wanted mouth.
+    and draws the inside of the mouth; alpha is confined to the inside of the wanted mouth, and its colours to mixtures of
+    this face's own lip colour and a paler skin colour (teeth), from black upwards, so there is no tint of other people.
     Flow and alpha fade to nothing at the border of the crop.
 
 Training
@@ -41,6 +42,10 @@ _ABOVE = geometry.LIPS_OUTER[11:] + geometry.LIPS_INNER[11:] + [2, 164, 165, 391
 _BELOW = [p for p in geometry.LANDMARKS if p not in set(_CORNERS + _SIDES + _ABOVE)]
 ABOVE = [geometry.INDEX[p] for p in _ABOVE + _CORNERS + _SIDES]
 BELOW = [geometry.INDEX[p] for p in _BELOW + _CORNERS + _SIDES]
+#: Points between which lip skin lies (outer, inner), and points on bare skin near the mouth: where reference colours are taken.
+LIP_OUTER_SIDE = [geometry.INDEX[p] for p in geometry.LIPS_OUTER[2:9] + geometry.LIPS_OUTER[12:19]]
+LIP_INNER_SIDE = [geometry.INDEX[p] for p in geometry.LIPS_INNER[2:9] + geometry.LIPS_INNER[12:19]]
+SKIN = [geometry.INDEX[p] for p in [206, 426, 212, 432, 57, 287, 43, 273]]
 #: Inner contours from the right to the left corner.
 INNER_UPPER = [geometry.INDEX[p] for p in [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]]
 INNER_LOWER = [geometry.INDEX[p] for p in [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]]
@@ -82,6 +87,9 @@ class Geometry(nn.Module):
         self.register_buffer("below", torch.tensor(BELOW))
         self.register_buffer("upper", torch.tensor(INNER_UPPER))
         self.register_buffer("lower", torch.tensor(INNER_LOWER))
+        self.register_buffer("lip_outer", torch.tensor(LIP_OUTER_SIDE))
+        self.register_buffer("lip_inner", torch.tensor(LIP_INNER_SIDE))
+        self.register_buffer("skin", torch.tensor(SKIN))
 
     def spread(self, at, move):
         """Displacement of points spread over the picture: at, move [N, l, 2] -> [N, 2, 96, 96].
@@ -104,25 +112,50 @@ class Geometry(nn.Module):
         weight = torch.softmax((self.axis - points[:, :, :1]) ** 2 * (-0.5 / 2.2**2), 1)
         return (weight * points[:, :, 1:]).sum(1)
 
-    def inside(self, points, margin, soft):
-        """Soft mask of the inside of a mouth, 0 for a closed one: points [N, L, 2] -> [N, 1, 96, 96]."""
+    def mouth(self, points):
+        """The two inner contours over the columns, and which columns lie between the corners: three [N, 96]."""
         upper, lower = points[:, self.upper], points[:, self.lower]
-        top, bottom = self.contour(upper), self.contour(lower)
-        y = self.axis[None, :, None]
-        rows = torch.sigmoid((y - top[:, None] + margin) / soft) * torch.sigmoid((bottom[:, None] - y + margin) / soft)
         x = self.axis[None]
-        columns = torch.sigmoid((x - upper[:, :1, 0]) / 0.8) * torch.sigmoid((upper[:, -1:, 0] - x) / 0.8)
-        open_ = ((bottom - top) / 1.5).clamp(0, 1)
-        return (rows * (columns * open_)[:, None])[:, None]
+        between = torch.sigmoid((x - upper[:, :1, 0]) / 0.8) * torch.sigmoid((upper[:, -1:, 0] - x) / 0.8)
+        return self.contour(upper), self.contour(lower), between
+
+    def band(self, top, bottom, margin, soft):
+        """Soft mask of what lies between two contours: [N, 96, 96]."""
+        y = self.axis[None, :, None]
+        return torch.sigmoid((y - top[:, None] + margin) / soft) * torch.sigmoid((bottom[:, None] - y + margin) / soft)
+
+    def inside(self, top, bottom, between):
+        """Soft mask of the inside of a mouth, 0 for a closed one: [N, 1, 96, 96]."""
+        open_ = between * ((bottom - top) / 1.5).clamp(0, 1)
+        return (self.band(top, bottom, 0.0, 0.5) * open_[:, None])[:, None]
+
+    def colour(self, crop, points, sigma):
+        """Mean colour of the crop round some points: [N, 3, 1, 1]."""
+        wx = torch.exp((self.axis - points[:, :, :1]) ** 2 * (-0.5 / sigma**2))
+        wy = torch.exp((self.axis - points[:, :, 1:]) ** 2 * (-0.5 / sigma**2))
+        weight = (wy.transpose(1, 2) @ wx)[:, None]
+        return (crop * weight).sum((2, 3), keepdim=True) / (weight.sum((2, 3), keepdim=True) + 1e-3)
+
+    def palette(self, crop, source):
+        """Colours that the inside of this mouth may mix: its lips', and its teeth's (its skin's, paler): two [N, 3, 1, 1]."""
+        lips = 0.5 * (source[:, self.lip_outer] + source[:, self.lip_inner])
+        skin = self.colour(crop, source[:, self.skin], 2.5)
+        return self.colour(crop, lips, 1.2), 0.35 * skin + 0.65 * skin.mean(1, keepdim=True)
 
     def forward(self, source, target):
         move = source - target
         above = self.spread(target[:, self.above], move[:, self.above])
         below = self.spread(target[:, self.below], move[:, self.below])
-        line = 0.5 * (self.contour(target[:, self.upper]) + self.contour(target[:, self.lower]))
-        under = torch.sigmoid((self.axis[None, :, None] - line[:, None]) / 0.4)[:, None]
+        top, bottom, between = self.mouth(target)
+        from_top, from_bottom, from_between = self.mouth(source)
+        under = torch.sigmoid((self.axis[None, :, None] - 0.5 * (top + bottom)[:, None]) / 0.4)[:, None]
         flow = above * (1 - under) + below * under
-        return flow, under, self.inside(source, 0.0, 0.5), self.inside(target, 0.0, 0.5), self.inside(target, 1.2, 0.6)
+        # Where something may be drawn: in and at the edge of the wanted mouth, if either mouth is open (a mouth that was open
+        # needs a dark line where its lips now meet).
+        reason = between * ((bottom - top + from_bottom - from_top) / 1.5).clamp(0, 1)
+        allowed = (self.band(top, bottom, 1.2, 0.6) * reason[:, None])[:, None]
+        inside = self.inside(top, bottom, between)
+        return flow, under, self.inside(from_top, from_bottom, from_between), inside, allowed
 
 
 class Renderer(nn.Module):
@@ -148,7 +181,7 @@ class Renderer(nn.Module):
         self.reduce = conv(32, 16, 1)
         self.head = nn.Conv2d(16, 16, 3, 1, 1)
         self.shape = nn.Conv2d(3, 16, 3, 1, 1)
-        self.draw = nn.Conv2d(16, 4, 3, 1, 1)
+        self.draw = nn.Conv2d(16, 3, 3, 1, 1)  # alpha, share of lip colour, share of teeth colour
         nn.init.zeros_(self.flow.weight)
         nn.init.zeros_(self.flow.bias)
         self.register_buffer("window", border_window()[None, None])
@@ -165,6 +198,7 @@ class Renderer(nn.Module):
         """flow, alpha, rgb. The geometry is kept out of autocast: pixels need more than bf16."""
         with torch.autocast("cpu", enabled=False):
             flow0, under, inside_source, inside_target, allowed = self.geometry(source.float(), target.float())
+            lips, teeth = self.geometry.palette(crop.float(), source.float())
             # what the landmarks alone would show, at half size
             half = F.avg_pool2d(flow0, 2)
             grid = (self.grid_half + half * (1 / (HALF - 1))).permute(0, 2, 3, 1)
@@ -182,8 +216,9 @@ class Renderer(nn.Module):
         y = self.last(F.relu(self.up0(torch.cat([double(y), x0], 1)) + self.seen(shown * 2 - 1)))
         flow = (flow0 + double(self.flow(y)).float()) * self.window
         drawn = self.draw(F.relu(self.head(double(self.reduce(y))) + self.shape(masks))).float()
-        alpha = torch.sigmoid(drawn[:, 3:]) * allowed * self.window
-        return flow, alpha, torch.sigmoid(drawn[:, :3])
+        alpha = torch.sigmoid(drawn[:, :1]) * allowed * self.window
+        rgb = lips * (1.3 * torch.sigmoid(drawn[:, 1:2])) + teeth * (1.4 * torch.sigmoid(drawn[:, 2:] - 1))
+        return flow, alpha, rgb.clamp(0, 1)
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
@@ -314,7 +349,7 @@ def losses(network, a, b, source, target, truth):
     difference = (out - b).abs()
     inside = (truth.sub(47.5).abs() < 38).all(2).float()[..., None]
     with torch.no_grad():
-        hidden = network.geometry.inside(truth, 0.5, 0.5)
+        hidden = network.geometry.inside(*network.geometry.mouth(truth))
     return dict(
         picture=(difference * weight).mean(),
         gradient=((dx(out) - dx(b)).abs() * weight[..., 1:]).mean() + ((dy(out) - dy(b)).abs() * weight[..., 1:, :]).mean(),
