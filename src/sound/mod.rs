@@ -355,3 +355,6 @@ impl Sound {
 fn ceil_sample(ns: i64) -> i64 {
     -(-ns).div_euclid(SAMPLE_NS)
 }
+
+#[cfg(test)]
+mod tests;

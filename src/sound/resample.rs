@@ -125,15 +125,16 @@ impl Resampler {
         while self.position < end {
             let index = (self.position / UNITS) as usize;
             let fraction = self.position % UNITS;
-            if self.is_passthrough_rate() && fraction == 0 {
-                out.push(self.history[index]);
-            } else {
-                let first = index + 1 - self.half;
-                let Some(input) = self.history.get(first..first + 2 * self.half) else {
-                    break;
-                };
-                out.push(self.interpolate(input, fraction));
+            if self.is_passthrough_rate() && fraction == 0 && self.slew == 0 {
+                out.extend_from_slice(&self.history[index..(end / UNITS) as usize]);
+                self.position = end;
+                return;
             }
+            let first = index + 1 - self.half;
+            let Some(input) = self.history.get(first..first + 2 * self.half) else {
+                return;
+            };
+            out.push(self.interpolate(input, fraction));
             let slew = self.slew.clamp(-most, most);
             self.slew -= slew;
             self.position += self.rate - slew;
