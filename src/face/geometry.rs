@@ -1,0 +1,117 @@
+//! Shapes and maps of faces: boxes, squares, similarity maps, the lips' contours.
+//!
+//! Must not know networks or frames. Point numbers are those of the 468-point face mesh. What a
+//! model takes for rigid or lets follow the lips is said by its manifest, not here.
+
+use crate::pixels::Affine;
+
+/// Outer corners of the eyes, on the left and on the right of a picture that is not mirrored.
+pub const EYE_CORNERS: [usize; 2] = [33, 263];
+
+/// Outer contour of the lips: right corner, along the lower lip to the left corner, back along
+/// the upper lip.
+pub const LIPS_OUTER: [usize; 20] = [
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,
+];
+/// Inner contour of the lips, in the same order.
+pub const LIPS_INNER: [usize; 20] = [
+    78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191,
+];
+/// The similarity (scale, rotation, shift; no mirror) that maps `from` to `to` with the least
+/// squared error. `None` when the lengths differ, `from` is a single place or a point is not
+/// finite.
+pub fn similarity(from: &[[f32; 2]], to: &[[f32; 2]]) -> Option<Affine> {
+    if from.len() != to.len() || from.is_empty() {
+        return None;
+    }
+    let (from_centre, to_centre) = (centroid(from), centroid(to));
+    let (mut norm, mut along, mut across) = (0.0f64, 0.0f64, 0.0f64);
+    for (f, t) in from.iter().zip(to) {
+        let f = [0, 1].map(|i| f64::from(f[i]) - from_centre[i]);
+        let t = [0, 1].map(|i| f64::from(t[i]) - to_centre[i]);
+        norm += f[0] * f[0] + f[1] * f[1];
+        along += f[0] * t[0] + f[1] * t[1];
+        across += f[0] * t[1] - f[1] * t[0];
+    }
+    let (a, b) = (along / norm, across / norm);
+    let tx = to_centre[0] - a * from_centre[0] + b * from_centre[1];
+    let ty = to_centre[1] - b * from_centre[0] - a * from_centre[1];
+    let finite = norm > 0.0 && [a, b, tx, ty].iter().all(|v| v.is_finite());
+    finite.then_some(Affine {
+        a: a as f32,
+        b: -b as f32,
+        c: b as f32,
+        d: a as f32,
+        tx: tx as f32,
+        ty: ty as f32,
+    })
+}
+
+/// The mean of points, in double precision.
+fn centroid(points: &[[f32; 2]]) -> [f64; 2] {
+    let mut sum = [0.0; 2];
+    for point in points {
+        sum[0] += f64::from(point[0]);
+        sum[1] += f64::from(point[1]);
+    }
+    sum.map(|s| s / points.len() as f64)
+}
+
+/// A square that a network looks at: its centre and side in frame pixels, and how far its x axis
+/// is turned clockwise, in radians.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Region {
+    pub centre: [f32; 2],
+    pub side: f32,
+    pub angle: f32,
+}
+
+impl Region {
+    /// From the pixels of a tensor of `size` x `size` to frame pixels.
+    pub fn to_frame(&self, size: usize) -> Affine {
+        let scale = self.side / size as f32;
+        let (sin, cos) = self.angle.sin_cos();
+        let (a, c) = (cos * scale, sin * scale);
+        let middle = (size as f32 - 1.0) / 2.0;
+        Affine {
+            a,
+            b: -c,
+            c,
+            d: a,
+            tx: self.centre[0] - (a - c) * middle,
+            ty: self.centre[1] - (c + a) * middle,
+        }
+    }
+}
+
+/// `[x0, y0, x1, y1]` round all points.
+pub fn bounding_box(points: &[[f32; 2]]) -> [f32; 4] {
+    let empty = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
+    points.iter().fold(empty, |[x0, y0, x1, y1], &[x, y]| {
+        [x0.min(x), y0.min(y), x1.max(x), y1.max(y)]
+    })
+}
+
+pub(super) fn centre([x0, y0, x1, y1]: [f32; 4]) -> [f32; 2] {
+    [(x0 + x1) / 2.0, (y0 + y1) / 2.0]
+}
+
+pub(super) fn area([x0, y0, x1, y1]: [f32; 4]) -> f32 {
+    (x1 - x0).max(0.0) * (y1 - y0).max(0.0)
+}
+
+pub(super) fn contains([x0, y0, x1, y1]: [f32; 4], [x, y]: [f32; 2]) -> bool {
+    x0 <= x && x <= x1 && y0 <= y && y <= y1
+}
+
+/// Intersection over union of two boxes, 0..1.
+pub(super) fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
+    let common = area([
+        a[0].max(b[0]),
+        a[1].max(b[1]),
+        a[2].min(b[2]),
+        a[3].min(b[3]),
+    ]);
+    let union = area(a) + area(b) - common;
+    if union > 0.0 { common / union } else { 0.0 }
+}
