@@ -10,9 +10,9 @@ use std::ops::Range;
 use super::{
     Affine, View,
     colour::to_byte,
-    field::Field,
+    field::{Field, Line, Texel},
     layout::Grid,
-    warp::{Rect, Shift, Source},
+    warp::{Place, Rect, Shift, Source},
 };
 
 /// A redrawn square of `size` x `size` pixels and where it lies in the frame.
@@ -47,6 +47,7 @@ pub struct Drawn<'a> {
 pub struct Blender {
     field: Field,
     source: Source,
+    run: Run,
 }
 
 impl Default for Blender {
@@ -60,6 +61,7 @@ impl Blender {
         Self {
             field: Field::new(),
             source: Source::new(),
+            run: Run::new(),
         }
     }
 
@@ -72,17 +74,13 @@ impl Blender {
             return;
         }
         for grid in layout.grids {
-            match grid.count {
-                1 => self.blend_grid::<1>(view, grid),
-                2 => self.blend_grid::<2>(view, grid),
-                _ => self.blend_grid::<3>(view, grid),
-            }
+            self.blend_grid(view, grid);
         }
     }
 
-    /// Redraws the `N` components of `grid`.
-    fn blend_grid<const N: usize>(&mut self, view: &mut View, grid: &Grid) {
-        let Self { field, source } = self;
+    /// Redraws the components of `grid`.
+    fn blend_grid(&mut self, view: &mut View, grid: &Grid) {
+        let Self { field, source, run } = self;
         let track = Track::new(grid, field);
         let size = grid.size(view.width, view.height);
         let region = track.region(size);
@@ -96,43 +94,111 @@ impl Blender {
             .filter_map(|index| view.samples(grid, index));
         source.load(components, size, region, reach);
 
-        let layout = view.format.layout();
-        let channels: [_; N] = std::array::from_fn(|index| layout.channels[grid.first + index]);
+        let channels = view.format.layout().channels;
+        let maps = Maps {
+            field,
+            source,
+            density,
+        };
         for y in region.top..region.bottom {
-            let rows = view.planes.each_mut().map(|plane| {
-                let start = y as usize * plane.stride;
-                plane.data.get_mut(start..).unwrap_or_default()
-            });
             let span = track.span(y, region.left..region.right);
-            let ([u, v], [right_u, right_v]) = (track.texel(span.start, y), track.right());
-            for (along, x) in span.enumerate() {
-                let along = along as f32;
-                let cell = field.cell([u + along * right_u, v + along * right_v]);
-                let [dx, dy, mask, alpha] = field.at(&field.shape, cell);
-                let shift = [Shift::new(dx * density[0]), Shift::new(dy * density[1])];
-                let moves = shift != [Shift::NONE; 2];
-                if !(mask > 0.0 && (moves || alpha > 0.0)) {
-                    continue;
-                }
-                let ink = if alpha > 0.0 {
-                    field.at(&field.ink, cell)
-                } else {
-                    [0.0; 4]
-                };
-                let index = source.index(x, y);
-                let place = source.place(x, y, shift);
-                for (component, channel) in channels.iter().enumerate() {
-                    let frame = source.value(component, index);
-                    let moved = source.moved(component, &place);
-                    let drawn = ink[grid.first + component] - alpha * moved;
-                    // Written so that a frame that does not move stays exactly as it is.
-                    let result = frame + mask * ((moved - frame) + drawn);
-                    rows[channel.plane][x as usize * channel.step + channel.offset] =
-                        to_byte(result);
+            let line = track.line(span.start, y);
+            for first in span.clone().step_by(RUN) {
+                let offset = (first - span.start) as usize;
+                let part = offset..(offset + RUN).min(span.len());
+                run.choose(&maps, &line, part, [first, y]);
+                for (nth, index) in grid.components().enumerate() {
+                    let channel = channels[index];
+                    let plane = &mut view.planes[channel.plane];
+                    let row = &mut plane.data[y as usize * plane.stride + channel.offset..];
+                    run.write(source, nth, index, row, channel.step);
                 }
             }
         }
     }
+}
+
+/// Samples of a row that are worked on together: few enough for the nearest cache.
+const RUN: usize = 64;
+
+/// A part of a row, reduced to the samples that change. Each step goes over all of them, so that
+/// the compiler can use vector instructions.
+struct Run {
+    count: usize,
+    columns: [u32; RUN],
+    places: [Place; RUN],
+    mask: [f32; RUN],
+    alpha: [f32; RUN],
+    ink: [Texel; RUN],
+    own: [f32; RUN],
+    moved: [Texel; RUN],
+}
+
+impl Run {
+    fn new() -> Self {
+        Self {
+            count: 0,
+            columns: [0; RUN],
+            places: [Place::default(); RUN],
+            mask: [0.0; RUN],
+            alpha: [0.0; RUN],
+            ink: [[0.0; 4]; RUN],
+            own: [0.0; RUN],
+            moved: [[0.0; 4]; RUN],
+        }
+    }
+
+    /// Takes those samples from `x, y` on that change; they are the `part` of `line`.
+    fn choose(&mut self, maps: &Maps, line: &Line, part: Range<usize>, [x, y]: [i32; 2]) {
+        let mut shape = [[0.0; 4]; RUN];
+        let shape = &mut shape[..part.len()];
+        maps.field.shape_along(line, part.start, shape);
+        self.count = 0;
+        for ((index, x), [dx, dy, mask, alpha]) in part.zip(x..).zip(shape) {
+            let [across, down] = maps.density;
+            let shift = [Shift::new(*dx * across), Shift::new(*dy * down)];
+            if !(*mask > 0.0 && (*alpha > 0.0 || shift != [Shift::NONE; 2])) {
+                continue;
+            }
+            let slot = self.count;
+            self.count += 1;
+            self.columns[slot] = x as u32;
+            self.places[slot] = maps.source.place(x, y, shift);
+            self.mask[slot] = *mask;
+            self.alpha[slot] = *alpha;
+            self.ink[slot] = if *alpha > 0.0 {
+                maps.field.ink_at(line, index)
+            } else {
+                [0.0; 4]
+            };
+        }
+    }
+
+    /// Writes component `index` of the format, the `nth` of the source, into `row`, whose
+    /// samples are `step` bytes apart.
+    fn write(&mut self, source: &Source, nth: usize, index: usize, row: &mut [u8], step: usize) {
+        let count = self.count;
+        source.read(nth, &self.places[..count], &mut self.own, &mut self.moved);
+        let mut results = [0; RUN];
+        for (slot, result) in results.iter_mut().enumerate().take(count) {
+            let [first, second, third, fourth] = self.moved[slot];
+            let (own, moved) = (self.own[slot], (first + second) + (third + fourth));
+            let drawn = self.ink[slot][index] - self.alpha[slot] * moved;
+            // Written so that a sample that neither moves nor is drawn stays exactly as it is.
+            *result = to_byte(own + self.mask[slot] * ((moved - own) + drawn));
+        }
+        for (column, result) in self.columns[..count].iter().zip(results) {
+            row[*column as usize * step] = result;
+        }
+    }
+}
+
+/// What the samples of a grid are made of.
+struct Maps<'a> {
+    field: &'a Field,
+    source: &'a Source,
+    /// See [`Grid::density`].
+    density: [f32; 2],
 }
 
 /// How a grid's samples lie in the texels of a field.
@@ -184,7 +250,7 @@ impl Track {
 
     /// The samples of row `y` in `columns` that lie in the extent.
     fn span(&self, y: i32, columns: Range<i32>) -> Range<i32> {
-        let [start_u, start_v] = self.exact(0, y);
+        let [start_u, start_v] = self.texel(0, y);
         let (mut from, mut to) = (f64::from(columns.start), f64::from(columns.end - 1));
         for (start, step, [least, greatest]) in [
             (start_u, self.from_grid.a, self.extent[0]),
@@ -207,21 +273,18 @@ impl Track {
         from..to.clamp(from, columns.end)
     }
 
-    fn exact(&self, x: i32, y: i32) -> [f64; 2] {
+    /// The row `y` from sample `x` on, in texels.
+    fn line(&self, x: i32, y: i32) -> Line {
+        let Affine { a, c, .. } = self.from_grid;
+        Line::new(self.texel(x, y), [a, c].map(f64::from))
+    }
+
+    /// The texel place of sample (x, y).
+    fn texel(&self, x: i32, y: i32) -> [f64; 2] {
         let Affine { a, b, c, d, tx, ty } = self.from_grid;
         let (x, y) = (f64::from(x), f64::from(y));
         [(a, b, tx), (c, d, ty)].map(|(right, down, origin)| {
             f64::from(right) * x + f64::from(down) * y + f64::from(origin)
         })
-    }
-
-    /// The texel place of sample (x, y).
-    fn texel(&self, x: i32, y: i32) -> [f32; 2] {
-        self.exact(x, y).map(|place| place as f32)
-    }
-
-    /// Texels a sample to the right.
-    fn right(&self) -> [f32; 2] {
-        [self.from_grid.a, self.from_grid.c]
     }
 }

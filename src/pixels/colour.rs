@@ -48,11 +48,13 @@ impl Transform {
         Self { rows, offset }
     }
 
+    #[inline]
     pub fn apply(&self, input: [f32; 3]) -> [f32; 3] {
-        std::array::from_fn(|index| {
+        let row = |index: usize| {
             let [x, y, z] = self.rows[index];
             x * input[0] + y * input[1] + z * input[2] + self.offset[index]
-        })
+        };
+        [row(0), row(1), row(2)]
     }
 
     /// This transform with `scale * output + bias` after it.
@@ -146,6 +148,7 @@ impl Colour {
 }
 
 /// The nearest stored value. Saturates; not a number becomes 0.
+#[inline]
 pub(super) fn to_byte(value: f32) -> u8 {
     (value + 0.5) as u8
 }

@@ -7,10 +7,14 @@
 //! interpolation does the rest: smoothly when they grow (four-point subdivision: Dyn, Levin and
 //! Gregory 1987), averaged when they shrink. Never the frame's pixels.
 
-use super::{Affine, Drawn, Patch, colour::Transform};
+use super::{
+    Affine, Drawn, Patch,
+    colour::Transform,
+    quad::{Quad, add, max, min, mix, scale, sub},
+};
 
 /// One pixel of the maps, in lanes that are interpolated together.
-pub(super) type Texel = [f32; 4];
+pub(super) type Texel = Quad;
 
 /// Lanes of [`Field::shape`]: displacement in frame pixels, mask, alpha.
 const DX: usize = 0;
@@ -186,57 +190,75 @@ impl Field {
         least[0] <= greatest[0]
     }
 
-    /// The cell of four texels around a place; beyond the outermost texels their values go on.
-    #[inline]
-    pub fn cell(&self, [u, v]: [f32; 2]) -> Cell {
-        let last = (self.size - 1) as f32;
-        let (u, v) = (u.clamp(0.0, last), v.clamp(0.0, last));
-        let (x, y) = (
-            (u as usize).min(self.size - 2),
-            (v as usize).min(self.size - 2),
-        );
-        Cell {
-            index: y * self.size + x,
-            right: u - x as f32,
-            down: v - y as f32,
+    /// The shape at places along a line, one after the other.
+    pub fn shape_along(&self, line: &Line, first: usize, out: &mut [Texel]) {
+        for (index, texel) in out.iter_mut().enumerate() {
+            *texel = self.interpolate(&self.shape, line.at(first + index));
         }
     }
 
-    /// One of the maps, interpolated.
-    #[inline]
-    pub fn at(&self, texels: &[Texel], cell: Cell) -> Texel {
-        let upper = &texels[cell.index..cell.index + 2];
-        let lower = &texels[cell.index + self.size..cell.index + self.size + 2];
-        let upper = mix(upper[0], upper[1], cell.right);
-        let lower = mix(lower[0], lower[1], cell.right);
-        mix(upper, lower, cell.down)
+    /// What is drawn at a place of a line.
+    pub fn ink_at(&self, line: &Line, index: usize) -> Texel {
+        self.interpolate(&self.ink, line.at(index))
+    }
+
+    /// Bilinear; beyond the outermost texels their values go on.
+    #[inline(always)]
+    fn interpolate(&self, texels: &[Texel], [u, v]: [i64; 2]) -> Texel {
+        let last = self.size - 2;
+        let (x, right) = split(u, last);
+        let (y, down) = split(v, last);
+        let start = y * self.size + x;
+        let (upper, lower) = (&texels[start..start + 2], &texels[start + self.size..][..2]);
+        let upper = mix(upper[0], upper[1], right);
+        let lower = mix(lower[0], lower[1], right);
+        mix(upper, lower, down)
     }
 }
 
-/// Four neighbouring texels, and how far a place is from the first of them.
-#[derive(Clone, Copy)]
-pub(super) struct Cell {
-    index: usize,
-    right: f32,
-    down: f32,
+/// Places on a straight line at equal steps, in texels with [`POINT`] bits after the point:
+/// steps are exact and cost an addition.
+pub(super) struct Line {
+    start: [i64; 2],
+    step: [i64; 2],
 }
 
-#[inline]
-fn mix(from: Texel, to: Texel, part: f32) -> Texel {
-    std::array::from_fn(|lane| from[lane] + (to[lane] - from[lane]) * part)
+const POINT: u32 = 32;
+
+impl Line {
+    pub fn new(start: [f64; 2], step: [f64; 2]) -> Self {
+        // A place out of range is drawn to the nearest edge; one step out of range ends a line.
+        let fixed = |texels: f64| (texels * (1u64 << POINT) as f64) as i64;
+        Self {
+            start: start.map(fixed),
+            step: step.map(fixed),
+        }
+    }
+
+    #[inline(always)]
+    fn at(&self, index: usize) -> [i64; 2] {
+        let along = |axis: usize| {
+            let along = self.step[axis].wrapping_mul(index as i64);
+            self.start[axis].wrapping_add(along)
+        };
+        [along(0), along(1)]
+    }
+}
+
+/// The texel before a place, at most `last`, and how far the place is beyond it, 0..1.
+#[inline(always)]
+fn split(place: i64, last: usize) -> (usize, f32) {
+    let place = place.clamp(0, ((last as i64 + 1) << POINT) - 1);
+    // 23 bits are what a float tells apart below 1.
+    let part = (place as u32 >> (POINT - 23)) as i32;
+    ((place >> POINT) as usize, part as f32 / (1 << 23) as f32)
 }
 
 /// The texel between `b` and `c`: smooth, and the same kept between the two.
+#[inline(always)]
 fn between(a: Texel, b: Texel, c: Texel, d: Texel) -> (Texel, Texel) {
-    let smooth: Texel = std::array::from_fn(|lane| {
-        (9.0 * (b[lane] + c[lane]) - (a[lane] + d[lane])) * (1.0 / 16.0)
-    });
-    let bounded = std::array::from_fn(|lane| {
-        smooth[lane]
-            .max(b[lane].min(c[lane]))
-            .min(b[lane].max(c[lane]))
-    });
-    (smooth, bounded)
+    let smooth = sub(scale(add(b, c), 9.0 / 16.0), scale(add(a, d), 1.0 / 16.0));
+    (smooth, min(max(smooth, min(b, c)), max(b, c)))
 }
 
 /// Doubles a map of `size` by `size` texels with `between`, across and then down.
@@ -281,9 +303,9 @@ fn halve(texels: &mut Vec<Texel>, spare: &mut Vec<Texel>, size: usize, keep_mask
     let half = size.div_ceil(2);
     spare.clear();
     for (x, y) in (0..half).flat_map(|y| (0..half).map(move |x| (2 * x, 2 * y))) {
-        let four = [at(x, y), at(x + 1, y), at(x, y + 1), at(x + 1, y + 1)];
-        let mut mean: Texel =
-            std::array::from_fn(|lane| four.iter().map(|texel| texel[lane]).sum::<f32>() * 0.25);
+        let upper = add(at(x, y), at(x + 1, y));
+        let lower = add(at(x, y + 1), at(x + 1, y + 1));
+        let mut mean = scale(add(upper, lower), 0.25);
         if keep_mask {
             let mut near = (0..16).map(|index| {
                 let near = |at: usize, offset: usize| (at + offset).saturating_sub(1);

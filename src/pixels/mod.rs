@@ -16,6 +16,7 @@ pub mod colour;
 pub mod draw;
 mod field;
 mod layout;
+mod quad;
 pub mod sample;
 pub mod view;
 mod warp;

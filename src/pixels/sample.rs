@@ -24,11 +24,15 @@ pub fn sample(
     size: usize,
     scale: f32,
     bias: f32,
-    mut out: [&mut [f32]; 3],
+    out: [&mut [f32]; 3],
 ) {
-    let complete = out.iter().all(|plane| plane.len() >= size * size);
-    debug_assert!(complete, "tensor planes shorter than {size} x {size}");
-    if size == 0 || !complete || !to_frame.is_finite() || !view.is_whole() {
+    let area = size * size;
+    debug_assert!(out.iter().all(|plane| plane.len() >= area));
+    let mut out = out.map(|plane| {
+        let length = area.min(plane.len());
+        &mut plane[..length]
+    });
+    if area == 0 || !to_frame.is_finite() || !view.is_whole() {
         for plane in out {
             plane.fill(bias);
         }
@@ -65,7 +69,7 @@ const POINT: u32 = 24;
 const WEIGHT: u32 = 12;
 const ONE: u32 = 1 << WEIGHT;
 /// Positions and steps beyond this are as good as infinite, and their sums stay in range.
-const FAR: f64 = (1u64 << 32) as f64;
+const FAR: f64 = (1u64 << 20) as f64;
 
 /// An upright window that slides over a grid of samples, one place for each tensor pixel. Its
 /// ends weigh the samples that they cut, so that it moves continuously; one sample wide that is
@@ -114,31 +118,48 @@ impl Window {
     fn means_of<const STEP: usize>(&self, samples: &Samples, size: usize, out: &mut [f32]) {
         let scale = 1.0 / (ONE as f32 * ONE as f32 * (self.width * self.height) as f32);
         for (row, out) in out.chunks_exact_mut(size).take(size).enumerate() {
-            let start = [0, 1].map(|axis| self.origin[axis] + row as i64 * self.down[axis]);
-            for (column, out) in out.iter_mut().enumerate() {
-                let [x, y] = [0, 1].map(|axis| start[axis] + column as i64 * self.right[axis]);
-                let (x, after) = split(x, self.width, samples.width);
-                let (y, below) = split(y, self.height, samples.height);
-                let inside = x >= 0 && x as usize + self.width < samples.width;
-                let mut sum = 0.0;
-                for line in 0..=self.height {
-                    let y = (y + line as i64).clamp(0, samples.height as i64 - 1);
-                    let values = samples.row(y as usize);
-                    let across = if inside {
-                        across_inside::<STEP>(&values[x as usize * STEP..], self.width, after)
-                    } else {
-                        across_edge::<STEP>(values, samples.width, x, self.width, after)
-                    };
-                    let weight = match line {
-                        0 => ONE - below,
-                        line if line == self.height => below,
-                        _ => ONE,
-                    };
-                    sum += across as f32 * weight as f32;
-                }
-                *out = sum * scale;
+            let row = row as i64;
+            let mut x = self.origin[0] + row * self.down[0];
+            let mut y = self.origin[1] + row * self.down[1];
+            for out in out {
+                *out = self.sum::<STEP>(samples, x, y) * scale;
+                x += self.right[0];
+                y += self.right[1];
             }
         }
+    }
+
+    /// The sum under the window at `x, y`, in units of 1 / ONE².
+    #[inline]
+    fn sum<const STEP: usize>(&self, samples: &Samples, x: i64, y: i64) -> f32 {
+        let (x, after) = split(x, self.width, samples.width);
+        let (y, below) = split(y, self.height, samples.height);
+        let inside = x >= 0 && x as usize + self.width < samples.width;
+        let mut sum = 0.0;
+        for line in 0..=self.height {
+            let y = (y + line as i64).clamp(0, samples.height as i64 - 1);
+            let values = samples.row(y as usize);
+            let across = if inside {
+                across_inside::<STEP>(&values[x as usize * STEP..], self.width, after)
+            } else {
+                across_edge::<STEP>(values, samples.width, x, self.width, after)
+            };
+            sum += across as f32 * end_weight(line, self.height, below) as f32;
+        }
+        sum
+    }
+}
+
+/// Weight of sample `index` of those from 0 to `extent` that a window touches, of which the
+/// last one counts `after`.
+#[inline]
+fn end_weight(index: usize, extent: usize, after: u32) -> u32 {
+    if index == 0 {
+        ONE - after
+    } else if index == extent {
+        after
+    } else {
+        ONE
     }
 }
 
@@ -160,11 +181,9 @@ fn split(position: i64, extent: usize, length: usize) -> (i64, u32) {
 #[inline]
 fn across_inside<const STEP: usize>(values: &[u8], extent: usize, after: u32) -> u32 {
     let values = &values[..extent * STEP + 1];
-    let whole: u32 = values[STEP..]
-        .iter()
-        .step_by(STEP)
-        .take(extent - 1)
-        .map(|value| u32::from(*value))
+    let whole: u32 = values[STEP..extent * STEP]
+        .chunks_exact(STEP)
+        .map(|sample| u32::from(sample[0]))
         .sum();
     let (first, last) = (u32::from(values[0]), u32::from(values[extent * STEP]));
     whole * ONE + first * (ONE - after) + last * after
@@ -181,12 +200,7 @@ fn across_edge<const STEP: usize>(
     (0..=extent)
         .map(|index| {
             let x = (x + index as i64).clamp(0, length as i64 - 1) as usize;
-            let weight = match index {
-                0 => ONE - after,
-                index if index == extent => after,
-                _ => ONE,
-            };
-            u32::from(values[x * STEP]) * weight
+            u32::from(values[x * STEP]) * end_weight(index, extent, after)
         })
         .sum()
 }

@@ -8,7 +8,10 @@
 
 use std::ops::Range;
 
-use super::layout::Samples;
+use super::{
+    layout::Samples,
+    quad::{Quad, add, load, mul, scale},
+};
 
 /// Fractions of a sample that displacements are rounded to. A step of 255 between neighbours
 /// moved by half of this changes by less than one stored value.
@@ -21,9 +24,9 @@ const AFTER: i32 = 2;
 
 /// Weights of the four samples around each fraction: Catmull-Rom. The first is exactly
 /// `[0, 1, 0, 0]`: what does not move does not change.
-static KERNEL: [[f32; 4]; PHASES] = kernel();
+static KERNEL: [Quad; PHASES] = kernel();
 
-const fn kernel() -> [[f32; 4]; PHASES] {
+const fn kernel() -> [Quad; PHASES] {
     let mut kernel = [[0.0; 4]; PHASES];
     let mut phase = 0;
     while phase < PHASES {
@@ -62,8 +65,8 @@ impl Shift {
     }
 
     #[inline]
-    fn weights(self) -> &'static [f32; 4] {
-        &KERNEL[self.0 as usize % PHASES]
+    fn phase(self) -> u8 {
+        self.0 as u8
     }
 }
 
@@ -131,56 +134,57 @@ impl Source {
         (self.rect.right - self.rect.left) as usize
     }
 
-    /// Where sample (x, y) of the grid, within the loaded region, lies in the copy.
+    /// Where sample (x, y) of the grid, within what is loaded, lies in a component's copy.
     #[inline]
-    pub fn index(&self, x: i32, y: i32) -> usize {
+    fn index(&self, x: i32, y: i32) -> usize {
         (y - self.rect.top) as usize * self.columns() + (x - self.rect.left) as usize
     }
 
-    /// The sample itself.
+    /// Where sample (x, y) displaced by `shift` is read.
     #[inline]
-    pub fn value(&self, component: usize, index: usize) -> f32 {
-        self.values[component * self.area + index]
-    }
-
-    /// A reading place at sample (x, y) displaced by `shift`.
-    #[inline]
-    pub fn place(&self, x: i32, y: i32, shift: [Shift; 2]) -> Place {
+    pub fn place(&self, x: i32, y: i32, [across, down]: [Shift; 2]) -> Place {
         let rect = &self.rect;
-        let x = (x + shift[0].whole()).clamp(rect.left + BEFORE, rect.right - 1 - AFTER);
-        let y = (y + shift[1].whole()).clamp(rect.top + BEFORE, rect.bottom - 1 - AFTER);
+        let left = (x + across.whole()).clamp(rect.left + BEFORE, rect.right - 1 - AFTER);
+        let top = (y + down.whole()).clamp(rect.top + BEFORE, rect.bottom - 1 - AFTER);
         Place {
-            index: self.index(x - BEFORE, y - BEFORE),
-            across: shift[0].weights(),
-            down: shift[1].weights(),
+            own: self.index(x, y) as u32,
+            first: self.index(left - BEFORE, top - BEFORE) as u32,
+            across: across.phase(),
+            down: down.phase(),
         }
     }
 
-    /// The component's value there: the mean of four by four samples by the kernel.
-    #[inline]
-    pub fn moved(&self, component: usize, place: &Place) -> f32 {
-        let start = component * self.area + place.index;
+    /// The component's own value at each of `places`, and what moves there as four products
+    /// whose sum it is.
+    pub fn read(&self, component: usize, places: &[Place], own: &mut [f32], moved: &mut [Quad]) {
+        let values = &self.values[component * self.area..][..self.area];
         let columns = self.columns();
-        let mut sums = [0.0_f32; 4];
-        for (line, weight) in place.down.iter().enumerate() {
-            let start = start + line * columns;
-            let values = &self.values[start..start + 4];
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum += value * weight;
-            }
+        for ((place, own), moved) in places.iter().zip(own).zip(moved) {
+            *own = values[place.own as usize];
+            let first = place.first as usize;
+            let across = KERNEL[usize::from(place.across)];
+            let down = KERNEL[usize::from(place.down)];
+            let upper = add(
+                scale(load(values, first), down[0]),
+                scale(load(values, first + columns), down[1]),
+            );
+            let lower = add(
+                scale(load(values, first + 2 * columns), down[2]),
+                scale(load(values, first + 3 * columns), down[3]),
+            );
+            *moved = mul(add(upper, lower), across);
         }
-        for (sum, weight) in sums.iter_mut().zip(place.across) {
-            *sum *= weight;
-        }
-        (sums[0] + sums[1]) + (sums[2] + sums[3])
     }
 }
 
-/// First of four by four samples, and their weights.
+/// A sample of a copied region, and the first of four by four that become it, with the phases
+/// of their weights.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Place {
-    index: usize,
-    across: &'static [f32; 4],
-    down: &'static [f32; 4],
+    own: u32,
+    first: u32,
+    across: u8,
+    down: u8,
 }
 
 /// Appends the samples of a row in `range`, with its ends going on for ever.
