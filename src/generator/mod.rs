@@ -2,7 +2,16 @@
 //!
 //! Must not know GStreamer. A model family is one file here and one manifest in `models/`.
 
+mod builtin;
+mod manifest;
+mod registry;
+mod rest;
+
+use std::time::Duration;
+
 use crate::{Error, face::Face, pixels::View};
+
+pub use registry::{Source, open};
 
 /// How a mouth shall look in one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,22 +27,48 @@ pub struct Look {
 /// The sound that a generator needs around a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hearing {
-    /// Mel columns in the window, [`sound::COLUMNS_PER_SECOND`](crate::sound) of them a second.
+    /// Mel columns in the window, 80 of them a second.
     pub columns: usize,
     /// Nothing later than this after the frame's time is heard, in nanoseconds.
     pub look_ahead_ns: i64,
+}
+
+/// Where the time of one drawn face went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// In networks.
+    pub infer: Duration,
+    /// In reading, warping and writing pixels.
+    pub blend: Duration,
 }
 
 /// Draws mouths that match the sound.
 pub trait Generator: Send {
     /// For logs and `stats`.
     fn name(&self) -> &str;
+
     fn hearing(&self) -> Hearing;
+
+    /// Whether [`draw`](Self::draw) wants tracked faces. Without, it is called once a frame, with
+    /// none.
+    fn needs_face(&self) -> bool {
+        true
+    }
+
     /// Hears the sound around the next frame, once a frame. `mel` is `[80, hearing().columns]`,
     /// row-major, -4..4.
     fn listen(&mut self, mel: &[f32]) -> Result<(), Error>;
-    /// Redraws one face's mouth in `view` for the sound last heard, once a face.
-    fn draw(&mut self, view: &mut View, face: &Face, look: &Look) -> Result<(), Error>;
+
+    /// Redraws one mouth in `view` for the sound last heard, once a face. `time_ns` is the
+    /// frame's running time.
+    fn draw(
+        &mut self,
+        view: &mut View,
+        face: Option<&Face>,
+        time_ns: i64,
+        look: &Look,
+    ) -> Result<Cost, Error>;
+
     /// Forgets everything about earlier frames and faces.
     fn reset(&mut self);
 }

@@ -1,0 +1,210 @@
+//! What a model says about itself: a TOML file beside its networks.
+//!
+//! Must not know how a network is run.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::{Error, face};
+
+/// The newest manifest version this plugin reads.
+const VERSION: u32 = 1;
+/// Longest mel window: 4 s of sound, more than any generator listens to.
+const MAX_COLUMNS: usize = 320;
+
+/// A model of the family `builtin`: two networks and the geometry they were trained in.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Manifest {
+    pub version: u32,
+    pub family: Family,
+    pub name: String,
+    #[allow(dead_code)] // required of every model, read by people
+    pub licence: String,
+    #[allow(dead_code)]
+    pub source: String,
+    pub files: Files,
+    pub sound: Sound,
+    pub canonical: Canonical,
+    pub closing: Closing,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    Builtin,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    pub audio2mouth: File,
+    pub renderer: File,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Relative to the manifest.
+    pub path: PathBuf,
+    /// Hexadecimal, of the whole file.
+    #[allow(dead_code)]
+    pub sha256: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Sound {
+    pub sample_rate: u32,
+    pub columns_per_second: i64,
+    /// Mel columns in a window.
+    pub window: usize,
+    /// How long after a frame's time the last sample of its window lies.
+    pub look_ahead_ms: u32,
+}
+
+/// The space in which the networks see a mouth. All `points` are indices into the face mesh, all
+/// `landmarks` indices into `landmarks`, coordinates are pixels of the canonical picture.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Canonical {
+    /// Width and height of the picture.
+    pub size: usize,
+    /// Mesh points that do not move with speech, and where they lie.
+    pub rigid: Vec<usize>,
+    pub rigid_xy: Vec<[f32; 2]>,
+    /// Mesh points that the networks know, in their order.
+    pub landmarks: Vec<usize>,
+    pub lips_outer: Vec<usize>,
+    pub lips_inner: Vec<usize>,
+}
+
+/// How a mouth closes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closing {
+    /// Mesh points of the inner lips that touch in a closed mouth: (upper, lower).
+    pub pairs: Vec<[usize; 2]>,
+    /// For each landmark: the index of the pair whose gap moves it, and by what share, downwards.
+    pub pair: Vec<usize>,
+    pub weight: Vec<f32>,
+}
+
+impl Manifest {
+    /// `path` is for messages only.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        let unreadable = |reason: String| Error::ModelUnreadable {
+            path: path.to_owned(),
+            reason,
+        };
+        let manifest: Self = toml::from_str(text).map_err(|err| unreadable(err.to_string()))?;
+        if manifest.version != VERSION {
+            return Err(unreadable(format!(
+                "manifest version {} was found, {VERSION} is wanted: update the plugin or the model",
+                manifest.version
+            )));
+        }
+        manifest.check().map_err(unreadable)?;
+        Ok(manifest)
+    }
+
+    /// Everything that later code indexes with is in range.
+    fn check(&self) -> Result<(), String> {
+        let Canonical {
+            size,
+            rigid,
+            rigid_xy,
+            landmarks,
+            lips_outer,
+            lips_inner,
+        } = &self.canonical;
+        let Closing {
+            pairs,
+            pair,
+            weight,
+        } = &self.closing;
+
+        if self.sound.sample_rate != crate::sound::RATE
+            || self.sound.columns_per_second != crate::sound::COLUMNS_PER_SECOND
+        {
+            return Err(format!(
+                "[sound] is {} Hz and {} columns a second, {} and {} are wanted",
+                self.sound.sample_rate,
+                self.sound.columns_per_second,
+                crate::sound::RATE,
+                crate::sound::COLUMNS_PER_SECOND
+            ));
+        }
+        if !(1..=MAX_COLUMNS).contains(&self.sound.window) {
+            return Err(format!(
+                "[sound] window is {} columns, 1 to {} are wanted",
+                self.sound.window, MAX_COLUMNS
+            ));
+        }
+        if self.sound.look_ahead_ms > 2_000 {
+            return Err(format!(
+                "[sound] look-ahead-ms is {}, at most 2000 is wanted",
+                self.sound.look_ahead_ms
+            ));
+        }
+        if !(16..=512).contains(size) {
+            return Err(format!("[canonical] size is {size}, 16 to 512 is wanted"));
+        }
+        let same_length = [
+            ("[canonical] rigid-xy", rigid_xy.len(), "rigid", rigid.len()),
+            ("[closing] pair", pair.len(), "landmarks", landmarks.len()),
+            (
+                "[closing] weight",
+                weight.len(),
+                "landmarks",
+                landmarks.len(),
+            ),
+        ];
+        for (name, found, like, wanted) in same_length {
+            if found != wanted {
+                return Err(format!(
+                    "{name} has {found} entries, {wanted} are wanted, as many as in [canonical] {like}"
+                ));
+            }
+        }
+        if rigid.len() < 3 || landmarks.is_empty() || pairs.is_empty() {
+            return Err("at least 3 rigid points, a landmark and a closing pair are wanted".into());
+        }
+        if let Some(point) = [rigid, landmarks, lips_outer, lips_inner]
+            .into_iter()
+            .flatten()
+            .chain(pairs.iter().flatten())
+            .find(|&&point| point >= face::POINTS)
+        {
+            return Err(format!(
+                "mesh point {point} is named, the mesh has 0 to {}",
+                face::POINTS - 1
+            ));
+        }
+        if let Some(pair) = pair.iter().find(|&&pair| pair >= pairs.len()) {
+            return Err(format!(
+                "[closing] pair names pair {pair}, pairs has {}",
+                pairs.len()
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Canonical {
+    /// Where mesh point `point` stands in the landmark list.
+    pub fn landmark(&self, point: usize) -> Result<usize, Error> {
+        self.landmarks
+            .iter()
+            .position(|&p| p == point)
+            .ok_or_else(|| Error::ModelMismatch {
+                name: "manifest".into(),
+                found: format!(
+                    "{} landmarks without mesh point {point}",
+                    self.landmarks.len()
+                ),
+                wanted: format!("mesh point {point} among [canonical] landmarks"),
+            })
+    }
+}

@@ -1,0 +1,186 @@
+//! From what the user named to a generator: built in, a file, a folder, or the program's own.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    Generator,
+    builtin::{BuiltIn, Networks},
+    manifest::{Family, Manifest},
+};
+use crate::{
+    Error,
+    runtime::{self, ModelSource},
+};
+
+/// A manifest is a page of text; anything larger is not one.
+const MANIFEST_MAX_BYTES: u64 = 1 << 20;
+/// Name of the manifest in a model's folder.
+const MANIFEST_NAME: &str = "manifest.toml";
+
+/// Which generator draws.
+#[derive(Clone, Default)]
+pub enum Source {
+    /// The model inside the plugin.
+    #[default]
+    BuiltIn,
+    /// A manifest, or a folder that holds one.
+    Path(PathBuf),
+    /// A generator of the program's own, made anew for each stream.
+    Custom(Arc<dyn Fn() -> Box<dyn Generator> + Send + Sync>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("BuiltIn"),
+            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::Custom(_) => f.write_str("Custom"),
+        }
+    }
+}
+
+/// A generator, ready to draw.
+pub struct Opened {
+    pub generator: Box<dyn Generator>,
+    /// What runs its networks; `None` when it has none.
+    pub active: Option<runtime::Provider>,
+    pub fallbacks: Vec<runtime::Fallback>,
+}
+
+/// Loads the generator's networks.
+///
+/// Fails with [`Error::ModelNotFound`], [`Error::ModelUnreadable`], [`Error::ModelMismatch`],
+/// [`Error::RuntimeMissing`] or [`Error::ProviderUnavailable`].
+pub fn open(source: &Source, options: &runtime::Options) -> Result<Opened, Error> {
+    match source {
+        Source::BuiltIn => open_builtin(options),
+        Source::Path(path) => open_path(path, options),
+        Source::Custom(make) => Ok(Opened {
+            generator: make(),
+            active: None,
+            fallbacks: Vec::new(),
+        }),
+    }
+}
+
+fn open_builtin(options: &runtime::Options) -> Result<Opened, Error> {
+    let manifest = Manifest::parse(
+        include_str!("../../models/builtin/manifest.toml"),
+        Path::new("models/builtin/manifest.toml"),
+    )?;
+    let networks = Networks {
+        audio2mouth: ModelSource::Bytes {
+            name: "builtin/audio2mouth",
+            data: include_bytes!("../../models/builtin/audio2mouth.onnx"),
+        },
+        renderer: ModelSource::Bytes {
+            name: "builtin/renderer",
+            data: include_bytes!("../../models/builtin/renderer.onnx"),
+        },
+    };
+    BuiltIn::open(manifest, networks, options)
+}
+
+fn open_path(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
+    let not_found = |reason: String| Error::ModelNotFound {
+        path: path.to_owned(),
+        reason,
+    };
+    let metadata = fs::metadata(path).map_err(|err| not_found(err.to_string()))?;
+    if metadata.is_dir() {
+        let manifest = path.join(MANIFEST_NAME);
+        if !manifest.is_file() {
+            return Err(not_found(format!(
+                "the folder holds no `{MANIFEST_NAME}`. Name a folder with a manifest, or the \
+                 manifest itself"
+            )));
+        }
+        return open_manifest(&manifest, options);
+    }
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => open_manifest(path, options),
+        Some("onnx") => Err(unrecognised(path, options)),
+        _ => Err(Error::ModelUnreadable {
+            path: path.to_owned(),
+            reason: "a `.toml` manifest, a folder that holds one, or an `.onnx` file is wanted"
+                .into(),
+        }),
+    }
+}
+
+/// Opens a bare network to say what it is; no family is recognised by shape alone yet.
+fn unrecognised(path: &Path, options: &runtime::Options) -> Error {
+    match runtime::open(ModelSource::File(path), options, &[]) {
+        Err(err) => err,
+        Ok(opened) => Error::ModelMismatch {
+            name: path.display().to_string(),
+            found: format!(
+                "{} -> {}",
+                describe(opened.network.inputs()),
+                describe(opened.network.outputs())
+            ),
+            wanted: "a model folder with a manifest of family `builtin`".into(),
+        },
+    }
+}
+
+fn open_manifest(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
+    let unreadable = |reason: String| Error::ModelUnreadable {
+        path: path.to_owned(),
+        reason,
+    };
+    let size = fs::metadata(path)
+        .map_err(|err| unreadable(err.to_string()))?
+        .len();
+    if size > MANIFEST_MAX_BYTES {
+        return Err(unreadable(format!(
+            "{size} bytes were found, a manifest has at most {MANIFEST_MAX_BYTES}"
+        )));
+    }
+    let text = fs::read_to_string(path).map_err(|err| unreadable(err.to_string()))?;
+    let manifest = Manifest::parse(&text, path)?;
+    match manifest.family {
+        Family::Builtin => {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let audio2mouth = within(folder, &manifest.files.audio2mouth.path, path)?;
+            let renderer = within(folder, &manifest.files.renderer.path, path)?;
+            let networks = Networks {
+                audio2mouth: ModelSource::File(&audio2mouth),
+                renderer: ModelSource::File(&renderer),
+            };
+            BuiltIn::open(manifest, networks, options)
+        }
+    }
+}
+
+/// A file that a manifest names, which must lie in the manifest's own folder.
+fn within(folder: &Path, file: &Path, manifest: &Path) -> Result<PathBuf, Error> {
+    use std::path::Component;
+    if file
+        .components()
+        .any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
+    {
+        return Err(Error::ModelUnreadable {
+            path: manifest.to_owned(),
+            reason: format!(
+                "it names `{}`, a path outside its own folder; only files beside or below the \
+                 manifest are read",
+                file.display()
+            ),
+        });
+    }
+    Ok(folder.join(file))
+}
+
+/// Tensors as `name [1, 80, 32], …` for messages.
+pub(super) fn describe(tensors: &[runtime::TensorInfo]) -> String {
+    tensors
+        .iter()
+        .map(|tensor| format!("{} {:?}", tensor.name, tensor.shape))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

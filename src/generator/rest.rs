@@ -1,0 +1,220 @@
+//! The mouth that a person has when silent: a running estimate from what the stream shows.
+//!
+//! Must not know networks or pixels: landmarks in, landmarks out, in canonical pixels.
+
+/// How the lips of a landmark list close. Tables come from the model's manifest.
+#[derive(Clone, Debug)]
+pub struct Closing {
+    /// Pairs of inner-lip landmarks (upper, lower) that touch when the mouth is closed.
+    pub pairs: Vec<[usize; 2]>,
+    /// For each landmark, the pair whose gap moves it down by `weight` of that gap.
+    pub pair: Vec<usize>,
+    pub weight: Vec<f32>,
+}
+
+impl Closing {
+    /// Closes the lips in place. Only y changes.
+    fn close(&self, points: &mut [[f32; 2]], gaps: &mut [f32]) {
+        for (gap, &[upper, lower]) in gaps.iter_mut().zip(&self.pairs) {
+            *gap = (points[lower][1] - points[upper][1]).max(0.0);
+        }
+        for ((point, &pair), &weight) in points.iter_mut().zip(&self.pair).zip(&self.weight) {
+            point[1] += weight * gaps[pair];
+        }
+    }
+}
+
+/// How long the estimate takes to follow a mouth that is closed, in seconds.
+const FOLLOW_CLOSED: f32 = 1.0;
+/// A wide open mouth says little of the closed one: it is followed this much more slowly.
+const OPEN_WEIGHT: f32 = 0.05;
+/// Inner-lip gap, as a share of the mouth's width, at which a mouth no longer counts as closed.
+const OPEN_GAP: f32 = 0.08;
+/// A gap in the observations after which the old estimate is worth no more than a new one.
+const FORGET_AFTER: f32 = 2.0;
+
+/// Running estimate of one person's rest mouth.
+///
+/// A single frame is enough for a first answer: its lips are closed by geometry, so a still
+/// picture works and so does a smile with its teeth showing. The shape is kept relative to the
+/// base of the nose, so that a turning head, which shifts all of the mouth in the canonical
+/// picture, does not drag the estimate behind it.
+pub struct RestMouth {
+    shape: Vec<[f32; 2]>,
+    observed: Vec<[f32; 2]>,
+    gaps: Vec<f32>,
+    last_ns: Option<i64>,
+}
+
+impl RestMouth {
+    pub fn new(landmarks: usize, closing: &Closing) -> Self {
+        Self {
+            shape: vec![[0.0; 2]; landmarks],
+            observed: vec![[0.0; 2]; landmarks],
+            gaps: vec![0.0; closing.pairs.len()],
+            last_ns: None,
+        }
+    }
+
+    pub fn forget(&mut self) {
+        self.last_ns = None;
+    }
+
+    /// Takes the mouth as seen at `time_ns` and writes the mouth at rest to `rest`.
+    ///
+    /// `corners` are the landmarks of the corners of the mouth, `anchors` those at the base of
+    /// the nose.
+    pub fn update(
+        &mut self,
+        seen: &[[f32; 2]],
+        time_ns: i64,
+        closing: &Closing,
+        corners: [usize; 2],
+        anchors: &[usize],
+        rest: &mut [[f32; 2]],
+    ) {
+        let anchor = mean(seen, anchors);
+        for (point, seen) in self.observed.iter_mut().zip(seen) {
+            *point = [seen[0] - anchor[0], seen[1] - anchor[1]];
+        }
+        closing.close(&mut self.observed, &mut self.gaps);
+
+        let follow = match self.last_ns {
+            None => 1.0,
+            Some(last) => {
+                let seconds = (time_ns - last) as f32 * 1e-9;
+                if (0.0..FORGET_AFTER).contains(&seconds) {
+                    let width = distance(seen[corners[0]], seen[corners[1]]).max(1.0);
+                    let gap = self.gaps.iter().sum::<f32>() / self.gaps.len().max(1) as f32 / width;
+                    let weight =
+                        OPEN_WEIGHT + (1.0 - OPEN_WEIGHT) * (-(gap / OPEN_GAP).powi(2)).exp();
+                    1.0 - (-seconds * weight / FOLLOW_CLOSED).exp()
+                } else {
+                    1.0
+                }
+            }
+        };
+        self.last_ns = Some(time_ns);
+
+        for ((shape, observed), rest) in self.shape.iter_mut().zip(&self.observed).zip(rest) {
+            for axis in 0..2 {
+                shape[axis] += follow * (observed[axis] - shape[axis]);
+                rest[axis] = shape[axis] + anchor[axis];
+            }
+        }
+    }
+}
+
+fn mean(points: &[[f32; 2]], which: &[usize]) -> [f32; 2] {
+    let n = which.len().max(1) as f32;
+    let sum = which.iter().fold([0.0; 2], |sum, &i| {
+        [sum[0] + points[i][0], sum[1] + points[i][1]]
+    });
+    [sum[0] / n, sum[1] / n]
+}
+
+fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
+    (a[0] - b[0]).hypot(a[1] - b[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Upper lip, lower lip, chin, left and right corner, base of the nose.
+    const UPPER: usize = 0;
+    const LOWER: usize = 1;
+    const CORNERS: [usize; 2] = [3, 4];
+    const NOSE: [usize; 1] = [5];
+
+    fn closing() -> Closing {
+        Closing {
+            pairs: vec![[UPPER, LOWER]],
+            pair: vec![0; 6],
+            weight: vec![0.25, -0.75, -0.5, 0.0, 0.0, 0.0],
+        }
+    }
+
+    fn mouth(gap: f32) -> Vec<[f32; 2]> {
+        let (upper, lower) = (50.0 - 0.25 * gap, 50.0 + 0.75 * gap);
+        vec![
+            [48.0, upper],
+            [48.0, lower],
+            [48.0, 80.0 + 0.5 * gap],
+            [30.0, 50.0],
+            [66.0, 50.0],
+            [48.0, 30.0],
+        ]
+    }
+
+    fn moved(points: &[[f32; 2]], [x, y]: [f32; 2]) -> Vec<[f32; 2]> {
+        points.iter().map(|p| [p[0] + x, p[1] + y]).collect()
+    }
+
+    fn gap(points: &[[f32; 2]]) -> f32 {
+        points[LOWER][1] - points[UPPER][1]
+    }
+
+    fn step(rest: &mut RestMouth, seen: &[[f32; 2]], time_ns: i64) -> Vec<[f32; 2]> {
+        let mut out = vec![[0.0; 2]; seen.len()];
+        rest.update(seen, time_ns, &closing(), CORNERS, &NOSE, &mut out);
+        out
+    }
+
+    #[test]
+    fn one_open_frame_closes() {
+        let mut rest = RestMouth::new(6, &closing());
+        let out = step(&mut rest, &mouth(12.0), 0);
+        assert!(gap(&out).abs() < 1e-4);
+        for (out, wanted) in out.iter().zip(mouth(0.0)) {
+            assert!((out[0] - wanted[0]).abs() < 1e-4 && (out[1] - wanted[1]).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn speech_does_not_open_the_rest_mouth() {
+        let mut rest = RestMouth::new(6, &closing());
+        for frame in 0..250 {
+            let open = 8.0 * (frame as f32 * 0.7).sin().max(0.0);
+            let out = step(&mut rest, &mouth(open), frame * 40_000_000);
+            assert!(gap(&out).abs() < 1e-3, "frame {frame}: {}", gap(&out));
+        }
+    }
+
+    #[test]
+    fn follows_a_turning_head_at_once() {
+        let mut rest = RestMouth::new(6, &closing());
+        step(&mut rest, &mouth(0.0), 0);
+        let out = step(&mut rest, &moved(&mouth(0.0), [9.0, -4.0]), 40_000_000);
+        for (out, wanted) in out.iter().zip(moved(&mouth(0.0), [9.0, -4.0])) {
+            assert!((out[0] - wanted[0]).abs() < 1e-3 && (out[1] - wanted[1]).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn a_long_gap_or_time_running_back_starts_anew() {
+        for later in [3_000_000_000, -1] {
+            let mut rest = RestMouth::new(6, &closing());
+            step(&mut rest, &mouth(0.0), 0);
+            let mut other = mouth(0.0);
+            other[2][1] += 10.0;
+            let out = step(&mut rest, &other, later);
+            assert!((out[2][1] - other[2][1]).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn the_frame_rate_does_not_matter() {
+        let drift = |fps: i64| {
+            let mut rest = RestMouth::new(6, &closing());
+            step(&mut rest, &mouth(0.0), 0);
+            let mut other = mouth(0.0);
+            other[2][1] += 10.0;
+            (1..=fps)
+                .map(|frame| step(&mut rest, &other, frame * 1_000_000_000 / fps))
+                .last()
+                .expect("at least one frame")[2][1]
+        };
+        assert!((drift(25) - drift(60)).abs() < 0.05);
+    }
+}
