@@ -12,8 +12,8 @@ Target
     amplitude (how widely a stranger opens the mouth cannot be heard). The network gives codes of an uncentred PCA: code 0 is the
     closed mouth. Inside the graph the codes are decoded, scaled by a calibrated gain, and lips that would cross are made to meet.
 
-Generalisation comes from rare speakers drawn more often, mirrored mouths, other voices (warped frequency axis), gain, coloured
-noise, a noise floor or a gate, and silence of all kinds with a closed mouth as its target.
+Generalisation comes from rare speakers drawn more often, mirrored mouths, other voices (clips played slower and faster, warped
+frequency axis), gain, coloured noise, a noise floor or a gate, and silence of all kinds with a closed mouth as its target.
 """
 
 import argparse
@@ -35,6 +35,7 @@ LOOK_AHEAD = 0.160
 HALF_STFT = 0.025
 CODES = 16
 SILENCE = -4.0
+SPEEDS = (0.82, 0.88, 0.94, 1.0, 1.07, 1.15, 1.23)
 LIPS = 40  # the first 40 landmarks
 #: Weight of lips and of skin in the PCA and in the loss.
 POINT_WEIGHT = np.array([1.0] * LIPS + [0.4] * (geometry.COUNT - LIPS), np.float32)
@@ -103,11 +104,18 @@ class AudioToMouth(nn.Module):
         )
         self.decoder = Decoder(basis)
 
-    def forward(self, spectrum):
+    def codes(self, spectrum):
         x = self.bands((spectrum + 2) * 0.5).flatten(1, 2)
-        x = self.time3(self.time2(self.time1(self.enter(x))))
-        codes = self.out(x)
+        return self.out(self.time3(self.time2(self.time1(self.enter(x)))))
+
+    def forward(self, spectrum):
+        codes = self.codes(spectrum)
         return codes, self.decoder(codes)
+
+    @torch.no_grad()
+    def settle(self):
+        """Shift the last bias so that digital silence gives code 0, the closed rest mouth, exactly. Call in eval mode."""
+        self.out[-1].bias -= self.codes(torch.full((1, 1, mel.BANDS, COLUMNS), SILENCE))[0]
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
@@ -119,13 +127,23 @@ class Clip:
     def __init__(self, folder, name):
         with np.load(folder / f"{name}.npz") as z:
             points = z["points"][:, geometry.LANDMARKS]
-            self.mel, self.fps = z["mel"], float(z["fps"])
+            self.mel, self.fps, self.sound = z["mel"], float(z["fps"]), z["sound"]
         self.name, self.person = name, prepare.speaker(name)
         self.raw = points - geometry.rest_mouth(points)
         padded = np.pad(self.raw, ((1, 1), (0, 0), (0, 0)), "edge")
         self.shape = (0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]).astype(np.float32)  # less tracker noise
+        self.played = []
         self.late = 0.0  # how late the sound is
         self.scale = 1.0  # to the common amplitude
+
+    def speeds(self):
+        """(speed, mel) of the clip played slower and faster: other voices (pitch, formants) and other tempos."""
+        if not self.played:
+            n = len(self.sound)
+            for speed in SPEEDS:
+                at = np.arange(int(n / speed)) * speed
+                self.played.append((speed, self.mel if speed == 1 else mel.melspectrogram(np.interp(at, np.arange(n), self.sound))))
+        return self.played
 
     def times(self):
         return np.arange(len(self.raw)) / self.fps
@@ -190,9 +208,10 @@ class Batches:
         r, spectra, shapes = self.random, [], []
         for person in r.choice(len(self.by_person), pairs, p=self.share):
             clip = self.by_person[person][r.integers(len(self.by_person[person]))]
-            t = r.uniform(0, len(clip.raw) / clip.fps - 0.04) + np.array([0, 0.04])
-            spectra.append(windows(clip.mel, t + clip.late, edge=r.random() < 0.5))
-            shape = clip.at(t)
+            speed, spectrum = clip.speeds()[r.integers(len(SPEEDS))]
+            t = r.uniform(0, len(clip.raw) / clip.fps / speed - 0.04) + np.array([0, 0.04])
+            spectra.append(windows(spectrum, t + clip.late / speed, edge=r.random() < 0.5))
+            shape = clip.at(t * speed)
             shapes.append(mirror(shape) if r.random() < 0.5 else shape)
         spectra, shapes = self.augment(np.stack(spectra)), np.stack(shapes)
         quiet = r.random(pairs) < 0.12
@@ -245,7 +264,8 @@ def correlation(a, b):
 
 def loss_of(network, x, y):
     """Distance of landmarks, of their change in 40 ms, and correlation of the opening over the batch."""
-    codes, moved = network(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        codes = network.codes(x)
     linear = (codes.float() @ network.decoder.basis).view_as(y)
     weight = torch.from_numpy(POINT_WEIGHT)[None, :, None]
     distance = (F.smooth_l1_loss(linear, y, beta=0.5, reduction="none") * weight).mean()
@@ -313,6 +333,7 @@ def main():
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--pairs", type=int, default=96)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--start", type=pathlib.Path, help="checkpoint whose weights to start from")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
@@ -325,6 +346,8 @@ def main():
     level_speakers(parts["train"])
     basis = principal_shapes(parts["train"], CODES)
     network = AudioToMouth(basis)
+    if arguments.start:
+        network.load_state_dict(torch.load(arguments.start, weights_only=False)["state"])
     print(f"{len(parts['train'])} clips, {sum(p.numel() for p in network.parameters())} parameters", flush=True)
     batches = Batches(parts["train"])
     optimiser = torch.optim.AdamW(network.parameters(), arguments.rate, weight_decay=2e-2)
@@ -348,6 +371,7 @@ def main():
             print(f"{step} {time.time() - start:.0f}s loss {total / 250:.4f}", flush=True)
             total = 0.0
             judge.load_state_dict(average.state)
+            judge.eval().settle()
             report(judge, {k: parts[k] for k in ("held", "unseen")}, batches)
             torch.save(dict(state=average.state, basis=basis), arguments.out / "audio2mouth.pt")
 

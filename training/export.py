@@ -129,6 +129,7 @@ def main():
     saved = torch.load(arguments.audio2mouth, weights_only=False)
     sound = audio2mouth.AudioToMouth(saved["basis"])
     sound.load_state_dict(saved["state"])
+    sound.eval().settle()
     sound.decoder.gain.fill_(arguments.gain)
     drawing = renderer.Renderer()
     drawing.load_state_dict(torch.load(arguments.renderer, weights_only=True)["average"])

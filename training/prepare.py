@@ -7,7 +7,8 @@ Writes one DATA/<clip>.npz for each usable clip and, at the end, DATA/sync.json.
     crops   uint8   [T, 128, 128, 3]  RGB at canonical scale; the canonical picture lies MARGIN pixels inside it
     points  float32 [T, 468, 2]       mesh points in canonical pixels (0..95 is inside)
     matrix  float64 [T, 2, 3]         picture pixels -> canonical pixels, smoothed over 5 frames
-    mel     float32 [80, C]           mel.py of the clip's sound
+    sound   float32 [S]               the clip's sound at 16 kHz
+    mel     float32 [80, C]           mel.py of it
     fps     float64                   frames a second; frame i starts at i / fps
 
 A clip is dropped, with a message, if a frame has no face, if the face jumps, or if it has no sound.
@@ -130,6 +131,7 @@ def prepare(path, tracker):
         crops=np.stack([crop(f, m) for f, m in zip(frames, matrices)]),
         points=np.stack([geometry.apply(m, p) for m, p in zip(matrices, meshes)]).astype(np.float32),
         matrix=matrices,
+        sound=sound,
         mel=mel.melspectrogram(sound),
         fps=fps,
     )

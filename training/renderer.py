@@ -15,7 +15,8 @@ How it is built
 
 Training
     Pairs (A, B) of frames of one clip, so that nothing about a person has to be remembered. Loss: the picture, its gradients, the
-    warped picture outside the mouth, the flow at the landmarks, smoothness, a price on alpha. An exponential average of the
+    warped picture outside the mouth, the texture of the inner mouth (sorted, so that it is no fog), the flow at the landmarks,
+    smoothness, a price on alpha. An exponential average of the
     weights is what is exported.
 """
 
@@ -42,6 +43,10 @@ _ABOVE = geometry.LIPS_OUTER[11:] + geometry.LIPS_INNER[11:] + [2, 164, 165, 391
 _BELOW = [p for p in geometry.LANDMARKS if p not in set(_CORNERS + _SIDES + _ABOVE)]
 ABOVE = [geometry.INDEX[p] for p in _ABOVE + _CORNERS + _SIDES]
 BELOW = [geometry.INDEX[p] for p in _BELOW + _CORNERS + _SIDES]
+#: The mesh sees about so many pixels between lips that are closed.
+CLOSED = 1.0
+#: The inside of an open mouth may be stretched by so much before it is drawn anew.
+STRETCH = 1.8
 #: Points between which lip skin lies (outer, inner), and points on bare skin near the mouth: where reference colours are taken.
 LIP_OUTER_SIDE = [geometry.INDEX[p] for p in geometry.LIPS_OUTER[2:9] + geometry.LIPS_OUTER[12:19]]
 LIP_INNER_SIDE = [geometry.INDEX[p] for p in geometry.LIPS_INNER[2:9] + geometry.LIPS_INNER[12:19]]
@@ -150,10 +155,12 @@ class Geometry(nn.Module):
         from_top, from_bottom, from_between = self.mouth(source)
         under = torch.sigmoid((self.axis[None, :, None] - 0.5 * (top + bottom)[:, None]) / 0.4)[:, None]
         flow = above * (1 - under) + below * under
-        # Where something may be drawn: in and at the edge of the wanted mouth, if either mouth is open (a mouth that was open
-        # needs a dark line where its lips now meet).
-        reason = between * ((bottom - top + from_bottom - from_top) / 1.5).clamp(0, 1)
-        allowed = (self.band(top, bottom, 1.2, 0.6) * reason[:, None])[:, None]
+        # Where something may be drawn: inside the wanted mouth, where stretching what is seen between the lips (up to STRETCH
+        # times; the tracker sees CLOSED pixels between closed lips) would not fill it; and a line where lips that were open now meet.
+        wanted, seen = bottom - top, (from_bottom - from_top - CLOSED).clamp(min=0)
+        hollow = ((wanted - STRETCH * seen - 0.8) / 2).clamp(0, 1)
+        shut = (1 - wanted / 1.5).clamp(0, 1) * (seen / 1.5).clamp(0, 1)
+        allowed = (self.band(top, bottom, 1.2, 0.6) * (between * torch.maximum(hollow, shut))[:, None])[:, None]
         inside = self.inside(top, bottom, between)
         return flow, under, self.inside(from_top, from_bottom, from_between), inside, allowed
 
@@ -339,28 +346,51 @@ def mouth_weight(network, target):
     return 1 + 6 * torch.exp(-far)
 
 
+def spread_of(values, where, count=192):
+    """`count` values of each picture [N, 96, 96], drawn from where a mask [N, 96, 96] is set, in rising order: [N, count]."""
+    index = torch.multinomial(where.flatten(1) + 1e-9, count, replacement=True)
+    return values.flatten(1).gather(1, index).sort(1).values
+
+
+def texture(out, b, hidden):
+    """How differently bright, and how differently structured, the insides of two mouths are, wherever teeth and gaps lie.
+
+    Where teeth show cannot be known from a closed mouth, and the mean of all possible teeth is a fog. So the inside is
+    compared by its sorted brightness and its sorted vertical and horizontal steps: it has to be as dark, as bright and as sharp.
+    """
+    where = (hidden[:, 0] > 0.5).float()
+    enough = (where.sum((1, 2)) > 25).float()
+    total = 0
+    for change in (lambda x: x, lambda x: F.pad(dy(x), (0, 0, 0, 1)), lambda x: F.pad(dx(x), (0, 1))):
+        x, y = change(out.mean(1)), change(b.mean(1))
+        difference = (spread_of(x, where) - spread_of(y, where)).abs().mean(1)
+        total = total + (difference * enough).mean()
+    return total
+
+
 def losses(network, a, b, source, target, truth):
     """The terms of the loss. `truth` are the landmarks of B as measured, `target` what the network is told."""
     with torch.autocast("cpu", torch.bfloat16):
         flow, alpha, rgb = network(a.contiguous(memory_format=torch.channels_last), source, target)
     warped = network.warp(a, flow)
     out = warped * (1 - alpha) + rgb * alpha
-    weight = mouth_weight(network, truth) * network.window
-    difference = (out - b).abs()
-    inside = (truth.sub(47.5).abs() < 38).all(2).float()[..., None]
     with torch.no_grad():
         hidden = network.geometry.inside(*network.geometry.mouth(truth))
+    weight = mouth_weight(network, truth) * network.window
+    drawn = weight * (1 - 0.7 * hidden * alpha.detach())  # what is drawn is judged by its texture more than pixel by pixel
+    inside = (truth.sub(47.5).abs() < 38).all(2).float()[..., None]
     return dict(
-        picture=(difference * weight).mean(),
-        gradient=((dx(out) - dx(b)).abs() * weight[..., 1:]).mean() + ((dy(out) - dy(b)).abs() * weight[..., 1:, :]).mean(),
+        picture=((out - b).abs() * drawn).mean(),
+        gradient=((dx(out) - dx(b)).abs() * drawn[..., 1:]).mean() + ((dy(out) - dy(b)).abs() * drawn[..., 1:, :]).mean(),
         warped=((warped - b).abs() * weight * (1 - hidden)).mean(),
+        texture=texture(out, b, hidden),
         points=((sample(flow, target) - (source - target)) * inside).abs().mean(),
         smooth=(dx(flow).abs().mean() + dy(flow).abs().mean()),
         alpha=alpha.mean(),
     )
 
 
-WEIGHTS = dict(picture=1.0, gradient=1.0, warped=0.4, points=0.012, smooth=0.01, alpha=0.02)
+WEIGHTS = dict(picture=1.0, gradient=1.0, warped=0.4, texture=0.15, points=0.012, smooth=0.01, alpha=0.01)
 
 
 def tell(points_a, points_b):
