@@ -150,8 +150,12 @@ impl Resampler {
         let taps = 2 * self.half;
         let kernels = &self.kernels[row * taps..(row + 2) * taps];
         let (near, next) = kernels.split_at(taps);
-        let (near, next) = dots(input, near, next);
-        near + between * (next - near)
+        let near = dot(input, near);
+        if between == 0.0 {
+            near
+        } else {
+            near + between * (dot(input, next) - near)
+        }
     }
 
     fn units_to_ns(&self, units: i64) -> i64 {
@@ -192,28 +196,16 @@ fn bessel_i0(x: f64) -> f64 {
     sum
 }
 
-/// Both kernels over the input at once, in eight lanes, so that the compiler can use vector
-/// instructions; the order of the sums is fixed.
-fn dots(input: &[f32], first: &[f32], second: &[f32]) -> (f32, f32) {
-    let (input, input_rest) = input.as_chunks::<8>();
-    let (first, first_rest) = first.as_chunks::<8>();
-    let (second, second_rest) = second.as_chunks::<8>();
-    let (mut a, mut b) = ([0.0f32; 8], [0.0f32; 8]);
-    for ((input, first), second) in input.iter().zip(first).zip(second) {
-        for lane in 0..8 {
-            a[lane] += input[lane] * first[lane];
-            b[lane] += input[lane] * second[lane];
+/// In eight lanes, so that the compiler can use vector instructions; the order of the sum is fixed.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let (a_lanes, a_rest) = a.as_chunks::<8>();
+    let (b_lanes, b_rest) = b.as_chunks::<8>();
+    let mut lanes = [0.0f32; 8];
+    for (a, b) in a_lanes.iter().zip(b_lanes) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
         }
     }
-    let rest = |kernel: &[f32]| {
-        input_rest
-            .iter()
-            .zip(kernel)
-            .map(|(x, h)| x * h)
-            .sum::<f32>()
-    };
-    (
-        a.iter().sum::<f32>() + rest(first_rest),
-        b.iter().sum::<f32>() + rest(second_rest),
-    )
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    lanes.iter().sum::<f32>() + rest
 }
