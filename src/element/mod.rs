@@ -1,7 +1,15 @@
 //! GStreamer: pads, caps, time, properties, messages. No pixels are computed here, no model is
 //! known here.
 
+mod faults;
+mod frame;
+pub mod lipsync;
+mod pairing;
+mod settings;
+mod stats;
+mod stream;
+
 /// Registers the elements of the plugin.
-pub fn register(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    Ok(())
+pub fn register(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    lipsync::register(plugin)
 }

@@ -1,0 +1,416 @@
+//! The Aggregator behind `lipsync`: what GObject, GstElement and GstAggregator ask of it.
+//!
+//! Must not know models or pixels.
+
+/**
+ * SECTION:element-lipsync
+ * @title: lipsync
+ * @short_description: Redraws mouths in video so that they match the sound.
+ *
+ * Takes a video stream on the pad `video` and the speech that belongs to it on the request pad
+ * `audio`, finds the faces in each frame and redraws their mouths in place, so that they move as
+ * the sound says. Frames leave with the timestamps, metas and format they came with. Without an
+ * `audio` pad they pass untouched.
+ *
+ * The sound is only listened to; where it is to be heard as well, it goes past the element
+ * through a `tee` and a `queue`. Both inputs need a `queue` of their own when one demuxer feeds
+ * them, and a live pipeline needs one that holds the element's latency beside it.
+ *
+ * ## Latency
+ *
+ * A mouth moves before its sound is heard, so each frame waits for the sound that follows it: the
+ * look-ahead of the model. The reported latency is this look-ahead, what resampling to the
+ * model's rate holds back, and `processing-deadline`, the time that is kept for work. Where the
+ * networks are slower than `processing-deadline`, raise it; `stats` has the times. A frame whose
+ * sound has not arrived in time goes on with what was heard.
+ *
+ * ## Example pipelines
+ *
+ * File to file:
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin name=d \
+ *     d. ! queue max-size-bytes=0 ! videoconvert ! lipsync name=l ! x264enc ! mp4mux name=m ! filesink location=out.mp4 \
+ *     d. ! audioconvert ! tee name=t \
+ *     t. ! queue ! l.audio \
+ *     t. ! queue max-size-time=5000000000 ! avenc_aac ! m.
+ * ]|
+ *
+ * Camera and microphone to a window:
+ *
+ * |[
+ * gst-launch-1.0 v4l2src ! videoconvert ! lipsync name=l ! queue ! videoconvert ! autovideosink \
+ *     autoaudiosrc ! audioconvert ! queue ! l.audio
+ * ]|
+ */
+use std::sync::{
+    LazyLock, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicI64, Ordering},
+};
+
+use gst::{glib, prelude::*, subclass::prelude::*};
+use gst_base::{prelude::*, subclass::prelude::*};
+
+use crate::{
+    element::{
+        frame,
+        settings::{self, Settings},
+        stats::Stats,
+        stream::Stream,
+    },
+    generator,
+};
+
+mod events;
+mod flow;
+mod setup;
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "lipsync",
+        gst::DebugColorFlags::empty(),
+        Some("Redraws mouths to match the sound"),
+    )
+});
+
+/// Largest picture, in pixels a side.
+const SIZE_MAX: i32 = 16384;
+
+/// Locks that a panic elsewhere must not poison: the element answers with an error then anyway.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub struct Lipsync {
+    video_pad: gst_base::AggregatorPad,
+    audio_pad: Mutex<Option<gst_base::AggregatorPad>>,
+    settings: Mutex<Settings>,
+    generator: Mutex<Option<generator::Source>>,
+    /// There from READY on. Whoever works with it takes it out, so that nobody ever waits for
+    /// inference.
+    stream: Mutex<Option<Box<Stream>>>,
+    stats: Mutex<Stats>,
+    delays: Mutex<Delays>,
+    /// Buffers that have come to the video pad and were not taken yet.
+    at_video_pad: AtomicI64,
+    /// What a flush on a pad asks of the streaming thread.
+    flush_video: AtomicBool,
+    flush_audio: AtomicBool,
+}
+
+/// Parts of the latency that the engine and the sound decide.
+#[derive(Default)]
+struct Delays {
+    look_ahead_ns: i64,
+    resampler_ns: i64,
+    reported: Option<gst::ClockTime>,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for Lipsync {
+    const NAME: &'static str = "GstLipsync";
+    type Type = super::Lipsync;
+    type ParentType = gst_base::Aggregator;
+
+    fn with_class(klass: &Self::Class) -> Self {
+        let template = klass
+            .pad_template("video")
+            .expect("the class has the template");
+        Self {
+            video_pad: gst::PadBuilder::from_template(&template).build(),
+            audio_pad: Mutex::default(),
+            settings: Mutex::default(),
+            generator: Mutex::default(),
+            stream: Mutex::default(),
+            stats: Mutex::default(),
+            delays: Mutex::default(),
+            at_video_pad: AtomicI64::new(0),
+            flush_video: AtomicBool::new(false),
+            flush_audio: AtomicBool::new(false),
+        }
+    }
+}
+
+impl ObjectImpl for Lipsync {
+    fn properties() -> &'static [glib::ParamSpec] {
+        settings::param_specs()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        lock(&self.settings).set(pspec.name(), value);
+        if matches!(pspec.name(), "sync-offset" | "processing-deadline") {
+            self.update_latency();
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let setting = lock(&self.settings).get(pspec.name());
+        setting.unwrap_or_else(|| match pspec.name() {
+            "stats" => lock(&self.stats).to_structure().to_value(),
+            "active-execution-provider" => lock(&self.stats).provider.to_value(),
+            _ => pspec.default_value().clone(),
+        })
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        let obj = self.obj();
+        obj.add_pad(&self.video_pad)
+            .expect("a new element has no pad of this name");
+        let weak = self.downgrade();
+        self.video_pad
+            .add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+                if let Some(this) = weak.upgrade() {
+                    this.at_video_pad.fetch_add(1, Ordering::Relaxed);
+                }
+                gst::PadProbeReturn::Ok
+            });
+        let weak = self.downgrade();
+        obj.src_pad()
+            .add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+                if let Some(this) = weak.upgrade() {
+                    this.name_stream(info);
+                }
+                gst::PadProbeReturn::Ok
+            });
+    }
+}
+
+impl GstObjectImpl for Lipsync {}
+
+impl ElementImpl for Lipsync {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Lip sync",
+                "Filter/Effect/Video/Audio",
+                "Redraws the mouths in a video so that they match the sound",
+                env!("CARGO_PKG_NAME"),
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let video = gst_video::VideoCapsBuilder::new()
+                .format_list(frame::FORMATS)
+                .width_range(1..=SIZE_MAX)
+                .height_range(1..=SIZE_MAX)
+                .build();
+            let audio = gst_audio::AudioCapsBuilder::new_interleaved()
+                .format_list([
+                    gst_audio::AudioFormat::S16le,
+                    gst_audio::AudioFormat::S32le,
+                    gst_audio::AudioFormat::F32le,
+                    gst_audio::AudioFormat::F64le,
+                ])
+                .rate_range(8_000..=384_000)
+                .build();
+            let template = |name, direction, presence, caps| {
+                gst::PadTemplate::with_gtype(
+                    name,
+                    direction,
+                    presence,
+                    caps,
+                    gst_base::AggregatorPad::static_type(),
+                )
+                .expect("the arguments are valid")
+            };
+            use gst::{PadDirection::*, PadPresence::*};
+            vec![
+                template("video", Sink, Always, &video),
+                template("audio", Sink, Request, &audio),
+                template("src", Src, Always, &video),
+            ]
+        });
+        &TEMPLATES
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::NullToReady
+            && let Err(message) = self.set_up()
+        {
+            self.post_error_message(message);
+            return Err(gst::StateChangeError);
+        }
+        let success = self.parent_change_state(transition)?;
+        if transition == gst::StateChange::ReadyToNull {
+            *lock(&self.stream) = None;
+            lock(&self.stats).provider = None;
+        }
+        Ok(success)
+    }
+
+    fn release_pad(&self, pad: &gst::Pad) {
+        {
+            let mut audio_pad = lock(&self.audio_pad);
+            if audio_pad.as_ref().map(|pad| pad.upcast_ref()) != Some(pad) {
+                return;
+            }
+            *audio_pad = None;
+        }
+        self.parent_release_pad(pad);
+        self.flush_audio.store(true, Ordering::Release);
+        self.update_latency();
+    }
+}
+
+impl AggregatorImpl for Lipsync {
+    fn create_new_pad(
+        &self,
+        template: &gst::PadTemplate,
+        _name: Option<&str>,
+        _caps: Option<&gst::Caps>,
+    ) -> Option<gst_base::AggregatorPad> {
+        let pad: gst_base::AggregatorPad = {
+            let mut audio_pad = lock(&self.audio_pad);
+            if audio_pad.is_some() || template.name_template() != "audio" {
+                gst::warning!(CAT, imp = self, "There is one audio pad at most");
+                return None;
+            }
+            let pad = gst::PadBuilder::from_template(template).build();
+            audio_pad.insert(pad).clone()
+        };
+        self.flush_audio.store(true, Ordering::Release);
+        self.update_latency();
+        Some(pad)
+    }
+
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        self.set_up()?;
+        let mut stream = self
+            .take_stream()
+            .ok_or_else(|| gst::error_msg!(gst::CoreError::StateChange, ["no engine"]))?
+            .restarted();
+        stream
+            .engine_mut()
+            .set_tracking(lock(&self.settings).tracking());
+        {
+            let engine = stream.engine();
+            let provider = engine.active_provider().map(|provider| provider.name());
+            *lock(&self.stats) = Stats::new(engine.model_name(), provider);
+        }
+        self.put_stream(Box::new(stream));
+        self.at_video_pad.store(0, Ordering::Relaxed);
+        self.flush_video.store(false, Ordering::Release);
+        self.flush_audio.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        // Frames and sound go now, the engine stays until NULL.
+        if let Some(stream) = self.take_stream() {
+            self.put_stream(Box::new(stream.restarted()));
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.obj().set_position(gst::ClockTime::NONE);
+        self.flush_video.store(true, Ordering::Release);
+        self.flush_audio.store(true, Ordering::Release);
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    /// The frame's caps come from upstream as they are.
+    fn negotiate(&self) -> bool {
+        true
+    }
+
+    /// Asked for only by live pipelines: when the next frame must be worked on at the latest, less
+    /// the latency.
+    fn next_time(&self) -> Option<gst::ClockTime> {
+        lock(&self.audio_pad).as_ref()?;
+        let next_ns = {
+            let stream = lock(&self.stream);
+            let stream = stream.as_deref()?;
+            stream.waiting.first_ns().or_else(|| self.pad_ns(stream))
+        }?;
+        let deadline = lock(&self.settings).processing_deadline();
+        let time = gst::ClockTime::from_nseconds(u64::try_from(next_ns).unwrap_or(0));
+        Some(time.saturating_sub(deadline))
+    }
+
+    fn aggregate(&self, timeout: bool) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let Some(mut stream) = self.take_stream() else {
+            return Err(gst::FlowError::Flushing);
+        };
+        let flow = self.work(&mut stream, timeout);
+        self.put_stream(stream);
+        flow
+    }
+
+    fn sink_event(&self, pad: &gst_base::AggregatorPad, event: gst::Event) -> bool {
+        gst::log!(CAT, obj = pad, "Event {event:?}");
+        let is_video = pad == &self.video_pad;
+        match event.type_() {
+            gst::EventType::FlushStart | gst::EventType::FlushStop => {
+                let flush = match is_video {
+                    true => &self.flush_video,
+                    false => &self.flush_audio,
+                };
+                flush.store(true, Ordering::Release);
+                if is_video && event.type_() == gst::EventType::FlushStop {
+                    self.at_video_pad.store(0, Ordering::Relaxed);
+                }
+                self.parent_sink_event(pad, event)
+            }
+            gst::EventType::Eos | gst::EventType::Gap => self.parent_sink_event(pad, event),
+            _ if !event.is_serialized() => self.parent_sink_event(pad, event),
+            _ => {
+                let Some(mut stream) = self.take_stream() else {
+                    return false;
+                };
+                let done = match is_video {
+                    true => self.video_event(&mut stream, pad, event),
+                    false => self.audio_event(&mut stream, pad, event),
+                };
+                self.put_stream(stream);
+                done
+            }
+        }
+    }
+
+    fn sink_query(&self, pad: &gst_base::AggregatorPad, query: &mut gst::QueryRef) -> bool {
+        if pad != &self.video_pad {
+            return self.parent_sink_query(pad, query);
+        }
+        match query.view_mut() {
+            gst::QueryViewMut::Caps(_) => pad.proxy_query_caps(query),
+            gst::QueryViewMut::Allocation(_) => {
+                self.obj().src_pad().peer_query(query);
+                if let gst::QueryViewMut::Allocation(allocation) = query.view_mut() {
+                    self.widen_allocation(allocation);
+                }
+                true
+            }
+            _ => self.parent_sink_query(pad, query),
+        }
+    }
+
+    fn src_query(&self, query: &mut gst::QueryRef) -> bool {
+        match query.view_mut() {
+            gst::QueryViewMut::Caps(caps) => {
+                let template = self.video_pad.pad_template_caps();
+                let filter = match caps.filter_owned() {
+                    Some(filter) => {
+                        filter.intersect_with_mode(&template, gst::CapsIntersectMode::First)
+                    }
+                    None => template.clone(),
+                };
+                let upstream = self.video_pad.peer_query_caps(Some(&filter));
+                caps.set_result(&upstream.intersect(&template));
+                true
+            }
+            gst::QueryViewMut::Seeking(_)
+            | gst::QueryViewMut::Duration(_)
+            | gst::QueryViewMut::Position(_)
+            | gst::QueryViewMut::Uri(_) => self.video_pad.peer_query(query),
+            _ => self.parent_src_query(query),
+        }
+    }
+}

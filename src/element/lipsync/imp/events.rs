@@ -1,0 +1,113 @@
+//! Serialized events: those of the video keep their place between the frames, those of the audio
+//! end here.
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::{prelude::*, subclass::prelude::*};
+
+use super::{CAT, Lipsync, lock};
+use crate::{Error, element::stream::Stream};
+
+impl Lipsync {
+    /// An event between frames: applied now, or when the frames before it have gone.
+    pub(super) fn video_event(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+        event: gst::Event,
+    ) -> bool {
+        self.apply_flushes(stream);
+        match event.view() {
+            gst::EventView::Caps(caps) => {
+                if let Err(err) = gst_video::VideoInfo::from_caps(caps.caps()) {
+                    gst::error!(CAT, obj = pad, "{err}: {:?}", caps.caps());
+                    return false;
+                }
+            }
+            // For the frames behind it; a segment that counts no time fails with them.
+            gst::EventView::Segment(_) => {
+                self.parent_sink_event(pad, event.clone());
+            }
+            _ => (),
+        }
+        match stream.waiting.push_event(event) {
+            Some(event) => self.apply_event(stream, event),
+            None => true,
+        }
+    }
+
+    pub(super) fn release_events(&self, stream: &mut Stream) {
+        while let Some(event) = stream.waiting.pop_event() {
+            self.apply_event(stream, event);
+        }
+    }
+
+    fn apply_event(&self, stream: &mut Stream, event: gst::Event) -> bool {
+        let obj = self.obj();
+        match event.view() {
+            gst::EventView::Caps(caps) => {
+                let Ok(info) = gst_video::VideoInfo::from_caps(caps.caps()) else {
+                    return false;
+                };
+                stream.set_video(info);
+                obj.set_src_caps(&caps.caps_owned());
+                true
+            }
+            gst::EventView::Segment(segment) => {
+                if let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>() {
+                    obj.update_segment(segment);
+                }
+                true
+            }
+            // The first goes out in place of the one that Aggregator makes up.
+            gst::EventView::StreamStart(_) => {
+                let src_pad = obj.src_pad();
+                let begun = src_pad.sticky_event::<gst::event::StreamStart>(0).is_some();
+                !begun || src_pad.push_event(event)
+            }
+            _ => obj.src_pad().push_event(event),
+        }
+    }
+
+    /// Aggregator begins its stream under a random name; the video's own says more.
+    pub(super) fn name_stream(&self, info: &mut gst::PadProbeInfo) {
+        let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
+            return;
+        };
+        if let gst::EventView::StreamStart(stream_start) = event.view()
+            && stream_start.stream_id().starts_with("agg-")
+            && let Some(of_video) = self.video_pad.sticky_event::<gst::event::StreamStart>(0)
+        {
+            *event = of_video.into();
+        }
+    }
+
+    pub(super) fn audio_event(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+        event: gst::Event,
+    ) -> bool {
+        self.apply_flushes(stream);
+        match event.view() {
+            gst::EventView::Caps(caps) => {
+                let result = gst_audio::AudioInfo::from_caps(caps.caps())
+                    .map_err(|err| Error::SoundFormat(err.to_string()))
+                    .and_then(|info| stream.set_audio(info));
+                if let Err(err) = result {
+                    gst::error!(CAT, obj = pad, "{err}: {:?}", caps.caps());
+                    return false;
+                }
+                lock(&self.delays).resampler_ns = stream.sound_latency_ns();
+                self.update_latency();
+                true
+            }
+            gst::EventView::StreamStart(_) => {
+                stream.begin_audio();
+                true
+            }
+            gst::EventView::Segment(_) => self.parent_sink_event(pad, event),
+            // What else comes with the sound is of no concern to the pictures.
+            _ => true,
+        }
+    }
+}

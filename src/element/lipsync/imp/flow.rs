@@ -1,0 +1,307 @@
+//! The pace of frames: which one goes out when, and what is done with it on the way. All in the
+//! source pad's thread.
+
+use std::sync::atomic::Ordering;
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::{AGGREGATOR_FLOW_NEED_DATA, prelude::*};
+
+use super::{super::OnError, CAT, Lipsync, lock};
+use crate::{
+    Error,
+    element::{
+        faults,
+        pairing::{self, Frame},
+        stream::{Heard, Stream},
+    },
+    engine::{Controls, Outcome},
+};
+
+/// Frames that wait this much beyond the latency are left to upstream.
+const WAITING_SLACK: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+
+impl Lipsync {
+    /// Takes in all sound, then sends every frame whose sound is there, and one more when `timeout`
+    /// says that it cannot wait.
+    pub(super) fn work(
+        &self,
+        stream: &mut Stream,
+        timeout: bool,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.apply_flushes(stream);
+        let audio_pad = lock(&self.audio_pad).clone();
+        if let Some(pad) = &audio_pad {
+            self.hear(stream, pad)?;
+        }
+        self.make_room(stream)?;
+        let mut may_be_late = timeout;
+        let mut flow = Err(AGGREGATOR_FLOW_NEED_DATA);
+        loop {
+            self.release_events(stream);
+            let Some(next_ns) = self.next_ns(stream)? else {
+                break;
+            };
+            let controls = lock(&self.settings).controls();
+            let covered =
+                audio_pad.is_none() || stream.is_covered(next_ns, controls.sync_offset_ns);
+            if !covered && !may_be_late {
+                return flow;
+            }
+            let Some(frame) = self.next_frame(stream)? else {
+                break;
+            };
+            if !covered {
+                may_be_late = false;
+                lock(&self.stats).late += 1;
+                gst::debug!(
+                    CAT,
+                    imp = self,
+                    "Frame at {next_ns} ns goes on without all sound"
+                );
+            }
+            flow = Ok(self.send(stream, frame, audio_pad.is_some())?);
+            if self.flush_video.load(Ordering::Acquire) {
+                return flow;
+            }
+        }
+        if stream.waiting.is_empty() && self.video_pad.is_eos() {
+            return Err(gst::FlowError::Eos);
+        }
+        flow
+    }
+
+    pub(super) fn apply_flushes(&self, stream: &mut Stream) {
+        if self.flush_video.swap(false, Ordering::AcqRel) {
+            stream.flush_video();
+        }
+        if self.flush_audio.swap(false, Ordering::AcqRel) {
+            stream.flush_audio();
+        }
+    }
+
+    /// Empties the audio pad: what stays there would have the element called again at once.
+    fn hear(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+    ) -> Result<(), gst::FlowError> {
+        while let Some(buffer) = pad.pop_buffer() {
+            let heard = stream.hear(buffer, &self.time_segment(pad)?);
+            let mut stats = lock(&self.stats);
+            match heard {
+                Heard::Samples(samples) => stats.audio_samples_in += samples,
+                Heard::Gap => stats.audio_gaps += 1,
+                Heard::Nothing => (),
+            }
+        }
+        if pad.is_eos() {
+            stream.end_audio();
+        }
+        Ok(())
+    }
+
+    /// In a live pipeline upstream must not be held up while frames wait for their sound, and
+    /// before GStreamer 1.28 the pad's own queue does not grow with the latency. One frame stays on
+    /// the pad: as long as it is there, each buffer of sound has the element called.
+    fn make_room(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
+        if self.obj().latency().is_none() {
+            return Ok(());
+        }
+        let latency = lock(&self.delays).reported.unwrap_or_default() + WAITING_SLACK;
+        let span_ns = i64::try_from(latency.nseconds()).unwrap_or(i64::MAX);
+        while self.at_video_pad.load(Ordering::Relaxed) > 1 && stream.waiting.span_ns() < span_ns {
+            let Some(frame) = self.pop_frame(stream)? else {
+                break;
+            };
+            stream.waiting.push_frame(frame);
+        }
+        Ok(())
+    }
+
+    /// The frame that goes out next.
+    fn next_frame(&self, stream: &mut Stream) -> Result<Option<Frame>, gst::FlowError> {
+        match stream.waiting.pop_frame() {
+            Some(frame) => Ok(Some(frame)),
+            None => self.pop_frame(stream),
+        }
+    }
+
+    fn pop_frame(&self, stream: &mut Stream) -> Result<Option<Frame>, gst::FlowError> {
+        let Some(buffer) = self.video_pad.pop_buffer() else {
+            return Ok(None);
+        };
+        let segment = self.time_segment(&self.video_pad)?;
+        let frame = Frame::new(buffer, &segment, stream.video_next_ns);
+        // GAP events become buffers inside the pad, where nobody has counted them.
+        if !frame.is_gap() {
+            let _ = self
+                .at_video_pad
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                    Some((count - 1).max(0))
+                });
+            lock(&self.stats).frames_in += 1;
+        }
+        Ok(Some(frame))
+    }
+
+    /// Running time of the frame that goes out next.
+    fn next_ns(&self, stream: &Stream) -> Result<Option<i64>, gst::FlowError> {
+        let waiting = stream.waiting.first_ns();
+        if waiting.is_none() && self.video_pad.has_buffer() {
+            self.time_segment(&self.video_pad)?;
+        }
+        Ok(waiting.or_else(|| self.pad_ns(stream)))
+    }
+
+    /// Running time of the frame on the video pad.
+    pub(super) fn pad_ns(&self, stream: &Stream) -> Option<i64> {
+        let buffer = self.video_pad.peek_buffer()?;
+        let segment = self.video_pad.segment().downcast::<gst::ClockTime>().ok()?;
+        Some(pairing::running_ns(&buffer, &segment).unwrap_or(stream.video_next_ns))
+    }
+
+    fn time_segment(
+        &self,
+        pad: &gst_base::AggregatorPad,
+    ) -> Result<gst::FormattedSegment<gst::ClockTime>, gst::FlowError> {
+        pad.segment().downcast().map_err(|segment| {
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Format,
+                [
+                    "the segment of pad `{}` counts {:?}; time is wanted",
+                    pad.name(),
+                    segment.format()
+                ]
+            );
+            gst::FlowError::Error
+        })
+    }
+
+    /// Redraws the frame and pushes it.
+    fn send(
+        &self,
+        stream: &mut Stream,
+        mut frame: Frame,
+        listens: bool,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let obj = self.obj();
+        if frame.is_gap() {
+            return Ok(self.send_gap(&frame));
+        }
+        if let Some(time) = frame.stream_time
+            && obj.has_active_control_bindings()
+            && let Err(err) = obj.sync_values(time)
+        {
+            gst::warning!(CAT, imp = self, "{err}");
+        }
+        let controls = lock(&self.settings).controls();
+        self.redraw(stream, &mut frame, &controls, listens)?;
+
+        let buffer = frame.buffer;
+        let (pts, dts) = (buffer.pts(), buffer.dts());
+        let duration = buffer
+            .duration()
+            .or_else(|| frame_duration(stream.video.as_ref()?));
+        let lasts_ns = duration.map_or(0, |duration| {
+            i64::try_from(duration.nseconds()).unwrap_or(i64::MAX)
+        });
+        stream.video_next_ns = frame.running_ns.saturating_add(lasts_ns);
+        stream.forget_sound_before(frame.running_ns, controls.sync_offset_ns);
+        obj.selected_samples(pts, dts, duration, None);
+        if let Some(pts) = pts {
+            obj.set_position(pts + duration.unwrap_or_default());
+        }
+        let success = obj.finish_buffer(buffer)?;
+        lock(&self.stats).frames_out += 1;
+        Ok(success)
+    }
+
+    fn redraw(
+        &self,
+        stream: &mut Stream,
+        frame: &mut Frame,
+        controls: &Controls,
+        listens: bool,
+    ) -> Result<(), gst::FlowError> {
+        if !listens || controls.bypass || controls.strength <= 0.0 {
+            lock(&self.stats).count(Outcome::Bypassed, None);
+            return Ok(());
+        }
+        let result = stream.redraw(frame, controls);
+        let mut stats = lock(&self.stats);
+        stats.faces_last = stream.engine().faces().len() as u64;
+        stats.detect_runs = stream.engine().detector_runs();
+        stats.av_offset_ns = controls.sync_offset_ns;
+        match result {
+            Some(Ok((outcome, timings))) => {
+                stats.count(outcome, Some(&timings));
+                drop(stats);
+                gst::trace!(
+                    CAT,
+                    imp = self,
+                    "Frame at {} ns: {outcome:?}",
+                    frame.running_ns
+                );
+                Ok(())
+            }
+            Some(Err(err)) => {
+                stats.errors += 1;
+                drop(stats);
+                self.report(stream, &err)
+            }
+            None => {
+                stats.errors += 1;
+                drop(stats);
+                gst::warning!(
+                    CAT,
+                    imp = self,
+                    "{:?} is no frame of its caps",
+                    frame.buffer
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// A frame could not be redrawn: the first time of each kind is worth a warning, unless it is
+    /// to end the stream.
+    fn report(&self, stream: &mut Stream, err: &Error) -> Result<(), gst::FlowError> {
+        if lock(&self.settings).on_error == OnError::Error {
+            self.post_error_message(faults::error_message(err));
+            return Err(gst::FlowError::Error);
+        }
+        gst::warning!(CAT, imp = self, "{err}");
+        if stream.is_first_of_its_kind(err) {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Failed,
+                ["{err}. The original frames go on; `stats` counts them"]
+            );
+        }
+        Ok(())
+    }
+
+    /// Where upstream had no picture, downstream gets none.
+    fn send_gap(&self, frame: &Frame) -> gst::FlowSuccess {
+        let src_pad = self.obj().src_pad().clone();
+        let begun = src_pad.sticky_event::<gst::event::Segment>(0).is_some();
+        if let Some(pts) = frame.buffer.pts().filter(|_| begun) {
+            let gap = gst::event::Gap::builder(pts).duration(frame.buffer.duration());
+            src_pad.push_event(gap.build());
+        }
+        gst::FlowSuccess::Ok
+    }
+}
+
+/// How long a frame lasts; `None` at a variable rate.
+pub(super) fn frame_duration(info: &gst_video::VideoInfo) -> Option<gst::ClockTime> {
+    let fps = info.fps();
+    let (numer, denom) = (
+        u64::try_from(fps.numer()).ok()?,
+        u64::try_from(fps.denom()).ok()?,
+    );
+    gst::ClockTime::SECOND
+        .mul_div_round(denom, numer)
+        .filter(|_| numer > 0)
+}

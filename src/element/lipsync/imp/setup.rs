@@ -1,0 +1,130 @@
+//! Building the engine, the latency that it causes, and room for the frames that wait.
+
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+
+use super::{CAT, Lipsync, flow::frame_duration, lock};
+use crate::{
+    element::{faults, stream::Stream},
+    engine::Engine,
+    generator,
+};
+
+impl Lipsync {
+    pub fn set_generator(&self, source: generator::Source) {
+        *lock(&self.generator) = Some(source);
+    }
+
+    /// Builds the engine, unless there is one of the same settings.
+    pub(super) fn set_up(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = lock(&self.settings).clone();
+        let up_to_date = lock(&self.stream)
+            .as_ref()
+            .is_some_and(|stream| *stream.setup() == settings.setup);
+        if up_to_date {
+            return Ok(());
+        }
+        faults::route_runtime_log();
+        let mut config = settings.engine_config();
+        if let Some(source) = lock(&self.generator).clone() {
+            config.generator = source;
+        }
+        let (engine, fallbacks) = Engine::new(&config).map_err(|err| {
+            gst::error!(CAT, imp = self, "{err}");
+            faults::error_message(&err)
+        })?;
+        gst::info!(
+            CAT,
+            imp = self,
+            "Model {} on {:?}, hears {:?}",
+            engine.model_name(),
+            engine.active_provider(),
+            engine.hearing()
+        );
+        for fallback in fallbacks {
+            gst::element_imp_warning!(
+                self,
+                gst::LibraryError::Init,
+                [
+                    "the execution provider `{}` is not used: {}",
+                    fallback.wanted,
+                    fallback.reason
+                ]
+            );
+        }
+        lock(&self.delays).look_ahead_ns = engine.hearing().look_ahead_ns;
+        lock(&self.stats).provider = engine.active_provider().map(|provider| provider.name());
+        self.put_stream(Box::new(Stream::new(engine, settings.setup)));
+        self.update_latency();
+        Ok(())
+    }
+
+    pub(super) fn take_stream(&self) -> Option<Box<Stream>> {
+        lock(&self.stream).take()
+    }
+
+    pub(super) fn put_stream(&self, stream: Box<Stream>) {
+        *lock(&self.stream) = Some(stream);
+    }
+
+    /// Tells the pipeline when frames come out later, or earlier, than was said.
+    pub(super) fn update_latency(&self) {
+        let listens = lock(&self.audio_pad).is_some();
+        let (work, extra_ns) = {
+            let settings = lock(&self.settings);
+            (
+                settings.processing_deadline(),
+                settings.extra_look_ahead_ns(),
+            )
+        };
+        let latency = {
+            let mut delays = lock(&self.delays);
+            let wait_ns = match listens {
+                true => delays.look_ahead_ns + delays.resampler_ns + extra_ns,
+                false => 0,
+            };
+            let latency = work + gst::ClockTime::from_nseconds(u64::try_from(wait_ns).unwrap_or(0));
+            if delays.reported.replace(latency) == Some(latency) {
+                return;
+            }
+            latency
+        };
+        gst::debug!(CAT, imp = self, "Latency {latency}");
+        self.obj().set_latency(latency, gst::ClockTime::NONE);
+    }
+
+    /// Passes downstream's offer on with room for the frames that wait here.
+    pub(super) fn widen_allocation(&self, allocation: &mut gst::query::Allocation) {
+        let held = self.frames_held();
+        let pools: Vec<_> = allocation.allocation_pools().collect();
+        for (index, (pool, size, min, max)) in pools.into_iter().enumerate().rev() {
+            let min = min.saturating_add(held);
+            if max != 0 && max < min {
+                allocation.remove_nth_allocation_pool(index as u32);
+            } else {
+                allocation.set_nth_allocation_pool(index as u32, pool.as_ref(), size, min, max);
+            }
+        }
+        if allocation
+            .find_allocation_meta::<gst_video::VideoMeta>()
+            .is_none()
+        {
+            allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+        }
+    }
+
+    /// How many frames wait here at most when the pipeline is live.
+    fn frames_held(&self) -> u32 {
+        let wait = lock(&self.delays).reported.unwrap_or_default();
+        let frame = lock(&self.stream)
+            .as_ref()
+            .and_then(|stream| frame_duration(stream.video.as_ref()?));
+        match frame {
+            Some(frame) => {
+                let frames = wait.nseconds().div_ceil(frame.nseconds().max(1));
+                u32::try_from(frames).unwrap_or(u32::MAX)
+            }
+            None => 1,
+        }
+    }
+}

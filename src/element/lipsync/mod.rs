@@ -1,0 +1,131 @@
+//! The element `lipsync` as programs see it: its type and the values of its enumerations.
+
+use gst::{glib, prelude::*, subclass::prelude::*};
+
+use crate::{engine, face, generator, runtime};
+
+mod imp;
+
+glib::wrapper! {
+    pub struct Lipsync(ObjectSubclass<imp::Lipsync>)
+        @extends gst_base::Aggregator, gst::Element, gst::Object;
+}
+
+impl Lipsync {
+    /// Lets a generator of the program's own draw the mouths, in place of what the property
+    /// `model` names. Holds from the next change from NULL to READY.
+    pub fn set_generator(&self, source: generator::Source) {
+        self.imp().set_generator(source);
+    }
+}
+
+/// What runs the networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstLipsyncExecutionProvider")]
+#[repr(i32)]
+pub enum ExecutionProvider {
+    #[default]
+    #[enum_value(name = "The fastest that works here", nick = "auto")]
+    Auto,
+    #[enum_value(name = "CPU", nick = "cpu")]
+    Cpu,
+    #[enum_value(name = "Intel OpenVINO", nick = "openvino")]
+    OpenVino,
+    #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
+    Cuda,
+    #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
+    TensorRt,
+}
+
+impl From<ExecutionProvider> for runtime::Provider {
+    fn from(provider: ExecutionProvider) -> Self {
+        match provider {
+            ExecutionProvider::Auto => Self::Auto,
+            ExecutionProvider::Cpu => Self::Cpu,
+            ExecutionProvider::OpenVino => Self::OpenVino,
+            ExecutionProvider::Cuda => Self::Cuda,
+            ExecutionProvider::TensorRt => Self::TensorRt,
+        }
+    }
+}
+
+/// Whose mouth is redrawn where there are more faces than `max-faces`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstLipsyncFaceSelect")]
+#[repr(i32)]
+pub enum FaceSelect {
+    #[default]
+    #[enum_value(name = "The largest faces", nick = "largest")]
+    Largest,
+    #[enum_value(
+        name = "The faces nearest to the centre of the picture",
+        nick = "center"
+    )]
+    Center,
+    #[enum_value(name = "Every face, as many as max-faces allows", nick = "all")]
+    All,
+    #[enum_value(
+        name = "Only faces that upstream marked as regions of interest",
+        nick = "roi"
+    )]
+    Roi,
+}
+
+impl From<FaceSelect> for face::Select {
+    fn from(select: FaceSelect) -> Self {
+        match select {
+            FaceSelect::Largest => Self::Largest,
+            FaceSelect::Center => Self::Center,
+            FaceSelect::All => Self::All,
+            FaceSelect::Roi => Self::Roi,
+        }
+    }
+}
+
+/// What the mouth does when nobody speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstLipsyncSilence")]
+#[repr(i32)]
+pub enum Silence {
+    #[default]
+    #[enum_value(name = "It closes", nick = "close")]
+    Close,
+    #[enum_value(name = "The picture's own mouth shows", nick = "original")]
+    Original,
+    #[enum_value(name = "It follows whatever is heard", nick = "animate")]
+    Animate,
+}
+
+impl From<Silence> for engine::Silence {
+    fn from(silence: Silence) -> Self {
+        match silence {
+            Silence::Close => Self::Close,
+            Silence::Original => Self::Original,
+            Silence::Animate => Self::Animate,
+        }
+    }
+}
+
+/// What becomes of a frame on which a network fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstLipsyncOnError")]
+#[repr(i32)]
+pub enum OnError {
+    #[enum_value(name = "The stream ends with an error", nick = "error")]
+    Error,
+    #[default]
+    #[enum_value(
+        name = "The original frame goes on, with a warning",
+        nick = "passthrough"
+    )]
+    Passthrough,
+}
+
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    gst::Element::register(
+        Some(plugin),
+        "lipsync",
+        gst::Rank::NONE,
+        Lipsync::static_type(),
+    )
+}

@@ -1,0 +1,260 @@
+//! What flows through the element: the engine, the sound heard so far and the frames that wait
+//! for theirs. One thread at a time owns all of it, without a lock.
+//!
+//! Must not know pads, properties or messages.
+
+use std::mem::{Discriminant, discriminant};
+
+use gst_audio::{AudioFormat, AudioInfo};
+use gst_video::VideoInfo;
+
+use super::{
+    frame,
+    pairing::{self, Frame, Waiting},
+    settings::Setup,
+};
+use crate::{
+    Error,
+    engine::{Controls, Engine, Outcome, Timings},
+    sound::{self, SampleFormat, Sound},
+};
+
+/// Sound is kept this much longer than the window needs, for frames out of order.
+const KEEP_NS: i64 = 1_000_000_000;
+
+/// See the module.
+pub struct Stream {
+    engine: Engine,
+    setup: Setup,
+    sound: Sound,
+    audio: Option<AudioInfo>,
+    /// Where sound without timestamp goes on.
+    audio_next_ns: i64,
+    audio_ended: bool,
+    pub waiting: Waiting,
+    /// Of the frames that go out next.
+    pub video: Option<VideoInfo>,
+    /// Where a frame without timestamp is shown.
+    pub video_next_ns: i64,
+    regions: Vec<[f32; 4]>,
+    warned: Vec<Discriminant<Error>>,
+}
+
+/// What a buffer of sound was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// So many samples of every channel.
+    Samples(u64),
+    Gap,
+    Nothing,
+}
+
+impl Stream {
+    pub fn new(engine: Engine, setup: Setup) -> Self {
+        Self {
+            engine,
+            setup,
+            sound: Sound::new(),
+            audio: None,
+            audio_next_ns: 0,
+            audio_ended: false,
+            waiting: Waiting::default(),
+            video: None,
+            video_next_ns: 0,
+            regions: Vec::new(),
+            warned: Vec::new(),
+        }
+    }
+
+    /// The same engine for a stream that has not begun.
+    pub fn restarted(self) -> Self {
+        let mut engine = self.engine;
+        engine.reset();
+        Self::new(engine, self.setup)
+    }
+
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Drops what waits and forgets earlier pictures.
+    pub fn flush_video(&mut self) {
+        self.waiting.flush();
+        self.engine.reset();
+    }
+
+    pub fn flush_audio(&mut self) {
+        self.sound.reset();
+        self.audio_next_ns = 0;
+        self.audio_ended = false;
+    }
+
+    /// Frames of another kind come next.
+    pub fn set_video(&mut self, info: VideoInfo) {
+        let moved = self
+            .video
+            .as_ref()
+            .is_some_and(|old| (old.width(), old.height()) != (info.width(), info.height()));
+        if moved {
+            self.engine.reset();
+        }
+        self.video = Some(info);
+    }
+
+    /// Fails with [`Error::SoundFormat`].
+    pub fn set_audio(&mut self, info: AudioInfo) -> Result<(), Error> {
+        let format = match info.format() {
+            AudioFormat::S16le => SampleFormat::S16,
+            AudioFormat::S32le => SampleFormat::S32,
+            AudioFormat::F32le => SampleFormat::F32,
+            AudioFormat::F64le => SampleFormat::F64,
+            other => return Err(Error::SoundFormat(format!("{other:?}"))),
+        };
+        self.sound
+            .configure(format, info.rate(), info.channels() as usize)?;
+        self.audio = Some(info);
+        Ok(())
+    }
+
+    /// A new audio stream begins, perhaps after the end of another.
+    pub fn begin_audio(&mut self) {
+        if self.audio_ended {
+            self.flush_audio();
+        }
+    }
+
+    /// From here on there is silence.
+    pub fn end_audio(&mut self) {
+        if !self.audio_ended {
+            self.audio_ended = true;
+            self.sound.finish();
+        }
+    }
+
+    /// Takes in one buffer of the audio pad. Sound that does not run forwards at its own speed
+    /// counts as silence.
+    pub fn hear(
+        &mut self,
+        buffer: gst::Buffer,
+        segment: &gst::FormattedSegment<gst::ClockTime>,
+    ) -> Heard {
+        let discont = buffer
+            .flags()
+            .intersects(gst::BufferFlags::DISCONT | gst::BufferFlags::RESYNC);
+        let gap = buffer.flags().contains(gst::BufferFlags::GAP);
+        if gap || segment.rate() != 1.0 {
+            return self.hear_gap(&buffer, segment);
+        }
+        let Some(info) = &self.audio else {
+            return Heard::Nothing;
+        };
+        let (rate, bpf) = (info.rate(), info.bpf());
+        let Some(buffer) = gst_audio::audio_buffer_clip(buffer, segment.upcast_ref(), rate, bpf)
+        else {
+            return Heard::Nothing;
+        };
+        let from_ns = pairing::running_ns(&buffer, segment).unwrap_or(self.audio_next_ns);
+        let Ok(map) = buffer.map_readable() else {
+            return Heard::Nothing;
+        };
+        let samples = map.len() / bpf as usize;
+        if samples == 0 {
+            return Heard::Nothing;
+        }
+        self.sound
+            .push(&map[..samples * bpf as usize], from_ns, discont);
+        self.audio_next_ns = from_ns.saturating_add(samples_to_ns(samples as u64, rate));
+        Heard::Samples(samples as u64)
+    }
+
+    /// Silence as long as the buffer says; without duration, until there is sound again.
+    fn hear_gap(
+        &mut self,
+        buffer: &gst::BufferRef,
+        segment: &gst::FormattedSegment<gst::ClockTime>,
+    ) -> Heard {
+        let from_ns = pairing::running_ns(buffer, segment).unwrap_or(self.audio_next_ns);
+        let end = buffer
+            .pts()
+            .zip(buffer.duration())
+            .and_then(|(pts, duration)| pts.checked_add(duration));
+        match end.and_then(|end| pairing::position_to_running_ns(end, segment)) {
+            // Played backwards a buffer ends before it begins.
+            Some(to_ns) => {
+                self.sound.gap(from_ns.min(to_ns), from_ns.max(to_ns));
+                self.audio_next_ns = from_ns.max(to_ns);
+            }
+            None => self.sound.finish(),
+        }
+        Heard::Gap
+    }
+
+    /// Whether all sound that the frame at `running_ns` needs is there.
+    pub fn is_covered(&self, running_ns: i64, sync_offset_ns: i64) -> bool {
+        let needed_ns = running_ns
+            .saturating_sub(sync_offset_ns)
+            .saturating_add(self.engine.hearing().look_ahead_ns);
+        self.sound.covered_until() >= needed_ns
+    }
+
+    /// What the resampler holds back, in nanoseconds.
+    pub fn sound_latency_ns(&self) -> i64 {
+        self.sound.latency_ns()
+    }
+
+    /// Redraws the frame and forgets the sound that no later frame needs. `None` when the buffer
+    /// cannot be mapped; it is then as it was.
+    pub fn redraw(
+        &mut self,
+        frame: &mut Frame,
+        controls: &Controls,
+    ) -> Option<Result<(Outcome, Timings), Error>> {
+        let Self {
+            engine,
+            sound,
+            regions,
+            video,
+            ..
+        } = self;
+        frame::face_regions(&frame.buffer, regions);
+        let running_ns = frame.running_ns;
+        let outcome = frame::with_view(frame.buffer.make_mut(), video.as_ref()?, |view| {
+            engine.process(view, running_ns, sound, regions, controls)
+        })?;
+        Some(outcome.map(|outcome| (outcome, self.engine.timings())))
+    }
+
+    /// Forgets the sound that frames from `running_ns` on do not need.
+    pub fn forget_sound_before(&mut self, running_ns: i64, sync_offset_ns: i64) {
+        let hearing = self.engine.hearing();
+        let window_ns = hearing.columns as i64 * 1_000_000_000 / sound::COLUMNS_PER_SECOND;
+        self.sound.forget_before(
+            running_ns
+                .saturating_sub(sync_offset_ns.max(0))
+                .saturating_sub(window_ns + KEEP_NS),
+        );
+    }
+
+    /// Whether this kind of fault is new in this stream.
+    pub fn is_first_of_its_kind(&mut self, err: &Error) -> bool {
+        let kind = discriminant(err);
+        let first = !self.warned.contains(&kind);
+        if first {
+            self.warned.push(kind);
+        }
+        first
+    }
+}
+
+fn samples_to_ns(samples: u64, rate: u32) -> i64 {
+    let ns = u128::from(samples) * 1_000_000_000 / u128::from(rate.max(1));
+    i64::try_from(ns).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,612 @@
+//! A `lipsync` element alone between pads that the test drives, and a generator that shows what it
+//! hears.
+//!
+//! Not every test file uses everything here.
+#![allow(dead_code)]
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, Once,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use gst::{glib, prelude::*};
+use gstlipsync::{
+    Error,
+    element::lipsync::Lipsync,
+    face::Face,
+    generator::{Cost, Generator, Hearing, Look, Source},
+    pixels::View,
+};
+
+/// Longer than any step of any test takes on a busy machine; what exceeds it hangs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const MS: u64 = 1_000_000;
+
+/// Initialises GStreamer with the plugin; from then on every warning aborts, as
+/// `G_DEBUG=fatal_warnings` has it.
+pub fn init() {
+    static INIT: Once = Once::new();
+    INIT.call_once(|| {
+        gst::init().unwrap();
+        glib::log_set_always_fatal(
+            glib::LogLevels::LEVEL_ERROR
+                | glib::LogLevels::LEVEL_CRITICAL
+                | glib::LogLevels::LEVEL_WARNING,
+        );
+        gstlipsync::plugin_register_static().unwrap();
+    });
+}
+
+/// A side of the square that [`ShowsSound`] paints into the upper left corner.
+pub const SQUARE: usize = 8;
+/// Mel columns that [`ShowsSound`] hears, and where among them the frame's own time is: with this
+/// look-ahead the last column is 14 columns, 175 ms, after the frame.
+pub const COLUMNS: usize = 32;
+pub const LOOK_AHEAD_NS: i64 = 200_000_000;
+const COLUMNS_AHEAD: usize = 14;
+
+/// Paints how loud the loudest band is at the time of the frame: 0 = silence .. 255.
+pub struct ShowsSound {
+    brightness: u8,
+}
+
+impl ShowsSound {
+    pub fn source() -> Source {
+        Source::Custom(Arc::new(|| Box::new(Self { brightness: 0 })))
+    }
+}
+
+impl Generator for ShowsSound {
+    fn name(&self) -> &str {
+        "shows sound"
+    }
+
+    fn hearing(&self) -> Hearing {
+        Hearing {
+            columns: COLUMNS,
+            look_ahead_ns: LOOK_AHEAD_NS,
+        }
+    }
+
+    fn needs_face(&self) -> bool {
+        false
+    }
+
+    fn listen(&mut self, mel: &[f32]) -> Result<(), Error> {
+        // The frame's time lies somewhere between these two columns.
+        let now = COLUMNS - 1 - COLUMNS_AHEAD;
+        let loudest = |column: usize| {
+            (0..80)
+                .map(|band| mel[band * COLUMNS + column])
+                .fold(-4.0, f32::max)
+        };
+        let level = (loudest(now) + loudest(now + 1)) / 2.0;
+        self.brightness = ((level + 4.0) / 8.0 * 255.0) as u8;
+        Ok(())
+    }
+
+    fn draw(
+        &mut self,
+        view: &mut View,
+        _face: Option<&Face>,
+        _time_ns: i64,
+        _look: &Look,
+    ) -> Result<Cost, Error> {
+        let side = SQUARE.min(view.width).min(view.height);
+        let plane = &mut view.planes[0];
+        for row in 0..side {
+            plane.data[row * plane.stride..][..side].fill(self.brightness);
+        }
+        Ok(Cost::default())
+    }
+
+    fn reset(&mut self) {
+        self.brightness = 0;
+    }
+}
+
+/// A new element whose generator is [`ShowsSound`].
+pub fn element() -> gst::Element {
+    element_with(ShowsSound::source())
+}
+
+pub fn element_with(source: Source) -> gst::Element {
+    init();
+    let element = gst::ElementFactory::make("lipsync").build().unwrap();
+    element
+        .downcast_ref::<Lipsync>()
+        .unwrap()
+        .set_generator(source);
+    element
+}
+
+/// What a pad is fed with.
+pub enum Item {
+    Buffer(gst::Buffer),
+    Event(gst::Event),
+}
+
+impl From<gst::Buffer> for Item {
+    fn from(buffer: gst::Buffer) -> Self {
+        Self::Buffer(buffer)
+    }
+}
+
+impl From<gst::Event> for Item {
+    fn from(event: gst::Event) -> Self {
+        Self::Event(event)
+    }
+}
+
+/// What came out of the element.
+#[derive(Debug)]
+pub enum Out {
+    Buffer(gst::Buffer),
+    Event(gst::Event),
+}
+
+/// An element with a pad of the test before each of its sink pads and one behind it.
+pub struct Rig {
+    pub element: gst::Element,
+    pub bus: gst::Bus,
+    pub video: gst::Pad,
+    pub audio: Option<gst::Pad>,
+    pub sink: gst::Pad,
+    out: Receiver<Out>,
+}
+
+/// How upstream answers a LATENCY query: live or not, least latency.
+#[derive(Clone, Copy)]
+pub struct Upstream {
+    pub live: bool,
+    pub latency: gst::ClockTime,
+}
+
+pub const FILE: Upstream = Upstream {
+    live: false,
+    latency: gst::ClockTime::ZERO,
+};
+
+impl Rig {
+    /// Both pads, not live, playing.
+    pub fn new() -> Self {
+        let rig = Self::stopped(element(), FILE, true);
+        rig.play();
+        rig
+    }
+
+    pub fn without_audio() -> Self {
+        let rig = Self::stopped(element(), FILE, false);
+        rig.play();
+        rig
+    }
+
+    pub fn stopped(element: gst::Element, upstream: Upstream, with_audio: bool) -> Self {
+        init();
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let (sender, out) = channel();
+        let sink = sink_pad(sender);
+        element.static_pad("src").unwrap().link(&sink).unwrap();
+        let video = src_pad("video", upstream);
+        video.link(&element.static_pad("video").unwrap()).unwrap();
+        let mut rig = Self {
+            element,
+            bus,
+            video,
+            audio: None,
+            sink,
+            out,
+        };
+        if with_audio {
+            rig.add_audio(upstream);
+        }
+        rig
+    }
+
+    pub fn add_audio(&mut self, upstream: Upstream) {
+        let pad = self.element.request_pad_simple("audio").unwrap();
+        let audio = src_pad("audio", upstream);
+        audio.link(&pad).unwrap();
+        self.audio = Some(audio);
+    }
+
+    pub fn remove_audio(&mut self) {
+        if let Some(audio) = self.audio.take() {
+            let pad = audio.peer().unwrap();
+            self.element.release_request_pad(&pad);
+            audio.set_active(false).unwrap();
+        }
+    }
+
+    pub fn play(&self) {
+        self.element.set_state(gst::State::Playing).unwrap();
+    }
+
+    /// Feeds both pads, each from a thread of its own as upstream would.
+    pub fn feed(&self, video: Vec<Item>, audio: Vec<Item>) -> Feeding {
+        let mut threads = vec![feed(&self.video, video)];
+        if let Some(pad) = &self.audio {
+            threads.push(feed(pad, audio));
+        }
+        Feeding { threads }
+    }
+
+    /// The next that comes out.
+    pub fn next(&self) -> Out {
+        match self.out.recv_timeout(PATIENCE) {
+            Ok(out) => out,
+            Err(RecvTimeoutError::Timeout) => panic!("nothing comes out: {:?}", self.errors()),
+            Err(RecvTimeoutError::Disconnected) => panic!("the sink pad has gone"),
+        }
+    }
+
+    pub fn next_buffer(&self) -> gst::Buffer {
+        loop {
+            if let Out::Buffer(buffer) = self.next() {
+                return buffer;
+            }
+        }
+    }
+
+    /// What has come out and is not read yet, without waiting longer than `wait`.
+    pub fn try_next(&self, wait: Duration) -> Option<Out> {
+        self.out.recv_timeout(wait).ok()
+    }
+
+    /// Everything up to EOS, which is the last.
+    pub fn until_eos(&self) -> Vec<Out> {
+        let mut outs = Vec::new();
+        loop {
+            let out = self.next();
+            let end = matches!(&out, Out::Event(event) if event.type_() == gst::EventType::Eos);
+            outs.push(out);
+            if end {
+                return outs;
+            }
+        }
+    }
+
+    /// The frames up to EOS.
+    pub fn frames_until_eos(&self) -> Vec<gst::Buffer> {
+        buffers(self.until_eos())
+    }
+
+    pub fn errors(&self) -> Vec<String> {
+        self.messages(gst::MessageType::Error)
+    }
+
+    pub fn warnings(&self) -> Vec<String> {
+        self.messages(gst::MessageType::Warning)
+    }
+
+    fn messages(&self, kind: gst::MessageType) -> Vec<String> {
+        let mut texts = Vec::new();
+        while let Some(message) = self.bus.pop_filtered(&[kind]) {
+            match message.view() {
+                gst::MessageView::Error(err) => texts.push(err.error().to_string()),
+                gst::MessageView::Warning(warning) => texts.push(warning.error().to_string()),
+                _ => (),
+            }
+        }
+        texts
+    }
+
+    pub fn stat(&self, field: &str) -> u64 {
+        self.element
+            .property::<gst::Structure>("stats")
+            .get(field)
+            .unwrap()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = self.element.set_state(gst::State::Null);
+        for pad in [Some(&self.video), self.audio.as_ref(), Some(&self.sink)] {
+            if let Some(pad) = pad {
+                let _ = pad.set_active(false);
+            }
+        }
+        self.element.set_bus(None);
+    }
+}
+
+/// Threads that feed pads.
+pub struct Feeding {
+    threads: Vec<JoinHandle<Vec<Result<gst::FlowSuccess, gst::FlowError>>>>,
+}
+
+impl Feeding {
+    /// The results of all buffers, first those of the video. Waits until all was taken.
+    pub fn join(self) -> Vec<Vec<Result<gst::FlowSuccess, gst::FlowError>>> {
+        let deadline = Instant::now() + PATIENCE;
+        self.threads
+            .into_iter()
+            .map(|thread| {
+                while !thread.is_finished() {
+                    assert!(Instant::now() < deadline, "a pad takes no more");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                thread.join().unwrap()
+            })
+            .collect()
+    }
+}
+
+fn feed(
+    pad: &gst::Pad,
+    items: Vec<Item>,
+) -> JoinHandle<Vec<Result<gst::FlowSuccess, gst::FlowError>>> {
+    let pad = pad.clone();
+    std::thread::spawn(move || {
+        let mut flows = Vec::new();
+        for item in items {
+            match item {
+                Item::Buffer(buffer) => flows.push(pad.push(buffer)),
+                Item::Event(event) => {
+                    pad.push_event(event);
+                }
+            }
+        }
+        flows
+    })
+}
+
+fn src_pad(name: &str, upstream: Upstream) -> gst::Pad {
+    let pad = gst::Pad::builder(gst::PadDirection::Src)
+        .name(name)
+        .query_function(move |pad, parent, query| match query.view_mut() {
+            gst::QueryViewMut::Latency(latency) => {
+                latency.set(upstream.live, upstream.latency, gst::ClockTime::NONE);
+                true
+            }
+            gst::QueryViewMut::Seeking(seeking) if pad.name() == "video" => {
+                seeking.set(true, gst::ClockTime::ZERO, 10 * gst::ClockTime::SECOND);
+                true
+            }
+            _ => gst::Pad::query_default(pad, parent, query),
+        })
+        .build();
+    pad.set_active(true).unwrap();
+    pad
+}
+
+fn sink_pad(sender: Sender<Out>) -> gst::Pad {
+    let sender = Mutex::new(sender);
+    let of_events = sender.lock().unwrap().clone();
+    let of_events = Mutex::new(of_events);
+    let pad = gst::Pad::builder(gst::PadDirection::Sink)
+        .name("sink")
+        .chain_function(move |_, _, buffer| {
+            let _ = sender.lock().unwrap().send(Out::Buffer(buffer));
+            Ok(gst::FlowSuccess::Ok)
+        })
+        .event_function(move |_, _, event| {
+            let _ = of_events.lock().unwrap().send(Out::Event(event));
+            true
+        })
+        .build();
+    pad.set_active(true).unwrap();
+    pad
+}
+
+pub fn buffers(outs: Vec<Out>) -> Vec<gst::Buffer> {
+    outs.into_iter()
+        .filter_map(|out| match out {
+            Out::Buffer(buffer) => Some(buffer),
+            Out::Event(_) => None,
+        })
+        .collect()
+}
+
+/// STREAM_START, CAPS and SEGMENT.
+pub fn begin(name: &str, caps: &gst::Caps, segment: &gst::Segment) -> Vec<Item> {
+    vec![
+        gst::event::StreamStart::builder(name)
+            .group_id(gst::GroupId::next())
+            .build()
+            .into(),
+        gst::event::Caps::new(caps).into(),
+        gst::event::Segment::new(segment).into(),
+    ]
+}
+
+pub fn end() -> Item {
+    gst::event::Eos::new().into()
+}
+
+pub fn segment_from(start_ns: u64) -> gst::Segment {
+    let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    segment.set_start(gst::ClockTime::from_nseconds(start_ns));
+    segment.set_time(gst::ClockTime::from_nseconds(start_ns));
+    segment.upcast()
+}
+
+/// Grey frames with a number in every byte.
+#[derive(Clone)]
+pub struct Pictures {
+    pub format: gst_video::VideoFormat,
+    pub width: u32,
+    pub height: u32,
+    pub fps: gst::Fraction,
+    /// PTS of the first.
+    pub start_ns: u64,
+}
+
+impl Pictures {
+    pub fn at(numer: i32, denom: i32) -> Self {
+        Self {
+            format: gst_video::VideoFormat::Gray8,
+            width: 32,
+            height: 32,
+            fps: gst::Fraction::new(numer, denom),
+            start_ns: 0,
+        }
+    }
+
+    pub fn info(&self) -> gst_video::VideoInfo {
+        gst_video::VideoInfo::builder(self.format, self.width, self.height)
+            .fps(self.fps)
+            .build()
+            .unwrap()
+    }
+
+    pub fn caps(&self) -> gst::Caps {
+        self.info().to_caps().unwrap()
+    }
+
+    /// Time from the first frame to frame `index`.
+    pub fn time_ns(&self, index: u64) -> u64 {
+        index * 1_000_000_000 * self.fps.denom() as u64 / self.fps.numer() as u64
+    }
+
+    /// Frame `index`: every byte says which it is.
+    pub fn frame(&self, index: u64) -> gst::Buffer {
+        let mut buffer = gst::Buffer::from_mut_slice(vec![index as u8; self.info().size()]);
+        let writable = buffer.make_mut();
+        let start_ns = self.start_ns + self.time_ns(index);
+        writable.set_pts(gst::ClockTime::from_nseconds(start_ns));
+        writable.set_duration(gst::ClockTime::from_nseconds(
+            self.time_ns(index + 1) - self.time_ns(index),
+        ));
+        writable.set_offset(index);
+        buffer
+    }
+
+    /// A whole stream of so many frames.
+    pub fn stream(&self, count: u64) -> Vec<Item> {
+        let mut items = begin("video", &self.caps(), &segment_from(self.start_ns));
+        items.extend((0..count).map(|index| self.frame(index).into()));
+        items.push(end());
+        items
+    }
+}
+
+/// Sound: a 1 kHz tone now and then, silence else.
+#[derive(Clone)]
+pub struct Tones {
+    pub rate: u32,
+    pub channels: u32,
+    pub start_ns: u64,
+    pub length_ns: u64,
+    /// When it sounds, from the start on.
+    pub tones: Vec<std::ops::Range<u64>>,
+    pub samples_per_buffer: usize,
+}
+
+impl Tones {
+    pub fn of(length_ns: u64, tones: &[std::ops::Range<u64>]) -> Self {
+        Self {
+            rate: 48_000,
+            channels: 2,
+            start_ns: 0,
+            length_ns,
+            tones: tones.to_vec(),
+            samples_per_buffer: 1024,
+        }
+    }
+
+    pub fn caps(&self) -> gst::Caps {
+        gst_audio::AudioInfo::builder(gst_audio::AudioFormat::F32le, self.rate, self.channels)
+            .build()
+            .unwrap()
+            .to_caps()
+            .unwrap()
+    }
+
+    pub fn buffers(&self) -> Vec<gst::Buffer> {
+        let samples = (self.length_ns as u128 * self.rate as u128 / 1_000_000_000) as usize;
+        let ns = |sample: usize| sample as u64 * 1_000_000_000 / u64::from(self.rate);
+        (0..samples)
+            .step_by(self.samples_per_buffer)
+            .map(|first| {
+                let last = (first + self.samples_per_buffer).min(samples);
+                let mut bytes = Vec::new();
+                for sample in first..last {
+                    let at = ns(sample);
+                    let sounds = self.tones.iter().any(|tone| tone.contains(&at));
+                    let phase = at as f64 / 1e6 * std::f64::consts::TAU;
+                    let value = if sounds {
+                        0.5 * phase.sin() as f32
+                    } else {
+                        0.0
+                    };
+                    for _ in 0..self.channels {
+                        bytes.extend(value.to_le_bytes());
+                    }
+                }
+                let mut buffer = gst::Buffer::from_mut_slice(bytes);
+                let writable = buffer.make_mut();
+                writable.set_pts(gst::ClockTime::from_nseconds(self.start_ns + ns(first)));
+                writable.set_duration(gst::ClockTime::from_nseconds(ns(last) - ns(first)));
+                buffer
+            })
+            .collect()
+    }
+
+    pub fn stream(&self) -> Vec<Item> {
+        let mut items = begin("audio", &self.caps(), &segment_from(self.start_ns));
+        items.extend(self.buffers().into_iter().map(Item::from));
+        items.push(end());
+        items
+    }
+}
+
+/// Brightness of the square that [`ShowsSound`] paints.
+pub fn shown(buffer: &gst::Buffer) -> u8 {
+    buffer.map_readable().unwrap()[0]
+}
+
+/// Whether the frame's bytes are all as [`Pictures`] made them.
+pub fn is_untouched(buffer: &gst::Buffer, index: u64) -> bool {
+    buffer
+        .map_readable()
+        .unwrap()
+        .iter()
+        .all(|&byte| byte == index as u8)
+}
+
+/// Processor time of this process so far.
+pub fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // After the name in brackets: state is field 3, utime 14, stime 15; in ticks of 10 ms.
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .collect();
+    let ticks: u64 = [11, 12]
+        .map(|field| fields[field].parse::<u64>().unwrap())
+        .iter()
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// Events of a kind, in order.
+pub fn events(outs: &[Out], kind: gst::EventType) -> Vec<&gst::Event> {
+    outs.iter()
+        .filter_map(|out| match out {
+            Out::Event(event) if event.type_() == kind => Some(event),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Counts of the kinds of events, for messages.
+pub fn event_counts(outs: &[Out]) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for out in outs {
+        if let Out::Event(event) = out {
+            *counts.entry(event.type_().to_string()).or_default() += 1;
+        }
+    }
+    counts
+}

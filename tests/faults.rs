@@ -1,0 +1,350 @@
+//! What users get wrong, and networks that fail: each a clear message, never a panic or a hang.
+
+mod common;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::*;
+use gst::prelude::*;
+use gstlipsync::{
+    Error,
+    face::Face,
+    generator::{Cost, Generator, Hearing, Look, Source},
+    pixels::View,
+};
+
+/// Fails to draw every other frame, and to listen to every seventh.
+#[derive(Default)]
+struct Fails {
+    frames: u64,
+}
+
+impl Generator for Fails {
+    fn name(&self) -> &str {
+        "fails"
+    }
+
+    fn hearing(&self) -> Hearing {
+        Hearing {
+            columns: COLUMNS,
+            look_ahead_ns: LOOK_AHEAD_NS,
+        }
+    }
+
+    fn needs_face(&self) -> bool {
+        false
+    }
+
+    fn listen(&mut self, _mel: &[f32]) -> Result<(), Error> {
+        self.frames += 1;
+        fail_if(self.frames % 7 == 0)
+    }
+
+    fn draw(
+        &mut self,
+        _view: &mut View,
+        _face: Option<&Face>,
+        _time_ns: i64,
+        _look: &Look,
+    ) -> Result<Cost, Error> {
+        fail_if(self.frames % 2 == 0)?;
+        Ok(Cost::default())
+    }
+
+    fn reset(&mut self) {}
+}
+
+fn fail_if(fails: bool) -> Result<(), Error> {
+    match fails {
+        true => Err(Error::Inference {
+            name: "fails".into(),
+            reason: "the test wants it".into(),
+        }),
+        false => Ok(()),
+    }
+}
+
+fn failing() -> Source {
+    Source::Custom(Arc::new(|| Box::new(Fails::default())))
+}
+
+#[test]
+fn a_frame_that_fails_goes_on_as_it_was_with_one_warning() {
+    let rig = Rig::stopped(element_with(failing()), FILE, true);
+    rig.play();
+    let feeding = rig.feed(
+        Pictures::at(25, 1).stream(42),
+        Tones::of(2_300 * MS, &[]).stream(),
+    );
+    let frames = rig.frames_until_eos();
+    feeding.join();
+    assert_eq!(frames.len(), 42);
+    for (index, buffer) in (0..).zip(&frames) {
+        assert!(is_untouched(buffer, index));
+    }
+    assert_eq!(rig.stat("frames-error"), 21 + 3);
+    let warnings = rig.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("the test wants it"), "{warnings:?}");
+    assert!(rig.errors().is_empty());
+}
+
+#[test]
+fn a_frame_that_fails_ends_the_stream_where_that_is_wanted() {
+    let element = element_with(failing());
+    element.set_property_from_str("on-error", "error");
+    let rig = Rig::stopped(element, FILE, true);
+    rig.play();
+    let feeding = rig.feed(
+        Pictures::at(25, 1).stream(42),
+        Tones::of(2_300 * MS, &[]).stream(),
+    );
+    assert_eq!(rig.frames_until_eos().len(), 1);
+    let flows = feeding.join();
+    assert_eq!(flows[0].last(), Some(&Err(gst::FlowError::Error)));
+    let errors = rig.errors();
+    assert!(errors[0].contains("the test wants it"), "{errors:?}");
+}
+
+/// The error with which a change to READY fails.
+fn set_up_error(properties: &[(&str, &str)]) -> (gst::glib::Error, gst::Element) {
+    init();
+    let element = gst::ElementFactory::make("lipsync").build().unwrap();
+    for (name, value) in properties {
+        element.set_property_from_str(name, value);
+    }
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    assert!(element.set_state(gst::State::Ready).is_err());
+    let message = bus.pop_filtered(&[gst::MessageType::Error]).unwrap();
+    element.set_state(gst::State::Null).unwrap();
+    element.set_bus(None);
+    match message.view() {
+        gst::MessageView::Error(err) => (err.error(), element),
+        _ => unreachable!(),
+    }
+}
+
+/// ONNX Runtime as `cargo xtask setup` leaves it.
+fn onnxruntime() -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/onnxruntime/libonnxruntime.so");
+    if !path.exists() {
+        eprintln!(
+            "skipped: {} is not there, run `cargo xtask setup`",
+            path.display()
+        );
+        return None;
+    }
+    Some(path.to_str().unwrap().to_owned())
+}
+
+fn temporary(name: &str, content: &[u8]) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("faults");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+#[test]
+fn a_model_that_is_not_there_is_named() {
+    let (error, _) = set_up_error(&[("model", "/nowhere/model.toml")]);
+    assert!(error.matches(gst::ResourceError::NotFound), "{error}");
+    assert!(error.message().contains("/nowhere/model.toml"), "{error}");
+}
+
+#[test]
+fn a_folder_without_manifest_is_named() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("empty-model");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (error, _) = set_up_error(&[("model", folder.to_str().unwrap())]);
+    assert!(error.matches(gst::ResourceError::NotFound), "{error}");
+    assert!(error.message().contains("manifest"), "{error}");
+}
+
+#[test]
+fn a_model_that_cannot_be_read_says_why() {
+    let Some(library) = onnxruntime() else { return };
+    let real =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/face_detector.onnx"))
+            .unwrap();
+    let noise: Vec<u8> = (0..4096u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    for (name, content) in [
+        ("empty.onnx", &[][..]),
+        ("truncated.onnx", &real[..real.len() / 2]),
+        ("noise.onnx", &noise[..]),
+        ("empty.toml", &[][..]),
+        ("noise.toml", &noise[..]),
+        ("model.bin", &noise[..]),
+    ] {
+        let path = temporary(name, content);
+        let (error, element) = set_up_error(&[
+            ("model", path.to_str().unwrap()),
+            ("onnxruntime-library", &library),
+        ]);
+        assert!(error.matches(gst::ResourceError::Read), "{name}: {error}");
+        assert!(error.message().contains(name), "{name}: {error}");
+        // The element is as good as new.
+        element.set_property("model", "/nowhere/else.toml");
+        assert!(element.set_state(gst::State::Ready).is_err());
+        element.set_state(gst::State::Null).unwrap();
+    }
+}
+
+#[test]
+fn a_model_of_another_kind_says_what_it_is() {
+    let Some(library) = onnxruntime() else { return };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/face_detector.onnx");
+    let (error, _) = set_up_error(&[
+        ("model", path.to_str().unwrap()),
+        ("onnxruntime-library", &library),
+    ]);
+    assert!(error.matches(gst::LibraryError::Settings), "{error}");
+    assert!(error.message().contains("Found"), "{error}");
+    assert!(error.message().contains("Wanted"), "{error}");
+}
+
+#[test]
+fn a_provider_that_is_not_there_is_named() {
+    let Some(library) = onnxruntime() else { return };
+    let (error, _) = set_up_error(&[
+        ("execution-provider", "cuda"),
+        ("onnxruntime-library", &library),
+    ]);
+    assert!(error.matches(gst::LibraryError::Init), "{error}");
+    assert!(error.message().contains("cuda"), "{error}");
+}
+
+#[test]
+fn a_library_that_is_not_there_is_named_with_the_ways_out() {
+    let (error, _) = set_up_error(&[("onnxruntime-library", "/nowhere/libonnxruntime.so")]);
+    assert!(error.matches(gst::LibraryError::Init), "{error}");
+    for part in [
+        "/nowhere/libonnxruntime.so",
+        "ORT_DYLIB_PATH",
+        "xtask setup",
+    ] {
+        assert!(error.message().contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
+fn a_library_that_is_something_else_is_refused() {
+    let path = temporary("libonnxruntime.so", b"not a library");
+    let (error, _) = set_up_error(&[("onnxruntime-library", path.to_str().unwrap())]);
+    assert!(error.matches(gst::LibraryError::Init), "{error}");
+    assert!(error.message().contains(path.to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn the_built_in_model_runs() {
+    let Some(library) = onnxruntime() else { return };
+    init();
+    let element = gst::ElementFactory::make("lipsync")
+        .property("onnxruntime-library", &library)
+        .build()
+        .unwrap();
+    let rig = Rig::stopped(element, FILE, true);
+    rig.play();
+    assert_eq!(
+        rig.element
+            .property::<Option<String>>("active-execution-provider")
+            .as_deref(),
+        Some("cpu")
+    );
+    // No face on plain grey: every byte stays.
+    let pictures = Pictures {
+        format: gst_video::VideoFormat::I420,
+        width: 320,
+        height: 240,
+        ..Pictures::at(25, 1)
+    };
+    let tones = Tones::of(1_500 * MS, &[0..1_500 * MS]);
+    let feeding = rig.feed(pictures.stream(25), tones.stream());
+    let frames = rig.frames_until_eos();
+    feeding.join();
+    assert_eq!(frames.len(), 25);
+    for (index, buffer) in (0..).zip(&frames) {
+        assert!(is_untouched(buffer, index), "frame {index}");
+    }
+    assert_eq!(rig.stat("frames-no-face"), 25);
+}
+
+/// The folder of the plugin that was built with this test.
+fn plugin_folder() -> Option<PathBuf> {
+    let folder = std::env::current_exe().unwrap();
+    let folder = folder.parent().unwrap().parent().unwrap().to_owned();
+    if !folder.join("libgstlipsync.so").exists() {
+        eprintln!("skipped: no libgstlipsync.so in {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+/// A GStreamer tool that finds the plugin, with a registry of its own.
+fn tool(name: &str, registry: &str) -> Option<Command> {
+    let mut command = Command::new(name);
+    command
+        .env("GST_PLUGIN_PATH", plugin_folder()?)
+        .env(
+            "GST_REGISTRY",
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(registry),
+        )
+        .env("G_DEBUG", "fatal-warnings")
+        .env_remove("ORT_DYLIB_PATH");
+    Some(command)
+}
+
+#[test]
+fn gst_inspect_needs_no_onnx_runtime() {
+    let Some(mut command) = tool("gst-inspect-1.0", "inspect.bin") else {
+        return;
+    };
+    let output = command
+        .env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so")
+        .arg("lipsync")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    for part in [
+        "Filter/Effect/Video/Audio",
+        "sync-offset",
+        "'audio'",
+        "stats",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+#[test]
+fn gst_launch_without_onnx_runtime_ends_at_once_and_says_why() {
+    let Some(mut inspect) = tool("gst-inspect-1.0", "launch.bin") else {
+        return;
+    };
+    // Fills the registry, which has nothing to do with the time that is measured.
+    assert!(inspect.arg("lipsync").output().unwrap().status.success());
+    let Some(mut command) = tool("gst-launch-1.0", "launch.bin") else {
+        return;
+    };
+    let started = Instant::now();
+    let output = command
+        .args(
+            "videotestsrc ! lipsync onnxruntime-library=/nowhere/libonnxruntime.so ! fakesink"
+                .split(' '),
+        )
+        .output()
+        .unwrap();
+    let took = started.elapsed();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains("/nowhere/libonnxruntime.so"), "{text}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}

@@ -1,0 +1,96 @@
+//! Nothing leaks: GStreamer's own tracer counts, in a process of its own.
+
+mod common;
+
+use std::process::Command;
+
+use common::*;
+use gst::{glib, prelude::*};
+
+/// Set for the process in which the tracer runs.
+const INNER: &str = "LIPSYNC_TEST_LEAKS_INNER";
+
+#[test]
+fn nothing_outlives_its_pipeline() {
+    if std::env::var_os(INNER).is_some() {
+        return count_leaks();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "nothing_outlives_its_pipeline", "--nocapture"])
+        .env(INNER, "1")
+        .env("GST_TRACERS", "leaks")
+        .env("G_DEBUG", "fatal-warnings")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn count_leaks() {
+    init();
+    let leaks = gst::active_tracers()
+        .into_iter()
+        .find(|tracer| tracer.type_().name() == "GstLeaksTracer")
+        .unwrap_or_else(|| panic!("the leaks tracer does not run"));
+    // Classes and pad templates live as long as the process.
+    drop(element());
+    leaks.emit_by_name::<()>("activity-start-tracking", &[]);
+
+    let pictures = Pictures {
+        format: gst_video::VideoFormat::I420,
+        ..Pictures::at(25, 1)
+    };
+    let tones = Tones::of(1_300 * MS, &[0..1_000 * MS]);
+    // To its end.
+    let rig = Rig::new();
+    let feeding = rig.feed(pictures.stream(25), tones.stream());
+    assert_eq!(rig.frames_until_eos().len(), 25);
+    feeding.join();
+    drop(rig);
+    // Torn down with frames, sound and events in it.
+    let rig = Rig::new();
+    let mut sound = tones.stream();
+    sound.truncate(20);
+    let feeding = rig.feed(pictures.stream(25), sound);
+    rig.next_buffer();
+    drop(rig);
+    feeding.join();
+    // Never started, and with a pad that was given back.
+    let mut rig = Rig::stopped(element(), FILE, true);
+    rig.remove_audio();
+    drop(rig);
+    // A set-up that fails.
+    let element = gst::ElementFactory::make("lipsync")
+        .property("model", "/nowhere/model.toml")
+        .build()
+        .unwrap();
+    assert!(element.set_state(gst::State::Ready).is_err());
+    element.set_state(gst::State::Null).unwrap();
+    drop(element);
+
+    let checkpoint: gst::Structure = leaks.emit_by_name("activity-get-checkpoint", &[]);
+    let created = described(&checkpoint, "objects-created-list");
+    let removed = described(&checkpoint, "objects-removed-list");
+    let mut left = created;
+    for object in removed {
+        if let Some(at) = left.iter().position(|other| *other == object) {
+            left.swap_remove(at);
+        }
+    }
+    assert!(left.is_empty(), "left behind: {left:#?}");
+}
+
+/// Type and address of each object of the list.
+fn described(checkpoint: &gst::Structure, field: &str) -> Vec<String> {
+    let list = checkpoint.get::<gst::List>(field).unwrap();
+    list.iter()
+        .map(|entry: &glib::SendValue| {
+            let entry: gst::Structure = entry.get().unwrap();
+            entry.to_string()
+        })
+        .collect()
+}
