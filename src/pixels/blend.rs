@@ -153,15 +153,13 @@ impl Run {
         let mut shape = [[0.0; 4]; RUN];
         let shape = &mut shape[..part.len()];
         maps.field.shape_along(line, part.start, shape);
-        self.count = 0;
+        let mut slot = 0;
+        let [across, down] = maps.density;
         for ((index, x), [dx, dy, mask, alpha]) in part.zip(x..).zip(shape) {
-            let [across, down] = maps.density;
             let shift = [Shift::new(*dx * across), Shift::new(*dy * down)];
             if !(*mask > 0.0 && (*alpha > 0.0 || shift != [Shift::NONE; 2])) {
                 continue;
             }
-            let slot = self.count;
-            self.count += 1;
             self.columns[slot] = x as u32;
             self.places[slot] = maps.source.place(x, y, shift);
             self.mask[slot] = *mask;
@@ -171,7 +169,9 @@ impl Run {
             } else {
                 [0.0; 4]
             };
+            slot += 1;
         }
+        self.count = slot;
     }
 
     /// Writes component `index` of the format, the `nth` of the source, into `row`, whose

@@ -177,13 +177,15 @@ impl Field {
         let last = self.size - 1;
         self.extent = [0, 1].map(|axis| {
             // Interpolation carries the mask one texel on; at the patch's edge it ends.
-            let from = match least[axis] {
-                0 => self.edges[0],
-                first => first as f32 - 1.0,
+            let from = if least[axis] == 0 {
+                self.edges[0]
+            } else {
+                least[axis] as f32 - 1.0
             };
-            let to = match greatest[axis] {
-                final_ if final_ == last => self.edges[1],
-                other => other as f32 + 1.0,
+            let to = if greatest[axis] == last {
+                self.edges[1]
+            } else {
+                greatest[axis] as f32 + 1.0
             };
             [from, to]
         });

@@ -6,7 +6,7 @@
 //! Convention for all coordinates: an integer is the centre of a pixel, x to the right, y down;
 //! a frame covers `-0.5 ..= width - 0.5`.
 //!
-//! A format is a table ([`layout`]): which bytes hold which component, and which components are
+//! A format is a table (`layout.rs`): which bytes hold which component, and which components are
 //! sampled at the same positions. Everything else is written once, for any such table. A new
 //! format is one arm there.
 

@@ -16,7 +16,7 @@ use super::{
 ///
 /// `to_frame` maps tensor pixels to frame pixels; turned, mirrored and stretched as it likes.
 /// The frame's edge pixels go on for ever. When the region shrinks, each value is the mean of
-/// the area that it covers, up to [`WIDEST`] samples across; otherwise it is bilinear. With a
+/// the area that it covers, up to 15 samples across; otherwise it is bilinear. With a
 /// map that is not finite the tensor is black.
 pub fn sample(
     view: &View,

@@ -82,8 +82,9 @@ pub(super) struct Rect {
 /// A copy of a region of up to three components that share a grid.
 pub(super) struct Source {
     values: Vec<f32>,
-    /// What the copy covers, and its samples a component.
+    /// What the copy covers, its samples a row and a component.
     rect: Rect,
+    columns: usize,
     area: usize,
 }
 
@@ -97,6 +98,7 @@ impl Source {
                 right: 0,
                 bottom: 0,
             },
+            columns: 0,
             area: 0,
         }
     }
@@ -120,7 +122,8 @@ impl Source {
             bottom: (region.bottom + reach[1] + AFTER).min(height + BEFORE + AFTER),
         };
         let rect = self.rect;
-        self.area = self.columns() * (rect.bottom - rect.top) as usize;
+        self.columns = (rect.right - rect.left) as usize;
+        self.area = self.columns * (rect.bottom - rect.top) as usize;
         self.values.clear();
         for samples in components {
             for y in rect.top..rect.bottom {
@@ -130,14 +133,10 @@ impl Source {
         }
     }
 
-    fn columns(&self) -> usize {
-        (self.rect.right - self.rect.left) as usize
-    }
-
     /// Where sample (x, y) of the grid, within what is loaded, lies in a component's copy.
     #[inline]
     fn index(&self, x: i32, y: i32) -> usize {
-        (y - self.rect.top) as usize * self.columns() + (x - self.rect.left) as usize
+        (y - self.rect.top) as usize * self.columns + (x - self.rect.left) as usize
     }
 
     /// Where sample (x, y) displaced by `shift` is read.
@@ -158,7 +157,7 @@ impl Source {
     /// whose sum it is.
     pub fn read(&self, component: usize, places: &[Place], own: &mut [f32], moved: &mut [Quad]) {
         let values = &self.values[component * self.area..][..self.area];
-        let columns = self.columns();
+        let columns = self.columns;
         for ((place, own), moved) in places.iter().zip(own).zip(moved) {
             *own = values[place.own as usize];
             let first = place.first as usize;
@@ -197,7 +196,11 @@ fn extend(values: &mut Vec<f32>, row: &[u8], step: usize, range: Range<i32>) {
     let after = (range.end - inside.end) as usize;
     values.extend(std::iter::repeat_n(first, before));
     let row = &row[(inside.start as usize * step).min(row.len())..];
-    let inside = row.iter().step_by(step).take(inside.len());
-    values.extend(inside.map(|value| f32::from(*value)));
+    if step == 1 {
+        values.extend(row[..inside.len()].iter().map(|value| f32::from(*value)));
+    } else {
+        let samples = row.chunks(step).take(inside.len());
+        values.extend(samples.map(|sample| f32::from(sample[0])));
+    }
     values.extend(std::iter::repeat_n(last, after));
 }
