@@ -98,7 +98,7 @@ On other systems install, and run this again:
 gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugin-openh264 gstreamer1-plugin-libav python3-pip
           (x264enc is in RPM Fusion's gstreamer1-plugins-ugly)
   Arch    pacman -S pkgconf gstreamer gst-plugins-base gst-plugins-good gst-plugins-bad gst-plugins-ugly gst-libav python-pip
-  macOS   brew install pkgconf gstreamer python";
+  macOS   brew install pkgconf gstreamer python onnxruntime";
 
 pub fn ensure() -> Result<()> {
     let missing = missing();

@@ -1,0 +1,190 @@
+//! What is seen in the demo's result: mouths, how they fit the sound, pictures for the sheet.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use lipsync_tools::{
+    faces::{Mouth, Watcher},
+    media::{Frames, SOUND_RATE},
+    numbers::{self, Match},
+    picture::{Picture, Square},
+    sheet::{CELL, Column},
+};
+
+/// Longer videos are looked at this far.
+const LONGEST: gst::ClockTime = gst::ClockTime::from_seconds(60);
+/// Frames by which sound and mouth may be apart and still be recognised.
+const REACH: i32 = 10;
+/// Below this correlation the two do not belong together and an offset means nothing.
+const LEAST_CORRELATION: f64 = 0.3;
+/// Moments on the contact sheet.
+const COLUMNS: usize = 8;
+
+/// One frame of the result.
+struct Seen {
+    time: gst::ClockTime,
+    mouth: Option<Mouth>,
+}
+
+pub struct Watched(Vec<Seen>);
+
+/// How far the mouth comes after the sound.
+#[derive(Clone, Copy)]
+pub struct Offset {
+    pub milliseconds: f64,
+    pub correlation: f64,
+}
+
+pub fn watch(video: &Path) -> Result<Watched> {
+    let mut watcher = Watcher::new()?;
+    let mut seen = Vec::new();
+    for picture in Frames::open(video)? {
+        let picture = picture?;
+        if picture.time > LONGEST {
+            break;
+        }
+        let mouth = watcher.watch(&picture)?;
+        seen.push(Seen {
+            time: picture.time,
+            mouth,
+        });
+    }
+    Ok(Watched(seen))
+}
+
+impl Watched {
+    /// The opening of the mouth against the loudness of the sound. `None` when there is no face
+    /// throughout, or nothing is said.
+    pub fn offset(&self, sound: &[f32]) -> Option<Offset> {
+        let openings: Vec<f64> = self
+            .0
+            .iter()
+            .map(|seen| Some(seen.mouth.as_ref()?.opening()))
+            .collect::<Option<_>>()?;
+        let loudness: Vec<f64> = self
+            .0
+            .iter()
+            .map(|seen| loudness(sound, seen.time))
+            .collect();
+        let Match {
+            fine_lag,
+            correlation,
+            ..
+        } = numbers::best_lag(&loudness, &openings, REACH)?;
+        let (first, last) = (self.0.first()?.time, self.0.last()?.time);
+        let frame = last.saturating_sub(first).nseconds() as f64 / 1e6 / (self.0.len() - 1) as f64;
+        (correlation >= LEAST_CORRELATION).then_some(Offset {
+            milliseconds: fine_lag * frame,
+            correlation,
+        })
+    }
+
+    /// Moments spread over the video: by turns the most open and the most closed mouth of each
+    /// stretch, so that a few pictures show the whole movement.
+    fn moments(&self) -> Vec<&Seen> {
+        let stretch = self.0.len().div_ceil(COLUMNS).max(1);
+        let opening = |seen: &Seen| seen.mouth.as_ref().map_or(0.0, Mouth::opening);
+        self.0
+            .chunks(stretch)
+            .enumerate()
+            .filter_map(|(index, stretch)| {
+                let openings = stretch.iter();
+                if index % 2 == 0 {
+                    openings.max_by(|a, b| opening(a).total_cmp(&opening(b)))
+                } else {
+                    openings.min_by(|a, b| opening(a).total_cmp(&opening(b)))
+                }
+            })
+            .collect()
+    }
+}
+
+/// Level of the sound around a moment in dB below full scale, as an ear hears it in a frame's time.
+fn loudness(sound: &[f32], time: gst::ClockTime) -> f64 {
+    /// Either way: two frames at 25 fps in all.
+    const HALF_WINDOW: usize = SOUND_RATE as usize / 25;
+    /// Room noise is as good as silence.
+    const FLOOR: f64 = 1e-5;
+    let centre = (time.nseconds() as f64 / 1e9 * f64::from(SOUND_RATE)) as usize;
+    let from = centre.saturating_sub(HALF_WINDOW).min(sound.len());
+    let to = (centre + HALF_WINDOW).min(sound.len());
+    let squares: Vec<f64> = sound[from..to]
+        .iter()
+        .map(|value| f64::from(*value).powi(2))
+        .collect();
+    10.0 * numbers::mean(&squares).max(FLOOR).log10()
+}
+
+/// The pictures of the contact sheet: what went in and what came out at the same moments.
+pub fn columns(input: &Path, output: &Path, watched: &Watched) -> Result<Vec<Column>> {
+    let moments = watched.moments();
+    let times: Vec<_> = moments.iter().map(|seen| seen.time).collect();
+    let before = pictures_at(input, &times)?;
+    let after = pictures_at(output, &times)?;
+    moments
+        .iter()
+        .zip(before.iter().zip(&after))
+        .map(|(seen, (before, after))| {
+            let region = match &seen.mouth {
+                Some(mouth) => mouth.head(),
+                None => whole(after),
+            };
+            Ok(Column {
+                input: before.planes()?.crop(&region, CELL),
+                output: after.planes()?.crop(&region, CELL),
+                caption: format!("{:.2} S", seen.time.nseconds() as f64 / 1e9),
+            })
+        })
+        .collect()
+}
+
+/// The square in the middle that shows the whole picture.
+fn whole(picture: &Picture) -> Square {
+    let (width, height) = (picture.width() as f32, picture.height() as f32);
+    let side = width.max(height);
+    Square {
+        left: (width - side) / 2.0,
+        top: (height - side) / 2.0,
+        side,
+    }
+}
+
+/// The frames of a video that are seen at these times, which must rise. A still picture is seen
+/// at any time.
+fn pictures_at(video: &Path, times: &[gst::ClockTime]) -> Result<Vec<Picture>> {
+    let mut found = Vec::with_capacity(times.len());
+    let mut shown: Option<Picture> = None;
+    for next in Frames::open(video)? {
+        let next = next?;
+        if let Some(shown) = &shown {
+            while found.len() < times.len() && times[found.len()] < next.time {
+                found.push(shown.clone());
+            }
+            if found.len() == times.len() {
+                return Ok(found);
+            }
+        }
+        shown = Some(next);
+    }
+    let last = shown.with_context(|| format!("no picture in {}", video.display()))?;
+    found.resize(times.len(), last);
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loudness_is_the_level_around_the_moment() {
+        let second = SOUND_RATE as usize;
+        let mut sound = vec![0.0; second];
+        sound.resize(2 * second, 0.5);
+        let at = |ms| loudness(&sound, gst::ClockTime::from_mseconds(ms));
+        assert!((at(500) - -50.0).abs() < 0.01);
+        assert!((at(1500) - -6.02).abs() < 0.01);
+        assert!((at(1000) - -9.03).abs() < 0.01);
+        // Past the end there is nothing to hear.
+        assert!((at(9000) - -50.0).abs() < 0.01);
+    }
+}

@@ -1,0 +1,115 @@
+//! What was done to the picture itself: where, how sharp, how visibly.
+
+use anyhow::{Context, Result};
+use lipsync_tools::{
+    faces::{Mouth, Watcher},
+    numbers,
+    picture::{Picture, Planes, Square},
+};
+
+/// Canonical pixels by which the region may be off: the element places it by a smoothed face.
+const MARGIN: f32 = 2.0;
+
+pub struct Surface {
+    /// Pixels changed outside the region of the canonical lower face, over all frames.
+    pub outside: u64,
+    pub sharpness: f64,
+    pub seam: f64,
+}
+
+/// Compares frames before and after. Frames must show a face throughout.
+pub fn compare(input: &[Picture], output: &[Picture]) -> Result<Surface> {
+    let mut watcher = Watcher::new()?;
+    let (mut outside, mut sharpness, mut seam) = (0, Vec::new(), Vec::new());
+    for (input, output) in input.iter().zip(output) {
+        let mouth = watcher.watch(input)?.context("no face in the input")?;
+        let (input, output) = (input.planes()?, output.planes()?);
+        outside += changed_outside(&input, &output, &mouth);
+        let region = mouth.mouth();
+        sharpness.push(gradient_energy(&output, &region) / gradient_energy(&input, &region));
+        seam.extend(jump_at_edge(&input, &output));
+    }
+    Ok(Surface {
+        outside,
+        sharpness: numbers::mean(&sharpness),
+        // No edge where nothing was changed.
+        seam: if seam.is_empty() {
+            1.0
+        } else {
+            numbers::mean(&seam)
+        },
+    })
+}
+
+fn changed_outside(input: &Planes, output: &Planes, mouth: &Mouth) -> u64 {
+    let least = -0.5 - MARGIN;
+    let most = lipsync_tools::faces::CANONICAL_SIZE as f32 - 0.5 + MARGIN;
+    let inside = |value: f32| (least..=most).contains(&value);
+    let mut changed = 0;
+    for y in 0..input.height {
+        for x in 0..input.width {
+            if !input.same_at(output, x, y) {
+                let [u, v] = mouth.to_canonical.apply([x as f32, y as f32]);
+                changed += u64::from(!(inside(u) && inside(v)));
+            }
+        }
+    }
+    changed
+}
+
+/// Sum of squared differences of neighbours' brightness; never 0, so that it can divide.
+fn gradient_energy(planes: &Planes, region: &Square) -> f64 {
+    let clip = |value: f32, length: usize| (value.round().max(0.0) as usize).min(length - 1);
+    let (left, right) = (
+        clip(region.left, planes.width),
+        clip(region.left + region.side, planes.width),
+    );
+    let (top, bottom) = (
+        clip(region.top, planes.height),
+        clip(region.top + region.side, planes.height),
+    );
+    let mut energy = f64::EPSILON;
+    for y in top..bottom {
+        for x in left..right {
+            let here = planes.luma(x, y);
+            energy += (planes.luma(x + 1, y) - here).powi(2);
+            energy += (planes.luma(x, y + 1) - here).powi(2);
+        }
+    }
+    energy
+}
+
+/// Mean difference of brightness across the outer edge of what was changed, output / input.
+/// `None` when nothing was changed.
+fn jump_at_edge(input: &Planes, output: &Planes) -> Option<f64> {
+    let (mut before, mut after) = (0.0, 0.0);
+    let mut across = |inner: [usize; 2], outer: [usize; 2]| {
+        let jump = |planes: &Planes| {
+            (planes.luma(inner[0], inner[1]) - planes.luma(outer[0], outer[1])).abs()
+        };
+        before += jump(input);
+        after += jump(output);
+    };
+    let changed = |x: usize, y: usize| input.luma(x, y) != output.luma(x, y);
+    for y in 0..input.height {
+        let first = (0..input.width).find(|x| changed(*x, y));
+        let last = (0..input.width).rfind(|x| changed(*x, y));
+        if let Some(first) = first.filter(|first| *first > 0) {
+            across([first, y], [first - 1, y]);
+        }
+        if let Some(last) = last.filter(|last| last + 1 < input.width) {
+            across([last, y], [last + 1, y]);
+        }
+    }
+    for x in 0..input.width {
+        let first = (0..input.height).find(|y| changed(x, *y));
+        let last = (0..input.height).rfind(|y| changed(x, *y));
+        if let Some(first) = first.filter(|first| *first > 0) {
+            across([x, first], [x, first - 1]);
+        }
+        if let Some(last) = last.filter(|last| last + 1 < input.height) {
+            across([x, last], [x, last + 1]);
+        }
+    }
+    (before > 0.0).then(|| after / before)
+}

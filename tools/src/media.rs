@@ -1,0 +1,210 @@
+//! Files to frames and sound, by GStreamer's own decoders.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use gst::prelude::*;
+
+use crate::picture::Picture;
+
+/// Rate of decoded sound, as the plugin hears it.
+pub const SOUND_RATE: u32 = 16_000;
+
+/// Longest wait for a decoder before it counts as hung.
+const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(30);
+
+/// The frames of a video, or the one of a still picture, in order, as I420.
+pub struct Frames {
+    decoder: Decoder,
+}
+
+impl Frames {
+    pub fn open(path: &Path) -> Result<Self> {
+        let decoder = Decoder::open(path, "videoconvert ! video/x-raw,format=I420")?;
+        Ok(Self { decoder })
+    }
+
+    pub fn all(path: &Path) -> Result<Vec<Picture>> {
+        Self::open(path)?.collect()
+    }
+}
+
+impl Iterator for Frames {
+    type Item = Result<Picture>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let sample = self.decoder.next()?;
+        Some(sample.and_then(|sample| Picture::from_sample(&sample)))
+    }
+}
+
+/// The sound of a file, mono, [`SOUND_RATE`], -1..1; sample n sounds n / rate seconds after the
+/// start of the file. Fails when the file has none.
+pub fn sound(path: &Path) -> Result<Vec<f32>> {
+    let caps = format!(
+        "audioconvert ! audioresample ! audio/x-raw,format=F32LE,layout=interleaved,channels=1,rate={SOUND_RATE}"
+    );
+    let mut decoder = Decoder::open(path, &caps)?;
+    let mut sound = Vec::new();
+    while let Some(sample) = decoder.next() {
+        let sample = sample?;
+        let buffer = sample.buffer().context("sample without a buffer")?;
+        let start = running_time(&sample)?.nseconds() as f64 / 1e9;
+        let first = (start * f64::from(SOUND_RATE)).round() as usize;
+        let map = buffer.map_readable()?;
+        let values = map
+            .chunks_exact(size_of::<f32>())
+            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+        // Silence for holes; what overlaps was heard already.
+        let known = sound.len();
+        sound.resize(known.max(first), 0.0);
+        let heard = sound.len() - first;
+        sound.extend(values.skip(heard));
+    }
+    if sound.is_empty() {
+        bail!("no sound in {}", path.display());
+    }
+    Ok(sound)
+}
+
+/// What is in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contents {
+    pub video: Option<Video>,
+    pub sound: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Video {
+    pub width: usize,
+    pub height: usize,
+    /// One frame and no more.
+    pub still: bool,
+}
+
+/// Looks what is in a file by decoding its beginning.
+pub fn contents(path: &Path) -> Result<Contents> {
+    let mut frames = Frames::open(path)?;
+    let first = frames.next();
+    let still = frames.next().is_none();
+    let sound = Decoder::open(path, "audioconvert ! audio/x-raw")?
+        .next()
+        .is_some_and(|sample| sample.is_ok());
+    match first {
+        Some(Ok(picture)) => Ok(Contents {
+            video: Some(Video {
+                width: picture.width(),
+                height: picture.height(),
+                still,
+            }),
+            sound,
+        }),
+        _ if sound => Ok(Contents { video: None, sound }),
+        Some(Err(error)) => Err(error).with_context(|| format!("cannot decode {}", path.display())),
+        None => bail!("{} has neither picture nor sound", path.display()),
+    }
+}
+
+/// One decoded stream of a file.
+struct Decoder {
+    pipeline: gst::Pipeline,
+    sink: gst_app::AppSink,
+}
+
+impl Decoder {
+    fn open(path: &Path, convert: &str) -> Result<Self> {
+        if !path.is_file() {
+            bail!("{} is not a file", path.display());
+        }
+        let pipeline = parse(
+            &format!(
+                "filesrc name=file ! decodebin ! {convert} ! appsink name=sink sync=false max-buffers=4"
+            ),
+            path,
+        )?;
+        let sink = app_sink(&pipeline, "sink")?;
+        pipeline.set_state(gst::State::Playing)?;
+        Ok(Self { pipeline, sink })
+    }
+
+    fn next(&mut self) -> Option<Result<gst::Sample>> {
+        next_sample(&self.pipeline, &self.sink)
+    }
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        // Going to NULL cannot fail.
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+fn parse(description: &str, path: &Path) -> Result<gst::Pipeline> {
+    let pipeline = parse_pipeline(description)?;
+    element(&pipeline, "file")?.set_property("location", path);
+    Ok(pipeline)
+}
+
+pub fn parse_pipeline(description: &str) -> Result<gst::Pipeline> {
+    gst::parse::launch(description)
+        .with_context(|| format!("cannot build the pipeline `{description}`"))?
+        .downcast()
+        .map_err(|_| anyhow!("`{description}` is not a pipeline"))
+}
+
+pub fn element(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element> {
+    pipeline
+        .by_name(name)
+        .with_context(|| format!("no element `{name}` in the pipeline"))
+}
+
+pub fn app_sink(pipeline: &gst::Pipeline, name: &str) -> Result<gst_app::AppSink> {
+    element(pipeline, name)?
+        .downcast()
+        .map_err(|_| anyhow!("`{name}` is not an appsink"))
+}
+
+/// The next sample, `None` at the end; an error of the pipeline, or silence for too long, as an
+/// error.
+pub fn next_sample(
+    pipeline: &gst::Pipeline,
+    sink: &gst_app::AppSink,
+) -> Option<Result<gst::Sample>> {
+    if let Some(sample) = sink.try_pull_sample(PATIENCE) {
+        return Some(Ok(sample));
+    }
+    let bus = pipeline.bus()?;
+    if let Some(message) = bus.pop_filtered(&[gst::MessageType::Error])
+        && let gst::MessageView::Error(error) = message.view()
+    {
+        return Some(Err(describe(error)));
+    }
+    if sink.is_eos() {
+        return None;
+    }
+    Some(Err(anyhow!("the pipeline gave nothing for {PATIENCE:.0}")))
+}
+
+/// An error message with what it came from.
+pub fn describe(error: &gst::message::Error) -> anyhow::Error {
+    let source = error
+        .src()
+        .map_or_else(String::new, |source| format!("{}: ", source.path_string()));
+    let debug = error
+        .debug()
+        .map_or_else(String::new, |debug| format!("\n{debug}"));
+    anyhow!("{source}{}{debug}", error.error())
+}
+
+/// When a sample is heard or seen, from the start of its file.
+pub fn running_time(sample: &gst::Sample) -> Result<gst::ClockTime> {
+    let time = sample.buffer().and_then(gst::BufferRef::pts);
+    let segment = sample
+        .segment()
+        .and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
+    match (time, segment) {
+        // What lies before the segment (an encoder's priming) is heard at its very start.
+        (Some(time), Some(segment)) => Ok(segment.to_running_time(time).unwrap_or_default()),
+        _ => bail!("a buffer without a timestamp"),
+    }
+}
