@@ -57,7 +57,7 @@ def windows(spectrum, t, edge=False):
 
 
 class Decoder(nn.Module):
-    """Codes [N, K] -> displacement [N, L, 2]: PCA basis, gain, and lips that never cross."""
+    """Codes [N, K] -> displacement [N, L, 2]: PCA basis, gain, closing, and lips that never cross."""
 
     def __init__(self, basis):
         super().__init__()
@@ -69,12 +69,20 @@ class Decoder(nn.Module):
             gap[geometry.INDEX[upper], i], gap[geometry.INDEX[lower], i] = 1, -1
         for i in range(geometry.COUNT):
             push[geometry.CLOSE_PAIR[i], i] = -geometry.CLOSE_WEIGHT[i]
+        self.register_buffer("closing", torch.from_numpy(geometry.CLOSE_WEIGHT.astype(np.float32)) * 0)
         self.register_buffer("gap", torch.from_numpy(gap))
         self.register_buffer("push", torch.from_numpy(push))
+
+    @torch.no_grad()
+    def calibrate(self, gain, closing):
+        """Scale the motion by `gain`, then close the lips by `closing` pixels (the gap that the mesh sees in closed lips)."""
+        self.gain.fill_(gain)
+        self.closing.copy_(torch.from_numpy(geometry.CLOSE_WEIGHT * closing))
 
     def forward(self, codes):
         moved = (codes @ self.basis * self.gain).view(-1, geometry.COUNT, 2)
         x, y = moved[:, :, 0], moved[:, :, 1]
+        y = y + self.closing
         y = y + F.relu(y @ self.gap) @ self.push  # lips that crossed are pushed apart until they touch
         return torch.stack([x, y], 2)
 
@@ -347,7 +355,7 @@ def main():
     basis = principal_shapes(parts["train"], CODES)
     network = AudioToMouth(basis)
     if arguments.start:
-        network.load_state_dict(torch.load(arguments.start, weights_only=False)["state"])
+        network.load_state_dict(torch.load(arguments.start, weights_only=False)["state"], strict=False)
     print(f"{len(parts['train'])} clips, {sum(p.numel() for p in network.parameters())} parameters", flush=True)
     batches = Batches(parts["train"])
     optimiser = torch.optim.AdamW(network.parameters(), arguments.rate, weight_decay=2e-2)

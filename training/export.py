@@ -4,6 +4,7 @@
 
 The averaged weights are exported, batch normalisation folded, opset 17; each ONNX file is run once against its PyTorch twin.
 `--gain` multiplies the displacement: a network trained on a distance shrinks towards the mean (evaluate.py measures how much).
+`--closing` then closes the lips by so many pixels: the mesh sees a small gap between lips that are closed, and the networks learned it.
 """
 
 import argparse
@@ -122,6 +123,7 @@ def main():
     parser.add_argument("--audio2mouth", type=pathlib.Path, required=True)
     parser.add_argument("--renderer", type=pathlib.Path, required=True)
     parser.add_argument("--gain", type=float, default=1.0, help="multiplies the displacement")
+    parser.add_argument("--closing", type=float, default=0.5, help="pixels by which all openings are reduced")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -130,7 +132,7 @@ def main():
     sound = audio2mouth.AudioToMouth(saved["basis"])
     sound.load_state_dict(saved["state"])
     sound.eval().settle()
-    sound.decoder.gain.fill_(arguments.gain)
+    sound.decoder.calibrate(arguments.gain, arguments.closing)
     drawing = renderer.Renderer()
     drawing.load_state_dict(torch.load(arguments.renderer, weights_only=True)["average"])
     points = torch.rand(1, geometry.COUNT, 2) * 60 + 18

@@ -8,9 +8,10 @@ gives a backward flow, an alpha and an RGB picture: out(p) = crop(p + flow(p)) (
 How it is built
     A flow follows from the landmarks alone, without learning: displacement spread by Gaussians, once for the points of the
     upper lip and what is above, once for the lower lip, chin and jaw, and the two are joined along the line where the lips
-    meet. So lips part and close along a sharp line, on any face and in any style of picture. A small U-Net adds a correction,
-    and draws the inside of the mouth; alpha is confined to the inside of the wanted mouth, and its colours to mixtures of
-    this face's own lip colour and a paler skin colour (teeth), from black upwards, so there is no tint of other people.
+    meet. So lips part and close along a sharp line, on any face and in any style of picture. A small U-Net adds a correction.
+    The inside of a mouth that the frame does not show is drawn: a plain mouth (dark cavity, upper teeth) in this face's own
+    colours, which the U-Net changes within bounds; alpha is confined to the inside of the wanted mouth, and falls to nothing when
+    the frame's own open mouth can be used. So there is no fog of all people's teeth, and no tint of theirs.
     Flow and alpha fade to nothing at the border of the crop.
 
 Training
@@ -142,10 +143,35 @@ class Geometry(nn.Module):
         return (crop * weight).sum((2, 3), keepdim=True) / (weight.sum((2, 3), keepdim=True) + 1e-3)
 
     def palette(self, crop, source):
-        """Colours that the inside of this mouth may mix: its lips', and its teeth's (its skin's, paler): two [N, 3, 1, 1]."""
+        """Colours of the inside of this mouth, two [N, 3, 1, 1]: its lips', and its teeth's.
+
+        Teeth are grey with a part of the skin's hue (which carries the hue of the light), and paler than dark skin.
+        """
         lips = 0.5 * (source[:, self.lip_outer] + source[:, self.lip_inner])
         skin = self.colour(crop, source[:, self.skin], 2.5)
-        return self.colour(crop, lips, 1.2), 0.35 * skin + 0.65 * skin.mean(1, keepdim=True)
+        mean = skin.mean(1, keepdim=True).clamp(min=0.02)
+        return self.colour(crop, lips, 1.2), 0.92 * mean**0.75 * (0.4 * skin / mean + 0.6)
+
+    def teeth(self, target, top, bottom, between):
+        """A plain mouth to start from: how far each pixel shows upper teeth, and how bright they and the cavity are.
+
+        Three [N, 1, 96, 96]. Sizes in canonical pixels, of which one is about 1.15 mm: teeth hang under the upper lip by half of the
+        gap and at most 6 pixels, end before the corners, and are 7 to 5 pixels wide; small openings are darker.
+        """
+        gap = bottom - top
+        open_ = (gap / 8).clamp(0, 1)[:, None]
+        y = self.axis[None, :, None] - top[:, None]
+        height = (0.55 * gap).clamp(max=6.0)[:, None]
+        left, right = target[:, self.upper[:1], 0], target[:, self.upper[-1:], 0]
+        x = self.axis[None] - 0.5 * (left + right)
+        side = (x / (0.5 * (right - left)).clamp(min=1)).abs()
+        row = torch.sigmoid(((0.78 - side) / 0.06).clamp(-20, 20))[:, None]
+        shown = torch.sigmoid((y - 0.5) / 0.4) * torch.sigmoid((height - y) / 0.5) * row
+        edges = sum(torch.exp(-(((x.abs() - at) / 0.7) ** 2)) for at in (0.0, 7.2, 13.0))
+        bright = (0.62 + 0.22 * open_) * (1 - 0.12 * edges[:, None])
+        low = (y / gap.clamp(min=1)[:, None] - 0.55).clamp(0, 1)
+        cavity = 0.32 + 0.5 * low * open_  # the tongue catches some light
+        return shown[:, None], bright[:, None].expand_as(shown[:, None]), cavity[:, None]
 
     def forward(self, source, target):
         move = source - target
@@ -155,14 +181,19 @@ class Geometry(nn.Module):
         from_top, from_bottom, from_between = self.mouth(source)
         under = torch.sigmoid((self.axis[None, :, None] - 0.5 * (top + bottom)[:, None]) / 0.4)[:, None]
         flow = above * (1 - under) + below * under
-        # Where something may be drawn: inside the wanted mouth, where stretching what is seen between the lips (up to STRETCH
+        # Where something is drawn: inside the wanted mouth, where stretching what is seen between the lips (up to STRETCH
         # times; the tracker sees CLOSED pixels between closed lips) would not fill it; and a line where lips that were open now meet.
-        wanted, seen = bottom - top, (from_bottom - from_top - CLOSED).clamp(min=0)
-        hollow = ((wanted - STRETCH * seen - 0.8) / 2).clamp(0, 1)
-        shut = (1 - wanted / 1.5).clamp(0, 1) * (seen / 1.5).clamp(0, 1)
-        allowed = (self.band(top, bottom, 1.2, 0.6) * (between * torch.maximum(hollow, shut))[:, None])[:, None]
+        wanted = (between * (bottom - top)).sum(1) / (between.sum(1) + 0.1)
+        seen = (from_between * (from_bottom - from_top)).sum(1) / (from_between.sum(1) + 0.1)
+        seen = (seen - CLOSED).clamp(min=0)
+        hollow = ((wanted - STRETCH * seen - 0.5) / 1.5).clamp(0, 1)
+        shut = (1 - wanted).clamp(0, 1) * (seen / 1.5).clamp(0, 1)
+        gap = ((bottom - top) / 1.2).clamp(0, 1)
+        edge = hollow[:, None] * gap + shut[:, None]
+        allowed = (self.band(top, bottom, 0.7, 0.5) * (between * edge)[:, None])[:, None]
         inside = self.inside(top, bottom, between)
-        return flow, under, self.inside(from_top, from_bottom, from_between), inside, allowed
+        shape = (inside, allowed, *self.teeth(target, top, bottom, between))
+        return flow, under, self.inside(from_top, from_bottom, from_between), shape
 
 
 class Renderer(nn.Module):
@@ -188,9 +219,11 @@ class Renderer(nn.Module):
         self.reduce = conv(32, 16, 1)
         self.head = nn.Conv2d(16, 16, 3, 1, 1)
         self.shape = nn.Conv2d(3, 16, 3, 1, 1)
-        self.draw = nn.Conv2d(16, 3, 3, 1, 1)  # alpha, share of lip colour, share of teeth colour
+        self.draw = nn.Conv2d(16, 3, 3, 1, 1)  # alpha, more or fewer teeth, brighter or darker
         nn.init.zeros_(self.flow.weight)
         nn.init.zeros_(self.flow.bias)
+        nn.init.zeros_(self.draw.weight)
+        nn.init.zeros_(self.draw.bias)
         self.register_buffer("window", border_window()[None, None])
         for name, size in (("grid", SIZE), ("grid_half", HALF)):
             axis = torch.linspace(-1, 1, size)
@@ -204,12 +237,13 @@ class Renderer(nn.Module):
     def forward(self, crop, source, target):
         """flow, alpha, rgb. The geometry is kept out of autocast: pixels need more than bf16."""
         with torch.autocast("cpu", enabled=False):
-            flow0, under, inside_source, inside_target, allowed = self.geometry(source.float(), target.float())
+            flow0, under, inside_source, mouth = self.geometry(source.float(), target.float())
+            inside_target, allowed, shown, bright, cavity = mouth
             lips, teeth = self.geometry.palette(crop.float(), source.float())
             # what the landmarks alone would show, at half size
             half = F.avg_pool2d(flow0, 2)
             grid = (self.grid_half + half * (1 / (HALF - 1))).permute(0, 2, 3, 1)
-            shown = F.grid_sample(F.avg_pool2d(crop, 2), grid, mode="bilinear", padding_mode="border", align_corners=True)
+            moved = F.grid_sample(F.avg_pool2d(crop, 2), grid, mode="bilinear", padding_mode="border", align_corners=True)
         masks = torch.cat([inside_source, inside_target, under], 1)
         x0 = self.enter(torch.cat([crop * 2 - 1, flow0 / 8, masks], 1))
         x1 = self.down1(x0)
@@ -220,11 +254,14 @@ class Renderer(nn.Module):
         y = self.middle(torch.cat([x3, z], 1))
         y = self.up2(torch.cat([double(y), x2], 1))
         y = self.up1(torch.cat([double(y), x1], 1))
-        y = self.last(F.relu(self.up0(torch.cat([double(y), x0], 1)) + self.seen(shown * 2 - 1)))
+        y = self.last(F.relu(self.up0(torch.cat([double(y), x0], 1)) + self.seen(moved * 2 - 1)))
         flow = (flow0 + double(self.flow(y)).float()) * self.window
         drawn = self.draw(F.relu(self.head(double(self.reduce(y))) + self.shape(masks))).float()
-        alpha = torch.sigmoid(drawn[:, :1]) * allowed * self.window
-        rgb = lips * (1.3 * torch.sigmoid(drawn[:, 1:2])) + teeth * (1.4 * torch.sigmoid(drawn[:, 2:] - 1))
+        alpha = torch.sigmoid(drawn[:, :1] + 4) * allowed * self.window
+        shown = shown.clamp(0.01, 0.99)
+        shown = torch.sigmoid(torch.log(shown / (1 - shown)) + 3 * torch.tanh(drawn[:, 1:2]))  # more or fewer teeth
+        light = torch.exp(0.6 * torch.tanh(drawn[:, 2:]))  # brighter or darker
+        rgb = (lips * cavity * (1 - shown) + teeth * bright * shown) * light
         return flow, alpha, rgb.clamp(0, 1)
 
 
