@@ -229,7 +229,10 @@ mod tests {
     fn the_built_in_manifest_is_read() {
         let manifest = parse(BUILTIN).expect("a good manifest");
         assert_eq!(manifest.family, Family::Builtin);
-        assert_eq!(manifest.canonical.landmarks.len(), manifest.closing.pair.len());
+        assert_eq!(
+            manifest.canonical.landmarks.len(),
+            manifest.closing.pair.len()
+        );
         assert_eq!(manifest.canonical.landmark(61).expect("a corner"), 0);
         assert!(manifest.canonical.landmark(467).is_err());
     }
@@ -237,17 +240,37 @@ mod tests {
     #[test]
     fn faults_are_named_with_file_found_and_wanted() {
         let cases = [
-            ("version = 1", "version = 7", "manifest version 7 was found, 1 is wanted"),
-            ("family = \"builtin\"", "family = \"wav\"", "unknown variant `wav`"),
+            (
+                "version = 1",
+                "version = 7",
+                "manifest version 7 was found, 1 is wanted",
+            ),
+            (
+                "family = \"builtin\"",
+                "family = \"wav\"",
+                "unknown variant `wav`",
+            ),
             ("name = ", "nmae = ", "unknown field `nmae`"),
             ("sample-rate = 16000", "sample-rate = 48000", "48000 Hz"),
             ("window = 32", "window = 0", "window is 0 columns"),
             ("window = 32", "window = 99999", "window is 99999 columns"),
-            ("look-ahead-ms = 160", "look-ahead-ms = 90000", "look-ahead-ms is 90000"),
+            (
+                "look-ahead-ms = 160",
+                "look-ahead-ms = 90000",
+                "look-ahead-ms is 90000",
+            ),
             ("size = 96", "size = 4000000000", "size is 4000000000"),
             ("[[191, 95]", "[[191, 468]", "mesh point 468 is named"),
-            ("rigid = [\n  33, ", "rigid = [\n  ", "rigid-xy has 17 entries, 16 are wanted"),
-            ("pair = [\n  4", "pair = [\n  9", "pair names pair 9, pairs has 9"),
+            (
+                "rigid = [\n  33, ",
+                "rigid = [\n  ",
+                "rigid-xy has 17 entries, 16 are wanted",
+            ),
+            (
+                "pair = [\n  4",
+                "pair = [\n  9",
+                "pair names pair 9, pairs has 9",
+            ),
         ];
         for (passage, other, wanted) in cases {
             let message = with(passage, other).expect_err(other);

@@ -21,8 +21,11 @@ use crate::{
 const WAITING_SLACK: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
 impl Lipsync {
-    /// Takes in all sound, then sends every frame whose sound is there, and one more when `timeout`
-    /// says that it cannot wait.
+    /// Sends every frame whose sound is there, and one more when `timeout` says that it cannot wait.
+    ///
+    /// A live source must not be held up, so all its sound is taken in. Elsewhere sound is taken
+    /// only as frames need it: a buffer of it that stays on the pad keeps the element going, and
+    /// beside a `tee` whose other branch is full the next one may not come before the frames do.
     pub(super) fn work(
         &self,
         stream: &mut Stream,
@@ -30,8 +33,8 @@ impl Lipsync {
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         self.apply_flushes(stream);
         let audio_pad = lock(&self.audio_pad).clone();
-        if let Some(pad) = &audio_pad {
-            self.hear(stream, pad)?;
+        if self.is_live() {
+            self.hear(stream, audio_pad.as_ref(), |_| false)?;
         }
         self.make_room(stream)?;
         let mut may_be_late = timeout;
@@ -42,8 +45,9 @@ impl Lipsync {
                 break;
             };
             let controls = lock(&self.settings).controls();
-            let covered =
-                audio_pad.is_none() || stream.is_covered(next_ns, controls.sync_offset_ns);
+            let is_covered = |stream: &Stream| stream.is_covered(next_ns, controls.sync_offset_ns);
+            self.hear(stream, audio_pad.as_ref(), is_covered)?;
+            let covered = audio_pad.is_none() || is_covered(stream);
             if !covered && !may_be_late {
                 return flow;
             }
@@ -79,13 +83,23 @@ impl Lipsync {
         }
     }
 
-    /// Empties the audio pad: what stays there would have the element called again at once.
+    fn is_live(&self) -> bool {
+        self.obj().latency().is_some()
+    }
+
+    /// Takes in sound from the pad until there is `enough`.
     fn hear(
         &self,
         stream: &mut Stream,
-        pad: &gst_base::AggregatorPad,
+        pad: Option<&gst_base::AggregatorPad>,
+        enough: impl Fn(&Stream) -> bool,
     ) -> Result<(), gst::FlowError> {
-        while let Some(buffer) = pad.pop_buffer() {
+        let Some(pad) = pad else {
+            return Ok(());
+        };
+        while !enough(stream)
+            && let Some(buffer) = pad.pop_buffer()
+        {
             let heard = stream.hear(buffer, &self.time_segment(pad)?);
             let mut stats = lock(&self.stats);
             match heard {
@@ -104,7 +118,7 @@ impl Lipsync {
     /// before GStreamer 1.28 the pad's own queue does not grow with the latency. One frame stays on
     /// the pad: as long as it is there, each buffer of sound has the element called.
     fn make_room(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
-        if self.obj().latency().is_none() {
+        if !self.is_live() {
             return Ok(());
         }
         let latency = lock(&self.delays).reported.unwrap_or_default() + WAITING_SLACK;
