@@ -59,7 +59,7 @@ fn centroid(points: &[[f32; 2]]) -> [f64; 2] {
 
 /// A square that a network looks at: its centre and side in frame pixels, and how far its x axis
 /// is turned clockwise, in radians.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Region {
     pub centre: [f32; 2],
     pub side: f32,
@@ -114,4 +114,89 @@ pub(super) fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
     ]);
     let union = area(a) + area(b) - common;
     if union > 0.0 { common / union } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn turned(scale: f32, angle: f32, [tx, ty]: [f32; 2]) -> Affine {
+        let (sin, cos) = angle.sin_cos();
+        let (a, c) = (scale * cos, scale * sin);
+        Affine {
+            a,
+            b: -c,
+            c,
+            d: a,
+            tx,
+            ty,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_similarity_is_found_again(
+            scale in 0.05f32..20.0,
+            angle in -3.1f32..3.1,
+            shift in [-2000f32..2000.0, -2000f32..2000.0],
+            points in prop::collection::vec([-500f32..500.0, -500f32..500.0], 2..40),
+        ) {
+            let [x0, y0, x1, y1] = bounding_box(&points);
+            prop_assume!((x1 - x0).max(y1 - y0) > 1.0);
+            let map = turned(scale, angle, shift);
+            let to: Vec<_> = points.iter().map(|&point| map.apply(point)).collect();
+            let found = similarity(&points, &to).unwrap();
+            for &point in &points {
+                let ([x, y], [u, v]) = (map.apply(point), found.apply(point));
+                prop_assert!((x - u).hypot(y - v) < 0.02 * scale.max(1.0));
+            }
+        }
+
+        #[test]
+        fn overlap_is_a_share(a in [0f32..9.0, 0f32..9.0, 0f32..9.0, 0f32..9.0],
+                              b in [0f32..9.0, 0f32..9.0, 0f32..9.0, 0f32..9.0]) {
+            let share = overlap(a, b);
+            prop_assert!((0.0..=1.0).contains(&share) && share == overlap(b, a));
+        }
+    }
+
+    #[test]
+    fn no_similarity_without_two_places() {
+        assert_eq!(similarity(&[], &[]), None);
+        assert_eq!(similarity(&[[1.0, 2.0]; 3], &[[0.0, 0.0]; 3]), None);
+        assert_eq!(
+            similarity(&[[0.0, 1.0], [f32::NAN, 0.0]], &[[0.0, 0.0]; 2]),
+            None
+        );
+        assert_eq!(
+            similarity(&[[0.0, 1.0], [1.0, 0.0]], &[[0.0, 0.0]; 3]),
+            None
+        );
+    }
+
+    #[test]
+    fn a_region_maps_its_middle_and_its_corners() {
+        let region = Region {
+            centre: [100.0, 50.0],
+            side: 40.0,
+            angle: std::f32::consts::FRAC_PI_2,
+        };
+        let map = region.to_frame(10);
+        let near = |[x, y]: [f32; 2], [u, v]: [f32; 2]| (x - u).hypot(y - v) < 1e-4;
+        assert!(near(map.apply([4.5, 4.5]), [100.0, 50.0]));
+        // A quarter turn clockwise: the top left corner comes to the top right.
+        assert!(near(map.apply([-0.5, -0.5]), [120.0, 30.0]));
+        assert!(near(map.apply([9.5, -0.5]), [120.0, 70.0]));
+    }
+
+    #[test]
+    fn boxes_overlap_by_their_common_share() {
+        assert_eq!(
+            overlap([0.0, 0.0, 2.0, 2.0], [1.0, 0.0, 3.0, 2.0]),
+            1.0 / 3.0
+        );
+        assert_eq!(overlap([0.0, 0.0, 1.0, 1.0], [2.0, 2.0, 3.0, 3.0]), 0.0);
+        assert_eq!(overlap([0.0; 4], [0.0; 4]), 0.0);
+    }
 }

@@ -3,7 +3,7 @@
 //! Must not know how the face was found or where it was before.
 
 use super::geometry::{self, EYE_CORNERS, Region};
-use super::shot::Thumbnail;
+use super::shot::{self, Thumbnail};
 use crate::Error;
 use crate::pixels::{View, sample::sample};
 use crate::runtime::Network;
@@ -93,8 +93,13 @@ impl MeshNetwork {
         Ok(())
     }
 
-    /// What the network looked at in the last run.
-    pub(super) fn thumbnail(&mut self) -> Thumbnail {
-        Thumbnail::of(self.network.input(0), SIZE)
+    /// What the face that was seen in the last run looks like, cut out as its mesh says, so that
+    /// a face that moves stays the same picture. `region` and `mesh` are those of that run.
+    pub(super) fn appearance(&mut self, region: &Region, mesh: &Mesh) -> Thumbnail {
+        let seen = Thumbnail::of(self.network.input(0), SIZE);
+        match region.to_frame(shot::SIZE).inverse() {
+            Some(to_seen) => seen.moved(&to_seen.after(&mesh.region().to_frame(shot::SIZE))),
+            None => seen,
+        }
     }
 }

@@ -170,3 +170,75 @@ impl MeshFilter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The filter's answers to `signal` at a frame rate, over two seconds.
+    fn answers(rate: f32, smoothing: f32, signal: impl Fn(f32) -> f32) -> Vec<(f32, f32)> {
+        let mut filter = OneEuro::default();
+        let count = (2.0 * rate) as usize;
+        let answer = |i| {
+            let time = i as f32 / rate;
+            let mut value = [signal(time)];
+            filter.filter(&mut value, 1.0 / rate, 1.0, smoothing);
+            (signal(time), value[0])
+        };
+        (0..count).map(answer).collect()
+    }
+
+    #[test]
+    fn a_steady_move_leaves_no_more_than_the_lag_behind() {
+        for rate in [23.976, 25.0, 50.0, 60.0] {
+            for smoothing in [0.2, 0.5, 1.0] {
+                for speed in [0.02, 0.2, 2.0] {
+                    let answers = answers(rate, smoothing, |time| speed * time);
+                    let (wanted, got) = answers[answers.len() - 1];
+                    let lag = wanted - got;
+                    assert!(
+                        lag >= 0.0 && lag <= LAG * smoothing,
+                        "{rate} {smoothing}: {lag}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_jitter_is_damped_the_same_at_any_rate() {
+        for rate in [25.0, 50.0] {
+            // Five hertz, a thousandth of the distance between the eyes.
+            let signal = |time: f32| 1e-3 * (std::f32::consts::TAU * 5.0 * time + 0.3).sin();
+            let answers = answers(rate, 0.5, signal);
+            let late = &answers[answers.len() / 2..];
+            let size =
+                |values: &mut dyn Iterator<Item = f32>| values.map(f32::abs).fold(0.0, f32::max);
+            let raw = size(&mut late.iter().map(|pair| pair.0));
+            let left = size(&mut late.iter().map(|pair| pair.1)) / raw;
+            assert!((0.1..0.6).contains(&left), "{rate}: {left}");
+        }
+    }
+
+    #[test]
+    fn a_jump_in_time_and_a_turn_past_the_half_circle_do_no_harm() {
+        let mut points = [[0.0; 2]; POINTS];
+        let circle = |turn: f32, points: &mut [[f32; 2]; POINTS]| {
+            for (i, point) in points.iter_mut().enumerate() {
+                let angle = i as f32 + turn;
+                *point = [300.0 + 100.0 * angle.cos(), 200.0 + 100.0 * angle.sin()];
+            }
+        };
+        let mut filter = MeshFilter::default();
+        let mut time = 0;
+        for i in 0..100 {
+            circle(i as f32 * 0.1, &mut points);
+            let raw = points;
+            filter.filter(&mut points, time, 0.5);
+            let error = raw.iter().zip(&points);
+            let worst = error.map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1]));
+            assert!(worst.fold(0.0, f32::max) < 30.0, "step {i}");
+            time += if i == 50 { -5_000_000_000 } else { 40_000_000 };
+        }
+    }
+}

@@ -25,13 +25,20 @@ const MIN_SIDE: f32 = 24.0;
 const MAX_JUMP: f32 = 0.6;
 /// A mesh that grew or shrank by more in one frame is another face.
 const MAX_GROWTH: f32 = 1.6;
-/// A frame that is less like the one before is another shot.
-const SAME_SHOT: f32 = 0.5;
-/// What the mesh network sees is another face when it is less like what it saw a frame before.
-const SAME_PERSON: f32 = 0.6;
+/// A frame that is less like the one before is another shot. Of clips of talking people, frames
+/// two apart are alike by 0.997 and more, frames of two of the clips by 0.39 to 0.98.
+const OTHER_SHOT: f32 = 0.5;
+/// A face that is less like the one in its place a frame before is another person. Frames two
+/// apart: 0.984 and more; two people: 0.12 to 0.94.
+const OTHER_PERSON: f32 = 0.75;
+/// The same for a face and its frame together: what is likely when both differ this much.
+const CHANGED_FRAME: f32 = 0.95;
+const CHANGED_FACE: f32 = 0.93;
 /// How far the mesh may wander in its square before the square follows: shares of the side, and
 /// radians. Keeps a still face bit-exactly still.
 const REST: [f32; 3] = [0.012, 0.02, 0.015];
+/// The most detections of one detector run that are looked at, the surest ones.
+const MAX_TRIALS: usize = 20;
 /// A new face is looked at so often at most before its first mesh counts.
 const FIRST_LOOKS: usize = 4;
 /// A face that is found again where it was lost within this time is the same one.
@@ -198,13 +205,14 @@ impl Tracker {
             self.reset();
             return Ok(());
         }
-        if self.is_cut(view) {
+        let frame_likeness = self.frame_likeness(view);
+        if frame_likeness < OTHER_SHOT {
             self.forget_shot();
         }
         self.lost
             .retain(|lost| time_ns.abs_diff(lost.time_ns) < MEMORY_NS as u64);
         let followed = self.tracks.len();
-        self.follow(view, time_ns)?;
+        self.follow(view, time_ns, frame_likeness)?;
         self.drop_duplicates();
         let lost_any = self.tracks.len() < followed;
         if !regions.is_empty() {
@@ -217,8 +225,8 @@ impl Tracker {
         Ok(())
     }
 
-    /// Whether this frame belongs to another shot than the one before.
-    fn is_cut(&mut self, view: &View) -> bool {
+    /// How much this frame is like the one before, -1..=1.
+    fn frame_likeness(&mut self, view: &View) -> f32 {
         let size = shot::SIZE as f32;
         let (a, d) = (view.width as f32 / size, view.height as f32 / size);
         let to_frame = Affine {
@@ -233,7 +241,7 @@ impl Tracker {
         sample(view, &to_frame, shot::SIZE, 1.0, 0.0, [red, green, blue]);
         let now = Thumbnail::of(&self.thumbnail, shot::SIZE);
         let before = self.shot.replace(now.clone());
-        before.is_some_and(|before| before.likeness(&now) < SAME_SHOT)
+        before.map_or(1.0, |before| before.likeness(&now))
     }
 
     fn forget_shot(&mut self) {
@@ -244,7 +252,7 @@ impl Tracker {
     }
 
     /// Looks again where each face was, and drops those that are not there any more.
-    fn follow(&mut self, view: &View, time_ns: i64) -> Result<(), Error> {
+    fn follow(&mut self, view: &View, time_ns: i64, frame_likeness: f32) -> Result<(), Error> {
         let mut error = None;
         let (network, trial, lost) = (&mut self.mesh, &mut self.trial, &mut self.lost);
         let min_confidence = self.settings.min_confidence;
@@ -257,7 +265,7 @@ impl Tracker {
                 error = Some(reason);
                 return false;
             }
-            let (before, seen) = (track.mesh.bbox(), network.thumbnail());
+            let before = track.mesh.bbox();
             if !is_face(trial, view, min_confidence) {
                 lost.push(Lost {
                     id: track.id,
@@ -266,7 +274,10 @@ impl Tracker {
                 });
                 return false;
             }
-            let other_person = track.seen.likeness(&seen) < SAME_PERSON;
+            let seen = network.appearance(&track.region, trial);
+            let likeness = track.seen.likeness(&seen);
+            let other_person = likeness < OTHER_PERSON
+                || likeness < CHANGED_FACE && frame_likeness < CHANGED_FRAME;
             if other_person || has_jumped(before, trial.bbox()) {
                 return false;
             }
@@ -320,7 +331,7 @@ impl Tracker {
         };
         let min_confidence = self.settings.min_confidence;
         let found = self.detector.detect(view, square, min_confidence)?;
-        let mut regions = [None; MAX_TRIALS];
+        let mut regions = [Region::default(); MAX_TRIALS];
         let mut count = 0;
         for detection in found {
             let is_new = self
@@ -328,34 +339,43 @@ impl Tracker {
                 .iter()
                 .all(|track| !is_same_place(detection.bbox, track.mesh.bbox()));
             if is_new && count < MAX_TRIALS {
-                regions[count] = Some(detection.region());
+                regions[count] = detection.region();
                 count += 1;
             }
         }
         self.adopt_best(view, &mut regions[..count])
     }
 
-    /// Tries the most wanted of the regions, as many as there may be faces.
-    fn adopt_best(&mut self, view: &View, regions: &mut [Option<Region>]) -> Result<(), Error> {
-        let wish = |region: &Option<Region>| {
-            region.map_or(f32::MIN, |region| {
-                let half = region.side / MARGIN / 2.0;
-                let [x, y] = region.centre;
-                self.wish([x - half, y - half, x + half, y + half], view)
-            })
+    /// Tries the most wanted of the regions. The detector's idea of a face's size is rough, so
+    /// that the meshes decide between the faces in the end; see [`Self::choose`].
+    fn adopt_best(&mut self, view: &View, regions: &mut [Region]) -> Result<(), Error> {
+        let wish = |region: &Region| {
+            let half = region.side / MARGIN / 2.0;
+            let [x, y] = region.centre;
+            self.wish([x - half, y - half, x + half, y + half], view)
         };
         regions.sort_unstable_by(|a, b| wish(b).total_cmp(&wish(a)));
-        for region in regions.iter().flatten().take(self.settings.max_faces) {
-            self.adopt(view, *region)?;
+        let wishes: [f32; MAX_TRIALS] =
+            std::array::from_fn(|i| regions.get(i).map_or(f32::MIN, wish));
+        for (region, wish) in regions.iter().zip(wishes) {
+            let wishes = self
+                .tracks
+                .iter()
+                .map(|track| self.wish(track.mesh.bbox(), view));
+            let least = wishes.fold(f32::MAX, f32::min);
+            if self.tracks.len() < self.settings.max_faces || wish > least {
+                self.adopt(view, *region)?;
+            }
         }
         Ok(())
     }
 
     /// Starts to follow the face in `region`, if there is one.
     fn adopt(&mut self, view: &View, region: Region) -> Result<bool, Error> {
-        let mut region = region;
+        let (mut region, mut looked) = (region, region);
         // Each mesh gives a better square for the next, until they agree.
         for _ in 0..FIRST_LOOKS {
+            looked = region;
             self.mesh.run(view, &region, &mut self.trial)?;
             if !is_face(&self.trial, view, self.settings.min_confidence) {
                 return Ok(false);
@@ -374,7 +394,7 @@ impl Tracker {
         {
             return Ok(false);
         }
-        let seen = self.mesh.thumbnail();
+        let seen = self.mesh.appearance(&looked, &self.trial);
         let known = self
             .lost
             .iter()
@@ -472,9 +492,6 @@ impl Tracker {
         }
     }
 }
-
-/// The most detections of one detector run that are looked at.
-const MAX_TRIALS: usize = 32;
 
 fn is_face(mesh: &Mesh, view: &View, min_confidence: f32) -> bool {
     let frame = [0.0, 0.0, view.width as f32, view.height as f32];

@@ -1,0 +1,68 @@
+//! What finding and following a face costs: time on one core, whatever else the machine does.
+
+use std::time::Duration;
+
+use gstlipsync::face::{self, Detector, Settings, Tracker};
+use gstlipsync::pixels::Affine;
+use gstlipsync::runtime::Options;
+
+#[path = "../tests/picture/mod.rs"]
+mod picture;
+
+use picture::Picture;
+
+const RUNS: i64 = 200;
+
+fn main() {
+    let Some(portrait) = Picture::load("young-woman-in-mauve.jpg") else {
+        return;
+    };
+    let frames = [
+        ("892x1103", portrait.clone()),
+        ("1920x1080", portrait.moved(1920, 1080, &Affine::IDENTITY)),
+    ];
+    let options = Options {
+        intra_threads: 1,
+        ..Options::default()
+    };
+    let open = |opened: Result<gstlipsync::runtime::Opened, _>| opened.expect("a network").network;
+    for (name, mut frame) in frames {
+        let view = frame.view();
+        let side = view.width.max(view.height) as f32;
+        let mut detector = Detector::new(open(face::open_detector(&options))).expect("a detector");
+        let detecting = cost(|_| {
+            let found = detector.detect(&view, [-0.5, -0.5, side], 0.5);
+            found.expect("a run");
+        });
+        // So that the detector has nothing to do with it.
+        let settings = Settings {
+            detect_interval: u32::MAX,
+            ..Settings::default()
+        };
+        let networks = (
+            open(face::open_detector(&options)),
+            open(face::open_mesh(&options)),
+        );
+        let mut tracker = Tracker::new(networks.0, networks.1, settings).expect("a tracker");
+        let tracking = cost(|i| {
+            let faces = tracker.track(&view, i * 40_000_000, &[]);
+            assert_eq!(faces.expect("a run").len(), 1);
+        });
+        println!("{name}: detector {detecting:.1?}, one tracked face {tracking:.1?} a frame");
+    }
+}
+
+/// Time on the processor for one call, the first calls left out.
+fn cost(mut call: impl FnMut(i64)) -> Duration {
+    (0..20).for_each(&mut call);
+    let before = on_cpu();
+    (20..20 + RUNS).for_each(&mut call);
+    (on_cpu() - before) / RUNS as u32
+}
+
+/// Time that this thread has spent on a processor.
+fn on_cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    let nanoseconds = stat.split_whitespace().next().and_then(|n| n.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("a number"))
+}

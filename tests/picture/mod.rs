@@ -1,0 +1,121 @@
+//! Real pictures for tests, and ways to move them.
+
+use std::path::Path;
+
+use gstlipsync::pixels::{Affine, Colour, Format, Plane, View};
+
+/// A picture of RGB bytes without padding.
+#[derive(Clone)]
+pub struct Picture {
+    pub width: usize,
+    pub height: usize,
+    pub data: Vec<u8>,
+}
+
+impl Picture {
+    /// One of the demo media; `None`, with the reason printed, when it is not there.
+    pub fn load(name: &str) -> Option<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(".setup/media")
+            .join(name);
+        if !path.is_file() {
+            println!("skipped: no {name}; `cargo xtask setup` provides it");
+            return None;
+        }
+        let image = image::open(&path).expect("a picture").into_rgb8();
+        Some(Self {
+            width: image.width() as usize,
+            height: image.height() as usize,
+            data: image.into_raw(),
+        })
+    }
+
+    pub fn filled(width: usize, height: usize, mut value: impl FnMut() -> u8) -> Self {
+        Self {
+            width,
+            height,
+            data: (0..width * height * 3).map(|_| value()).collect(),
+        }
+    }
+
+    pub fn view(&mut self) -> View<'_> {
+        View {
+            format: Format::Rgb,
+            width: self.width,
+            height: self.height,
+            colour: Colour::default(),
+            planes: [
+                Plane {
+                    data: &mut self.data,
+                    stride: self.width * 3,
+                },
+                Plane {
+                    data: &mut [],
+                    stride: 0,
+                },
+                Plane {
+                    data: &mut [],
+                    stride: 0,
+                },
+            ],
+        }
+    }
+
+    /// A picture of another size in which this one lies as `to_here` says: from the new
+    /// picture's pixels to this one's. Bilinear, averaged when it shrinks; grey around.
+    pub fn moved(&self, width: usize, height: usize, to_here: &Affine) -> Self {
+        let samples = (to_here.scale().ceil() as usize).clamp(1, 8);
+        let mut data = Vec::with_capacity(width * height * 3);
+        for y in 0..height {
+            for x in 0..width {
+                let mut sum = [0.0; 3];
+                for i in 0..samples * samples {
+                    let offset = |i: usize| (i as f32 + 0.5) / samples as f32 - 0.5;
+                    let (dx, dy) = (offset(i % samples), offset(i / samples));
+                    let place = to_here.apply([x as f32 + dx, y as f32 + dy]);
+                    for (sum, value) in sum.iter_mut().zip(self.at(place)) {
+                        *sum += value / (samples * samples) as f32;
+                    }
+                }
+                data.extend(sum.map(|value| value.round() as u8));
+            }
+        }
+        Self {
+            width,
+            height,
+            data,
+        }
+    }
+
+    fn at(&self, [x, y]: [f32; 2]) -> [f32; 3] {
+        let (left, top) = (x.floor(), y.floor());
+        let (fx, fy) = (x - left, y - top);
+        let pixel = |x: f32, y: f32| {
+            let inside = x >= 0.0 && y >= 0.0 && x < self.width as f32 && y < self.height as f32;
+            let start = inside.then(|| (y as usize * self.width + x as usize) * 3);
+            std::array::from_fn::<f32, 3, _>(|i| start.map_or(128.0, |s| self.data[s + i].into()))
+        };
+        let corners = [
+            (pixel(left, top), (1.0 - fx) * (1.0 - fy)),
+            (pixel(left + 1.0, top), fx * (1.0 - fy)),
+            (pixel(left, top + 1.0), (1.0 - fx) * fy),
+            (pixel(left + 1.0, top + 1.0), fx * fy),
+        ];
+        std::array::from_fn(|i| {
+            corners
+                .iter()
+                .map(|(pixel, weight)| pixel[i] * weight)
+                .sum()
+        })
+    }
+
+    /// For eyes: a PNG.
+    #[allow(dead_code)]
+    pub fn save(&self, path: &Path) {
+        let (width, height) = (self.width as u32, self.height as u32);
+        image::RgbImage::from_raw(width, height, self.data.clone())
+            .expect("bytes for all pixels")
+            .save(path)
+            .expect("a place to write to");
+    }
+}
