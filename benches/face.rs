@@ -11,6 +11,7 @@ mod picture;
 
 use picture::Picture;
 
+const WARM_UP: i64 = 60;
 const RUNS: i64 = 200;
 
 fn main() {
@@ -46,7 +47,8 @@ fn main() {
         let mut tracker = Tracker::new(networks.0, networks.1, settings).expect("a tracker");
         let tracking = cost(|i| {
             let faces = tracker.track(&view, i * 40_000_000, &[]);
-            assert_eq!(faces.expect("a run").len(), 1);
+            // A face that is small in its frame takes a while to be found.
+            assert!(faces.expect("a run").len() == 1 || i < WARM_UP);
         });
         println!("{name}: detector {detecting:.1?}, one tracked face {tracking:.1?} a frame");
     }
@@ -54,9 +56,9 @@ fn main() {
 
 /// Time on the processor for one call, the first calls left out.
 fn cost(mut call: impl FnMut(i64)) -> Duration {
-    (0..20).for_each(&mut call);
+    (0..WARM_UP).for_each(&mut call);
     let before = on_cpu();
-    (20..20 + RUNS).for_each(&mut call);
+    (WARM_UP..WARM_UP + RUNS).for_each(&mut call);
     (on_cpu() - before) / RUNS as u32
 }
 

@@ -131,8 +131,8 @@ impl Detector {
         let scores = self.network.output(1);
         self.candidates.clear();
         for ((numbers, &score), anchor) in boxes.zip(scores).zip(&self.anchors) {
-            // Also passes over what is not a number.
-            if !(score >= min_confidence) || numbers.iter().any(|n| !n.is_finite()) {
+            let is_sure = score.is_finite() && score >= min_confidence;
+            if !is_sure || numbers.iter().any(|n| !n.is_finite()) {
                 continue;
             }
             let scale = side / SIZE as f32;

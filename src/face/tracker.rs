@@ -317,7 +317,7 @@ impl Tracker {
             return Ok(());
         }
         self.frames_since_detection = 0;
-        let whole = lost_any || is_full || self.turn % WHOLE_FRAME_TURN == 0;
+        let whole = lost_any || is_full || self.turn.is_multiple_of(WHOLE_FRAME_TURN);
         self.turn = if lost_any {
             1
         } else {

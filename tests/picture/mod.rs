@@ -1,5 +1,8 @@
 //! Real pictures for tests, and ways to move them.
 
+// Each test program uses its part.
+#![allow(dead_code)]
+
 use std::path::Path;
 
 use gstlipsync::pixels::{Affine, Colour, Format, Plane, View};
@@ -110,7 +113,6 @@ impl Picture {
     }
 
     /// For eyes: a PNG.
-    #[allow(dead_code)]
     pub fn save(&self, path: &Path) {
         let (width, height) = (self.width as u32, self.height as u32);
         image::RgbImage::from_raw(width, height, self.data.clone())
