@@ -131,8 +131,8 @@ impl Mouth {
 
     /// The square of frame pixels that holds the whole head.
     pub fn head(&self) -> Square {
-        /// Of the mesh's larger side: hair and chin are outside the mesh.
-        const MARGIN: f32 = 1.5;
+        /// Of the larger side of the mesh, which ends at the chin and below the hair.
+        const MARGIN: f32 = 1.2;
         bounds(self.points.iter().copied()).square(MARGIN)
     }
 

@@ -20,18 +20,19 @@ pub struct Surface {
 /// Compares frames before and after. Frames must show a face throughout.
 pub fn compare(input: &[Picture], output: &[Picture]) -> Result<Surface> {
     let mut watcher = Watcher::new()?;
-    let (mut outside, mut sharpness, mut seam) = (0, Vec::new(), Vec::new());
+    let (mut outside, mut before, mut after, mut seam) = (0, 0.0, 0.0, Vec::new());
     for (input, output) in input.iter().zip(output) {
         let mouth = watcher.watch(input)?.context("no face in the input")?;
         let (input, output) = (input.planes()?, output.planes()?);
         outside += changed_outside(&input, &output, &mouth);
         let region = mouth.mouth();
-        sharpness.push(gradient_energy(&output, &region) / gradient_energy(&input, &region));
+        before += gradient_energy(&input, &region);
+        after += gradient_energy(&output, &region);
         seam.extend(jump_at_edge(&input, &output));
     }
     Ok(Surface {
         outside,
-        sharpness: numbers::mean(&sharpness),
+        sharpness: after / before.max(f64::EPSILON),
         // No edge where nothing was changed.
         seam: if seam.is_empty() {
             1.0
@@ -57,7 +58,7 @@ fn changed_outside(input: &Planes, output: &Planes, mouth: &Mouth) -> u64 {
     changed
 }
 
-/// Sum of squared differences of neighbours' brightness; never 0, so that it can divide.
+/// Sum of squared differences of neighbours' brightness.
 fn gradient_energy(planes: &Planes, region: &Square) -> f64 {
     let clip = |value: f32, length: usize| (value.round().max(0.0) as usize).min(length - 1);
     let (left, right) = (
@@ -68,7 +69,7 @@ fn gradient_energy(planes: &Planes, region: &Square) -> f64 {
         clip(region.top, planes.height),
         clip(region.top + region.side, planes.height),
     );
-    let mut energy = f64::EPSILON;
+    let mut energy = 0.0;
     for y in top..bottom {
         for x in left..right {
             let here = planes.luma(x, y);
