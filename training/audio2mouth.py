@@ -10,10 +10,11 @@ Window
 Target
     Landmarks minus the clip's closed rest mouth (geometry.rest_mouth), in canonical pixels, each speaker scaled to the common
     amplitude (how widely a stranger opens the mouth cannot be heard). The network gives codes of an uncentred PCA: code 0 is the
-    closed mouth. Inside the graph the codes are decoded, scaled by a calibrated gain, and lips that would cross are made to meet.
+    closed mouth. Inside the graph the codes are decoded with a basis that is calibrated before export (Decoder.calibrate), and lips that would cross
+    are made to meet.
 
 Generalisation comes from rare speakers drawn more often, mirrored mouths, other voices (clips played slower and faster, warped
-frequency axis), gain, coloured noise, a noise floor or a gate, and silence of all kinds with a closed mouth as its target.
+frequency axis), gain, rooms, codecs, coloured noise, a noise floor or a gate, and silence of all kinds with a closed mouth as its target.
 """
 
 import argparse
@@ -57,12 +58,11 @@ def windows(spectrum, t, edge=False):
 
 
 class Decoder(nn.Module):
-    """Codes [N, K] -> displacement [N, L, 2]: PCA basis, gain, closing, and lips that never cross."""
+    """Codes [N, K] -> displacement [N, L, 2]: PCA basis, closing, and lips that never cross."""
 
     def __init__(self, basis):
         super().__init__()
         self.register_buffer("basis", torch.as_tensor(basis, dtype=torch.float32))  # K, L * 2
-        self.register_buffer("gain", torch.ones(1))
         gap = np.zeros((geometry.COUNT, len(geometry.CLOSING_PAIRS)), np.float32)
         push = np.zeros((len(geometry.CLOSING_PAIRS), geometry.COUNT), np.float32)
         for i, (upper, lower) in enumerate(geometry.CLOSING_PAIRS):
@@ -74,13 +74,26 @@ class Decoder(nn.Module):
         self.register_buffer("push", torch.from_numpy(push))
 
     @torch.no_grad()
-    def calibrate(self, gain, closing):
-        """Scale the motion by `gain`, then close the lips by `closing` pixels (the gap that the mesh sees in closed lips)."""
-        self.gain.fill_(gain)
+    def calibrate(self, mean_shape, mean_share, opening, closing):
+        """Change the basis so that the motion suits people whose habits are not known. Once, before export.
+
+        mean_shape [L, 2] is the mean displacement in training. That part of every motion (corners down and in, whether or
+        not this person does so) is kept to `mean_share`; the opening, which sound does tell, is multiplied by `opening`,
+        since a network trained on a distance shrinks towards the mean. Then the lips are closed by `closing` pixels: the
+        mesh sees a small gap between closed lips, and the network learned it.
+        """
+        rows = self.basis.numpy().astype(np.float64)
+        weight = np.repeat(POINT_WEIGHT, 2)
+        mean = np.asarray(mean_shape, np.float64).ravel()
+        shared = np.outer(rows * weight @ mean / (mean * weight @ mean), mean)
+        changed = (rows - (1 - mean_share) * shared).reshape(len(rows), geometry.COUNT, 2)
+        wanted = opening * geometry.gaps(rows.reshape(changed.shape)) - geometry.gaps(changed)
+        changed[:, :, 1] -= geometry.CLOSE_WEIGHT * wanted[:, geometry.CLOSE_PAIR]
+        self.basis.copy_(torch.from_numpy(changed.reshape(rows.shape).astype(np.float32)))
         self.closing.copy_(torch.from_numpy(geometry.CLOSE_WEIGHT * closing))
 
     def forward(self, codes):
-        moved = (codes @ self.basis * self.gain).view(-1, geometry.COUNT, 2)
+        moved = (codes @ self.basis).view(-1, geometry.COUNT, 2)
         x, y = moved[:, :, 0], moved[:, :, 1]
         y = y + self.closing
         y = y + F.relu(y @ self.gap) @ self.push  # lips that crossed are pushed apart until they touch
@@ -202,6 +215,12 @@ def mirror(shape):
     return turned
 
 
+def mean_shape(clips):
+    """Mean displacement over people, each counting once: [L, 2]."""
+    people = sorted({c.person for c in clips})
+    return np.mean([np.mean([c.shape.mean(0) for c in clips if c.person == p], 0) for p in people], 0)
+
+
 class Batches:
     """Random windows, augmented, with their displacements. Rows come in pairs of neighbours in time (40 ms apart)."""
 
@@ -244,6 +263,18 @@ class Batches:
         x = np.where(r.random((n, 1, 1, 1)) < 0.4, gated, x)
         bend = np.cumsum(r.normal(0, 0.06, (n, 1, 80, 1)), 2)
         x = x + r.normal(0, 0.5, (n, 1, 1, 1)) + bend - bend.mean(2, keepdims=True) + r.normal(0, 0.08, (n, 1, 80, 1))
+        # reverberation: every band falls no faster than so much a column
+        tail = x.copy()
+        fall = r.uniform(0.08, 0.5, (n, 1, 1))
+        for i in range(1, COLUMNS):
+            tail[..., i] = np.maximum(tail[..., i], tail[..., i - 1] - fall)
+        x = np.where(r.random((n, 1, 1, 1)) < 0.2, tail, x)
+        # codecs and telephones: nothing above one band, little below another
+        band = np.arange(80)[None, None, :, None]
+        dull = np.where(band >= r.integers(45, 80, (n, 1, 1, 1)), np.minimum(x, r.uniform(-4.5, -2.5, (n, 1, 1, 1))), x)
+        x = np.where(r.random((n, 1, 1, 1)) < 0.25, dull, x)
+        thin = np.where(band < r.integers(1, 10, (n, 1, 1, 1)), x - r.uniform(0.5, 3, (n, 1, 1, 1)), x)
+        x = np.where(r.random((n, 1, 1, 1)) < 0.15, thin, x)
         noise = self.noise(n)
         x = np.where(r.random((n, 1, 1, 1)) < 0.4, 1.6 * np.log10(10 ** (x / 1.6) + 10 ** (noise / 1.6)), x)
         return (x + r.normal(0, 0.06, x.shape)).clip(-4, 4).astype(np.float32)
@@ -381,7 +412,7 @@ def main():
             judge.load_state_dict(average.state)
             judge.eval().settle()
             report(judge, {k: parts[k] for k in ("held", "unseen")}, batches)
-            torch.save(dict(state=average.state, basis=basis), arguments.out / "audio2mouth.pt")
+            torch.save(dict(state=average.state, basis=basis, mean=mean_shape(parts["train"])), arguments.out / "audio2mouth.pt")
 
 
 if __name__ == "__main__":

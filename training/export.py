@@ -1,10 +1,9 @@
 """Checkpoints -> models/builtin: audio2mouth.onnx, renderer.onnx, manifest.toml.
 
-    python training/export.py --audio2mouth RUN/audio2mouth.pt --renderer RUN/renderer.pt --gain 1.2 --out models/builtin
+    python training/export.py --audio2mouth RUN/audio2mouth.pt --renderer RUN/renderer.pt --out models/builtin
 
 The averaged weights are exported, batch normalisation folded, opset 17; each ONNX file is run once against its PyTorch twin.
-`--gain` multiplies the displacement: a network trained on a distance shrinks towards the mean (evaluate.py measures how much).
-`--closing` then closes the lips by so many pixels: the mesh sees a small gap between lips that are closed, and the networks learned it.
+The motion is calibrated on the way (audio2mouth.Decoder.calibrate): --mean-share, --opening, --closing.
 """
 
 import argparse
@@ -122,8 +121,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--audio2mouth", type=pathlib.Path, required=True)
     parser.add_argument("--renderer", type=pathlib.Path, required=True)
-    parser.add_argument("--gain", type=float, default=1.0, help="multiplies the displacement")
-    parser.add_argument("--closing", type=float, default=0.5, help="pixels by which all openings are reduced")
+    parser.add_argument("--mean-share", type=float, default=0.4, help="how much is kept of the mean displacement")
+    parser.add_argument("--opening", type=float, default=1.5, help="multiplies the opening of the mouth")
+    parser.add_argument("--closing", type=float, default=0.3, help="pixels by which all openings are reduced")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def main():
     sound = audio2mouth.AudioToMouth(saved["basis"])
     sound.load_state_dict(saved["state"])
     sound.eval().settle()
-    sound.decoder.calibrate(arguments.gain, arguments.closing)
+    sound.decoder.calibrate(saved["mean"], arguments.mean_share, arguments.opening, arguments.closing)
     drawing = renderer.Renderer()
     drawing.load_state_dict(torch.load(arguments.renderer, weights_only=True)["average"])
     points = torch.rand(1, geometry.COUNT, 2) * 60 + 18

@@ -86,6 +86,11 @@ _UPPER = np.array([INDEX[u] for u, _ in CLOSING_PAIRS])
 _LOWER = np.array([INDEX[l] for _, l in CLOSING_PAIRS])
 
 
+def gaps(points):
+    """The gap of each closing pair (negative if the lips cross): [..., L, 2] -> [..., 9]."""
+    return points[..., _LOWER, 1] - points[..., _UPPER, 1]
+
+
 def close_lips(points):
     """The same face with the inner lips touching: [..., L, 2] canonical points -> [..., L, 2].
 
@@ -94,7 +99,7 @@ def close_lips(points):
     -0.75 of the middle gap times how far they follow the lower lip; corners of the mouth, cheeks and nose stay.
     """
     points = np.asarray(points)
-    gap = np.maximum(0, points[..., _LOWER, 1] - points[..., _UPPER, 1])
+    gap = np.maximum(0, gaps(points))
     closed = points.copy()
     closed[..., 1] += (CLOSE_WEIGHT * gap[..., CLOSE_PAIR]).astype(points.dtype)
     return closed

@@ -150,7 +150,7 @@ class Geometry(nn.Module):
         lips = 0.5 * (source[:, self.lip_outer] + source[:, self.lip_inner])
         skin = self.colour(crop, source[:, self.skin], 2.5)
         mean = skin.mean(1, keepdim=True).clamp(min=0.02)
-        return self.colour(crop, lips, 1.2), 0.92 * mean**0.75 * (0.4 * skin / mean + 0.6)
+        return self.colour(crop, lips, 1.2), 0.92 * mean**0.75 * (0.5 * skin / mean + 0.5)
 
     def teeth(self, target, top, bottom, between):
         """A plain mouth to start from: how far each pixel shows upper teeth, and how bright they and the cavity are.
@@ -257,11 +257,11 @@ class Renderer(nn.Module):
         y = self.last(F.relu(self.up0(torch.cat([double(y), x0], 1)) + self.seen(moved * 2 - 1)))
         flow = (flow0 + double(self.flow(y)).float()) * self.window
         drawn = self.draw(F.relu(self.head(double(self.reduce(y))) + self.shape(masks))).float()
-        alpha = torch.sigmoid(drawn[:, :1] + 4) * allowed * self.window
+        alpha = (0.85 + 0.15 * torch.sigmoid(drawn[:, :1])) * allowed * self.window
         shown = shown.clamp(0.01, 0.99)
         shown = torch.sigmoid(torch.log(shown / (1 - shown)) + 3 * torch.tanh(drawn[:, 1:2]))  # more or fewer teeth
-        light = torch.exp(0.6 * torch.tanh(drawn[:, 2:]))  # brighter or darker
-        rgb = (lips * cavity * (1 - shown) + teeth * bright * shown) * light
+        light = 0.45 * torch.tanh(drawn[:, 2:])  # brighter or darker
+        rgb = lips * cavity * torch.exp(0.6 * light) * (1 - shown) + teeth * bright * torch.exp(light) * shown
         return flow, alpha, rgb.clamp(0, 1)
 
 
