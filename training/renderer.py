@@ -259,8 +259,8 @@ class Renderer(nn.Module):
         drawn = self.draw(F.relu(self.head(double(self.reduce(y))) + self.shape(masks))).float()
         alpha = (0.85 + 0.15 * torch.sigmoid(drawn[:, :1])) * allowed * self.window
         shown = shown.clamp(0.01, 0.99)
-        shown = torch.sigmoid(torch.log(shown / (1 - shown)) + 3 * torch.tanh(drawn[:, 1:2]))  # more or fewer teeth
-        light = 0.45 * torch.tanh(drawn[:, 2:])  # brighter or darker
+        shown = torch.sigmoid(torch.log(shown / (1 - shown)) + 1.2 * torch.tanh(drawn[:, 1:2]))  # more or fewer teeth
+        light = 0.25 * torch.tanh(drawn[:, 2:])  # brighter or darker
         rgb = lips * cavity * torch.exp(0.6 * light) * (1 - shown) + teeth * bright * torch.exp(light) * shown
         return flow, alpha, rgb.clamp(0, 1)
 
@@ -420,7 +420,7 @@ def losses(network, a, b, source, target, truth):
         picture=((out - b).abs() * drawn).mean(),
         gradient=((dx(out) - dx(b)).abs() * drawn[..., 1:]).mean() + ((dy(out) - dy(b)).abs() * drawn[..., 1:, :]).mean(),
         warped=((warped - b).abs() * weight * (1 - hidden)).mean(),
-        texture=texture(out, b, hidden),
+        texture=texture(warped.detach() * (1 - alpha) + rgb * alpha, b, hidden),
         points=((sample(flow, target) - (source - target)) * inside).abs().mean(),
         smooth=(dx(flow).abs().mean() + dy(flow).abs().mean()),
         alpha=alpha.mean(),
