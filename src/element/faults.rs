@@ -19,13 +19,13 @@ static ORT_CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 pub fn error_message(err: &Error) -> gst::ErrorMessage {
     match err {
         Error::RuntimeMissing { .. } | Error::ProviderUnavailable { .. } => {
-            gst::error_msg!(gst::LibraryError::Init, ["{err}"])
+            gst::error_msg!(gst::LibraryError::Init, ("{err}"))
         }
-        Error::ModelNotFound { .. } => gst::error_msg!(gst::ResourceError::NotFound, ["{err}"]),
-        Error::ModelUnreadable { .. } => gst::error_msg!(gst::ResourceError::Read, ["{err}"]),
-        Error::ModelMismatch { .. } => gst::error_msg!(gst::LibraryError::Settings, ["{err}"]),
-        Error::Inference { .. } => gst::error_msg!(gst::StreamError::Failed, ["{err}"]),
-        Error::SoundFormat(_) => gst::error_msg!(gst::StreamError::Format, ["{err}"]),
+        Error::ModelNotFound { .. } => gst::error_msg!(gst::ResourceError::NotFound, ("{err}")),
+        Error::ModelUnreadable { .. } => gst::error_msg!(gst::ResourceError::Read, ("{err}")),
+        Error::ModelMismatch { .. } => gst::error_msg!(gst::LibraryError::Settings, ("{err}")),
+        Error::Inference { .. } => gst::error_msg!(gst::StreamError::Failed, ("{err}")),
+        Error::SoundFormat(_) => gst::error_msg!(gst::StreamError::Format, ("{err}")),
     }
 }
 

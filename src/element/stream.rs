@@ -31,6 +31,8 @@ pub struct Stream {
     /// Where sound without timestamp goes on.
     audio_next_ns: i64,
     audio_ended: bool,
+    /// A gap without end is silence only until sound comes.
+    gap_is_open: bool,
     pub waiting: Waiting,
     /// Of the frames that go out next.
     pub video: Option<VideoInfo>,
@@ -58,6 +60,7 @@ impl Stream {
             audio: None,
             audio_next_ns: 0,
             audio_ended: false,
+            gap_is_open: false,
             waiting: Waiting::default(),
             video: None,
             video_next_ns: 0,
@@ -95,6 +98,7 @@ impl Stream {
         self.sound.reset();
         self.audio_next_ns = 0;
         self.audio_ended = false;
+        self.gap_is_open = false;
     }
 
     /// Frames of another kind come next.
@@ -169,6 +173,7 @@ impl Stream {
         if samples == 0 {
             return Heard::Nothing;
         }
+        self.gap_is_open = false;
         self.sound
             .push(&map[..samples * bpf as usize], from_ns, discont);
         self.audio_next_ns = from_ns.saturating_add(samples_to_ns(samples as u64, rate));
@@ -189,12 +194,21 @@ impl Stream {
         match end.and_then(|end| pairing::position_to_running_ns(end, segment)) {
             // Played backwards a buffer ends before it begins.
             Some(to_ns) => {
+                self.gap_is_open = false;
                 self.sound.gap(from_ns.min(to_ns), from_ns.max(to_ns));
                 self.audio_next_ns = from_ns.max(to_ns);
             }
-            None => self.sound.finish(),
+            None => {
+                self.sound.finish();
+                self.gap_is_open = true;
+            }
         }
         Heard::Gap
+    }
+
+    /// Whether sound is to be taken in even where frames need none.
+    pub fn awaits_sound(&self) -> bool {
+        self.gap_is_open
     }
 
     /// Whether all sound that the frame at `running_ns` needs is there.

@@ -5,7 +5,6 @@
 #![allow(dead_code)]
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, Once,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -382,8 +381,15 @@ fn sink_pad(sender: Sender<Out>) -> gst::Pad {
     let sender = Mutex::new(sender);
     let of_events = sender.lock().unwrap().clone();
     let of_events = Mutex::new(of_events);
-    let pad = gst::Pad::builder(gst::PadDirection::Sink)
-        .name("sink")
+    // Takes whatever comes, also after it took something else.
+    let template = gst::PadTemplate::new(
+        "sink",
+        gst::PadDirection::Sink,
+        gst::PadPresence::Always,
+        &gst::Caps::new_any(),
+    )
+    .unwrap();
+    let pad = gst::Pad::builder_from_template(&template)
         .chain_function(move |_, _, buffer| {
             let _ = sender.lock().unwrap().send(Out::Buffer(buffer));
             Ok(gst::FlowSuccess::Ok)
@@ -442,6 +448,7 @@ pub struct Pictures {
 
 impl Pictures {
     pub fn at(numer: i32, denom: i32) -> Self {
+        init();
         Self {
             format: gst_video::VideoFormat::Gray8,
             width: 32,
@@ -503,6 +510,7 @@ pub struct Tones {
 
 impl Tones {
     pub fn of(length_ns: u64, tones: &[std::ops::Range<u64>]) -> Self {
+        init();
         Self {
             rate: 48_000,
             channels: 2,
@@ -598,15 +606,4 @@ pub fn events(outs: &[Out], kind: gst::EventType) -> Vec<&gst::Event> {
             _ => None,
         })
         .collect()
-}
-
-/// Counts of the kinds of events, for messages.
-pub fn event_counts(outs: &[Out]) -> HashMap<String, usize> {
-    let mut counts = HashMap::new();
-    for out in outs {
-        if let Out::Event(event) = out {
-            *counts.entry(event.type_().to_string()).or_default() += 1;
-        }
-    }
-    counts
 }

@@ -93,6 +93,8 @@ pub struct Lipsync {
     delays: Mutex<Delays>,
     /// Buffers that have come to the video pad and were not taken yet.
     at_video_pad: AtomicI64,
+    /// The next timeout means that frames crowd the video pad, not that one is late.
+    woken_for_room: AtomicBool,
     /// What a flush on a pad asks of the streaming thread.
     flush_video: AtomicBool,
     flush_audio: AtomicBool,
@@ -125,6 +127,7 @@ impl ObjectSubclass for Lipsync {
             stats: Mutex::default(),
             delays: Mutex::default(),
             at_video_pad: AtomicI64::new(0),
+            woken_for_room: AtomicBool::new(false),
             flush_video: AtomicBool::new(false),
             flush_audio: AtomicBool::new(false),
         }
@@ -321,13 +324,22 @@ impl AggregatorImpl for Lipsync {
         true
     }
 
-    /// Asked for only by live pipelines: when the next frame must be worked on at the latest, less
-    /// the latency.
+    /// When a live element is called though a pad has nothing, less the latency: in time to work on
+    /// the next frame, or at once where frames crowd the pad.
     fn next_time(&self) -> Option<gst::ClockTime> {
         lock(&self.audio_pad).as_ref()?;
+        if !self.video_pad.has_buffer() {
+            // One may have been counted and be on its way to the pad.
+            self.at_video_pad.fetch_min(1, Ordering::Relaxed);
+        }
         let next_ns = {
             let stream = lock(&self.stream);
             let stream = stream.as_deref()?;
+            let wants_room = self.wants_room(stream);
+            self.woken_for_room.store(wants_room, Ordering::Relaxed);
+            if wants_room {
+                return Some(gst::ClockTime::ZERO);
+            }
             stream.waiting.first_ns().or_else(|| self.pad_ns(stream))
         }?;
         let deadline = lock(&self.settings).processing_deadline();

@@ -21,23 +21,16 @@ use crate::{
 const WAITING_SLACK: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
 impl Lipsync {
-    /// Sends every frame whose sound is there, and one more when `timeout` says that it cannot wait.
-    ///
-    /// A live source must not be held up, so all its sound is taken in. Elsewhere sound is taken
-    /// only as frames need it: a buffer of it that stays on the pad keeps the element going, and
-    /// beside a `tee` whose other branch is full the next one may not come before the frames do.
+    /// Sends every frame whose sound is there, and one more when `timeout` says that it cannot
+    /// wait.
     pub(super) fn work(
         &self,
         stream: &mut Stream,
         timeout: bool,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         self.apply_flushes(stream);
-        let audio_pad = lock(&self.audio_pad).clone();
-        if self.is_live() {
-            self.hear(stream, audio_pad.as_ref(), |_| false)?;
-        }
         self.make_room(stream)?;
-        let mut may_be_late = timeout;
+        let mut may_be_late = timeout && !self.woken_for_room.load(Ordering::Relaxed);
         let mut flow = Err(AGGREGATOR_FLOW_NEED_DATA);
         loop {
             self.release_events(stream);
@@ -45,10 +38,14 @@ impl Lipsync {
                 break;
             };
             let controls = lock(&self.settings).controls();
-            let is_covered = |stream: &Stream| stream.is_covered(next_ns, controls.sync_offset_ns);
-            self.hear(stream, audio_pad.as_ref(), is_covered)?;
-            let covered = audio_pad.is_none() || is_covered(stream);
+            let audio_pad = lock(&self.audio_pad).clone();
+            let covered = match &audio_pad {
+                Some(pad) => self.hear(stream, pad, next_ns, controls.sync_offset_ns)?,
+                None => true,
+            };
             if !covered && !may_be_late {
+                // What has come while there was work to do.
+                self.make_room(stream)?;
                 return flow;
             }
             let Some(frame) = self.next_frame(stream)? else {
@@ -83,23 +80,31 @@ impl Lipsync {
         }
     }
 
-    fn is_live(&self) -> bool {
-        self.obj().latency().is_some()
-    }
-
-    /// Takes in sound from the pad until there is `enough`.
+    /// Takes in the sound of the frame at `running_ns`; whether all of it is there.
+    ///
+    /// What only later frames need stays on the pad: a fast upstream would keep us here for ever,
+    /// and beside a `tee` whose other branch is full the next buffer may not come before the frames
+    /// have gone. Where the sound is not all there the pad is empty, so that the element is not
+    /// called again before more has come.
     fn hear(
         &self,
         stream: &mut Stream,
-        pad: Option<&gst_base::AggregatorPad>,
-        enough: impl Fn(&Stream) -> bool,
-    ) -> Result<(), gst::FlowError> {
-        let Some(pad) = pad else {
-            return Ok(());
-        };
-        while !enough(stream)
-            && let Some(buffer) = pad.pop_buffer()
-        {
+        pad: &gst_base::AggregatorPad,
+        running_ns: i64,
+        sync_offset_ns: i64,
+    ) -> Result<bool, gst::FlowError> {
+        loop {
+            let covered = stream.is_covered(running_ns, sync_offset_ns);
+            if covered && !stream.awaits_sound() {
+                return Ok(true);
+            }
+            let Some(buffer) = pad.pop_buffer() else {
+                if pad.is_eos() {
+                    stream.end_audio();
+                    return Ok(true);
+                }
+                return Ok(covered);
+            };
             let heard = stream.hear(buffer, &self.time_segment(pad)?);
             let mut stats = lock(&self.stats);
             match heard {
@@ -108,22 +113,23 @@ impl Lipsync {
                 Heard::Nothing => (),
             }
         }
-        if pad.is_eos() {
-            stream.end_audio();
-        }
-        Ok(())
     }
 
-    /// In a live pipeline upstream must not be held up while frames wait for their sound, and
-    /// before GStreamer 1.28 the pad's own queue does not grow with the latency. One frame stays on
-    /// the pad: as long as it is there, each buffer of sound has the element called.
-    fn make_room(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
-        if !self.is_live() {
-            return Ok(());
-        }
+    /// Whether frames should be taken off the video pad though they cannot go out yet: in a live
+    /// pipeline upstream must not be held up while they wait for their sound, and before GStreamer
+    /// 1.28 the pad's own queue does not grow with the latency. One frame stays on the pad: as long
+    /// as it is there, each buffer of sound has the element called.
+    pub(super) fn wants_room(&self, stream: &Stream) -> bool {
         let latency = lock(&self.delays).reported.unwrap_or_default() + WAITING_SLACK;
         let span_ns = i64::try_from(latency.nseconds()).unwrap_or(i64::MAX);
-        while self.at_video_pad.load(Ordering::Relaxed) > 1 && stream.waiting.span_ns() < span_ns {
+        self.at_video_pad.load(Ordering::Relaxed) > 1 && stream.waiting.span_ns() < span_ns
+    }
+
+    fn make_room(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
+        if self.obj().latency().is_none() {
+            return Ok(());
+        }
+        while self.wants_room(stream) {
             let Some(frame) = self.pop_frame(stream)? else {
                 break;
             };
@@ -182,11 +188,11 @@ impl Lipsync {
             gst::element_imp_error!(
                 self,
                 gst::StreamError::Format,
-                [
+                (
                     "the segment of pad `{}` counts {:?}; time is wanted",
                     pad.name(),
                     segment.format()
-                ]
+                )
             );
             gst::FlowError::Error
         })
@@ -290,7 +296,7 @@ impl Lipsync {
             gst::element_imp_warning!(
                 self,
                 gst::StreamError::Failed,
-                ["{err}. The original frames go on; `stats` counts them"]
+                ("{err}. The original frames go on; `stats` counts them")
             );
         }
         Ok(())
@@ -311,11 +317,6 @@ impl Lipsync {
 /// How long a frame lasts; `None` at a variable rate.
 pub(super) fn frame_duration(info: &gst_video::VideoInfo) -> Option<gst::ClockTime> {
     let fps = info.fps();
-    let (numer, denom) = (
-        u64::try_from(fps.numer()).ok()?,
-        u64::try_from(fps.denom()).ok()?,
-    );
-    gst::ClockTime::SECOND
-        .mul_div_round(denom, numer)
-        .filter(|_| numer > 0)
+    let numer = u64::try_from(fps.numer()).ok().filter(|&numer| numer > 0)?;
+    gst::ClockTime::SECOND.mul_div_round(u64::try_from(fps.denom()).ok()?, numer)
 }

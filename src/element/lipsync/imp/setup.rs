@@ -45,11 +45,11 @@ impl Lipsync {
             gst::element_imp_warning!(
                 self,
                 gst::LibraryError::Init,
-                [
+                (
                     "the execution provider `{}` is not used: {}",
                     fallback.wanted,
                     fallback.reason
-                ]
+                )
             );
         }
         lock(&self.delays).look_ahead_ns = engine.hearing().look_ahead_ns;
