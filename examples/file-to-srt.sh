@@ -14,6 +14,7 @@ exec gst-launch-1.0 \
         ! x264enc tune=zerolatency speed-preset=veryfast bitrate=4000 key-int-max=50 ! h264parse \
         ! mpegtsmux name=mux alignment=7 ! srtsink uri="${2:-srt://:7001?mode=listener}" \
     filesrc location="$1" ! decodebin name=input ! videoconvert ! clocksync ! queue ! lipsync.video \
-    input. ! audioconvert ! audioresample ! clocksync ! tee name=sound ! queue ! lipsync.audio \
+    input. ! audioconvert ! audioresample ! clocksync ! identity drop-allocation=true \
+        ! tee name=sound ! queue ! lipsync.audio \
     sound. ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 \
         ! audioconvert ! audioresample ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! mux.

@@ -78,7 +78,10 @@ impl Job {
                 words.add("! decodebin");
             }
         }
-        words.add("! audioconvert ! audioresample ! tee name=sound ! queue ! lipsync.audio");
+        // A decoder must not ask the sound's branches for memory: the muxer's does not answer before
+        // the first frame has come out, for which lipsync waits for sound.
+        words.add("! audioconvert ! audioresample ! identity drop-allocation=true");
+        words.add("! tee name=sound ! queue ! lipsync.audio");
         // As long as the pictures take: lipsync holds a frame until it has heard what comes next.
         words.add("sound. ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0");
         words.add("! audioconvert ! audioresample ! audio/x-raw,rate=48000 !");
@@ -258,7 +261,7 @@ impl Words {
 }
 
 /// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "!=./,-_+:".contains(c);
     if word.chars().all(plain) {
         word.to_owned()

@@ -31,7 +31,11 @@ fn run() -> Result<()> {
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }
 
-    println!("\n{}\n", job.line());
+    println!();
+    if let Ok(folder) = std::env::var("GST_PLUGIN_PATH") {
+        println!("export GST_PLUGIN_PATH={}", launch::quoted(&folder));
+    }
+    println!("{}\n", job.line());
     let played = job.run()?;
     println!("wrote {}", job.out.display());
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use lipsync_tools::{
     faces::{Mouth, Watcher},
     media::{Frames, SOUND_RATE},
-    numbers::{self, Match},
+    numbers,
     picture::{Picture, Square},
     sheet::{CELL, Column},
 };
@@ -15,6 +15,8 @@ use lipsync_tools::{
 const LONGEST: gst::ClockTime = gst::ClockTime::from_seconds(60);
 /// Frames by which sound and mouth may be apart and still be recognised.
 const REACH: i32 = 10;
+/// In less than this many seconds of speech the loudness of words and the opening of mouths agree by chance.
+const SHORTEST: f64 = 6.0;
 /// Below this correlation the two do not belong together and an offset means nothing.
 const LEAST_CORRELATION: f64 = 0.3;
 /// Moments on the contact sheet.
@@ -53,29 +55,34 @@ pub fn watch(video: &Path) -> Result<Watched> {
 }
 
 impl Watched {
-    /// The opening of the mouth against the loudness of the sound. `None` when there is no face
-    /// throughout, or nothing is said.
-    pub fn offset(&self, sound: &[f32]) -> Option<Offset> {
+    /// The opening of the mouth against the loudness of the sound, or why that says nothing.
+    pub fn offset(&self, sound: &[f32]) -> Result<Offset, &'static str> {
+        let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else {
+            return Err("no frames");
+        };
+        let seconds = last.time.saturating_sub(first.time).nseconds() as f64 / 1e9;
+        if seconds < SHORTEST {
+            return Err("too short");
+        }
         let openings: Vec<f64> = self
             .0
             .iter()
             .map(|seen| Some(seen.mouth.as_ref()?.opening()))
-            .collect::<Option<_>>()?;
+            .collect::<Option<_>>()
+            .ok_or("no face in some frames")?;
         let loudness: Vec<f64> = self
             .0
             .iter()
             .map(|seen| loudness(sound, seen.time))
             .collect();
-        let Match {
-            fine_lag,
-            correlation,
-            ..
-        } = numbers::best_lag(&loudness, &openings, REACH)?;
-        let (first, last) = (self.0.first()?.time, self.0.last()?.time);
-        let frame = last.saturating_sub(first).nseconds() as f64 / 1e6 / (self.0.len() - 1) as f64;
-        (correlation >= LEAST_CORRELATION).then_some(Offset {
-            milliseconds: fine_lag * frame,
-            correlation,
+        let found = numbers::best_lag(&loudness, &openings, REACH).ok_or("too few frames")?;
+        if found.correlation < LEAST_CORRELATION {
+            return Err("the mouth does not follow the sound");
+        }
+        let frame = seconds * 1e3 / (self.0.len() - 1) as f64;
+        Ok(Offset {
+            milliseconds: found.fine_lag * frame,
+            correlation: found.correlation,
         })
     }
 

@@ -6,7 +6,7 @@ use lipsync_tools::stats::STAGES;
 
 use crate::{launch::Played, measure::Offset};
 
-pub fn table(played: &Played, offset: Option<Offset>) -> String {
+pub fn table(played: &Played, offset: Result<Offset, &str>) -> String {
     let stats = &played.stats;
     let mut table = String::new();
     let mut row = |name: &str, value: String| {
@@ -46,11 +46,11 @@ pub fn table(played: &Played, offset: Option<Offset>) -> String {
     row(
         "A/V offset",
         match offset {
-            Some(offset) => format!(
+            Ok(offset) => format!(
                 "{:+.0} ms, mouth after sound (correlation {:.2})",
                 offset.milliseconds, offset.correlation
             ),
-            None => "not measured: no face throughout, or no mouth that follows the sound".into(),
+            Err(reason) => format!("not measured: {reason}"),
         },
     );
     table
