@@ -1,0 +1,172 @@
+//! The whole engine on real pictures and real speech, without GStreamer.
+
+mod picture;
+
+use std::path::Path;
+
+use gstlipsync::{
+    engine::{Config, Controls, Engine, Outcome, Silence},
+    sound::{SampleFormat, Sound},
+};
+use picture::Picture;
+
+const PAINTING: &str = "young-woman-in-mauve.jpg";
+const FRAME_NS: i64 = 40_000_000;
+
+/// The engine, or `None` with the reason printed where no ONNX Runtime is installed.
+fn engine() -> Option<Engine> {
+    match Engine::new(&Config::default()) {
+        Ok((engine, _)) => Some(engine),
+        Err(err @ gstlipsync::Error::RuntimeMissing { .. }) => {
+            println!("skipped: {err}");
+            None
+        }
+        Err(err) => panic!("{err}"),
+    }
+}
+
+/// Real speech from the start of running time, or `None` with the reason printed.
+fn speech() -> Option<Sound> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/media/speech.wav");
+    let Ok(bytes) = std::fs::read(path) else {
+        println!("skipped: no speech.wav; `cargo xtask setup` provides it");
+        return None;
+    };
+    const HEADER: usize = 44;
+    let mut sound = Sound::new();
+    sound
+        .configure(SampleFormat::S16, 16_000, 1)
+        .expect("16 kHz mono is usable");
+    sound.push(&bytes[HEADER..], 0, true);
+    sound.finish();
+    Some(sound)
+}
+
+fn silence() -> Sound {
+    let mut sound = Sound::new();
+    sound.finish();
+    sound
+}
+
+/// Frames that differ from the picture, and how wide and high the changed part is.
+fn changed(before: &Picture, after: &Picture) -> Option<[usize; 4]> {
+    let mut bounds: Option<[usize; 4]> = None;
+    for (i, (a, b)) in before.data.iter().zip(&after.data).enumerate() {
+        if a != b {
+            let (x, y) = (i / 3 % before.width, i / 3 / before.width);
+            let [x0, y0, x1, y1] = bounds.unwrap_or([x, y, x, y]);
+            bounds = Some([x0.min(x), y0.min(y), x1.max(x), y1.max(y)]);
+        }
+    }
+    bounds
+}
+
+#[test]
+fn a_painting_speaks_and_only_its_mouth_changes() {
+    let (Some(painting), Some(mut sound), Some(mut engine)) =
+        (Picture::load(PAINTING), speech(), engine())
+    else {
+        return;
+    };
+    let mut synced = 0;
+    for frame in 0..50 {
+        let mut picture = painting.clone();
+        let outcome = engine
+            .process(
+                &mut picture.view(),
+                frame * FRAME_NS,
+                &mut sound,
+                &[],
+                &Controls::default(),
+            )
+            .expect("inference works");
+        synced += u32::from(outcome == Outcome::Synced);
+        if let Some([x0, y0, x1, y1]) = changed(&painting, &picture) {
+            let mesh = &engine.faces()[0].mesh;
+            let [fx0, fy0, fx1, fy1] = mesh.bbox();
+            // The canonical picture begins below the eyes and ends below the chin.
+            let margin = 0.25 * (fy1 - fy0);
+            assert!(
+                x0 as f32 > fx0 - margin && (x1 as f32) < fx1 + margin,
+                "{x0}..{x1}"
+            );
+            assert!(
+                y0 as f32 > mesh.points[6][1] && (y1 as f32) < fy1 + margin,
+                "{y0}..{y1}, face {fy0}..{fy1}"
+            );
+        }
+        if let Some(folder) = std::env::var_os("LIPSYNC_TEST_PICTURES") {
+            let path = Path::new(&folder).join(format!("painting-{frame:03}.png"));
+            image::save_buffer(
+                path,
+                &picture.data,
+                picture.width as u32,
+                picture.height as u32,
+                image::ExtendedColorType::Rgb8,
+            )
+            .expect("the folder is writable");
+        }
+    }
+    assert!(synced > 20, "{synced} frames of 50 speak");
+    println!("{:?}", engine.timings());
+}
+
+#[test]
+fn silence_bypass_and_strength_0_leave_every_byte() {
+    let (Some(painting), Some(mut engine)) = (Picture::load(PAINTING), engine()) else {
+        return;
+    };
+    let cases = [
+        (
+            Outcome::Bypassed,
+            Controls {
+                bypass: true,
+                ..Controls::default()
+            },
+        ),
+        (
+            Outcome::Bypassed,
+            Controls {
+                strength: 0.0,
+                ..Controls::default()
+            },
+        ),
+        (
+            Outcome::Silent,
+            Controls {
+                silence: Silence::Original,
+                ..Controls::default()
+            },
+        ),
+    ];
+    for (wanted, controls) in cases {
+        let mut picture = painting.clone();
+        let outcome = engine
+            .process(&mut picture.view(), 0, &mut silence(), &[], &controls)
+            .expect("inference works");
+        assert_eq!(outcome, wanted);
+        assert!(picture.data == painting.data);
+    }
+}
+
+#[test]
+fn noise_has_no_face_and_is_left_alone() {
+    let Some(mut engine) = engine() else { return };
+    let mut state = 1_u32;
+    let noise = Picture::filled(640, 360, || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let mut picture = noise.clone();
+    let outcome = engine
+        .process(
+            &mut picture.view(),
+            0,
+            &mut silence(),
+            &[],
+            &Controls::default(),
+        )
+        .expect("inference works");
+    assert_eq!(outcome, Outcome::NoFace);
+    assert!(picture.data == noise.data);
+}
