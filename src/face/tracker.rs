@@ -132,6 +132,8 @@ pub struct Tracker {
     tile: usize,
     thumbnail: Vec<f32>,
     shot: Option<Thumbnail>,
+    /// Width and height of the last frame.
+    size: [usize; 2],
 }
 
 impl Tracker {
@@ -156,6 +158,7 @@ impl Tracker {
             tile: 0,
             thumbnail: vec![0.0; 3 * shot::SIZE * shot::SIZE],
             shot: None,
+            size: [0; 2],
         })
     }
 
@@ -205,8 +208,10 @@ impl Tracker {
             self.reset();
             return Ok(());
         }
+        let size = [view.width, view.height];
+        let resized = std::mem::replace(&mut self.size, size) != size;
         let frame_likeness = self.frame_likeness(view);
-        if frame_likeness < OTHER_SHOT {
+        if resized || frame_likeness < OTHER_SHOT {
             self.forget_shot();
         }
         self.lost

@@ -7,14 +7,16 @@ use crate::Error;
 mod cores;
 pub mod library;
 pub mod log;
+mod model;
 mod pool;
 pub mod provider;
 pub mod session;
 
 pub use library::load;
 pub use log::{Level, set_log_level, set_log_sink};
+pub use model::ModelSource;
 pub use provider::{Fallback, Options, Provider};
-pub use session::{ModelSource, Opened, open};
+pub use session::{Opened, open};
 
 /// Name and shape of one tensor. A dimension that the model leaves open is 1 once bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
