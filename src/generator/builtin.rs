@@ -198,11 +198,14 @@ impl BuiltIn {
         // exaggerates the movement.
         let (share, gain) = (look.strength.clamp(0.0, 1.0), look.strength.max(1.0));
         let target = self.renderer.input(TARGET);
-        for (i, out) in target.chunks_exact_mut(2).enumerate() {
-            for axis in 0..2 {
-                let heard = self.rest[i][axis] + gain * look.activity * self.displacement[i][axis];
-                out[axis] = self.source[i][axis] + share * (heard - self.source[i][axis]);
-            }
+        let rest = self.rest.iter().flatten();
+        let displacement = self.displacement.iter().flatten();
+        let source = self.source.iter().flatten();
+        for (((out, source), rest), displacement) in
+            target.iter_mut().zip(source).zip(rest).zip(displacement)
+        {
+            let heard = rest + gain * look.activity * displacement;
+            *out = source + share * (heard - source);
         }
     }
 
