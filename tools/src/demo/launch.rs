@@ -275,6 +275,7 @@ mod tests {
     use super::*;
 
     fn still() -> Job {
+        gst::init().unwrap();
         Job {
             video: "a painting.jpg".into(),
             sound: Source::File("words.wav".into()),
