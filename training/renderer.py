@@ -150,7 +150,7 @@ class Geometry(nn.Module):
         lips = 0.5 * (source[:, self.lip_outer] + source[:, self.lip_inner])
         skin = self.colour(crop, source[:, self.skin], 2.5)
         mean = skin.mean(1, keepdim=True).clamp(min=0.02)
-        return self.colour(crop, lips, 1.2), 0.92 * mean**0.75 * (0.5 * skin / mean + 0.5)
+        return self.colour(crop, lips, 1.2), 0.92 * mean**0.75 * (0.6 * skin / mean + 0.4)
 
     def teeth(self, target, top, bottom, between):
         """A plain mouth to start from: how far each pixel shows upper teeth, and how bright they and the cavity are.
@@ -170,7 +170,7 @@ class Geometry(nn.Module):
         edges = sum(torch.exp(-(((x.abs() - at) / 0.7) ** 2)) for at in (0.0, 7.2, 13.0))
         bright = (0.62 + 0.22 * open_) * (1 - 0.12 * edges[:, None])
         low = (y / gap.clamp(min=1)[:, None] - 0.55).clamp(0, 1)
-        cavity = 0.32 + 0.5 * low * open_  # the tongue catches some light
+        cavity = 0.32 + 0.5 * low * open_ + 0.12 * (1 - (gap / 2).clamp(0, 1))[:, None]  # the tongue and closed lips catch some light
         return shown[:, None], bright[:, None].expand_as(shown[:, None]), cavity[:, None]
 
     def forward(self, source, target):
@@ -187,10 +187,11 @@ class Geometry(nn.Module):
         seen = (from_between * (from_bottom - from_top)).sum(1) / (from_between.sum(1) + 0.1)
         seen = (seen - CLOSED).clamp(min=0)
         hollow = ((wanted - STRETCH * seen - 0.5) / 1.5).clamp(0, 1)
-        shut = (1 - wanted).clamp(0, 1) * (seen / 1.5).clamp(0, 1)
+        shut = (1.6 - wanted).clamp(0, 1) * (seen / 1.5).clamp(0, 1)
         gap = ((bottom - top) / 1.2).clamp(0, 1)
-        edge = hollow[:, None] * gap + shut[:, None]
-        allowed = (self.band(top, bottom, 0.7, 0.5) * (between * edge)[:, None])[:, None]
+        drawn = self.band(top, bottom, 0.7, 0.5) * (between * hollow[:, None] * gap)[:, None]
+        line = self.band(top, bottom, 1.0, 0.5) * (between * shut[:, None])[:, None]
+        allowed = torch.maximum(drawn, line)[:, None]
         inside = self.inside(top, bottom, between)
         shape = (inside, allowed, *self.teeth(target, top, bottom, between))
         return flow, under, self.inside(from_top, from_bottom, from_between), shape
@@ -427,7 +428,7 @@ def losses(network, a, b, source, target, truth):
     )
 
 
-WEIGHTS = dict(picture=1.0, gradient=1.0, warped=0.4, texture=0.15, points=0.012, smooth=0.01, alpha=0.01)
+WEIGHTS = dict(picture=1.0, gradient=1.0, warped=0.4, texture=0.15, points=0.03, smooth=0.01, alpha=0.0)
 
 
 def tell(points_a, points_b):
