@@ -190,7 +190,7 @@ class Geometry(nn.Module):
         shut = (1.6 - wanted).clamp(0, 1) * (seen / 1.5).clamp(0, 1)
         gap = ((bottom - top) / 1.2).clamp(0, 1)
         drawn = self.band(top, bottom, 0.7, 0.5) * (between * hollow[:, None] * gap)[:, None]
-        line = self.band(top, bottom, 1.0, 0.5) * (between * shut[:, None])[:, None]
+        line = self.band(top, bottom, 1.2, 0.5) * (between * shut[:, None])[:, None]
         allowed = torch.maximum(drawn, line)[:, None]
         inside = self.inside(top, bottom, between)
         shape = (inside, allowed, *self.teeth(target, top, bottom, between))
@@ -258,7 +258,7 @@ class Renderer(nn.Module):
         y = self.last(F.relu(self.up0(torch.cat([double(y), x0], 1)) + self.seen(moved * 2 - 1)))
         flow = (flow0 + double(self.flow(y)).float()) * self.window
         drawn = self.draw(F.relu(self.head(double(self.reduce(y))) + self.shape(masks))).float()
-        alpha = (0.85 + 0.15 * torch.sigmoid(drawn[:, :1])) * allowed * self.window
+        alpha = (0.94 + 0.06 * torch.sigmoid(drawn[:, :1])) * allowed * self.window
         shown = shown.clamp(0.01, 0.99)
         shown = torch.sigmoid(torch.log(shown / (1 - shown)) + 1.2 * torch.tanh(drawn[:, 1:2]))  # more or fewer teeth
         light = 0.25 * torch.tanh(drawn[:, 2:])  # brighter or darker
