@@ -352,6 +352,8 @@ def silence_opening(network, batches):
 
 def report(network, parts, batches):
     for part, clips in parts.items():
+        if not clips:
+            continue
         people = sorted({c.person for c in clips})
         rows = figures(network, clips)
         who = np.array([c.person for c in clips])
