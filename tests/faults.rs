@@ -42,7 +42,7 @@ impl Generator for Fails {
 
     fn listen(&mut self, _mel: &[f32]) -> Result<(), Error> {
         self.frames += 1;
-        fail_if(self.frames % 7 == 0)
+        fail_if(self.frames.is_multiple_of(7))
     }
 
     fn draw(
@@ -52,7 +52,7 @@ impl Generator for Fails {
         _time_ns: i64,
         _look: &Look,
     ) -> Result<Cost, Error> {
-        fail_if(self.frames % 2 == 0)?;
+        fail_if(self.frames.is_multiple_of(2))?;
         Ok(Cost::default())
     }
 
@@ -79,7 +79,7 @@ fn a_frame_that_fails_goes_on_as_it_was_with_one_warning() {
     rig.play();
     let feeding = rig.feed(
         Pictures::at(25, 1).stream(42),
-        Tones::of(2_300 * MS, &[]).stream(),
+        Tones::silent(2_300 * MS).stream(),
     );
     let frames = rig.frames_until_eos();
     feeding.join();
@@ -102,7 +102,7 @@ fn a_frame_that_fails_ends_the_stream_where_that_is_wanted() {
     rig.play();
     let feeding = rig.feed(
         Pictures::at(25, 1).stream(42),
-        Tones::of(2_300 * MS, &[]).stream(),
+        Tones::silent(2_300 * MS).stream(),
     );
     assert_eq!(rig.frames_until_eos().len(), 1);
     let flows = feeding.join();
@@ -266,7 +266,7 @@ fn the_built_in_model_runs() {
         height: 240,
         ..Pictures::at(25, 1)
     };
-    let tones = Tones::of(1_500 * MS, &[0..1_500 * MS]);
+    let tones = Tones::of(1_500 * MS, 0..1_500 * MS);
     let feeding = rig.feed(pictures.stream(25), tones.stream());
     let frames = rig.frames_until_eos();
     feeding.join();

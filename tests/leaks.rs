@@ -51,7 +51,7 @@ fn count_leaks() {
         format: gst_video::VideoFormat::I420,
         ..Pictures::at(25, 1)
     };
-    let tones = Tones::of(1_300 * MS, &[0..1_000 * MS]);
+    let tones = Tones::of(1_300 * MS, 0..1_000 * MS);
     // To its end.
     let rig = Rig::new();
     let feeding = rig.feed(pictures.stream(25), tones.stream());

@@ -2,14 +2,34 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Deref,
+    time::{Duration, Instant},
+};
 
 use common::*;
 use gst::prelude::*;
 use gstlipsync::element::lipsync::Lipsync;
 
+/// A pipeline that stops when a test is over, also when it fails.
+struct Running(gst::Pipeline);
+
+impl Deref for Running {
+    type Target = gst::Pipeline;
+
+    fn deref(&self) -> &gst::Pipeline {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.set_state(gst::State::Null);
+    }
+}
+
 /// A pipeline with an element `l` that draws with [`ShowsSound`].
-fn launch(description: &str) -> gst::Pipeline {
+fn launch(description: &str) -> Running {
     init();
     let pipeline = gst::parse::launch(description)
         .unwrap()
@@ -21,7 +41,7 @@ fn launch(description: &str) -> gst::Pipeline {
         .downcast_ref::<Lipsync>()
         .unwrap()
         .set_generator(ShowsSound::source());
-    pipeline
+    Running(pipeline)
 }
 
 fn wait_for(pipeline: &gst::Pipeline, kind: gst::MessageType) -> gst::Message {
@@ -64,7 +84,6 @@ fn a_pipeline_plays_to_its_end_again_and_again() {
         assert_eq!(stats.get::<&str>("model-name"), Ok("shows sound"));
         pipeline.set_state(gst::State::Ready).unwrap();
     }
-    pipeline.set_state(gst::State::Null).unwrap();
 }
 
 #[test]
@@ -115,7 +134,6 @@ fn pause_and_play_lose_nothing() {
     wait_for(&pipeline, gst::MessageType::Eos);
     let stats: gst::Structure = pipeline.by_name("l").unwrap().property("stats");
     assert_eq!(stats.get::<u64>("frames-out"), Ok(50), "{stats}");
-    pipeline.set_state(gst::State::Null).unwrap();
 }
 
 #[test]
@@ -160,7 +178,6 @@ fn flushing_seeks_land_where_they_should() {
         .unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
     wait_for(&pipeline, gst::MessageType::Eos);
-    pipeline.set_state(gst::State::Null).unwrap();
 }
 
 #[test]
@@ -182,7 +199,6 @@ fn seeks_while_playing_never_stall() {
             settle(&pipeline);
         }
     }
-    pipeline.set_state(gst::State::Null).unwrap();
 }
 
 #[test]
@@ -197,7 +213,6 @@ fn a_live_pipeline_runs_without_late_frames() {
     let stats: gst::Structure = pipeline.by_name("l").unwrap().property("stats");
     assert_eq!(stats.get::<u64>("frames-out"), Ok(40), "{stats}");
     assert!(stats.get::<u64>("frames-late").unwrap() < 4, "{stats}");
-    pipeline.set_state(gst::State::Null).unwrap();
 }
 
 #[test]

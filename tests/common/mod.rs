@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 use std::{
+    ops::Range,
     sync::{
         Arc, Mutex, Once,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -308,10 +309,8 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         let _ = self.element.set_state(gst::State::Null);
-        for pad in [Some(&self.video), self.audio.as_ref(), Some(&self.sink)] {
-            if let Some(pad) = pad {
-                let _ = pad.set_active(false);
-            }
+        for pad in [&self.video, &self.sink].into_iter().chain(&self.audio) {
+            let _ = pad.set_active(false);
         }
         self.element.set_bus(None);
     }
@@ -496,27 +495,31 @@ impl Pictures {
     }
 }
 
-/// Sound: a 1 kHz tone now and then, silence else.
+/// Sound: one 1 kHz tone, silence before and after.
 #[derive(Clone)]
 pub struct Tones {
     pub rate: u32,
     pub channels: u32,
     pub start_ns: u64,
     pub length_ns: u64,
-    /// When it sounds, from the start on.
-    pub tones: Vec<std::ops::Range<u64>>,
+    /// When the tone sounds, from the start on.
+    pub tone: Range<u64>,
     pub samples_per_buffer: usize,
 }
 
 impl Tones {
-    pub fn of(length_ns: u64, tones: &[std::ops::Range<u64>]) -> Self {
+    pub fn silent(length_ns: u64) -> Self {
+        Self::of(length_ns, 0..0)
+    }
+
+    pub fn of(length_ns: u64, tone: Range<u64>) -> Self {
         init();
         Self {
             rate: 48_000,
             channels: 2,
             start_ns: 0,
             length_ns,
-            tones: tones.to_vec(),
+            tone,
             samples_per_buffer: 1024,
         }
     }
@@ -539,7 +542,7 @@ impl Tones {
                 let mut bytes = Vec::new();
                 for sample in first..last {
                     let at = ns(sample);
-                    let sounds = self.tones.iter().any(|tone| tone.contains(&at));
+                    let sounds = self.tone.contains(&at);
                     let phase = at as f64 / 1e6 * std::f64::consts::TAU;
                     let value = if sounds {
                         0.5 * phase.sin() as f32
@@ -581,20 +584,25 @@ pub fn is_untouched(buffer: &gst::Buffer, index: u64) -> bool {
         .all(|&byte| byte == index as u8)
 }
 
-/// Processor time of this process so far.
-pub fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    // After the name in brackets: state is field 3, utime 14, stime 15; in ticks of 10 ms.
-    let fields: Vec<&str> = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .collect();
-    let ticks: u64 = [11, 12]
-        .map(|field| fields[field].parse::<u64>().unwrap())
-        .iter()
-        .sum();
+/// Processor time that the element's own thread has used so far.
+pub fn cpu_time(element: &gst::Element) -> Duration {
+    // The kernel keeps 15 letters of the name that the pad gives its thread.
+    let name: String = format!("{}:src", element.name()).chars().take(15).collect();
+    let mut ticks = 0;
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let Ok(stat) = std::fs::read_to_string(task.unwrap().path().join("stat")) else {
+            continue;
+        };
+        let (before, after) = stat.rsplit_once(')').unwrap();
+        if before.split_once('(').unwrap().1 == name {
+            // State is field 3, utime 14, stime 15; in ticks of 10 ms.
+            let fields: Vec<&str> = after.split_whitespace().collect();
+            ticks += [11, 12]
+                .map(|field| fields[field].parse::<u64>().unwrap())
+                .iter()
+                .sum::<u64>();
+        }
+    }
     Duration::from_millis(ticks * 10)
 }
 
