@@ -505,12 +505,6 @@ fn sound_that_comes_late_is_heard_from_then_on() {
 /// What a thread that waits may use of a second.
 const LITTLE: Duration = Duration::from_millis(100);
 
-fn spent_in_a_second(element: &gst::Element) -> Duration {
-    let before = cpu_time(element);
-    std::thread::sleep(Duration::from_secs(1));
-    cpu_time(element) - before
-}
-
 #[test]
 fn nothing_spins_while_a_pad_has_nothing() {
     let pictures = Pictures::at(25, 1);

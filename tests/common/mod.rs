@@ -5,6 +5,8 @@
 #![allow(dead_code)]
 
 use std::{
+    collections::HashMap,
+    ffi::OsString,
     ops::Range,
     sync::{
         Arc, Mutex, Once,
@@ -584,26 +586,41 @@ pub fn is_untouched(buffer: &gst::Buffer, index: u64) -> bool {
         .all(|&byte| byte == index as u8)
 }
 
-/// Processor time that the element's own thread has used so far.
-pub fn cpu_time(element: &gst::Element) -> Duration {
+/// Processor time that the element's own thread uses while the test sleeps for a second.
+pub fn spent_in_a_second(element: &gst::Element) -> Duration {
     // The kernel keeps 15 letters of the name that the pad gives its thread.
     let name: String = format!("{}:src", element.name()).chars().take(15).collect();
-    let mut ticks = 0;
-    for task in std::fs::read_dir("/proc/self/task").unwrap() {
-        let Ok(stat) = std::fs::read_to_string(task.unwrap().path().join("stat")) else {
+    // A thread of the pool has worked for others under other names.
+    let before = thread_times();
+    std::thread::sleep(Duration::from_secs(1));
+    thread_times()
+        .into_iter()
+        .filter(|(_, (of, _))| *of == name)
+        .map(|(id, (_, time))| {
+            let earlier = before.get(&id).map_or(Duration::ZERO, |(_, time)| *time);
+            time.saturating_sub(earlier)
+        })
+        .sum()
+}
+
+/// Name and processor time so far of each thread.
+fn thread_times() -> HashMap<OsString, (String, Duration)> {
+    let mut times = HashMap::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else {
             continue;
         };
         let (before, after) = stat.rsplit_once(')').unwrap();
-        if before.split_once('(').unwrap().1 == name {
-            // State is field 3, utime 14, stime 15; in ticks of 10 ms.
-            let fields: Vec<&str> = after.split_whitespace().collect();
-            ticks += [11, 12]
-                .map(|field| fields[field].parse::<u64>().unwrap())
-                .iter()
-                .sum::<u64>();
-        }
+        let name = before.split_once('(').unwrap().1.to_owned();
+        // State is field 3, utime 14, stime 15; in ticks of 10 ms.
+        let fields: Vec<&str> = after.split_whitespace().collect();
+        let ticks: u64 = [11, 12]
+            .map(|field| fields[field].parse::<u64>().unwrap())
+            .iter()
+            .sum();
+        times.insert(task.file_name(), (name, Duration::from_millis(ticks * 10)));
     }
-    Duration::from_millis(ticks * 10)
+    times
 }
 
 /// Events of a kind, in order.
