@@ -47,8 +47,14 @@ pub fn table(played: &Played, offset: Result<Offset, &str>) -> String {
         "A/V offset",
         match offset {
             Ok(offset) => format!(
-                "{:+.0} ms, mouth after sound (correlation {:.2})",
-                offset.milliseconds, offset.correlation
+                "mouth {:.0} ms {} the sound (correlation {:.2})",
+                offset.milliseconds.abs(),
+                if offset.milliseconds < 0.0 {
+                    "before"
+                } else {
+                    "after"
+                },
+                offset.correlation
             ),
             Err(reason) => format!("not measured: {reason}"),
         },
