@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use super::{
-    Cost, Generator, Hearing, Look,
+    Cost, Generator, Hearing, Look, finite,
     manifest::Manifest,
     registry::{Opened, describe},
     rest::{Closing, RestMouth},
@@ -326,21 +326,6 @@ impl Generator for BuiltIn {
         self.people.clear();
         self.displacement.fill([0.0; 2]);
     }
-}
-
-/// Refuses NaN and infinities before they reach a picture.
-fn finite(values: &[f32], name: &str) -> Result<(), Error> {
-    // Without an early exit the loop is vectorised.
-    if values
-        .iter()
-        .fold(true, |fine, value| fine & value.is_finite())
-    {
-        return Ok(());
-    }
-    Err(Error::Inference {
-        name: name.to_owned(),
-        reason: "the network returned values that are not numbers".into(),
-    })
 }
 
 type Wanted<'a> = (&'a str, &'a [usize]);

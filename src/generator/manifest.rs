@@ -4,12 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{Error, face};
 
 /// The newest manifest version this plugin reads.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 /// Longest mel window: 4 s of sound, more than any generator listens to.
 const MAX_COLUMNS: usize = 320;
 
@@ -17,7 +17,9 @@ const MAX_COLUMNS: usize = 320;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Manifest {
+    #[allow(dead_code)] // `family` has read both
     pub version: u32,
+    #[allow(dead_code)]
     pub family: Family,
     pub name: String,
     #[allow(dead_code)] // required of every model, read by people
@@ -34,6 +36,65 @@ pub struct Manifest {
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
     Builtin,
+    Wav2lip,
+}
+
+/// The family of a manifest, which says how to read the rest. `path` is for messages only.
+pub fn family(text: &str, path: &Path) -> Result<Family, Error> {
+    #[derive(Deserialize)]
+    struct Head {
+        version: u32,
+        family: Family,
+    }
+    let head: Head = parse(text, path)?;
+    if head.version != VERSION {
+        return Err(Error::ModelUnreadable {
+            path: path.to_owned(),
+            reason: format!(
+                "manifest version {} was found, {VERSION} is wanted: update the plugin or the model",
+                head.version
+            ),
+        });
+    }
+    Ok(head.family)
+}
+
+/// Reads a manifest of a known family; a key that does not exist is an error that names the
+/// nearest one that does.
+pub fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, Error> {
+    toml::from_str(text).map_err(|err| Error::ModelUnreadable {
+        path: path.to_owned(),
+        reason: match nearest_key(err.message()) {
+            Some(key) => format!("{err}Did you mean `{key}`?"),
+            None => err.to_string(),
+        },
+    })
+}
+
+/// From serde's words on an unknown field, the known field that differs in the fewest letters.
+fn nearest_key(message: &str) -> Option<&str> {
+    let mut names = message
+        .strip_prefix("unknown field ")?
+        .split('`')
+        .skip(1)
+        .step_by(2);
+    let unknown = names.next()?;
+    names.min_by_key(|known| distance(unknown, known))
+}
+
+/// Levenshtein's distance, in bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,13 +159,7 @@ impl Manifest {
             path: path.to_owned(),
             reason,
         };
-        let manifest: Self = toml::from_str(text).map_err(|err| unreadable(err.to_string()))?;
-        if manifest.version != VERSION {
-            return Err(unreadable(format!(
-                "manifest version {} was found, {VERSION} is wanted: update the plugin or the model",
-                manifest.version
-            )));
-        }
+        let manifest: Self = parse(text, path)?;
         manifest.check().map_err(unreadable)?;
         Ok(manifest)
     }
@@ -216,7 +271,10 @@ mod tests {
     const BUILTIN: &str = include_str!("../../models/builtin/manifest.toml");
 
     fn parse(text: &str) -> Result<Manifest, String> {
-        Manifest::parse(text, Path::new("a/model.toml")).map_err(|err| err.to_string())
+        let path = Path::new("a/model.toml");
+        family(text, path)
+            .and_then(|_| Manifest::parse(text, path))
+            .map_err(|err| err.to_string())
     }
 
     /// The built-in manifest with one passage replaced, which must be there.
@@ -251,6 +309,11 @@ mod tests {
                 "unknown variant `wav`",
             ),
             ("name = ", "nmae = ", "unknown field `nmae`"),
+            (
+                "look-ahead-ms",
+                "lookahead-ms",
+                "Did you mean `look-ahead-ms`?",
+            ),
             ("sample-rate = 16000", "sample-rate = 48000", "48000 Hz"),
             ("window = 32", "window = 0", "window is 0 columns"),
             ("window = 32", "window = 99999", "window is 99999 columns"),

@@ -3,9 +3,14 @@
 //! Must not know GStreamer. A model family is one file here and one manifest in `models/`.
 
 mod builtin;
+mod crop;
+mod cutout;
+mod jaw;
 mod manifest;
+mod recipe;
 mod registry;
 mod rest;
+mod wav2lip;
 
 use std::time::Duration;
 
@@ -71,4 +76,19 @@ pub trait Generator: Send {
 
     /// Forgets everything about earlier frames and faces.
     fn reset(&mut self);
+}
+
+/// Refuses NaN and infinities before they reach a picture.
+fn finite(values: &[f32], name: &str) -> Result<(), Error> {
+    // Without an early exit the loop is vectorised.
+    if values
+        .iter()
+        .fold(true, |fine, value| fine & value.is_finite())
+    {
+        return Ok(());
+    }
+    Err(Error::Inference {
+        name: name.to_owned(),
+        reason: "the network returned values that are not numbers".into(),
+    })
 }

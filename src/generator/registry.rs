@@ -9,7 +9,9 @@ use std::{
 use super::{
     Generator,
     builtin::{BuiltIn, Networks},
-    manifest::{Family, Manifest},
+    manifest::{self, Family, Manifest},
+    recipe::Recipe,
+    wav2lip::{self, Wav2Lip},
 };
 use crate::{
     Error,
@@ -27,7 +29,7 @@ pub enum Source {
     /// The model inside the plugin.
     #[default]
     BuiltIn,
-    /// A manifest, or a folder that holds one.
+    /// A manifest, a folder that holds one, or a network of a family known by its shapes.
     Path(PathBuf),
     /// A generator of the program's own, made anew for each stream.
     Custom(Arc<dyn Fn() -> Box<dyn Generator> + Send + Sync>),
@@ -103,7 +105,7 @@ fn open_path(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
     }
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => open_manifest(path, options),
-        Some("onnx") => Err(unrecognised(path, options)),
+        Some("onnx") => open_bare(path, options),
         _ => Err(Error::ModelUnreadable {
             path: path.to_owned(),
             reason: "a `.toml` manifest, a folder that holds one, or an `.onnx` file is wanted"
@@ -112,20 +114,26 @@ fn open_path(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
     }
 }
 
-/// Opens a bare network to say what it is; no family is recognised by shape alone yet.
-fn unrecognised(path: &Path, options: &runtime::Options) -> Error {
-    match runtime::open(ModelSource::File(path), options, &[]) {
-        Err(err) => err,
-        Ok(opened) => Error::ModelMismatch {
-            name: path.display().to_string(),
-            found: format!(
-                "{} -> {}",
-                describe(opened.network.inputs()),
-                describe(opened.network.outputs())
-            ),
-            wanted: "a model folder with a manifest of family `builtin`".into(),
-        },
+/// Opens a bare network of a family that is known by the shapes of its tensors.
+fn open_bare(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
+    let opened = runtime::open(ModelSource::File(path), options, &[])?;
+    if wav2lip::recognise(&*opened.network) {
+        let file = path.file_name().unwrap_or(path.as_os_str());
+        let name = format!("wav2lip ({})", file.display());
+        return Wav2Lip::open(Recipe::bare(path, name), opened);
     }
+    Err(Error::ModelMismatch {
+        name: path.display().to_string(),
+        found: format!(
+            "{} -> {}",
+            describe(opened.network.inputs()),
+            describe(opened.network.outputs())
+        ),
+        wanted: format!(
+            "the shapes of family `wav2lip`: {}; or a model folder with a manifest",
+            wav2lip::SHAPES
+        ),
+    })
 }
 
 fn open_manifest(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
@@ -142,10 +150,10 @@ fn open_manifest(path: &Path, options: &runtime::Options) -> Result<Opened, Erro
         )));
     }
     let text = fs::read_to_string(path).map_err(|err| unreadable(err.to_string()))?;
-    let manifest = Manifest::parse(&text, path)?;
-    match manifest.family {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    match manifest::family(&text, path)? {
         Family::Builtin => {
-            let folder = path.parent().unwrap_or(Path::new("."));
+            let manifest = Manifest::parse(&text, path)?;
             let audio2mouth = within(folder, &manifest.files.audio2mouth.path, path)?;
             let renderer = within(folder, &manifest.files.renderer.path, path)?;
             let networks = Networks {
@@ -153,6 +161,12 @@ fn open_manifest(path: &Path, options: &runtime::Options) -> Result<Opened, Erro
                 renderer: ModelSource::File(&renderer),
             };
             BuiltIn::open(manifest, networks, options)
+        }
+        Family::Wav2lip => {
+            let recipe = Recipe::parse(&text, path)?;
+            let network = within(folder, &recipe.files.generator.path, path)?;
+            let opened = runtime::open(ModelSource::File(&network), options, &[])?;
+            Wav2Lip::open(recipe, opened)
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod draw;
 mod field;
 mod layout;
 mod quad;
+pub mod resize;
 pub mod sample;
 pub mod view;
 mod warp;

@@ -1,0 +1,251 @@
+//! The picture that a network of somebody else redraws: cut out of the frame, masked, put back.
+//!
+//! Must not know sound or how the network is run.
+//!
+//! With [`Kind::Reference`] the steps are those of the original pipelines, in whole numbers
+//! 0..255: the box in whole pixels, scaled as OpenCV scales, what is drawn cut to whole numbers,
+//! scaled back, hard edges. With [`Kind::Soft`] the box is where the mesh is, to fractions of a
+//! pixel, so that it does not tremble, and only mouth and jaw are replaced.
+
+use super::{
+    Look,
+    crop::{self, Box4},
+    jaw,
+    recipe::{self, Blend, Crop, Image, Kind, Order, Planes},
+};
+use crate::{
+    face::Mesh,
+    pixels::{
+        Affine, Blender, Drawn, Patch, View,
+        resize::{Extent, Resizer},
+        sample,
+    },
+};
+
+/// Largest value of a sample.
+const WHITE: f32 = 255.0;
+
+pub struct Cutout {
+    image: Image,
+    blend: Blend,
+    recipe: crop::Recipe,
+    scale: crate::pixels::resize::Scale,
+    /// Side of what the network sees, and of the crop round it.
+    size: usize,
+    side: usize,
+    /// Where the crop lies: its pixels, or those of `native`, to frame pixels.
+    to_frame: Affine,
+    native_extent: Extent,
+    resizer: Resizer,
+    blender: Blender,
+    /// `[3, side, side]`: R, G, B, 0..255.
+    crop: Vec<f32>,
+    /// `[3, n, n]`: the box in the frame's own pixels, in the upper left corner.
+    native: Vec<f32>,
+    alpha: Vec<f32>,
+    mask: Vec<f32>,
+}
+
+impl Cutout {
+    /// For a network that sees `size` x `size` pixels. The error says what does not fit.
+    pub fn new(image: &Image, crop: &Crop, blend: Blend, size: usize) -> Result<Self, String> {
+        let side = recipe::crop_side(image, crop, size)?;
+        Ok(Self {
+            image: image.clone(),
+            blend,
+            recipe: crop.recipe(),
+            scale: crop.scale,
+            size,
+            side,
+            to_frame: Affine::IDENTITY,
+            native_extent: Extent::square(0),
+            resizer: Resizer::default(),
+            blender: Blender::new(),
+            crop: vec![0.0; 3 * side * side],
+            native: Vec::new(),
+            alpha: vec![1.0; side * side],
+            mask: vec![0.0; side * side],
+        })
+    }
+
+    /// Fills `tensor`, `[6, size, size]`, with the face as the network wants it. False when no
+    /// part of the face lies in the frame.
+    pub fn cut(&mut self, view: &View, mesh: &Mesh, tensor: &mut [f32]) -> bool {
+        let place = self.recipe.place(mesh);
+        let found = match self.blend.kind {
+            Kind::Soft => self.cut_soft(view, &place),
+            Kind::Reference => self.cut_whole(view, &place),
+        };
+        if found {
+            self.fill(tensor);
+        }
+        found
+    }
+
+    fn cut_soft(&mut self, view: &View, &[x0, y0, x1, y1]: &Box4) -> bool {
+        let (across, down) = (x1 - x0, y1 - y0);
+        // Also false when one of them is not a number.
+        let seen = across >= 1.0
+            && down >= 1.0
+            && x1 > 0.0
+            && y1 > 0.0
+            && x0 < view.width as f32
+            && y0 < view.height as f32;
+        if !seen {
+            return false;
+        }
+        let (a, d) = (across / self.side as f32, down / self.side as f32);
+        self.to_frame = Affine {
+            a,
+            d,
+            tx: x0 + (a - 1.0) / 2.0,
+            ty: y0 + (d - 1.0) / 2.0,
+            ..Affine::IDENTITY
+        };
+        let planes = planes(&mut self.crop, self.side);
+        sample(view, &self.to_frame, self.side, WHITE, 0.0, planes);
+        true
+    }
+
+    fn cut_whole(&mut self, view: &View, place: &Box4) -> bool {
+        let Some([x0, y0, x1, y1]) = crop::whole(place, view.width, view.height) else {
+            return false;
+        };
+        let (width, height) = (x1 - x0, y1 - y0);
+        let stride = width.max(height);
+        self.to_frame = Affine {
+            tx: x0 as f32,
+            ty: y0 as f32,
+            ..Affine::IDENTITY
+        };
+        self.native_extent = Extent {
+            width,
+            height,
+            stride,
+        };
+        self.native.resize(3 * stride * stride, 0.0);
+        let native = planes(&mut self.native, stride);
+        sample(view, &self.to_frame, stride, WHITE, 0.0, native);
+        for value in &mut self.native {
+            *value = value.round().clamp(0.0, WHITE);
+        }
+        let to = Extent::square(self.side);
+        self.resizer.prepare(&self.native_extent, &to, self.scale);
+        let sources = self.native.chunks_exact(stride * stride);
+        let targets = self.crop.chunks_exact_mut(self.side * self.side);
+        for (source, target) in sources.zip(targets) {
+            self.resizer.plane(source, &self.native_extent, target, &to);
+        }
+        true
+    }
+
+    /// The network's two views of the crop.
+    fn fill(&self, tensor: &mut [f32]) {
+        let (size, side) = (self.size, self.side);
+        let border = (side - size) / 2;
+        let [black, white] = self.image.range;
+        let [mask_x, mask_y, mask_width, mask_height] = self.image.rectangle(size);
+        for (index, plane) in tensor.chunks_exact_mut(size * size).take(6).enumerate() {
+            let source = &self.crop[self.channel(index % 3) * side * side..];
+            let masked = self.image.planes[index / 3] == Planes::Masked;
+            for (row, out) in plane.chunks_exact_mut(size).enumerate() {
+                let source = &source[(row + border) * side + border..][..size];
+                for (out, value) in out.iter_mut().zip(source) {
+                    *out = black + value / WHITE * (white - black);
+                }
+                if masked && (mask_y..mask_y + mask_height).contains(&row) {
+                    out[mask_x..][..mask_width].fill(black);
+                }
+            }
+        }
+    }
+
+    /// Which of R, G, B the network's channel is.
+    fn channel(&self, index: usize) -> usize {
+        match self.image.order {
+            Order::Bgr => 2 - index,
+            Order::Rgb => index,
+        }
+    }
+
+    /// Puts what the network drew, `[3, size, size]`, where the face was last cut out.
+    pub fn paste(&mut self, view: &mut View, mesh: &Mesh, output: &[f32], look: &Look) {
+        self.draw(output);
+        // A network cannot exaggerate its own mouth: more than all of it is all of it.
+        let strength = look.strength.clamp(0.0, 1.0);
+        let (size, rgb) = match self.blend.kind {
+            Kind::Soft => {
+                let (side, map) = (self.side, &self.to_frame);
+                jaw::mask(mesh, map, side, look.feather, strength, &mut self.mask);
+                (side, &mut self.crop)
+            }
+            Kind::Reference => {
+                self.scale_back(strength);
+                (self.native_extent.stride, &mut self.native)
+            }
+        };
+        for value in rgb.iter_mut() {
+            *value /= WHITE;
+        }
+        self.alpha.resize(size * size, 1.0);
+        self.blender.blend(
+            view,
+            &Patch {
+                size,
+                to_frame: self.to_frame,
+                flow: None,
+                drawn: Some(Drawn {
+                    rgb,
+                    alpha: &self.alpha,
+                }),
+                mask: &self.mask,
+            },
+        );
+    }
+
+    /// Writes what the network drew into the crop; its border stays.
+    fn draw(&mut self, output: &[f32]) {
+        let (size, side) = (self.size, self.side);
+        let border = (side - size) / 2;
+        let [black, white] = self.image.range;
+        let whole = self.blend.kind == Kind::Reference;
+        for (index, plane) in output.chunks_exact(size * size).take(3).enumerate() {
+            let channel = self.channel(index);
+            let target = &mut self.crop[channel * side * side..];
+            for (row, values) in plane.chunks_exact(size).enumerate() {
+                let target = &mut target[(row + border) * side + border..][..size];
+                for (out, value) in target.iter_mut().zip(values) {
+                    let level = ((value - black) / (white - black) * WHITE).clamp(0.0, WHITE);
+                    // The original pipelines cut, they do not round.
+                    *out = if whole { level.floor() } else { level };
+                }
+            }
+        }
+    }
+
+    /// Scales the crop back to the box.
+    fn scale_back(&mut self, strength: f32) {
+        let from = Extent::square(self.side);
+        let to = self.native_extent;
+        self.resizer.prepare(&from, &to, self.blend.scale);
+        let sources = self.crop.chunks_exact(self.side * self.side);
+        let targets = self.native.chunks_exact_mut(to.stride * to.stride);
+        for (source, target) in sources.zip(targets) {
+            self.resizer.plane(source, &from, target, &to);
+        }
+        self.mask.resize(to.stride * to.stride, 0.0);
+        for (row, mask) in self.mask.chunks_exact_mut(to.stride).enumerate() {
+            mask.fill(0.0);
+            if row < to.height {
+                mask[..to.width].fill(strength);
+            }
+        }
+    }
+}
+
+/// Three planes of `side` x `side`.
+fn planes(all: &mut [f32], side: usize) -> [&mut [f32]; 3] {
+    let (first, others) = all.split_at_mut(side * side);
+    let (second, third) = others.split_at_mut(side * side);
+    [first, second, third]
+}

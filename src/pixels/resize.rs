@@ -1,0 +1,245 @@
+//! Scaling of pictures as OpenCV scales 8-bit ones: for networks whose original pipelines did.
+//!
+//! Must not know frames or their formats: planes of whole numbers 0..255 in `f32`.
+//!
+//! OpenCV 4, `resize`: place `(d + 0.5) * source / target - 0.5`, the edge goes on for ever, no
+//! averaging when shrinking except with [`Scale::Area`]. OpenCV's own builds differ from each
+//! other by one level in some pixels, and so does this.
+
+use serde::Deserialize;
+
+/// OpenCV's interpolation of the same name.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    #[default]
+    Linear,
+    /// Four samples, a = -0.75.
+    Cubic,
+    /// The mean of what a pixel covers; enlarging, bilinear with narrower ramps.
+    Area,
+}
+
+/// OpenCV's `a` of the cubic kernel.
+const CUBIC: f64 = -0.75;
+
+/// A plane of a picture that lies in rows `stride` values apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    pub width: usize,
+    pub height: usize,
+    pub stride: usize,
+}
+
+impl Extent {
+    pub fn square(side: usize) -> Self {
+        Self {
+            width: side,
+            height: side,
+            stride: side,
+        }
+    }
+
+    /// Values that a plane of this extent has at least.
+    fn len(&self) -> usize {
+        match self.height {
+            0 => 0,
+            height => (height - 1) * self.stride + self.width,
+        }
+    }
+}
+
+/// Scales planes. Keeps its memory: it allocates only for larger pictures than any before.
+#[derive(Default)]
+pub struct Resizer {
+    columns: Axis,
+    rows: Axis,
+    /// Rows of the source at the target's width.
+    lines: Vec<f32>,
+}
+
+impl Resizer {
+    /// Prepares for pictures of `from` that become `to`.
+    pub fn prepare(&mut self, from: &Extent, to: &Extent, scale: Scale) {
+        // OpenCV averages areas only where both axes shrink.
+        let shrinks = from.width >= to.width && from.height >= to.height;
+        self.columns.prepare(from.width, to.width, scale, shrinks);
+        self.rows.prepare(from.height, to.height, scale, shrinks);
+    }
+
+    /// Scales one plane and rounds it to whole numbers 0..255. Does nothing when a plane is
+    /// shorter than its extent.
+    pub fn plane(&mut self, source: &[f32], from: &Extent, target: &mut [f32], to: &Extent) {
+        if source.len() < from.len() || target.len() < to.len() || from.len() == 0 || to.len() == 0
+        {
+            return;
+        }
+        self.lines.resize(from.height * to.width, 0.0);
+        for (line, row) in self
+            .lines
+            .chunks_exact_mut(to.width)
+            .zip(source.chunks(from.stride))
+        {
+            for (out, taps) in line.iter_mut().zip(self.columns.all()) {
+                *out = taps.iter().map(|&(at, weight)| row[at] * weight).sum();
+            }
+        }
+        for (row, taps) in target.chunks_mut(to.stride).zip(self.rows.all()) {
+            let row = &mut row[..to.width];
+            row.fill(0.0);
+            for &(at, weight) in taps {
+                let line = &self.lines[at * to.width..][..to.width];
+                for (out, value) in row.iter_mut().zip(line) {
+                    *out += value * weight;
+                }
+            }
+            for out in row {
+                *out = out.round_ties_even().clamp(0.0, 255.0);
+            }
+        }
+    }
+}
+
+/// Which source samples make each target sample.
+#[derive(Default)]
+struct Axis {
+    taps: Vec<(usize, f32)>,
+    /// For each target sample, where its taps end.
+    ends: Vec<usize>,
+}
+
+impl Axis {
+    fn prepare(&mut self, source: usize, target: usize, scale: Scale, shrinks: bool) {
+        self.taps.clear();
+        self.ends.clear();
+        if source == 0 || target == 0 {
+            return;
+        }
+        let step = source as f64 / target as f64;
+        for index in 0..target {
+            let index = index as f64;
+            match scale {
+                Scale::Area if shrinks => self.area(index * step, (index + 1.0) * step, source),
+                Scale::Area => {
+                    let first = (index * step).floor();
+                    let part = (index + 1.0) - (first + 1.0) / step;
+                    self.linear(first, part.max(0.0).fract(), source);
+                }
+                Scale::Linear => {
+                    let place = (index + 0.5) * step - 0.5;
+                    self.linear(place.floor(), place - place.floor(), source);
+                }
+                Scale::Cubic => {
+                    let place = (index + 0.5) * step - 0.5;
+                    self.cubic(place.floor(), place - place.floor(), source);
+                }
+            }
+            self.ends.push(self.taps.len());
+        }
+    }
+
+    fn tap(&mut self, at: f64, weight: f64, source: usize) {
+        let at = at.clamp(0.0, (source - 1) as f64) as usize;
+        self.taps.push((at, weight as f32));
+    }
+
+    fn linear(&mut self, first: f64, part: f64, source: usize) {
+        self.tap(first, 1.0 - part, source);
+        self.tap(first + 1.0, part, source);
+    }
+
+    fn cubic(&mut self, first: f64, part: f64, source: usize) {
+        for offset in [-1.0, 0.0, 1.0, 2.0] {
+            let d = (part - offset).abs();
+            let weight = if d <= 1.0 {
+                ((CUBIC + 2.0) * d - (CUBIC + 3.0)) * d * d + 1.0
+            } else {
+                ((CUBIC * d - 5.0 * CUBIC) * d + 8.0 * CUBIC) * d - 4.0 * CUBIC
+            };
+            self.tap(first + offset, weight, source);
+        }
+    }
+
+    /// The mean from `from` to `to`, in samples.
+    fn area(&mut self, from: f64, to: f64, source: usize) {
+        let mut at = from.floor();
+        while at < to && at < source as f64 {
+            let covered = (at + 1.0).min(to) - at.max(from);
+            if covered > 1e-9 {
+                self.tap(at, covered / (to - from), source);
+            }
+            at += 1.0;
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &[(usize, f32)]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(start, &end)| &self.taps[start..end])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(source: &[f32], target: usize, scale: Scale) -> Vec<f32> {
+        let extent = |width| Extent {
+            width,
+            height: 1,
+            stride: width,
+        };
+        let (from, to) = (extent(source.len()), extent(target));
+        let mut out = vec![-1.0; target];
+        let mut resizer = Resizer::default();
+        resizer.prepare(&from, &to, scale);
+        resizer.plane(source, &from, &mut out, &to);
+        out
+    }
+
+    // Wanted values: cv2.resize of OpenCV 5.0 on a row of 8-bit values.
+    #[test]
+    fn linear_takes_two_samples_however_much_it_shrinks() {
+        let source = [0.0, 100.0, 0.0, 100.0, 0.0, 100.0, 200.0, 200.0];
+        assert_eq!(row(&source, 2, Scale::Linear), [50.0, 150.0]);
+        assert_eq!(
+            row(&[0.0, 100.0], 4, Scale::Linear),
+            [0.0, 25.0, 75.0, 100.0]
+        );
+    }
+
+    #[test]
+    fn area_takes_the_mean() {
+        let source = [0.0, 100.0, 20.0, 80.0, 200.0, 100.0];
+        assert_eq!(row(&source, 2, Scale::Area), [40.0, 127.0]);
+        let source = [0.0, 90.0, 30.0];
+        assert_eq!(row(&source, 2, Scale::Area), [30.0, 50.0]);
+        let enlarged = [0.0, 0.0, 60.0, 90.0, 70.0, 30.0, 30.0];
+        assert_eq!(row(&source, 7, Scale::Area), enlarged);
+    }
+
+    #[test]
+    fn cubic_overshoots_and_is_cut_to_a_byte() {
+        let out = row(&[0.0, 0.0, 255.0, 255.0], 8, Scale::Cubic);
+        assert_eq!(out, [0.0, 0.0, 0.0, 58.0, 197.0, 255.0, 255.0, 255.0]);
+    }
+
+    #[test]
+    fn the_same_size_is_the_same_picture() {
+        let source: Vec<f32> = (0..17).map(|i| (i * 13 % 256) as f32).collect();
+        for scale in [Scale::Linear, Scale::Cubic, Scale::Area] {
+            assert_eq!(row(&source, 17, scale), source);
+        }
+    }
+
+    #[test]
+    fn planes_that_are_too_short_are_left_alone() {
+        let (from, to) = (Extent::square(4), Extent::square(2));
+        let mut resizer = Resizer::default();
+        resizer.prepare(&from, &to, Scale::Linear);
+        let mut out = [7.0; 4];
+        resizer.plane(&[1.0; 15], &from, &mut out, &to);
+        assert_eq!(out, [7.0; 4]);
+    }
+}
