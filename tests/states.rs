@@ -127,8 +127,10 @@ fn pause_and_play_lose_nothing() {
     );
     for _ in 0..10 {
         pipeline.set_state(gst::State::Playing).unwrap();
+        settle(&pipeline);
         std::thread::sleep(Duration::from_millis(30));
         pipeline.set_state(gst::State::Paused).unwrap();
+        settle(&pipeline);
     }
     pipeline.set_state(gst::State::Playing).unwrap();
     wait_for(&pipeline, gst::MessageType::Eos);

@@ -224,7 +224,7 @@ struct Live {
 
 /// A thread that pushes what it is given, as a live source does.
 struct Source {
-    buffers: Sender<gst::Buffer>,
+    items: Sender<Item>,
     /// Given and not yet taken by the element.
     pending: Arc<AtomicUsize>,
 }
@@ -232,21 +232,28 @@ struct Source {
 impl Source {
     fn new(pad: &gst::Pad) -> Self {
         let pad = pad.clone();
-        let (buffers, given) = channel();
+        let (items, given) = channel();
         let pending = Arc::new(AtomicUsize::new(0));
         let left = pending.clone();
         std::thread::spawn(move || {
-            for buffer in given {
-                let _ = pad.push(buffer);
+            for item in given {
+                match item {
+                    Item::Buffer(buffer) => {
+                        let _ = pad.push(buffer);
+                    }
+                    Item::Event(event) => {
+                        pad.push_event(event);
+                    }
+                }
                 left.fetch_sub(1, Ordering::SeqCst);
             }
         });
-        Self { buffers, pending }
+        Self { items, pending }
     }
 
-    fn push(&self, buffer: gst::Buffer) {
+    fn push(&self, item: impl Into<Item>) {
         self.pending.fetch_add(1, Ordering::SeqCst);
-        self.buffers.send(buffer).unwrap();
+        self.items.send(item.into()).unwrap();
     }
 
     fn is_held_up(&self) -> bool {
@@ -472,6 +479,59 @@ fn a_live_frame_whose_sound_does_not_come_leaves_at_its_deadline() {
         assert_eq!(live.frame().offset(), index);
     }
     assert!(live.rig.stat("frames-late") >= 24 - early);
+}
+
+#[test]
+fn events_keep_their_place_among_live_frames_that_wait() {
+    let live = Live::new();
+    let larger = Pictures {
+        width: 64,
+        height: 48,
+        ..live.pictures.clone()
+    };
+    let mut outs = Vec::new();
+    for now_ms in (0..1_500).step_by(CHUNK_MS as usize) {
+        live.set_time(now_ms);
+        let index = now_ms / 40;
+        if now_ms == 400 {
+            live.video.push(gst::event::Caps::new(&larger.caps()));
+            live.video.push(gst::event::Tag::new(gst::TagList::new()));
+        }
+        if now_ms % 40 == 0 {
+            live.video.push(match index {
+                0..10 => live.pictures.frame(index),
+                _ => larger.frame(index),
+            });
+        }
+        if now_ms > 0 {
+            live.push_sound(now_ms / CHUNK_MS - 1);
+        }
+        live.settle();
+        outs.extend(std::iter::from_fn(|| {
+            live.rig.try_next(Duration::from_millis(1))
+        }));
+    }
+    let mut size = 0;
+    let mut frames = 0;
+    for out in &outs {
+        match out {
+            Out::Event(event) => match event.view() {
+                gst::EventView::Caps(caps) => {
+                    size = gst_video::VideoInfo::from_caps(caps.caps()).unwrap().size();
+                }
+                gst::EventView::Tag(_) => assert_eq!(frames, 10, "the tag keeps its place"),
+                _ => (),
+            },
+            Out::Buffer(buffer) => {
+                assert_eq!(buffer.offset(), frames);
+                assert_eq!(buffer.size(), size, "frame {frames}");
+                frames += 1;
+            }
+        }
+    }
+    assert!(frames > 20, "{frames} frames");
+    assert_eq!(events(&outs, gst::EventType::Tag).len(), 1);
+    assert_eq!(live.rig.stat("frames-error"), 0);
 }
 
 #[test]
