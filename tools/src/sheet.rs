@@ -2,7 +2,10 @@
 
 use anyhow::{Context, Result, bail};
 use gstlipsync::pixels::{Colour, Format, Plane, View, draw::Pen};
-use image::RgbImage;
+use image::{
+    RgbImage,
+    codecs::png::{CompressionType, FilterType, PngEncoder},
+};
 
 /// Side of one picture.
 pub const CELL: usize = 240;
@@ -68,8 +71,15 @@ pub fn write(sheet: &RgbImage, path: &std::path::Path) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
+    let file = std::fs::File::create(path)
+        .with_context(|| format!("cannot create {}", path.display()))?;
+    let encoder = PngEncoder::new_with_quality(
+        std::io::BufWriter::new(file),
+        CompressionType::Best,
+        FilterType::Adaptive,
+    );
     sheet
-        .save(path)
+        .write_with_encoder(encoder)
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
