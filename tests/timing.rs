@@ -468,8 +468,9 @@ fn a_live_frame_whose_sound_does_not_come_leaves_at_its_deadline() {
     let early = index;
     assert!((10..20).contains(&early), "{early} frames have left");
     for index in early..24 {
+        // Half of the time for work is left then.
         let leaves =
-            gst::ClockTime::from_mseconds(index * 40) + latency - 40 * gst::ClockTime::MSECOND;
+            gst::ClockTime::from_mseconds(index * 40) + latency - 20 * gst::ClockTime::MSECOND;
         live.clock.set_time(leaves - gst::ClockTime::MSECOND);
         assert!(
             live.try_frame(Duration::from_millis(20)).is_none(),

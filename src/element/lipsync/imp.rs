@@ -21,8 +21,8 @@
  * A mouth moves before its sound is heard, so each frame waits for the sound that follows it: the
  * look-ahead of the model. The reported latency is this look-ahead, what resampling to the
  * model's rate holds back, and `processing-deadline`, the time that is kept for work. Where the
- * networks are slower than `processing-deadline`, raise it; `stats` has the times. A frame whose
- * sound has not arrived in time goes on with what was heard.
+ * networks are slower than `processing-deadline`, raise it; `stats` has the times. Half of it may
+ * pass while late sound is waited for; then a frame goes on with what was heard.
  *
  * ## Example pipelines
  *
@@ -342,9 +342,10 @@ impl AggregatorImpl for Lipsync {
             }
             stream.waiting.first_ns().or_else(|| self.pad_ns(stream))
         }?;
-        let deadline = lock(&self.settings).processing_deadline();
+        // Sources jitter: sound that comes late is waited for in the first half of the deadline.
+        let for_work = lock(&self.settings).processing_deadline() / 2;
         let time = gst::ClockTime::from_nseconds(u64::try_from(next_ns).unwrap_or(0));
-        Some(time.saturating_sub(deadline))
+        Some(time.saturating_sub(for_work))
     }
 
     fn aggregate(&self, timeout: bool) -> Result<gst::FlowSuccess, gst::FlowError> {
