@@ -30,9 +30,9 @@ pub const FORMATS: [VideoFormat; 17] = [
     VideoFormat::Gray8,
 ];
 
-/// Pictures from this height on are taken for BT.709 where the caps do not name a matrix, as
-/// `gst_video_info_set_format` does.
-const HD_HEIGHT: u32 = 720;
+/// Higher pictures are taken for BT.709 where the caps do not name a matrix, as GStreamer itself
+/// does when it completes YUV caps.
+const SD_HEIGHT: u32 = 576;
 
 /// Type of the region-of-interest metas that name faces.
 const FACE_ROI: &str = "face";
@@ -114,7 +114,7 @@ fn format(format: VideoFormat) -> Option<Format> {
 /// Matrix and range of the caps; where they leave one open, what the format and size suggest.
 fn colour(info: &VideoInfo) -> Colour {
     let colorimetry = info.colorimetry();
-    let by_size = if info.height() >= HD_HEIGHT {
+    let by_size = if info.height() > SD_HEIGHT {
         Matrix::Bt709
     } else {
         Matrix::Bt601
@@ -204,8 +204,8 @@ mod tests {
                 range: Range::Full
             }
         );
-        assert_eq!(with("2:0:0:0", yuv, 719).matrix, Matrix::Bt601);
-        assert_eq!(with("2:0:0:0", yuv, 720).matrix, Matrix::Bt709);
+        assert_eq!(with("2:0:0:0", yuv, 576).matrix, Matrix::Bt601);
+        assert_eq!(with("2:0:0:0", yuv, 577).matrix, Matrix::Bt709);
         assert_eq!(with("sRGB", VideoFormat::Rgb, 100).range, Range::Full);
     }
 
