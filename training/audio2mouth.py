@@ -70,6 +70,7 @@ class Decoder(nn.Module):
         for i in range(geometry.COUNT):
             push[geometry.CLOSE_PAIR[i], i] = -geometry.CLOSE_WEIGHT[i]
         self.register_buffer("closing", torch.from_numpy(geometry.CLOSE_WEIGHT.astype(np.float32)) * 0)
+        self.register_buffer("habit", torch.zeros(geometry.COUNT, 2))
         self.register_buffer("gap", torch.from_numpy(gap))
         self.register_buffer("push", torch.from_numpy(push))
 
@@ -94,6 +95,9 @@ class Decoder(nn.Module):
 
     def forward(self, codes):
         moved = (codes @ self.basis).view(-1, geometry.COUNT, 2)
+        # codes have unit mean square in speech and are 0 in digital silence
+        speaking = 1 - torch.exp(-4 * (codes * codes).mean(1))
+        moved = moved + speaking[:, None, None] * self.habit
         x, y = moved[:, :, 0], moved[:, :, 1]
         y = y + self.closing
         y = y + F.relu(y @ self.gap) @ self.push  # lips that crossed are pushed apart until they touch
@@ -150,7 +154,8 @@ class Clip:
             points = z["points"][:, geometry.LANDMARKS]
             self.mel, self.fps, self.sound = z["mel"], float(z["fps"]), z["sound"]
         self.name, self.person = name, prepare.speaker(name)
-        self.raw = points - geometry.rest_mouth(points)
+        self.rest = geometry.rest_mouth(points)
+        self.raw = points - self.rest
         padded = np.pad(self.raw, ((1, 1), (0, 0), (0, 0)), "edge")
         self.shape = (0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]).astype(np.float32)  # less tracker noise
         self.played = []
@@ -219,6 +224,23 @@ def mean_shape(clips):
     """Mean displacement over people, each counting once: [L, 2]."""
     people = sorted({c.person for c in clips})
     return np.mean([np.mean([c.shape.mean(0) for c in clips if c.person == p], 0) for p in people], 0)
+
+
+@torch.no_grad()
+def habit(network, clips, each=6):
+    """What speech does to mouths beyond the calibrated motion: mean over people of (real - drawn) landmarks, [L, 2].
+
+    Drawn from each clip's first frame alone, its lips closed, as the plugin does with a still picture. For people whose
+    own habits are not known, the mean of others' is the best guess.
+    """
+    left_over = {}
+    for c in clips:
+        if len(left_over.setdefault(c.person, [])) < each:
+            moved = network(torch.from_numpy(windows(c.mel, c.times()))[:, None])[1].numpy()
+            start = c.raw[:1]
+            closed = geometry.close_lips(c.rest + start) - c.rest
+            left_over[c.person].append((c.raw - closed - moved).mean(0))
+    return np.mean([np.mean(of_person, 0) for of_person in left_over.values()], 0)
 
 
 class Batches:

@@ -1,9 +1,10 @@
 """Checkpoints -> models/builtin: audio2mouth.onnx, renderer.onnx, manifest.toml.
 
-    python training/export.py --audio2mouth RUN/audio2mouth.pt --renderer RUN/renderer.pt --out models/builtin
+    python training/export.py --data DATA --audio2mouth RUN/audio2mouth.pt --renderer RUN/renderer.pt --out models/builtin
 
 The averaged weights are exported, batch normalisation folded, opset 17; each ONNX file is run once against its PyTorch twin.
-The motion is calibrated on the way (audio2mouth.Decoder.calibrate): --mean-share, --opening, --closing.
+The motion is calibrated on the way (audio2mouth.Decoder.calibrate and audio2mouth.habit): --mean-share, --opening,
+--closing, and the habits of the people trained on, out of --data.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from torch import nn
 import audio2mouth
 import geometry
 import mel
+import prepare
 import renderer
 
 OPSET = 17
@@ -121,18 +123,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--audio2mouth", type=pathlib.Path, required=True)
     parser.add_argument("--renderer", type=pathlib.Path, required=True)
+    parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
     parser.add_argument("--mean-share", type=float, default=0.2, help="how much is kept of the mean displacement")
-    parser.add_argument("--opening", type=float, default=1.7, help="multiplies the opening of the mouth")
-    parser.add_argument("--closing", type=float, default=0.3, help="pixels by which all openings are reduced")
+    parser.add_argument("--opening", type=float, default=1.6, help="multiplies the opening of the mouth")
+    parser.add_argument("--closing", type=float, default=0.0, help="pixels by which all openings are reduced")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     saved = torch.load(arguments.audio2mouth, weights_only=False)
     sound = audio2mouth.AudioToMouth(saved["basis"])
-    sound.load_state_dict(saved["state"])
+    sound.load_state_dict(saved["state"], strict=False)
     sound.eval().settle()
     sound.decoder.calibrate(saved["mean"], arguments.mean_share, arguments.opening, arguments.closing)
+    names = prepare.split(p.stem for p in arguments.data.glob("*.npz"))
+    people = audio2mouth.load(arguments.data, sorted(names["train"]))
+    sound.decoder.habit.copy_(torch.from_numpy(audio2mouth.habit(sound, people)))
     drawing = renderer.Renderer()
     drawing.load_state_dict(torch.load(arguments.renderer, weights_only=True)["average"])
     points = torch.rand(1, geometry.COUNT, 2) * 60 + 18
