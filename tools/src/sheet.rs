@@ -71,8 +71,8 @@ pub fn write(sheet: &RgbImage, path: &std::path::Path) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let file = std::fs::File::create(path)
-        .with_context(|| format!("cannot create {}", path.display()))?;
+    let file =
+        std::fs::File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     let encoder = PngEncoder::new_with_quality(
         std::io::BufWriter::new(file),
         CompressionType::Best,
