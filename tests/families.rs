@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use gstlipsync::{
     Error,
     face::{Face, Mesh},
-    generator::{self, Generator, Look, Source},
+    generator::{self, Generator, Heard, Look, Source},
     runtime,
-    sound::Sound,
+    sound::{Bounds, Sound},
 };
 use onnx::{Dim, Linear};
 use picture::Picture;
@@ -108,10 +108,21 @@ fn noise() -> Picture {
     })
 }
 
+fn heard(mel: &[f32]) -> Heard<'_> {
+    Heard {
+        mel,
+        last_column: 15,
+        time_ns: 0,
+        bounds: Bounds::default(),
+    }
+}
+
 /// `picture` redrawn for `mel`.
 fn redrawn(generator: &mut dyn Generator, picture: &Picture, mel: &[f32], look: &Look) -> Picture {
     let mut after = picture.clone();
-    generator.listen(mel).expect("a window of the right size");
+    generator
+        .listen(&heard(mel))
+        .expect("a window of the right size");
     generator
         .draw(&mut after.view(), Some(&face(SIZE, SIZE)), 0, look)
         .expect("inference works");
@@ -343,7 +354,7 @@ fn a_network_that_returns_nan_leaves_the_frame_alone() {
     let before = noise();
     let mut after = before.clone();
     generator
-        .listen(&QUIET)
+        .listen(&heard(&QUIET))
         .expect("a window of the right size");
     let err = generator
         .draw(&mut after.view(), Some(&face(SIZE, SIZE)), 0, &LOOK)

@@ -14,7 +14,7 @@ use gst::prelude::*;
 use gstlipsync::{
     Error,
     face::Face,
-    generator::{Cost, Generator, Hearing, Look, Source},
+    generator::{Cost, Generator, Heard, Hearing, Look, Source},
     pixels::View,
 };
 
@@ -40,7 +40,7 @@ impl Generator for Fails {
         false
     }
 
-    fn listen(&mut self, _mel: &[f32]) -> Result<(), Error> {
+    fn listen(&mut self, _heard: &Heard) -> Result<(), Error> {
         self.frames += 1;
         fail_if(self.frames.is_multiple_of(7))
     }

@@ -13,7 +13,7 @@ use std::{
 use gstlipsync::{
     Error,
     face::{Face, Mesh},
-    generator::{self, Look, Source},
+    generator::{self, Heard, Look, Source},
     runtime,
     sound::{SampleFormat, Sound},
 };
@@ -184,7 +184,15 @@ fn compare(name: &str) {
         let time_ns = index as i64 * 40_000_000;
         let last = Sound::column_for(time_ns + hearing.look_ahead_ns);
         sound.window(last, &mut mel, hearing.columns);
-        generator.listen(&mel).expect("a window of the right size");
+        let heard = Heard {
+            mel: &mel,
+            last_column: last,
+            time_ns,
+            bounds: sound.bounds(),
+        };
+        generator
+            .listen(&heard)
+            .expect("a window of the right size");
         generator
             .draw(
                 &mut picture.view(),

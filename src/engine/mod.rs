@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::{
     Error,
     face::{self, Face, Tracker},
-    generator::{self, Cost, Generator, Hearing, Look},
+    generator::{self, Cost, Generator, Heard, Hearing, Look},
     pixels::View,
     runtime,
     sound::{self, Sound, VoiceGate},
@@ -249,7 +249,12 @@ impl Engine {
         let hearing = self.generator.hearing();
         let last_column = Sound::column_for(heard_ns.saturating_add(hearing.look_ahead_ns));
         sound.window(last_column, &mut self.mel, hearing.columns);
-        self.generator.listen(&self.mel)?;
+        self.generator.listen(&Heard {
+            mel: &self.mel,
+            last_column,
+            time_ns: heard_ns,
+            bounds: sound.bounds(),
+        })?;
         self.timings.features = features_started.elapsed();
 
         let look = Look {

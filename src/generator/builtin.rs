@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use super::{
-    Cost, Generator, Hearing, Look, finite,
+    Cost, Generator, Heard, Hearing, Look, finite,
     manifest::Manifest,
     registry::{Opened, describe},
     rest::{Closing, RestMouth},
@@ -237,8 +237,8 @@ impl Generator for BuiltIn {
         self.hearing
     }
 
-    fn listen(&mut self, mel: &[f32]) -> Result<(), Error> {
-        self.audio2mouth.input(MEL).copy_from_slice(mel);
+    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+        self.audio2mouth.input(MEL).copy_from_slice(heard.mel);
         self.audio2mouth.run()?;
         let heard = self.audio2mouth.output(DISPLACEMENT);
         finite(heard, self.audio2mouth.name())?;

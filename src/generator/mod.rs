@@ -14,7 +14,7 @@ mod wav2lip;
 
 use std::time::Duration;
 
-use crate::{Error, face::Face, pixels::View};
+use crate::{Error, face::Face, pixels::View, sound::Bounds};
 
 pub use registry::{Source, open};
 
@@ -36,6 +36,18 @@ pub struct Hearing {
     pub columns: usize,
     /// Nothing later than this after the frame's time is heard, in nanoseconds.
     pub look_ahead_ns: i64,
+}
+
+/// The sound around a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard<'a> {
+    /// `[80, hearing().columns]`, row-major, -4..4. What is not known (yet) counts as silence.
+    pub mel: &'a [f32],
+    /// Place of the last column: column *k* is centred on running time *k*/80 s.
+    pub last_column: i64,
+    /// The moment that the frame shows, in nanoseconds of running time.
+    pub time_ns: i64,
+    pub bounds: Bounds,
 }
 
 /// Where the time of one drawn face went.
@@ -60,9 +72,8 @@ pub trait Generator: Send {
         true
     }
 
-    /// Hears the sound around the next frame, once a frame. `mel` is `[80, hearing().columns]`,
-    /// row-major, -4..4.
-    fn listen(&mut self, mel: &[f32]) -> Result<(), Error>;
+    /// Hears the sound around the next frame, once a frame.
+    fn listen(&mut self, heard: &Heard) -> Result<(), Error>;
 
     /// Redraws one mouth in `view` for the sound last heard, once a face. `time_ns` is the
     /// frame's running time.

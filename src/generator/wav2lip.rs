@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use super::{
-    Cost, Generator, Hearing, Look,
+    Cost, Generator, Heard, Hearing, Look,
     cutout::Cutout,
     finite,
     recipe::{COLUMNS, Recipe, Tensors},
@@ -140,8 +140,8 @@ impl Generator for Wav2Lip {
         self.hearing
     }
 
-    fn listen(&mut self, mel: &[f32]) -> Result<(), Error> {
-        self.mel.copy_from_slice(mel);
+    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+        self.mel.copy_from_slice(heard.mel);
         Ok(())
     }
 

@@ -89,10 +89,21 @@ struct Input {
     discont: bool,
 }
 
+/// Where sound begins and ends, in mel columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// The first column that is centred on sound; `None` before any.
+    pub first: Option<i64>,
+    /// One past the last column that is centred on sound; `None` while more may come.
+    pub end: Option<i64>,
+}
+
 /// Sound in, mel columns and levels out.
 pub struct Sound {
     input: Option<Input>,
     finished: bool,
+    /// The earliest sample of the grid that was heard.
+    begin: Option<i64>,
     ring: Ring,
     mel: LogMel,
     mono: Box<[f32; BLOCK]>,
@@ -110,6 +121,7 @@ impl Sound {
         Self {
             input: None,
             finished: false,
+            begin: None,
             ring: Ring::new(),
             mel: LogMel::new(),
             mono: Box::new([0.0; BLOCK]),
@@ -122,6 +134,7 @@ impl Sound {
         self.ring.clear();
         self.mel.clear();
         self.finished = false;
+        self.begin = None;
         if let Some(input) = &mut self.input {
             (input.running, input.discont) = (false, false);
         }
@@ -214,6 +227,17 @@ impl Sound {
             _ if self.finished => i64::MAX,
             Some(end) => end * SAMPLE_NS,
             None => i64::MIN,
+        }
+    }
+
+    /// Where the sound heard since the last [`reset`](Self::reset) begins and ends.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            first: self.begin.map(|begin| -(-begin).div_euclid(HOP)),
+            end: match self.finished {
+                true => self.ring.end().map(|end| end.div_euclid(HOP) + 1),
+                false => None,
+            },
         }
     }
 
@@ -322,6 +346,7 @@ impl Sound {
         input.resampler.start((first * SAMPLE_NS - time_ns).max(0));
         input.drift = Drift::default();
         input.running = true;
+        self.begin = Some(self.begin.map_or(first, |begin| begin.min(first)));
         self.ring.move_end(first);
         self.mel.forget_after(first);
     }

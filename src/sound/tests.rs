@@ -383,3 +383,24 @@ fn columns_need_no_sound_after_their_time() {
         assert!(mel::span(column + 1).end * SAMPLE_NS > time);
     }
 }
+
+#[test]
+fn bounds_are_the_first_sound_and_once_ended_librosas_count_of_columns() {
+    let mut sound = sound(RATE);
+    assert_eq!(sound.bounds(), Bounds::default());
+    // Silence known before the sound is none of it.
+    sound.gap(0, SECOND);
+    assert_eq!(sound.bounds(), Bounds::default());
+    sound.push(&bytes(&[0.5; 16_000]), SECOND + MS, true);
+    let first = Some(81);
+    assert_eq!(sound.bounds(), Bounds { first, end: None });
+    sound.forget_before(2 * SECOND);
+    sound.finish();
+    // 1 + floor(samples / 200), counted from the grid's sample 0.
+    let end = Some(1 + (16_000 + 16_016) / 200);
+    assert_eq!(sound.bounds(), Bounds { first, end });
+    sound.push(&bytes(&[0.5; 400]), 2 * SECOND + MS, false);
+    assert_eq!(sound.bounds(), Bounds { first, end: None });
+    sound.reset();
+    assert_eq!(sound.bounds(), Bounds::default());
+}

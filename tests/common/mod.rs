@@ -21,7 +21,7 @@ use gstlipsync::{
     Error,
     element::lipsync::Lipsync,
     face::Face,
-    generator::{Cost, Generator, Hearing, Look, Source},
+    generator::{Cost, Generator, Heard, Hearing, Look, Source},
     pixels::View,
 };
 
@@ -80,12 +80,12 @@ impl Generator for ShowsSound {
         false
     }
 
-    fn listen(&mut self, mel: &[f32]) -> Result<(), Error> {
+    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
         // The frame's time lies somewhere between these two columns.
         let now = COLUMNS - 1 - COLUMNS_AHEAD;
         let loudest = |column: usize| {
             (0..80)
-                .map(|band| mel[band * COLUMNS + column])
+                .map(|band| heard.mel[band * COLUMNS + column])
                 .fold(-4.0, f32::max)
         };
         let level = (loudest(now) + loudest(now + 1)) / 2.0;
