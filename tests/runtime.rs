@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gstlipsync::Error;
-use gstlipsync::runtime::{self, ModelSource, Network, Opened, Options, Provider};
+use gstlipsync::runtime::{self, ModelSource, Network, Opened, Options, Precision, Provider};
 
 mod onnx;
 
@@ -69,7 +69,7 @@ fn has_own_process() -> bool {
 }
 
 fn failure(path: &Path) -> String {
-    match runtime::load(Some(path)) {
+    match runtime::load(Some(path), Provider::Cpu) {
         Err(error @ Error::RuntimeMissing { .. }) => error.to_string(),
         Err(other) => panic!("another error: {other}"),
         Ok(runtime) => panic!("{} was loaded", runtime.path().display()),
@@ -97,17 +97,18 @@ fn stand_in(name: &str, source: &str) -> Option<PathBuf> {
 
 #[test]
 fn finds_the_library_of_the_setup_folder() {
-    let runtime = runtime::load(None).expect("`cargo xtask setup` provides ONNX Runtime");
+    let runtime =
+        runtime::load(None, Provider::Cpu).expect("`cargo xtask setup` provides ONNX Runtime");
     assert!(runtime.path().is_file(), "{:?}", runtime.path());
     assert!(runtime.version().starts_with("1."), "{}", runtime.version());
-    let again = runtime::load(Some(runtime.path())).unwrap();
+    let again = runtime::load(Some(runtime.path()), Provider::Cpu).unwrap();
     assert!(std::ptr::eq(runtime, again));
     println!("ONNX Runtime {} at {:?}", runtime.version(), runtime.path());
 }
 
 #[test]
 fn a_second_library_in_a_process_is_refused() {
-    runtime::load(None).unwrap();
+    runtime::load(None, Provider::Cpu).unwrap();
     let text = failure(Path::new("/usr/lib/other/libonnxruntime.so"));
     assert!(text.contains("already runs"), "{text}");
 }
@@ -132,7 +133,7 @@ fn the_loaders_own_reason_is_told() {
     let text = failure(file.parent().unwrap());
     assert!(text.contains("directory"), "{text}");
     // Another attempt may succeed.
-    runtime::load(None).expect("`cargo xtask setup` provides ONNX Runtime");
+    runtime::load(None, Provider::Cpu).expect("`cargo xtask setup` provides ONNX Runtime");
 }
 
 #[test]
@@ -186,6 +187,7 @@ fn a_library_that_breaks_its_promise_does_not_panic() {
 
 #[test]
 fn the_cpu_is_what_auto_and_cpu_run_on() {
+    runtime::load(None, Provider::Cpu).unwrap();
     for provider in [Provider::Auto, Provider::Cpu] {
         let options = Options {
             provider,
@@ -199,6 +201,7 @@ fn the_cpu_is_what_auto_and_cpu_run_on() {
 
 #[test]
 fn a_provider_that_cannot_run_is_an_error() {
+    runtime::load(None, Provider::Cpu).unwrap();
     for provider in [Provider::Cuda, Provider::TensorRt, Provider::OpenVino] {
         let options = Options {
             provider,
@@ -215,6 +218,29 @@ fn a_provider_that_cannot_run_is_an_error() {
             }
             Err(other) => panic!("another error: {other}"),
             Ok(_) => panic!("{} ran", provider.name()),
+        }
+    }
+}
+
+#[test]
+fn less_precision_than_the_cpu_has_is_refused() {
+    runtime::load(None, Provider::Cpu).unwrap();
+    for provider in [Provider::Auto, Provider::Cpu] {
+        let options = Options {
+            provider,
+            precision: Precision::Bf16,
+            ..one_thread()
+        };
+        match runtime::open(bytes(MESH), &options, &[]) {
+            Err(Error::ProviderUnavailable {
+                provider: name,
+                reason,
+            }) => {
+                assert_eq!(name, provider.name());
+                assert!(reason.contains("bf16"), "{reason}");
+            }
+            Err(other) => panic!("another error: {other}"),
+            Ok(_) => panic!("it ran"),
         }
     }
 }

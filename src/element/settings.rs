@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::LazyLock};
 
 use gst::{glib, prelude::*};
 
-use super::lipsync::{ExecutionProvider, FaceSelect, OnError, Silence};
+use super::lipsync::{ExecutionProvider, FaceSelect, OnError, Precision, Silence};
 use crate::{engine, face, generator, runtime};
 
 /// Values of all properties that can be set.
@@ -37,6 +37,9 @@ pub struct Setup {
     model: Option<String>,
     execution_provider: ExecutionProvider,
     device_id: u32,
+    provider_options: Option<gst::Structure>,
+    precision: Precision,
+    cache_dir: Option<String>,
     intra_threads: u32,
     onnxruntime_library: Option<String>,
 }
@@ -101,6 +104,9 @@ impl Settings {
                 device_id: setup.device_id,
                 intra_threads: setup.intra_threads as usize,
                 library: named(&setup.onnxruntime_library),
+                precision: setup.precision.into(),
+                cache_dir: named(&setup.cache_dir),
+                provider_options: setup.provider_options.as_deref().map(provider_options),
             },
             tracking: self.tracking(),
         }
@@ -141,6 +147,22 @@ fn named(path: &Option<String>) -> Option<PathBuf> {
     path.as_deref()
         .filter(|path| !path.is_empty())
         .map(PathBuf::from)
+}
+
+/// The structure's name is the provider's, its fields are the options.
+fn provider_options(structure: &gst::StructureRef) -> runtime::ProviderOptions {
+    let text = |value: &glib::SendValue| match value.get::<String>() {
+        Ok(text) => text,
+        // `gst-launch-1.0` takes `num_streams=2` for a number.
+        Err(_) => value.serialize().map(String::from).unwrap_or_default(),
+    };
+    runtime::ProviderOptions {
+        provider: structure.name().to_string(),
+        values: structure
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect(),
+    }
 }
 
 struct Property {
@@ -222,11 +244,41 @@ static TABLE: LazyLock<Vec<Property>> = LazyLock::new(|| {
         (
             glib::ParamSpecUInt::builder("device-id")
                 .nick("Device")
-                .blurb("Which of several devices of the execution provider")
+                .blurb("Which of several NVIDIA cards runs the networks")
                 .default_value(default.setup.device_id)
                 .mutable_ready()
                 .build(),
             setting!(setup.device_id),
+        ),
+        (
+            glib::ParamSpecBoxed::builder::<gst::Structure>("provider-options")
+                .nick("Provider options")
+                .blurb(
+                    "Options of ONNX Runtime's execution provider after whom the structure is \
+                     named, such as openvino,device_type=GPU",
+                )
+                .mutable_ready()
+                .build(),
+            setting!(setup.provider_options),
+        ),
+        (
+            glib::ParamSpecEnum::builder_with_default("precision", default.setup.precision)
+                .nick("Precision")
+                .blurb("What the networks that draw compute with; auto never loses precision")
+                .mutable_ready()
+                .build(),
+            setting!(setup.precision),
+        ),
+        (
+            glib::ParamSpecString::builder("cache-dir")
+                .nick("Cache folder")
+                .blurb(
+                    "Where TensorRT's engines and what OpenVINO compiles for a GPU are kept for \
+                     the next start; only you should be able to write there; empty = nowhere",
+                )
+                .mutable_ready()
+                .build(),
+            setting!(setup.cache_dir),
         ),
         (
             glib::ParamSpecUInt::builder("intra-threads")
@@ -242,8 +294,8 @@ static TABLE: LazyLock<Vec<Property>> = LazyLock::new(|| {
             glib::ParamSpecString::builder("onnxruntime-library")
                 .nick("ONNX Runtime library")
                 .blurb(
-                    "Path of libonnxruntime; empty = ORT_DYLIB_PATH, beside the plugin, then \
-                     the system's",
+                    "Path of libonnxruntime; empty = ORT_DYLIB_PATH, beside the plugin, \
+                     .setup above it, then the system's",
                 )
                 .mutable_ready()
                 .build(),
@@ -484,6 +536,41 @@ mod tests {
         assert_eq!(settings.controls().sync_offset_ns, -40_000_000);
         assert_eq!(settings.extra_look_ahead_ns(), 40_000_000);
         assert_eq!(settings.tracking().max_faces, 3);
+    }
+
+    #[test]
+    fn what_concerns_the_provider_reaches_the_runtime() {
+        gst::init().unwrap();
+        let mut settings = Settings::default();
+        let options = gst::Structure::builder("openvino")
+            .field("device_type", "GPU.1")
+            .field("num_streams", 2i32)
+            .field("enable_opencl_throttling", true)
+            .build();
+        settings.set("provider-options", &options.to_value());
+        settings.set("precision", &Precision::Bf16.to_value());
+        settings.set("cache-dir", &"/var/cache/lipsync".to_value());
+        settings.set(
+            "execution-provider",
+            &ExecutionProvider::OpenVino.to_value(),
+        );
+        settings.set("device-id", &3u32.to_value());
+        let runtime = settings.engine_config().runtime;
+        assert_eq!(runtime.provider, runtime::Provider::OpenVino);
+        assert_eq!(runtime.precision, runtime::Precision::Bf16);
+        assert_eq!(runtime.cache_dir, Some("/var/cache/lipsync".into()));
+        assert_eq!(runtime.device_id, 3);
+        let given = runtime.provider_options.unwrap();
+        assert_eq!(given.provider, "openvino");
+        let pairs = [
+            ("device_type", "GPU.1"),
+            ("num_streams", "2"),
+            ("enable_opencl_throttling", "true"),
+        ];
+        assert_eq!(
+            given.values,
+            pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
     }
 
     #[test]

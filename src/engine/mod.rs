@@ -109,6 +109,14 @@ pub struct Engine {
     active: Option<runtime::Provider>,
 }
 
+/// For finding faces: half a pixel of rounding is a mouth that trembles.
+fn precise(options: &runtime::Options) -> runtime::Options {
+    runtime::Options {
+        precision: runtime::Precision::Auto,
+        ..options.clone()
+    }
+}
+
 /// Sound this close around a frame decides whether somebody speaks.
 const GATE_BEFORE_NS: i64 = 40_000_000;
 const GATE_AFTER_NS: i64 = 60_000_000;
@@ -121,8 +129,9 @@ impl Engine {
         let tracker = match opened.generator.needs_face() {
             false => None,
             true => {
-                let detector = face::open_detector(&config.runtime)?;
-                let mesh = face::open_mesh(&config.runtime)?;
+                let runtime = precise(&config.runtime);
+                let detector = face::open_detector(&runtime)?;
+                let mesh = face::open_mesh(&runtime)?;
                 for fallback in detector.fallbacks.into_iter().chain(mesh.fallbacks) {
                     if !fallbacks.contains(&fallback) {
                         fallbacks.push(fallback);

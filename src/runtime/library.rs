@@ -15,6 +15,7 @@ use ort::LoadDynamicError;
 use ort::environment::Environment;
 
 use super::log;
+use super::provider::Provider;
 use crate::Error;
 
 /// Environment variable that names the library; `ort` itself and other programs use it too.
@@ -22,8 +23,14 @@ const VARIABLE: &str = "ORT_DYLIB_PATH";
 /// File names of the library: as the dynamic loader knows it, and as a development package or a
 /// wheel unpacked by hand has it.
 const NAMES: [&str; 2] = ["libonnxruntime.so.1", "libonnxruntime.so"];
-/// Where `cargo xtask setup` puts the library, relative to the repository.
-const SETUP_FOLDER: &str = ".setup/onnxruntime";
+/// Where `cargo xtask setup` puts its libraries, relative to the repository: one folder a build.
+const SETUP_FOLDER: &str = ".setup";
+const SETUP_CPU: &str = "onnxruntime";
+const SETUP_OPENVINO: &str = "openvino";
+/// TensorRT too.
+const SETUP_CUDA: &str = "cuda";
+/// One of them is there where NVIDIA's driver is; the second one in Windows' Linux.
+const NVIDIA_DRIVER: [&str; 2] = ["/proc/driver/nvidia", "/dev/dxg"];
 /// `target/debug/deps` of the repository is the deepest place a build is run from.
 const SETUP_LEVELS: usize = 4;
 
@@ -51,17 +58,22 @@ static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 /// The ONNX Runtime of this process, loaded on the first call.
 ///
 /// Search order: `explicit`; the environment variable `ORT_DYLIB_PATH`; the folder of the plugin
-/// file; `.setup/onnxruntime` in one of the four folders above the plugin file; the dynamic
-/// loader's search path. The first two are orders, not hints: when they are given, nothing else
-/// is tried. After a failure the next call searches again.
+/// file; `.setup` in one of the four folders above the plugin file, there first the build that
+/// was set up for `provider` and last the one for the CPU; the dynamic loader's search path. The
+/// first two are orders, not hints: when they are given, nothing else is tried. After a failure
+/// the next call searches again.
 ///
 /// # Errors
 /// [`Error::RuntimeMissing`] with every path tried and why it failed; also when `explicit` names
 /// another file than the one that this process already runs.
-pub fn load(explicit: Option<&Path>) -> Result<&'static Runtime, Error> {
+pub fn load(explicit: Option<&Path>, provider: Provider) -> Result<&'static Runtime, Error> {
     let runtime = RUNTIME.get_or_try_init(|| {
         let plugin = own_file();
-        let candidates = candidates(explicit, env::var_os(VARIABLE), plugin.as_deref());
+        let builds = builds(
+            provider,
+            NVIDIA_DRIVER.iter().any(|path| Path::new(path).exists()),
+        );
+        let candidates = candidates(explicit, env::var_os(VARIABLE), plugin.as_deref(), &builds);
         first_usable(&candidates)
     })?;
     match explicit {
@@ -74,10 +86,23 @@ pub fn load(explicit: Option<&Path>) -> Result<&'static Runtime, Error> {
     }
 }
 
+/// Folders of [`SETUP_FOLDER`], the best for `provider` first.
+fn builds(provider: Provider, has_driver: bool) -> Vec<&'static str> {
+    let best: &[_] = match provider {
+        Provider::Cpu => &[],
+        Provider::OpenVino => &[SETUP_OPENVINO],
+        Provider::Cuda | Provider::TensorRt => &[SETUP_CUDA],
+        Provider::Auto if has_driver => &[SETUP_CUDA, SETUP_OPENVINO],
+        Provider::Auto => &[SETUP_OPENVINO],
+    };
+    [best, &[SETUP_CPU]].concat()
+}
+
 fn candidates(
     explicit: Option<&Path>,
     variable: Option<OsString>,
     plugin: Option<&Path>,
+    builds: &[&str],
 ) -> Vec<PathBuf> {
     if let Some(path) = explicit {
         return vec![anchored(path)];
@@ -88,8 +113,11 @@ fn candidates(
     let mut paths = Vec::new();
     if let Some(folder) = plugin.and_then(Path::parent) {
         paths.extend(NAMES.map(|name| folder.join(name)));
-        let above = folder.ancestors().take(SETUP_LEVELS);
-        paths.extend(above.map(|folder| folder.join(SETUP_FOLDER).join(NAMES[1])));
+        for build in builds {
+            let build = Path::new(SETUP_FOLDER).join(build).join(NAMES[1]);
+            let above = folder.ancestors().take(SETUP_LEVELS);
+            paths.extend(above.map(|folder| folder.join(&build)));
+        }
     }
     paths.extend(NAMES.map(PathBuf::from));
     paths
@@ -225,16 +253,16 @@ mod tests {
         let plugin = Path::new("/usr/lib/gstreamer-1.0/libgstlipsync.so");
         let variable = Some(OsString::from("/opt/b.so"));
         let explicit = Some(Path::new("/opt/a.so"));
-        let paths = candidates(explicit, variable.clone(), Some(plugin));
+        let paths = candidates(explicit, variable.clone(), Some(plugin), &[]);
         assert_eq!(paths, [Path::new("/opt/a.so")]);
-        let paths = candidates(None, variable, Some(plugin));
+        let paths = candidates(None, variable, Some(plugin), &[]);
         assert_eq!(paths, [Path::new("/opt/b.so")]);
     }
 
     #[test]
     fn search_goes_outwards_from_the_plugin() {
         let plugin = Path::new("/home/me/lipsync/target/debug/libgstlipsync.so");
-        let paths = candidates(None, Some(OsString::new()), Some(plugin));
+        let paths = candidates(None, Some(OsString::new()), Some(plugin), &[SETUP_CPU]);
         let expected = [
             "/home/me/lipsync/target/debug/libonnxruntime.so.1",
             "/home/me/lipsync/target/debug/libonnxruntime.so",
@@ -246,6 +274,22 @@ mod tests {
             "libonnxruntime.so",
         ];
         assert_eq!(paths, expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_build_for_the_provider_comes_before_the_cpus() {
+        let plugin = Path::new("/home/lipsync/libgstlipsync.so");
+        let paths = candidates(None, None, Some(plugin), &builds(Provider::OpenVino, true));
+        let place = |path: &str| paths.iter().position(|found| found == Path::new(path));
+        let openvino = place("/home/lipsync/.setup/openvino/libonnxruntime.so").unwrap();
+        let cpu = place("/home/lipsync/.setup/onnxruntime/libonnxruntime.so").unwrap();
+        assert!(openvino < cpu);
+        assert!(place("/home/lipsync/.setup/cuda/libonnxruntime.so").is_none());
+        assert_eq!(builds(Provider::Cpu, true), [SETUP_CPU]);
+        assert_eq!(builds(Provider::TensorRt, false)[0], SETUP_CUDA);
+        assert_eq!(builds(Provider::Auto, true)[0], SETUP_CUDA);
+        // A build for a card would keep one that works from being loaded.
+        assert_eq!(builds(Provider::Auto, false)[0], SETUP_OPENVINO);
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Where ONNX Runtime's own messages go: to a function that another room installs.
+//! Where ONNX Runtime's messages, and this room's few own, go: to a function that another room installs.
 //!
 //! Must not know who listens. Without a listener messages are dropped, never printed.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -46,11 +47,30 @@ pub(super) fn threshold() -> LogLevel {
     ][usize::from(LEVEL.load(Ordering::Relaxed)).min(4)]
 }
 
+thread_local! {
+    /// What [`overhear`] collects on this thread.
+    static OVERHEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Runs `work` and gives the errors that ONNX Runtime logs meanwhile on this thread: where a
+/// provider does not start, its reason is only there.
+pub(super) fn overhear<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
+    OVERHEARD.set(Some(Vec::new()));
+    let result = work();
+    (result, OVERHEARD.take().unwrap_or_default())
+}
+
+/// Says something of our own to the listener.
+pub(super) fn say(level: Level, text: &str) {
+    let sink = *SINK.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sink) = sink {
+        sink(level, text);
+    }
+}
+
 /// The function that ONNX Runtime calls.
 pub(super) fn logger() -> LoggerFunction {
     Arc::new(|level, _category, _id, location, message| {
-        let sink = *SINK.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(sink) = sink else { return };
         let level = match level {
             LogLevel::Verbose => Level::Verbose,
             LogLevel::Info => Level::Info,
@@ -58,6 +78,13 @@ pub(super) fn logger() -> LoggerFunction {
             LogLevel::Error => Level::Error,
             LogLevel::Fatal => Level::Fatal,
         };
-        sink(level, &format!("{location}: {message}"));
+        if level >= Level::Error {
+            OVERHEARD.with_borrow_mut(|heard| {
+                if let Some(heard) = heard {
+                    heard.push(message.to_string());
+                }
+            });
+        }
+        say(level, &format!("{location}: {message}"));
     })
 }

@@ -4,18 +4,23 @@
 
 use crate::Error;
 
+mod accelerator;
+mod cache;
 mod cores;
+mod host;
 pub mod library;
 pub mod log;
 mod model;
+mod nvidia;
 mod pool;
 pub mod provider;
 pub mod session;
+mod shapes;
 
 pub use library::load;
 pub use log::{Level, set_log_level, set_log_sink};
 pub use model::ModelSource;
-pub use provider::{Fallback, Options, Provider};
+pub use provider::{Fallback, Options, Precision, Provider, ProviderOptions};
 pub use session::{Opened, open};
 
 /// Name and shape of one tensor. A dimension that the model leaves open is 1 once bound.

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::Error;
 
 /// Protocol buffers, and so ONNX files, cannot be larger.
@@ -17,8 +19,25 @@ const TOO_LARGE: &str = "it is larger than 2 GiB, the most an ONNX file can be";
 pub enum ModelSource<'a> {
     /// An `.onnx` file; weights it keeps in other files are looked for in the same folder.
     File(&'a Path),
+    /// The same, which must have this SHA-256 (64 hexadecimal digits).
+    Pinned { path: &'a Path, sha256: &'a str },
     /// A whole model in memory; `name` is for messages.
     Bytes { name: &'a str, data: &'a [u8] },
+}
+
+/// SHA-256 of a whole model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// 64 lower-case digits.
+    pub fn to_hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// The bytes of a model and how to speak of it.
@@ -28,37 +47,50 @@ pub(super) struct Model<'a> {
     /// Of the file, for weights that the model keeps in other files.
     pub folder: Option<PathBuf>,
     pub bytes: Cow<'a, [u8]>,
+    pub digest: Digest,
 }
 
 impl<'a> Model<'a> {
     /// # Errors
     /// [`Error::ModelNotFound`], [`Error::ModelUnreadable`].
     pub fn read(source: ModelSource<'a>) -> Result<Self, Error> {
-        let model = match source {
-            ModelSource::File(path) => Self {
-                name: path.display().to_string(),
-                path: path.to_path_buf(),
-                folder: path.canonicalize().ok().and_then(|path| {
-                    let folder = path.parent()?;
-                    Some(folder.to_path_buf())
-                }),
-                bytes: read_file(path)?.into(),
+        let (path, bytes): (&Path, Cow<[u8]>) = match source {
+            ModelSource::File(path) | ModelSource::Pinned { path, .. } => {
+                (path, read_file(path)?.into())
+            }
+            ModelSource::Bytes { name, data } => (Path::new(name), data.into()),
+        };
+        let model = Self {
+            name: path.display().to_string(),
+            path: path.to_path_buf(),
+            folder: match source {
+                ModelSource::Bytes { .. } => None,
+                _ => folder_of(path),
             },
-            ModelSource::Bytes { name, data } => Self {
-                name: name.into(),
-                path: name.into(),
-                folder: None,
-                bytes: data.into(),
-            },
+            digest: Digest::of(&bytes),
+            bytes,
         };
         match model.bytes.len() as u64 {
-            0 => Err(model.unreadable("the file is empty".into())),
-            1..=MAX_MODEL_BYTES => Ok(model),
-            _ => {
-                Err(model
-                    .unreadable("it is larger than 2 GiB, the most an ONNX file can be".into()))
-            }
+            0 => return Err(model.unreadable("the file is empty".into())),
+            1..=MAX_MODEL_BYTES => {}
+            _ => return Err(model.unreadable(TOO_LARGE.into())),
         }
+        match source {
+            ModelSource::Pinned { sha256, .. } => model.check(sha256)?,
+            ModelSource::File(_) | ModelSource::Bytes { .. } => {}
+        }
+        Ok(model)
+    }
+
+    fn check(&self, wanted: &str) -> Result<(), Error> {
+        let found = self.digest.to_hex();
+        if found.eq_ignore_ascii_case(wanted) {
+            return Ok(());
+        }
+        Err(self.unreadable(format!(
+            "its sha256 is {found}, {wanted} is wanted: it is not the file that the manifest was \
+             written for. Fetch it anew or, if you changed it, renew the manifest"
+        )))
     }
 
     pub fn unreadable(&self, reason: String) -> Error {
@@ -75,6 +107,12 @@ impl<'a> Model<'a> {
             wanted,
         }
     }
+}
+
+/// The real folder that a file lies in.
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    path.parent().map(Path::to_path_buf)
 }
 
 /// The whole file; at most one byte more than is allowed, should it grow meanwhile.

@@ -3,11 +3,11 @@
 //! The pool holds no session alive: the last network that uses one frees it.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher as _};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
-use super::provider::Provider;
+use super::model::Digest;
+use super::provider::{Precision, Provider, ProviderOptions};
 use super::session::Shared;
 use crate::Error;
 
@@ -19,24 +19,10 @@ pub(super) struct Key {
     pub folder: Option<PathBuf>,
     pub provider: Provider,
     pub device_id: u32,
+    pub precision: Precision,
+    pub provider_options: Option<ProviderOptions>,
     pub intra_threads: usize,
     pub shapes: Vec<(String, Vec<usize>)>,
-}
-
-/// Stands for the bytes of a model: their number and two independent 64-bit hashes.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Digest(usize, u64, u64);
-
-impl Digest {
-    pub fn of(bytes: &[u8]) -> Self {
-        let hash = |salt: u8| {
-            let mut hasher = DefaultHasher::new();
-            hasher.write_u8(salt);
-            hasher.write(bytes);
-            hasher.finish()
-        };
-        Self(bytes.len(), hash(0), hash(1))
-    }
 }
 
 type Slot = Arc<Mutex<Weak<Shared>>>;

@@ -1,4 +1,4 @@
-//! Execution providers: what a network runs on.
+//! Execution providers: what a network runs on, and how precisely it computes.
 //!
 //! The provider that was asked for is the one that runs; only `auto` may choose. Must not know
 //! models.
@@ -34,6 +34,11 @@ impl Provider {
         }
     }
 
+    /// Whether it drives NVIDIA's cards.
+    pub(super) fn is_nvidia(self) -> bool {
+        matches!(self, Self::Cuda | Self::TensorRt)
+    }
+
     /// Whether the loaded library was compiled with it; says nothing about this machine.
     fn is_compiled_in(self) -> bool {
         match self {
@@ -43,18 +48,60 @@ impl Provider {
             Self::TensorRt => ep::TensorRT::is_available().unwrap_or(false),
         }
     }
+
+    pub(super) fn unavailable(self, reason: impl Into<String>) -> Error {
+        Error::ProviderUnavailable {
+            provider: self.name().into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// The numbers that a network computes with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// As the model was made, whatever that costs: never less than 32-bit floats.
+    #[default]
+    Auto,
+    Fp32,
+    Fp16,
+    Bf16,
+}
+
+impl Precision {
+    /// The name that users write.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fp32 => "fp32",
+            Self::Fp16 => "fp16",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+/// Options that go to one provider as they are, over those that the plugin sets itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ProviderOptions {
+    /// Name of the provider that they are meant for; others do not see them.
+    pub provider: String,
+    pub values: Vec<(String, String)>,
 }
 
 /// How to open a network.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub provider: Provider,
-    /// Which of several devices of the provider.
+    /// Which of several NVIDIA cards. OpenVINO's devices are named in `provider_options`.
     pub device_id: u32,
     /// Threads that work on one network at once; 0 = all physical cores.
     pub intra_threads: usize,
     /// The ONNX Runtime library to load; see [`load`](super::load).
     pub library: Option<PathBuf>,
+    pub precision: Precision,
+    /// Where providers keep what they have compiled; `None`: nowhere.
+    pub cache_dir: Option<PathBuf>,
+    pub provider_options: Option<ProviderOptions>,
 }
 
 /// A provider that [`Provider::Auto`] would have preferred, and why it does not run.
@@ -65,45 +112,72 @@ pub struct Fallback {
 }
 
 /// Accelerators in the order in which `auto` prefers them.
-const PREFERENCE: [Provider; 3] = [Provider::TensorRt, Provider::Cuda, Provider::OpenVino];
+pub(super) const PREFERENCE: [Provider; 3] =
+    [Provider::TensorRt, Provider::Cuda, Provider::OpenVino];
 
-/// Why a provider other than the CPU is not used, though the library knows it.
-const NOT_DRIVEN: &str = "this version of the plugin runs networks on the CPU only";
-
-/// The provider that will run, and those that `auto` passed over although the library has them.
+/// The providers to try, the best first. `auto` has the CPU as its last; a provider that is named
+/// is the only one.
 ///
 /// # Errors
-/// [`Error::ProviderUnavailable`] when a provider was named that cannot run.
-pub(super) fn choose(
-    wanted: Provider,
-    runtime: &Runtime,
-) -> Result<(Provider, Vec<Fallback>), Error> {
-    match wanted {
-        Provider::Cpu => Ok((Provider::Cpu, Vec::new())),
+/// [`Error::ProviderUnavailable`] when the library was built without the named provider, or
+/// `provider-options` are for another one.
+pub(super) fn candidates(options: &Options, runtime: &Runtime) -> Result<Vec<Provider>, Error> {
+    if let Some(given) = &options.provider_options {
+        check_owner(given, options.provider)?;
+    }
+    match options.provider {
         Provider::Auto => {
-            let passed_over = PREFERENCE
-                .into_iter()
-                .filter(|provider| provider.is_compiled_in())
-                .map(|provider| Fallback {
-                    wanted: provider.name().into(),
-                    reason: NOT_DRIVEN.into(),
-                });
-            Ok((Provider::Cpu, passed_over.collect()))
+            let accelerators = PREFERENCE.into_iter().filter(|p| p.is_compiled_in());
+            Ok(accelerators.chain([Provider::Cpu]).collect())
         }
-        Provider::OpenVino | Provider::Cuda | Provider::TensorRt => {
-            let reason = if wanted.is_compiled_in() {
-                NOT_DRIVEN.into()
-            } else {
-                format!(
-                    "the ONNX Runtime {} at {} was built without it",
-                    runtime.version(),
-                    runtime.path().display()
-                )
+        named if named.is_compiled_in() => Ok(vec![named]),
+        named => Err(named.unavailable(format!(
+            "the ONNX Runtime {} at {} was built without it. `cargo xtask setup --provider {}` \
+             fetches one with it, `onnxruntime-library` names one",
+            runtime.version(),
+            runtime.path().display(),
+            named.name()
+        ))),
+    }
+}
+
+/// Options that nobody would read are a mistake.
+fn check_owner(given: &ProviderOptions, wanted: Provider) -> Result<(), Error> {
+    let owner = PREFERENCE.into_iter().find(|p| p.name() == given.provider);
+    let reason = match (owner, wanted) {
+        (Some(_), Provider::Auto) => return Ok(()),
+        (Some(owner), wanted) if owner == wanted => return Ok(()),
+        (Some(owner), _) => format!("`provider-options` are for `{}`", owner.name()),
+        (None, _) => format!(
+            "`provider-options` are for `{}`; openvino, cuda or tensorrt is wanted",
+            given.provider
+        ),
+    };
+    Err(wanted.unavailable(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_for_another_provider_are_refused() {
+        let check = |owner: &str, wanted| {
+            let given = ProviderOptions {
+                provider: owner.into(),
+                values: Vec::new(),
             };
-            Err(Error::ProviderUnavailable {
-                provider: wanted.name().into(),
-                reason,
-            })
-        }
+            check_owner(&given, wanted).map_err(|error| error.to_string())
+        };
+        assert!(check("openvino", Provider::OpenVino).is_ok());
+        assert!(check("openvino", Provider::Auto).is_ok());
+        let message = check("openvino", Provider::Cuda).unwrap_err();
+        assert!(message.contains("are for `openvino`"), "{message}");
+        assert!(check("openvino", Provider::Cpu).is_err());
+        let message = check("opnvino", Provider::Auto).unwrap_err();
+        assert!(
+            message.contains("`opnvino`; openvino, cuda or tensorrt"),
+            "{message}"
+        );
     }
 }

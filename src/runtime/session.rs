@@ -7,19 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ort::AsPointer as _;
-use ort::environment::Environment;
-use ort::memory::Allocator;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::value::{Outlet, Tensor, TensorElementType, TensorRef, ValueType};
+use ort::value::Tensor;
 
+use super::accelerator::{Accelerator, is_worth_caching};
+use super::library::Runtime;
 use super::model::{Model, ModelSource};
 use super::provider::{self, Fallback, Options, Provider};
-use super::{Network, TensorInfo, cores, library, log, pool};
+use super::{Network, TensorInfo, cache, cores, host, library, log, nvidia, pool, shapes};
 use crate::Error;
-
-/// No tensor of a lip-sync model comes near (1 GiB); a corrupt model may ask for anything.
-const MAX_TENSOR_ELEMENTS: usize = 1 << 28;
 
 /// A network ready to run, and what it runs on.
 pub struct Opened {
@@ -29,11 +26,14 @@ pub struct Opened {
     pub fallbacks: Vec<Fallback>,
 }
 
+/// Shapes by the names of inputs.
+type Wanted<'a> = [(&'a str, &'a [usize])];
+
 /// Opens a model, or shares the session of a network that is open with the same options.
 ///
 /// `shapes` gives whole shapes of inputs by name; a dimension that the model leaves open and that
 /// no shape fixes becomes 1. The network has been run once on zeros when this returns, so that
-/// the first frame is no slower than the others.
+/// the first frame is no slower than the others, and a provider that cannot run it is found out.
 ///
 /// # Errors
 /// [`Error::RuntimeMissing`], [`Error::ProviderUnavailable`], [`Error::ModelNotFound`],
@@ -44,48 +44,78 @@ pub fn open(
     options: &Options,
     shapes: &[(&str, &[usize])],
 ) -> Result<Opened, Error> {
-    let runtime = library::load(options.library.as_deref())?;
-    let (active, fallbacks) = provider::choose(options.provider, runtime)?;
+    let runtime = library::load(options.library.as_deref(), options.provider)?;
     let model = Model::read(source)?;
-    let network = bind(model, &runtime.environment, active, options, shapes)?;
-    Ok(Opened {
-        network: Box::new(network),
-        active,
-        fallbacks,
-    })
+    let mut fallbacks = Vec::new();
+    for provider in provider::candidates(options, runtime)? {
+        match bind(&model, runtime, provider, options, shapes) {
+            Ok(network) => {
+                return Ok(Opened {
+                    network: Box::new(network),
+                    active: provider,
+                    fallbacks,
+                });
+            }
+            Err(Error::ProviderUnavailable { provider, reason })
+                if options.provider == Provider::Auto =>
+            {
+                fallbacks.push(Fallback {
+                    wanted: provider,
+                    reason,
+                });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    // Even the CPU could not do what was asked for.
+    let reasons = fallbacks
+        .iter()
+        .map(|f| format!("{}: {}", f.wanted, f.reason));
+    Err(options
+        .provider
+        .unavailable(reasons.collect::<Vec<_>>().join("; ")))
 }
 
 /// A network with tensors of its own on a session that may be shared.
 fn bind(
-    model: Model,
-    environment: &Environment,
+    model: &Model,
+    runtime: &Runtime,
     provider: Provider,
     options: &Options,
-    shapes: &[(&str, &[usize])],
+    shapes: &Wanted,
 ) -> Result<BoundNetwork, Error> {
-    let intra_threads = match options.intra_threads {
+    let threads = match options.intra_threads {
         0 => cores::physical(),
         threads => threads,
     };
     let key = pool::Key {
-        model: pool::Digest::of(&model.bytes),
+        model: model.digest,
         folder: model.folder.clone(),
         provider,
         device_id: options.device_id,
-        intra_threads,
+        precision: options.precision,
+        provider_options: options.provider_options.clone(),
+        intra_threads: threads,
         shapes: shapes
             .iter()
             .map(|&(name, shape)| (name.into(), shape.into()))
             .collect(),
     };
     let shared = pool::get(key, || {
-        Shared::build(&model, environment, intra_threads, shapes)
+        let entry = cache::entry(provider, options, runtime.version(), &model.digest, shapes);
+        let entry = entry.filter(|_| is_worth_caching(provider, options));
+        cache::with(entry.as_deref(), |folder| {
+            let accelerator = Accelerator::new(provider, options, threads, folder)?;
+            Shared::build(model, runtime, provider, accelerator, threads, shapes)
+        })
     })?;
-    BoundNetwork::new(shared, model.name)
+    let name = model.name.clone();
+    BoundNetwork::new(shared, name, options.device_id)
 }
 
 /// A session with the shapes it will be run with.
 pub(super) struct Shared {
+    provider: Provider,
     session: Session,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
@@ -94,26 +124,55 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Fails with [`Error::ProviderUnavailable`] where the accelerator is to blame.
     fn build(
         model: &Model,
-        environment: &Environment,
-        intra_threads: usize,
-        shapes: &[(&str, &[usize])],
+        runtime: &Runtime,
+        provider: Provider,
+        accelerator: Option<Accelerator>,
+        threads: usize,
+        shapes: &Wanted,
     ) -> Result<Self, Error> {
-        let commit = |dimensions: &[(String, usize)]| {
-            builder(model, environment, intra_threads, dimensions)
+        let on_cpu = |level, dimensions: &[(String, usize)]| {
+            builder(model, runtime, level, dimensions)
+                .and_then(|builder| Ok(builder.with_intra_threads(threads)?))
                 .and_then(|mut builder| builder.commit_from_memory(&model.bytes))
                 .map_err(|error| model.unreadable(error.to_string()))
         };
-        let mut session = commit(&[])?;
-        check_types(model, &session)?;
-        let inputs = input_shapes(model, session.inputs(), shapes)?;
-        let dimensions = open_dimensions(session.inputs(), &inputs);
-        if !dimensions.is_empty() {
-            // Fixed shapes let ONNX Runtime plan its memory once and for all.
-            session = commit(&dimensions)?;
-        }
-        let outputs = output_shapes(model, &mut session, &inputs)?;
+        // An accelerator may take minutes to compile: the CPU tells the shapes, and what is wrong
+        // with the model.
+        let mut session = match &accelerator {
+            None => on_cpu(GraphOptimizationLevel::All, &[])?,
+            Some(_) => on_cpu(GraphOptimizationLevel::Disable, &[])?,
+        };
+        shapes::check_types(model, &session)?;
+        let inputs = shapes::inputs(model, session.inputs(), shapes)?;
+        let dimensions = shapes::open_dimensions(session.inputs(), &inputs);
+        let outputs = match &accelerator {
+            Some(accelerator) => {
+                if provider.is_nvidia() {
+                    nvidia::preload(runtime.path());
+                }
+                let (result, heard) = log::overhear(|| {
+                    session = accelerate(model, runtime, accelerator, &dimensions)?;
+                    shapes::outputs(&mut session, &inputs)
+                });
+                result.map_err(|error: ort::Error| {
+                    provider.unavailable(told(&error.to_string(), &heard))
+                })?
+            }
+            None => {
+                if !dimensions.is_empty() {
+                    // Fixed shapes let ONNX Runtime plan its memory once and for all.
+                    session = on_cpu(GraphOptimizationLevel::All, &dimensions)?;
+                }
+                let failed = |error: ort::Error| Error::Inference {
+                    name: model.name.clone(),
+                    reason: error.to_string(),
+                };
+                shapes::outputs(&mut session, &inputs).map_err(failed)?
+            }
+        };
         let names = |infos: &[TensorInfo]| {
             let names = infos.iter().map(|info| CString::new(info.name.as_str()));
             names
@@ -121,6 +180,7 @@ impl Shared {
                 .map_err(|error| model.unreadable(format!("a tensor's name: {error}")))
         };
         Ok(Self {
+            provider,
             input_names: names(&inputs)?,
             output_names: names(&outputs)?,
             session,
@@ -130,17 +190,34 @@ impl Shared {
     }
 }
 
+/// What ONNX Runtime says when a provider leaves nodes of a network to the CPU, which is disabled.
+const INCOMPLETE: &str = "fallback to CPU EP has been explicitly disabled";
+
+/// An error with what was logged about it: the error of a provider that does not start says no
+/// more than that.
+fn told(error: &str, heard: &[String]) -> String {
+    if error.contains(INCOMPLETE) {
+        return "it cannot run all of this network, and the rest would go to the CPU unseen".into();
+    }
+    let lines = heard.iter().map(|line| line.trim());
+    let news = lines.filter(|line| !line.is_empty() && !error.contains(line));
+    let mut told = error.trim().to_owned();
+    for line in news {
+        told = format!("{told}. {line}");
+    }
+    told
+}
+
 fn builder(
     model: &Model,
-    environment: &Environment,
-    intra_threads: usize,
+    runtime: &Runtime,
+    level: GraphOptimizationLevel,
     dimensions: &[(String, usize)],
 ) -> ort::Result<SessionBuilder> {
-    let mut builder = Session::builder(environment)?
+    let mut builder = Session::builder(&runtime.environment)?
         .with_log_id(&model.name)?
         .with_log_level(log::threshold())?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(intra_threads)?
+        .with_optimization_level(level)?
         .with_inter_threads(1)?
         // Between two frames there is nothing to do: threads sleep then.
         .with_intra_op_spinning(false)?;
@@ -156,133 +233,21 @@ fn builder(
     Ok(builder)
 }
 
-/// All tensors hold 32-bit floats, or the network does not fit this room.
-fn check_types(model: &Model, session: &Session) -> Result<(), Error> {
-    let is_float =
-        |outlet: &Outlet| outlet.dtype().tensor_type() == Some(TensorElementType::Float32);
-    let (inputs, outputs) = (session.inputs(), session.outputs());
-    if !outputs.is_empty() && inputs.iter().chain(outputs).all(is_float) {
-        return Ok(());
-    }
-    let list = |outlets: &[Outlet]| {
-        let items = outlets
-            .iter()
-            .map(|o| format!("{} {}", o.name(), o.dtype()));
-        items.collect::<Vec<_>>().join(", ")
-    };
-    Err(model.mismatch(
-        format!("inputs {}; outputs {}", list(inputs), list(outputs)),
-        "tensors of 32-bit floats (f32) only, at least one output".into(),
-    ))
-}
-
-fn input_shapes(
+/// A session that runs on the accelerator and nowhere else.
+fn accelerate(
     model: &Model,
-    inputs: &[Outlet],
-    shapes: &[(&str, &[usize])],
-) -> Result<Vec<TensorInfo>, Error> {
-    if let Some((unknown, _)) = shapes
-        .iter()
-        .find(|(name, _)| inputs.iter().all(|input| input.name() != *name))
-    {
-        let names: Vec<_> = inputs.iter().map(Outlet::name).collect();
-        return Err(model.mismatch(
-            format!("inputs {}", names.join(", ")),
-            format!("an input {unknown}"),
-        ));
-    }
-    let infos = inputs.iter().map(|input| {
-        let fixed = shapes.iter().find(|(name, _)| *name == input.name());
-        let shape = input_shape(input, fixed.map(|(_, shape)| *shape)).ok_or_else(|| {
-            let wanted = match fixed {
-                Some((_, shape)) => format!("{shape:?}"),
-                None => format!("at most {MAX_TENSOR_ELEMENTS} elements"),
-            };
-            model.mismatch(
-                format!("input {} {}", input.name(), input.dtype()),
-                format!("input {} {wanted}", input.name()),
-            )
-        })?;
-        Ok(TensorInfo {
-            name: input.name().into(),
-            shape,
-        })
-    });
-    infos.collect()
-}
-
-/// `None` when `fixed` contradicts the model or the tensor is too large.
-fn input_shape(input: &Outlet, fixed: Option<&[usize]>) -> Option<Vec<usize>> {
-    let dims = input.dtype().tensor_shape()?;
-    if fixed.is_some_and(|fixed| fixed.len() != dims.len()) {
-        return None;
-    }
-    let mut shape = Vec::with_capacity(dims.len());
-    for (i, &dim) in dims.iter().enumerate() {
-        let asked = fixed.map(|fixed| fixed[i]);
-        shape.push(match usize::try_from(dim) {
-            Ok(known) if asked.is_none_or(|asked| asked == known) => known,
-            Ok(_) => return None,
-            Err(_) => asked.unwrap_or(1),
-        });
-    }
-    let elements = shape
-        .iter()
-        .try_fold(1usize, |n, &dim| n.checked_mul(dim))?;
-    (1..=MAX_TENSOR_ELEMENTS)
-        .contains(&elements)
-        .then_some(shape)
-}
-
-/// The open dimensions that have a name, with the sizes they get.
-fn open_dimensions(inputs: &[Outlet], infos: &[TensorInfo]) -> Vec<(String, usize)> {
-    let mut dimensions = Vec::new();
-    for (input, info) in inputs.iter().zip(infos) {
-        let ValueType::Tensor {
-            shape,
-            dimension_symbols,
-            ..
-        } = input.dtype()
-        else {
-            continue;
-        };
-        for ((&dim, symbol), &size) in shape.iter().zip(dimension_symbols.iter()).zip(&info.shape) {
-            if dim < 0 && !symbol.is_empty() {
-                dimensions.push((symbol.to_string(), size));
-            }
-        }
-    }
-    dimensions
-}
-
-/// Shapes of the outputs as a run on zeros makes them: models need not declare them.
-fn output_shapes(
-    model: &Model,
-    session: &mut Session,
-    inputs: &[TensorInfo],
-) -> Result<Vec<TensorInfo>, Error> {
-    let failed = |error: ort::Error| Error::Inference {
-        name: model.name.clone(),
-        reason: error.to_string(),
-    };
-    let zeros: Vec<Vec<f32>> = inputs
-        .iter()
-        .map(|info| vec![0.0; info.shape.iter().product()])
-        .collect();
-    let mut values = Vec::with_capacity(inputs.len());
-    for (info, zeros) in inputs.iter().zip(&zeros) {
-        let tensor = TensorRef::from_array_view((info.shape.as_slice(), zeros.as_slice()));
-        values.push((info.name.as_str(), tensor.map_err(failed)?));
-    }
-    let outputs = session.run(values).map_err(failed)?;
-    let infos = outputs.iter().map(|(name, value)| {
-        let (shape, _) = value.try_extract_tensor::<f32>().map_err(failed)?;
-        Ok(TensorInfo {
-            name: name.into(),
-            shape: shape.iter().map(|&dim| dim.max(0) as usize).collect(),
-        })
-    });
-    infos.collect()
+    runtime: &Runtime,
+    accelerator: &Accelerator,
+    dimensions: &[(String, usize)],
+) -> ort::Result<Session> {
+    let level = GraphOptimizationLevel::All;
+    let mut builder = builder(model, runtime, level, dimensions)?
+        // ONNX Runtime's own threads have nothing to do.
+        .with_intra_threads(1)?
+        // Otherwise a provider may take none of the network and still count as running it.
+        .with_disable_cpu_fallback()?
+        .with_execution_providers([accelerator.dispatch()])?;
+    builder.commit_from_memory(&model.bytes)
 }
 
 /// One user's view of a session: the tensors are its own.
@@ -308,14 +273,15 @@ struct Pointers {
 unsafe impl Send for Pointers {}
 
 impl BoundNetwork {
-    fn new(shared: Arc<Shared>, name: String) -> Result<Self, Error> {
-        let allocator = Allocator::default();
+    fn new(shared: Arc<Shared>, name: String, device_id: u32) -> Result<Self, Error> {
+        let allocator = match shared.provider.is_nvidia() {
+            true => host::pinned(&shared.session, device_id),
+            false => host::pageable(),
+        };
         let tensors = |infos: &[TensorInfo]| {
-            let tensors = infos.iter().map(|info| {
-                let mut tensor = Tensor::<f32>::new(&allocator, info.shape.as_slice())?;
-                tensor.extract_tensor_mut().1.fill(0.0);
-                Ok(tensor)
-            });
+            let tensors = infos
+                .iter()
+                .map(|info| host::tensor(&allocator, &info.shape));
             tensors
                 .collect::<ort::Result<Vec<_>>>()
                 .map_err(|error| Error::Inference {
@@ -363,18 +329,21 @@ impl Network for BoundNetwork {
     }
 
     fn input(&mut self, index: usize) -> &mut [f32] {
-        self.inputs[index].extract_tensor_mut().1
+        host::values_mut(&mut self.inputs[index])
     }
 
     fn run(&mut self) -> Result<(), Error> {
         let pointers = &mut self.pointers;
         // SAFETY: names and values are as many as the lengths say and outlive the call, since
         // `self` owns or shares them. The values are of the types and shapes of the session's
-        // tensors. `&mut self` keeps Rust from touching them meanwhile. Other networks may run
-        // the same session at the same time on their own tensors: ONNX Runtime allows concurrent
-        // `Run` of one session (its C API documentation and `InferenceSession::Run`); on the
-        // CPU, the only provider driven here, nothing in a run is shared but read-only weights,
-        // the thread pool and locked allocators. Null options mean the default ones.
+        // tensors, in host memory, which every provider takes: one for a card copies inputs to it
+        // and outputs back, and has done so when `Run` returns. `&mut self` keeps Rust from
+        // touching them meanwhile. Other networks may run the same session at the same time on
+        // their own tensors: `Run` of one session may be called from several threads (its C API
+        // documentation); `InferenceSession::Run` itself takes a lock around the run where a
+        // provider does not support that (`IExecutionProvider::ConcurrentRunSupported`). Nothing
+        // relies on tensors staying where they are between runs: CUDA graphs, which would, are
+        // refused in `accelerator`. Null options mean the default ones.
         let result = unsafe {
             ort::Error::result_from_status((ort::api().Run)(
                 self.shared.session.ptr().cast_mut(),
@@ -394,7 +363,7 @@ impl Network for BoundNetwork {
     }
 
     fn output(&self, index: usize) -> &[f32] {
-        self.outputs[index].extract_tensor().1
+        host::values(&self.outputs[index])
     }
 }
 
@@ -413,9 +382,8 @@ mod tests {
             name: "detector",
             data: DETECTOR,
         });
-        let runtime = library::load(None).unwrap();
-        let environment = &runtime.environment;
-        bind(model.unwrap(), environment, Provider::Cpu, &options, &[]).unwrap()
+        let runtime = library::load(None, Provider::Cpu).unwrap();
+        bind(&model.unwrap(), runtime, Provider::Cpu, &options, &[]).unwrap()
     }
 
     #[test]

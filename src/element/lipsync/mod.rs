@@ -49,6 +49,33 @@ impl From<ExecutionProvider> for runtime::Provider {
     }
 }
 
+/// What the networks that draw compute with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstLipsyncPrecision")]
+#[repr(i32)]
+pub enum Precision {
+    #[default]
+    #[enum_value(name = "As the model was made, at least 32-bit floats", nick = "auto")]
+    Auto,
+    #[enum_value(name = "32-bit floats", nick = "fp32")]
+    Fp32,
+    #[enum_value(name = "16-bit floats", nick = "fp16")]
+    Fp16,
+    #[enum_value(name = "16-bit floats with the range of 32-bit ones", nick = "bf16")]
+    Bf16,
+}
+
+impl From<Precision> for runtime::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Auto => Self::Auto,
+            Precision::Fp32 => Self::Fp32,
+            Precision::Fp16 => Self::Fp16,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 /// Whose mouth is redrawn where there are more faces than `max-faces`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstLipsyncFaceSelect")]

@@ -1,0 +1,321 @@
+//! What each execution provider is told: device, precision, cache and the user's own options.
+//!
+//! Must not know models.
+
+use std::path::Path;
+
+use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch};
+
+use super::provider::{Options, Precision, Provider};
+use crate::Error;
+
+/// OpenVINO's device where the user names none.
+const OPENVINO_DEVICE: &str = "CPU";
+/// Replays a recorded run without reading its inputs anew, unless they lie on the card for good.
+const CUDA_GRAPH: [&str; 2] = ["enable_cuda_graph", "trt_cuda_graph_enable"];
+
+/// Whether what the provider compiles is worth keeping. ONNX Runtime optimises a graph for the CPU
+/// about as quickly as it would read an optimised one, and for the CPU OpenVINO 2025.4 writes its
+/// cache at every start and reads it at none: both measured.
+pub(super) fn is_worth_caching(provider: Provider, options: &Options) -> bool {
+    match provider {
+        Provider::Auto | Provider::Cpu | Provider::Cuda => false,
+        Provider::OpenVino => openvino_device(options) != OPENVINO_DEVICE,
+        Provider::TensorRt => true,
+    }
+}
+
+/// A provider with everything it is told.
+pub(super) struct Accelerator {
+    provider: Provider,
+    values: Vec<(String, String)>,
+}
+
+impl Accelerator {
+    /// `None` for the CPU, which is always there. `cache` is the folder for this one network.
+    ///
+    /// # Errors
+    /// [`Error::ProviderUnavailable`] when the provider cannot do what `options` ask for.
+    pub fn new(
+        provider: Provider,
+        options: &Options,
+        threads: usize,
+        cache: Option<&Path>,
+    ) -> Result<Option<Self>, Error> {
+        let given = given(provider, options)?;
+        let cache = cache.map(|path| path.display().to_string());
+        let mut values = match provider {
+            Provider::Auto | Provider::Cpu => {
+                only_fp32(provider, options.precision, "")?;
+                return Ok(None);
+            }
+            Provider::OpenVino => openvino(options, threads, cache),
+            Provider::Cuda => {
+                only_fp32(
+                    provider,
+                    options.precision,
+                    "; convert the model, or use tensorrt",
+                )?;
+                cuda(options.device_id)
+            }
+            Provider::TensorRt => tensorrt(options, cache),
+        };
+        values.extend(given);
+        Ok(Some(Self { provider, values }))
+    }
+
+    /// As `ort` takes it. The provider itself refuses options that it does not know.
+    pub fn dispatch(&self) -> ExecutionProviderDispatch {
+        let dispatch = match self.provider {
+            Provider::Auto | Provider::Cpu => ep::CPU::default().build(),
+            Provider::OpenVino => self.configure(ep::OpenVINO::default()).build(),
+            Provider::Cuda => self.configure(ep::CUDA::default()).build(),
+            Provider::TensorRt => self.configure(ep::TensorRT::default()).build(),
+        };
+        dispatch.error_on_failure()
+    }
+
+    fn configure<E: ArbitrarilyConfigurableExecutionProvider>(&self, provider: E) -> E {
+        self.values.iter().fold(provider, |provider, (key, value)| {
+            provider.with_arbitrary_config(key, value)
+        })
+    }
+}
+
+/// The user's options for this provider.
+fn given(provider: Provider, options: &Options) -> Result<Vec<(String, String)>, Error> {
+    let given = match &options.provider_options {
+        Some(given) if given.provider == provider.name() => given.values.clone(),
+        _ => return Ok(Vec::new()),
+    };
+    for (key, value) in &given {
+        if key.contains('\0') || value.contains('\0') {
+            return Err(provider.unavailable("a provider option holds a NUL character"));
+        }
+        if CUDA_GRAPH.contains(&key.as_str()) && value != "0" {
+            return Err(provider.unavailable(format!(
+                "CUDA graphs (`{key}`) need inputs that stay on the card; this plugin fills them \
+                 from the host for every frame"
+            )));
+        }
+    }
+    Ok(given)
+}
+
+fn only_fp32(provider: Provider, precision: Precision, instead: &str) -> Result<(), Error> {
+    match precision {
+        Precision::Auto | Precision::Fp32 => Ok(()),
+        Precision::Fp16 | Precision::Bf16 => Err(provider.unavailable(format!(
+            "it computes in the model's own 32-bit floats, `precision` asks for {}{instead}",
+            precision.name()
+        ))),
+    }
+}
+
+fn pair(key: &str, value: impl ToString) -> (String, String) {
+    (key.into(), value.to_string())
+}
+
+/// The user's device or the CPU.
+fn openvino_device(options: &Options) -> &str {
+    let given = options.provider_options.as_ref();
+    given
+        .filter(|given| given.provider == Provider::OpenVino.name())
+        .and_then(|given| {
+            given
+                .values
+                .iter()
+                .rev()
+                .find(|(key, _)| key == "device_type")
+        })
+        .map_or(OPENVINO_DEVICE, |(_, device)| device)
+}
+
+fn openvino(options: &Options, threads: usize, cache: Option<String>) -> Vec<(String, String)> {
+    let device = openvino_device(options);
+    // `GPU.1` is set up under the name `GPU`.
+    let family = device.split('.').next().unwrap_or(device);
+    // Where the processor knows bf16, OpenVINO would use it unasked.
+    let hint = match options.precision {
+        Precision::Auto | Precision::Fp32 => "f32",
+        Precision::Fp16 => "f16",
+        Precision::Bf16 => "bf16",
+    };
+    let mut values = vec![
+        pair("device_type", device),
+        pair(
+            "load_config",
+            format!(r#"{{"{family}":{{"INFERENCE_PRECISION_HINT":"{hint}"}}}}"#),
+        ),
+    ];
+    if family == OPENVINO_DEVICE {
+        values.push(pair("num_of_threads", threads));
+    }
+    values.extend(cache.map(|cache| pair("cache_dir", cache)));
+    values
+}
+
+fn cuda(device_id: u32) -> Vec<(String, String)> {
+    vec![
+        pair("device_id", device_id),
+        // TF32 has a mantissa of 10 bits: nobody asked for that.
+        pair("use_tf32", 0),
+        // An exhaustive search at the first run of each network takes seconds.
+        pair("cudnn_conv_algo_search", "HEURISTIC"),
+    ]
+}
+
+fn tensorrt(options: &Options, cache: Option<String>) -> Vec<(String, String)> {
+    let mut values = vec![pair("device_id", options.device_id)];
+    match options.precision {
+        Precision::Auto | Precision::Fp32 => {}
+        Precision::Fp16 => values.push(pair("trt_fp16_enable", 1)),
+        Precision::Bf16 => values.push(pair("trt_bf16_enable", 1)),
+    }
+    if let Some(cache) = cache {
+        // Building an engine takes minutes.
+        values.extend([
+            pair("trt_engine_cache_enable", 1),
+            pair("trt_engine_cache_path", &cache),
+            pair("trt_timing_cache_enable", 1),
+            pair("trt_timing_cache_path", &cache),
+        ]);
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::provider::ProviderOptions;
+    use super::*;
+
+    fn values(provider: Provider, options: &Options) -> Vec<(String, String)> {
+        let cache = Some(Path::new("/cache"));
+        let accelerator = Accelerator::new(provider, options, 3, cache).unwrap();
+        accelerator.expect("an accelerator").values
+    }
+
+    fn refusal(provider: Provider, options: &Options) -> String {
+        match Accelerator::new(provider, options, 3, None) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("it was accepted"),
+        }
+    }
+
+    fn last<'a>(values: &'a [(String, String)], key: &str) -> Option<&'a str> {
+        let mut found = values.iter().rev().filter(|(name, _)| name == key);
+        found.next().map(|(_, value)| value.as_str())
+    }
+
+    fn with(provider: &str, values: &[(&str, &str)]) -> Options {
+        let values = values.iter().map(|&(k, v)| (k.into(), v.into()));
+        Options {
+            provider_options: Some(ProviderOptions {
+                provider: provider.into(),
+                values: values.collect(),
+            }),
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn nothing_becomes_less_precise_unasked() {
+        let auto = Options::default();
+        let openvino = values(Provider::OpenVino, &auto);
+        assert_eq!(
+            last(&openvino, "load_config"),
+            Some(r#"{"CPU":{"INFERENCE_PRECISION_HINT":"f32"}}"#)
+        );
+        assert_eq!(last(&openvino, "num_of_threads"), Some("3"));
+        assert!(!is_worth_caching(Provider::OpenVino, &auto));
+        assert!(is_worth_caching(Provider::TensorRt, &auto));
+        let cuda = values(Provider::Cuda, &auto);
+        assert_eq!(last(&cuda, "use_tf32"), Some("0"));
+        let tensorrt = values(Provider::TensorRt, &auto);
+        assert_eq!(last(&tensorrt, "trt_fp16_enable"), None);
+        assert_eq!(last(&tensorrt, "trt_bf16_enable"), None);
+    }
+
+    #[test]
+    fn a_precision_is_asked_of_the_device_that_runs() {
+        let bf16 = Options {
+            precision: Precision::Bf16,
+            ..with("openvino", &[("device_type", "GPU.1")])
+        };
+        let openvino = values(Provider::OpenVino, &bf16);
+        assert_eq!(
+            last(&openvino, "load_config"),
+            Some(r#"{"GPU":{"INFERENCE_PRECISION_HINT":"bf16"}}"#)
+        );
+        assert!(is_worth_caching(Provider::OpenVino, &bf16));
+        assert_eq!(last(&openvino, "cache_dir"), Some("/cache"));
+        assert_eq!(last(&openvino, "num_of_threads"), None);
+        let tensorrt = values(Provider::TensorRt, &bf16);
+        assert_eq!(last(&tensorrt, "trt_bf16_enable"), Some("1"));
+    }
+
+    #[test]
+    fn a_precision_that_a_provider_does_not_have_is_refused() {
+        for (provider, precision) in [
+            (Provider::Cpu, Precision::Bf16),
+            (Provider::Cpu, Precision::Fp16),
+            (Provider::Cuda, Precision::Fp16),
+        ] {
+            let options = Options {
+                precision,
+                ..Options::default()
+            };
+            let message = refusal(provider, &options);
+            assert!(message.contains(precision.name()), "{message}");
+            assert!(message.contains(provider.name()), "{message}");
+        }
+    }
+
+    #[test]
+    fn card_and_caches_reach_nvidias_providers() {
+        let options = Options {
+            device_id: 2,
+            precision: Precision::Fp16,
+            ..Options::default()
+        };
+        let tensorrt = values(Provider::TensorRt, &options);
+        for (key, value) in [
+            ("device_id", "2"),
+            ("trt_fp16_enable", "1"),
+            ("trt_engine_cache_enable", "1"),
+            ("trt_engine_cache_path", "/cache"),
+            ("trt_timing_cache_enable", "1"),
+            ("trt_timing_cache_path", "/cache"),
+        ] {
+            assert_eq!(last(&tensorrt, key), Some(value), "{key}");
+        }
+        let options = Options {
+            device_id: 2,
+            ..Options::default()
+        };
+        let cuda = values(Provider::Cuda, &options);
+        assert_eq!(last(&cuda, "device_id"), Some("2"));
+    }
+
+    #[test]
+    fn the_users_options_come_last_and_only_to_their_provider() {
+        let options = with("cuda", &[("use_tf32", "1"), ("gpu_mem_limit", "1000")]);
+        let cuda = values(Provider::Cuda, &options);
+        assert_eq!(last(&cuda, "use_tf32"), Some("1"));
+        assert_eq!(last(&cuda, "gpu_mem_limit"), Some("1000"));
+        let openvino = values(Provider::OpenVino, &options);
+        assert_eq!(last(&openvino, "gpu_mem_limit"), None);
+    }
+
+    #[test]
+    fn cuda_graphs_and_broken_strings_are_refused() {
+        for (provider, key) in [
+            (Provider::Cuda, "enable_cuda_graph"),
+            (Provider::TensorRt, "trt_cuda_graph_enable"),
+        ] {
+            let message = refusal(provider, &with(provider.name(), &[(key, "1")]));
+            assert!(message.contains(key), "{message}");
+        }
+        assert!(refusal(Provider::Cuda, &with("cuda", &[("a\0", "1")])).contains("NUL"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Which tensors a session has, and the shapes that they are given.
+//!
+//! Must not know providers.
+
+use ort::session::Session;
+use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+
+use super::TensorInfo;
+use super::model::Model;
+use crate::Error;
+
+/// No tensor of a lip-sync model comes near (1 GiB); a corrupt model may ask for anything.
+const MAX_TENSOR_ELEMENTS: usize = 1 << 28;
+
+/// All tensors hold 32-bit floats, or the network does not fit this room.
+pub(super) fn check_types(model: &Model, session: &Session) -> Result<(), Error> {
+    let is_float =
+        |outlet: &Outlet| outlet.dtype().tensor_type() == Some(TensorElementType::Float32);
+    let (inputs, outputs) = (session.inputs(), session.outputs());
+    if !outputs.is_empty() && inputs.iter().chain(outputs).all(is_float) {
+        return Ok(());
+    }
+    let list = |outlets: &[Outlet]| {
+        let items = outlets
+            .iter()
+            .map(|o| format!("{} {}", o.name(), o.dtype()));
+        items.collect::<Vec<_>>().join(", ")
+    };
+    Err(model.mismatch(
+        format!("inputs {}; outputs {}", list(inputs), list(outputs)),
+        "tensors of 32-bit floats (f32) only, at least one output".into(),
+    ))
+}
+
+pub(super) fn inputs(
+    model: &Model,
+    inputs: &[Outlet],
+    shapes: &[(&str, &[usize])],
+) -> Result<Vec<TensorInfo>, Error> {
+    if let Some((unknown, _)) = shapes
+        .iter()
+        .find(|(name, _)| inputs.iter().all(|input| input.name() != *name))
+    {
+        let names: Vec<_> = inputs.iter().map(Outlet::name).collect();
+        return Err(model.mismatch(
+            format!("inputs {}", names.join(", ")),
+            format!("an input {unknown}"),
+        ));
+    }
+    let infos = inputs.iter().map(|input| {
+        let fixed = shapes.iter().find(|(name, _)| *name == input.name());
+        let shape = input_shape(input, fixed.map(|(_, shape)| *shape)).ok_or_else(|| {
+            let wanted = match fixed {
+                Some((_, shape)) => format!("{shape:?}"),
+                None => format!("at most {MAX_TENSOR_ELEMENTS} elements"),
+            };
+            model.mismatch(
+                format!("input {} {}", input.name(), input.dtype()),
+                format!("input {} {wanted}", input.name()),
+            )
+        })?;
+        Ok(TensorInfo {
+            name: input.name().into(),
+            shape,
+        })
+    });
+    infos.collect()
+}
+
+/// `None` when `fixed` contradicts the model or the tensor is too large.
+fn input_shape(input: &Outlet, fixed: Option<&[usize]>) -> Option<Vec<usize>> {
+    let dims = input.dtype().tensor_shape()?;
+    if fixed.is_some_and(|fixed| fixed.len() != dims.len()) {
+        return None;
+    }
+    let mut shape = Vec::with_capacity(dims.len());
+    for (i, &dim) in dims.iter().enumerate() {
+        let asked = fixed.map(|fixed| fixed[i]);
+        shape.push(match usize::try_from(dim) {
+            Ok(known) if asked.is_none_or(|asked| asked == known) => known,
+            Ok(_) => return None,
+            Err(_) => asked.unwrap_or(1),
+        });
+    }
+    let elements = shape
+        .iter()
+        .try_fold(1usize, |n, &dim| n.checked_mul(dim))?;
+    (1..=MAX_TENSOR_ELEMENTS)
+        .contains(&elements)
+        .then_some(shape)
+}
+
+/// The open dimensions that have a name, with the sizes they get.
+pub(super) fn open_dimensions(inputs: &[Outlet], infos: &[TensorInfo]) -> Vec<(String, usize)> {
+    let mut dimensions = Vec::new();
+    for (input, info) in inputs.iter().zip(infos) {
+        let ValueType::Tensor {
+            shape,
+            dimension_symbols,
+            ..
+        } = input.dtype()
+        else {
+            continue;
+        };
+        for ((&dim, symbol), &size) in shape.iter().zip(dimension_symbols.iter()).zip(&info.shape) {
+            if dim < 0 && !symbol.is_empty() {
+                dimensions.push((symbol.to_string(), size));
+            }
+        }
+    }
+    dimensions
+}
+
+/// Shapes of the outputs as a run on zeros makes them: models need not declare them.
+pub(super) fn outputs(
+    session: &mut Session,
+    inputs: &[TensorInfo],
+) -> ort::Result<Vec<TensorInfo>> {
+    let zeros: Vec<Vec<f32>> = inputs
+        .iter()
+        .map(|info| vec![0.0; info.shape.iter().product()])
+        .collect();
+    let mut values = Vec::with_capacity(inputs.len());
+    for (info, zeros) in inputs.iter().zip(&zeros) {
+        let tensor = TensorRef::from_array_view((info.shape.as_slice(), zeros.as_slice()));
+        values.push((info.name.as_str(), tensor?));
+    }
+    let outputs = session.run(values)?;
+    let infos = outputs.iter().map(|(name, value)| {
+        let (shape, _) = value.try_extract_tensor::<f32>()?;
+        Ok(TensorInfo {
+            name: name.into(),
+            shape: shape.iter().map(|&dim| dim.max(0) as usize).collect(),
+        })
+    });
+    infos.collect()
+}
