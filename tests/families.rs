@@ -42,6 +42,7 @@ fn linear(channels: [[f32; 6]; 3]) -> Linear<'static> {
         batch: Dim::Fixed(1),
         names: ["mel_spectrogram", "video_frames", "predicted_frames"],
         channels,
+        hears: [1, 80, 16],
         window: vec![0.0; 3 * 80 * 16],
         bias: [0.0; 3],
     }
@@ -97,6 +98,7 @@ fn face(width: usize, height: usize) -> Face {
         id: 1,
         mesh,
         fresh: true,
+        region: None,
     }
 }
 
@@ -398,4 +400,55 @@ fn misfit(name: &str, line: &str) -> PathBuf {
     );
     std::fs::write(folder.join("manifest.toml"), manifest).expect("a file");
     folder
+}
+
+#[test]
+fn edtalk_sees_the_aligned_face_in_rgb_and_is_told_how_strongly() {
+    const BAND: usize = 40;
+    const COLUMN: usize = 3;
+    const SIDE: usize = 64;
+    let path = folder("edtalk").join("edtalk.onnx");
+    let network = onnx::edtalk(SIDE as u64, BAND, COLUMN);
+    std::fs::write(&path, network).expect("a file");
+    let Some(mut generator) = opened(&path) else {
+        return;
+    };
+    assert_eq!(generator.name(), "edtalk (edtalk.onnx)");
+    assert_eq!(generator.hearing().look_ahead_ns, 212_500_000);
+    let before = Picture::filled(200, 160, || 40);
+    // FFHQ's square of 128 pixels at 30, 10; the mouth's mask is taken from other points.
+    let mut face = face(SIZE, SIZE);
+    for (points, [x, y]) in [
+        (&[33, 133][..], [0.376_917, 0.468_647]),
+        (&[362, 263], [0.622_857, 0.469_128]),
+        (&[4], [0.501_239, 0.613_319]),
+        (&[61], [0.393_088, 0.725_411]),
+        (&[291], [0.611_502, 0.724_905]),
+    ] {
+        for &point in points {
+            face.mesh.points[point] = [30.0 + 128.0 * x, 10.0 + 128.0 * y];
+        }
+    }
+    let mut mel = QUIET;
+    mel[BAND * 16 + COLUMN] = 0.0;
+    for (strength, wanted) in [
+        (1.0, [103, 40, 127]),
+        (1.6, [142, 40, 127]),
+        (2.0, [167, 40, 127]),
+    ] {
+        let mut after = before.clone();
+        let look = Look { strength, ..LOOK };
+        generator
+            .listen(&heard(&mel))
+            .expect("a window of the right size");
+        generator
+            .draw(&mut after.view(), Some(&face), 0, &look)
+            .expect("inference works");
+        // Red = 40 + 255 / 2 of the weight, which is half the strength.
+        let mouth = ((TOP + 74) * before.width + LEFT + 48) * 3;
+        let found = &after.data[mouth..][..3];
+        let close = found.iter().zip(wanted).all(|(a, b)| a.abs_diff(b) <= 1);
+        assert!(close, "{strength}: {found:?}, wanted {wanted:?}");
+        assert_eq!(after.data[..600], before.data[..600]);
+    }
 }

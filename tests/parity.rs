@@ -1,4 +1,5 @@
-//! The family `wav2lip` against the Python reference pipeline on the same frames, boxes and sound.
+//! Networks of somebody else against the Python reference pipelines on the same frames, boxes and
+//! sound: what is heard, and what is drawn.
 //!
 //! Needs `LIPSYNC_PARITY_PYTHON`: a Python that has what `bench/python/requirements.txt` names.
 //! Skips with the reason printed otherwise.
@@ -13,31 +14,104 @@ use std::{
 use gstlipsync::{
     Error,
     face::{Face, Mesh},
-    generator::{self, Heard, Look, Source},
+    generator::{self, Generator, Heard, Look, Source},
     runtime,
-    sound::{SampleFormat, Sound},
+    sound::{BANDS, SampleFormat, Sound},
 };
 use picture::Picture;
 
-const WIDTH: usize = 320;
-const HEIGHT: usize = 240;
-const FRAMES: usize = 8;
+const WIDTH: usize = 480;
+const HEIGHT: usize = 400;
 const RATE: u32 = 16_000;
-/// A second of sound: at its end the reference repeats its last window, which a stream cannot.
+/// A second of sound that is loud to its end: 81 mel columns.
 const SAMPLES: usize = RATE as usize;
-/// Boxes larger and smaller than the network's picture, and not square.
-const BOXES: [[usize; 4]; 4] = [
-    [60, 20, 230, 235],
-    [61, 22, 229, 230],
-    [100, 50, 170, 140],
-    [0, 0, 96, 96],
-];
+const FRAME_NS: i64 = 40_000_000;
+
+/// What a model's parity is measured with.
+struct Case {
+    name: &'static str,
+    /// Boxes larger and smaller than the network's picture.
+    boxes: &'static [[usize; 4]],
+    face: fn([usize; 4]) -> Face,
+    frames: usize,
+}
+
+/// Wav2Lip's are not square. Near the end of the sound its original repeats the last window,
+/// which a stream cannot: fewer frames than there is sound for.
+const WAV2LIP: Case = Case {
+    name: "",
+    boxes: &[
+        [60, 20, 230, 235],
+        [61, 22, 229, 230],
+        [100, 50, 170, 140],
+        [0, 0, 96, 96],
+    ],
+    face: face_in_box,
+    frames: 8,
+};
+
+/// Squares. All frames that the reference has: 22 windows, the first and the last row twice.
+const UNET: Case = Case {
+    name: "",
+    boxes: &[
+        [60, 20, 242, 202],
+        [61, 22, 240, 201],
+        [100, 50, 170, 120],
+        [40, 10, 428, 398],
+        [0, 0, 328, 328],
+    ],
+    face: face_of_landmarks,
+    frames: 24,
+};
+
+/// A face whose mesh fills the box, with the 10 pixels below that the manifest adds.
+fn face_in_box([x0, y0, x1, y1]: [usize; 4]) -> Face {
+    let mut mesh = Mesh::default();
+    mesh.points.fill([x0 as f32, y0 as f32]);
+    mesh.points[152] = [x1 as f32, (y1 - 10) as f32];
+    face(mesh)
+}
+
+/// A face whose mesh has the points beside the eyes and on the nose where the landmarks 1, 31 and
+/// 52 of this square are. Their fractions are cut off.
+fn face_of_landmarks([x0, y0, x1, _]: [usize; 4]) -> Face {
+    let mut mesh = Mesh::default();
+    mesh.points.fill([x0 as f32, y0 as f32]);
+    mesh.points[127] = [x0 as f32 + 0.9, 0.0];
+    mesh.points[356] = [x1 as f32 + 0.1, 0.0];
+    mesh.points[5] = [0.0, y0 as f32 + 0.9];
+    mesh.points[195] = [0.0, y0 as f32 + 0.3];
+    face(mesh)
+}
+
+fn face(mesh: Mesh) -> Face {
+    Face {
+        id: 1,
+        mesh,
+        fresh: true,
+        region: None,
+    }
+}
 
 /// One `.npy`: what follows its header, which holds the shape for people.
 fn npy(path: &Path) -> Vec<u8> {
     let bytes = std::fs::read(path).expect("the reference has written it");
     let header = u16::from_le_bytes([bytes[8], bytes[9]]);
     bytes[10 + usize::from(header)..].to_vec()
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let (values, []) = bytes.as_chunks::<4>() else {
+        panic!("{} bytes are no 32-bit floats", bytes.len());
+    };
+    values.iter().map(|v| f32::from_le_bytes(*v)).collect()
+}
+
+fn doubles(bytes: &[u8]) -> Vec<f64> {
+    let (values, []) = bytes.as_chunks::<8>() else {
+        panic!("{} bytes are no 64-bit floats", bytes.len());
+    };
+    values.iter().map(|v| f64::from_le_bytes(*v)).collect()
 }
 
 fn run(python: &str, arguments: &[&str]) {
@@ -50,7 +124,7 @@ fn run(python: &str, arguments: &[&str]) {
     assert!(status.success(), "{arguments:?}");
 }
 
-/// Something like a face, and something like a voice: smooth, with edges, and different each time.
+/// Something like a face: smooth, with edges, and different each time.
 fn frame(index: usize) -> Picture {
     let mut at = 0;
     Picture::filled(WIDTH, HEIGHT, || {
@@ -66,12 +140,13 @@ fn frame(index: usize) -> Picture {
     })
 }
 
+/// Something like a voice.
 fn voice() -> Vec<u8> {
     (0..SAMPLES)
         .flat_map(|n| {
             let t = n as f32 / RATE as f32;
-            let loud = (t * 9.0).sin().abs();
-            let value = loud * ((t * 900.0).sin() + 0.5 * (t * 3_100.0).sin()) * 8_000.0;
+            let loud = 0.2 + (t * 9.0).sin().abs();
+            let value = loud * ((t * 900.0).sin() + 0.5 * (t * 3_100.0).cos()) * 8_000.0;
             (value as i16).to_le_bytes()
         })
         .collect()
@@ -91,141 +166,224 @@ fn wave(samples: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A face whose box is `place`, with the 10 pixels below that the manifest adds.
-fn face([x0, y0, x1, y1]: [usize; 4]) -> Face {
-    let mut mesh = Mesh::default();
-    mesh.points.fill([x0 as f32, y0 as f32]);
-    mesh.points[152] = [x1 as f32, (y1 - 10) as f32];
-    Face {
-        id: 1,
-        mesh,
-        fresh: true,
+impl Case {
+    /// A folder with the model and what the references are given; `None` without Python.
+    fn prepare(&self) -> Option<(PathBuf, String)> {
+        let Ok(python) = std::env::var("LIPSYNC_PARITY_PYTHON") else {
+            println!("skipped: LIPSYNC_PARITY_PYTHON names no Python");
+            return None;
+        };
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join("parity")
+            .join(self.name);
+        std::fs::create_dir_all(&folder).expect("a folder to write to");
+        if !self.manifest(&folder).exists() {
+            let folder = folder.display().to_string();
+            run(
+                &python,
+                &["training/reference_models.py", &folder, self.name],
+            );
+        }
+        let mut bgr = Vec::new();
+        for frame in (0..self.frames).map(frame) {
+            let pixels = frame.data.as_chunks::<3>().0;
+            bgr.extend(pixels.iter().flat_map(|&[r, g, b]| [b, g, r]));
+        }
+        let boxes: Vec<_> = (0..self.frames).map(|index| self.place(index)).collect();
+        std::fs::write(folder.join("frames.bgr"), bgr).expect("a file");
+        std::fs::write(folder.join("boxes.json"), format!("{boxes:?}")).expect("a file");
+        std::fs::write(folder.join("voice.wav"), wave(&voice())).expect("a file");
+        Some((folder, python))
+    }
+
+    fn manifest(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.toml", self.name))
+    }
+
+    fn place(&self, index: usize) -> [usize; 4] {
+        self.boxes[index % self.boxes.len()]
+    }
+
+    /// Runs the Python pipeline; gives the folder of what it writes.
+    fn reference(&self, folder: &Path, python: &str, backend: &str) -> PathBuf {
+        let path = |file: &str| folder.join(file).display().to_string();
+        let size = format!("{WIDTH}x{HEIGHT}");
+        run(
+            python,
+            &[
+                "tests/parity/reference.py",
+                &self.manifest(folder).display().to_string(),
+                "--frames",
+                &path("frames.bgr"),
+                "--frame-size",
+                &size,
+                "--boxes",
+                &path("boxes.json"),
+                "--sound",
+                &path("voice.wav"),
+                "--backend",
+                backend,
+                "--out",
+                &path(backend),
+            ],
+        );
+        folder.join(backend)
+    }
+
+    /// What the generator makes of all frames: the pictures, and what the network heard.
+    fn drawn(&self, generator: &mut dyn Generator) -> (Vec<Picture>, Vec<f32>) {
+        let mut sound = Sound::new();
+        sound
+            .configure(SampleFormat::S16, RATE, 1)
+            .expect("16 kHz mono is usable");
+        sound.push(&voice(), 0, true);
+        sound.finish();
+        let hearing = generator.hearing();
+        let mut mel = vec![0.0; BANDS * hearing.columns];
+        let look = Look {
+            strength: 1.0,
+            activity: 1.0,
+            feather: 0.5,
+        };
+        let mut pictures = Vec::new();
+        let mut features = Vec::new();
+        for index in 0..self.frames {
+            let time_ns = index as i64 * FRAME_NS;
+            let last_column = Sound::column_for(time_ns + hearing.look_ahead_ns);
+            sound.window(last_column, &mut mel, hearing.columns);
+            let heard = Heard {
+                mel: &mel,
+                last_column,
+                time_ns,
+                bounds: sound.bounds(),
+            };
+            generator.listen(&heard).expect("inference works");
+            features.extend(generator.features());
+            let mut picture = frame(index);
+            let face = (self.face)(self.place(index));
+            generator
+                .draw(&mut picture.view(), Some(&face), time_ns, &look)
+                .expect("inference works");
+            pictures.push(picture);
+        }
+        (pictures, features)
+    }
+
+    /// The largest and the mean difference in the boxes; beside them not one byte may differ.
+    fn compare(&self, pictures: &[Picture], wanted: &[u8]) -> (u8, f64) {
+        assert_eq!(wanted.len(), self.frames * WIDTH * HEIGHT * 3);
+        let (mut most, mut sum, mut count) = (0, 0_u64, 0_u64);
+        let wanted = wanted.chunks_exact(WIDTH * HEIGHT * 3);
+        for (index, (picture, wanted)) in pictures.iter().zip(wanted).enumerate() {
+            let before = frame(index);
+            let [x0, y0, x1, y1] = self.place(index);
+            for at in 0..WIDTH * HEIGHT * 3 {
+                let (x, y) = (at / 3 % WIDTH, at / 3 / WIDTH);
+                let found = picture.data[at];
+                if (x0..x1).contains(&x) && (y0..y1).contains(&y) {
+                    let difference = found.abs_diff(wanted[at - at % 3 + 2 - at % 3]);
+                    most = most.max(difference);
+                    sum += u64::from(difference);
+                    count += 1;
+                } else {
+                    assert_eq!(found, before.data[at], "frame {index}, {x}, {y}");
+                }
+            }
+        }
+        (most, sum as f64 / count as f64)
+    }
+
+    fn check(&self) {
+        let Some((folder, python)) = self.prepare() else {
+            return;
+        };
+        let source = Source::Path(self.manifest(&folder));
+        let mut generator = match generator::open(&source, &runtime::Options::default()) {
+            Ok(opened) => opened.generator,
+            Err(err @ Error::RuntimeMissing { .. }) => {
+                println!("skipped: {err}");
+                return;
+            }
+            Err(err) => panic!("{err}"),
+        };
+        let (pictures, features) = self.drawn(&mut *generator);
+
+        let onnxruntime = self.reference(&folder, &python, "onnxruntime");
+        let heard = furthest(&features, &floats(&npy(&onnxruntime.join("sound.npy"))));
+        let drawn = npy(&onnxruntime.join("frames.npy"));
+        let (most, mean) = self.compare(&pictures, &drawn);
+        let torch = self.reference(&folder, &python, "torch");
+        let (torch_most, torch_mean) = self.compare(&pictures, &npy(&torch.join("frames.npy")));
+        println!(
+            "{}: heard within {heard:.1e}; ONNX Runtime: most {most}, mean {mean:.4} of 255; \
+             PyTorch: most {torch_most}, mean {torch_mean:.4}",
+            self.name
+        );
+        assert!(heard <= 1e-3, "{heard}");
+        assert!(most <= 2 && mean <= 0.1, "most {most}, mean {mean}");
+        assert!(torch_most <= 3, "most {torch_most}");
     }
 }
 
-fn compare(name: &str) {
-    let Ok(python) = std::env::var("LIPSYNC_PARITY_PYTHON") else {
-        println!("skipped: LIPSYNC_PARITY_PYTHON names no Python");
+/// The largest difference between two lists.
+fn furthest(found: &[f32], wanted: &[f32]) -> f32 {
+    assert_eq!(found.len(), wanted.len());
+    let differences = found.iter().zip(wanted).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, f32::max)
+}
+
+#[test]
+fn nota_96_is_the_reference() {
+    let name = "nota-96";
+    Case { name, ..WAV2LIP }.check();
+}
+
+#[test]
+fn wav2lip_96_is_the_reference() {
+    let name = "wav2lip-96";
+    Case { name, ..WAV2LIP }.check();
+}
+
+#[test]
+fn wav2lip_256_is_the_reference() {
+    let name = "wav2lip-256";
+    Case { name, ..WAV2LIP }.check();
+}
+
+#[test]
+fn unet_328_with_ave_is_the_reference() {
+    let name = "unet-328";
+    Case { name, ..UNET }.check();
+}
+
+#[test]
+fn unet_160_with_ave_is_the_reference() {
+    let name = "synctalk-160-ave";
+    Case { name, ..UNET }.check();
+}
+
+#[test]
+fn the_whole_spectrum_is_librosas() {
+    let name = "nota-96";
+    let case = Case { name, ..WAV2LIP };
+    let Some((folder, python)) = case.prepare() else {
         return;
     };
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join("parity")
-        .join(name);
-    std::fs::create_dir_all(&folder).expect("a folder to write to");
-    let path = |file: &str| folder.join(file).display().to_string();
-    let manifest = path(&format!("{name}.toml"));
-    if !Path::new(&manifest).exists() {
-        run(&python, &["training/reference_models.py", &path(""), name]);
-    }
-
-    let mut bgr = Vec::new();
-    let mut frames: Vec<Picture> = (0..FRAMES).map(frame).collect();
-    for frame in &frames {
-        bgr.extend(
-            frame
-                .data
-                .as_chunks::<3>()
-                .0
-                .iter()
-                .flat_map(|&[r, g, b]| [b, g, r]),
-        );
-    }
-    let boxes: Vec<_> = (0..FRAMES).map(|i| BOXES[i % BOXES.len()]).collect();
-    std::fs::write(folder.join("frames.bgr"), bgr).expect("a file");
-    std::fs::write(folder.join("boxes.json"), format!("{boxes:?}")).expect("a file");
-    std::fs::write(folder.join("voice.wav"), wave(&voice())).expect("a file");
-    let size = format!("{WIDTH}x{HEIGHT}");
-    run(
-        &python,
-        &[
-            "tests/parity/reference.py",
-            &manifest,
-            "--frames",
-            &path("frames.bgr"),
-            "--frame-size",
-            &size,
-            "--boxes",
-            &path("boxes.json"),
-            "--sound",
-            &path("voice.wav"),
-            "--out",
-            &path("out"),
-        ],
-    );
-    let wanted = npy(&folder.join("out/frames.npy"));
-    assert_eq!(wanted.len(), FRAMES * WIDTH * HEIGHT * 3);
-
-    let source = Source::Path(manifest.into());
-    let mut generator = match generator::open(&source, &runtime::Options::default()) {
-        Ok(opened) => opened.generator,
-        Err(err @ Error::RuntimeMissing { .. }) => {
-            println!("skipped: {err}");
-            return;
-        }
-        Err(err) => panic!("{err}"),
-    };
+    let out = case.reference(&folder, &python, "onnxruntime");
+    let wanted = doubles(&npy(&out.join("mel.npy")));
+    let columns = wanted.len() / BANDS;
     let mut sound = Sound::new();
     sound
         .configure(SampleFormat::S16, RATE, 1)
         .expect("16 kHz mono is usable");
     sound.push(&voice(), 0, true);
     sound.finish();
-    let hearing = generator.hearing();
-    let mut mel = vec![0.0; 80 * hearing.columns];
-    let look = Look {
-        strength: 1.0,
-        activity: 1.0,
-        feather: 0.5,
-    };
-    let (mut most, mut sum, mut count) = (0, 0_u64, 0_u64);
-    let wanted = wanted.chunks_exact(WIDTH * HEIGHT * 3);
-    for (index, (picture, wanted)) in frames.iter_mut().zip(wanted).enumerate() {
-        let before = picture.clone();
-        let time_ns = index as i64 * 40_000_000;
-        let last = Sound::column_for(time_ns + hearing.look_ahead_ns);
-        sound.window(last, &mut mel, hearing.columns);
-        let heard = Heard {
-            mel: &mel,
-            last_column: last,
-            time_ns,
-            bounds: sound.bounds(),
-        };
-        generator
-            .listen(&heard)
-            .expect("a window of the right size");
-        generator
-            .draw(
-                &mut picture.view(),
-                Some(&face(boxes[index])),
-                time_ns,
-                &look,
-            )
-            .expect("inference works");
-        let [x0, y0, x1, y1] = boxes[index];
-        for at in 0..WIDTH * HEIGHT * 3 {
-            let (x, y) = (at / 3 % WIDTH, at / 3 / WIDTH);
-            let found = picture.data[at];
-            if (x0..x1).contains(&x) && (y0..y1).contains(&y) {
-                let difference = found.abs_diff(wanted[at - at % 3 + 2 - at % 3]);
-                most = most.max(difference);
-                sum += u64::from(difference);
-                count += 1;
-            } else {
-                assert_eq!(found, before.data[at], "frame {index}, {x}, {y}");
-            }
-        }
+    assert_eq!(sound.bounds().end, Some(columns as i64));
+    let mut mel = vec![0.0; wanted.len()];
+    sound.window(columns as i64 - 1, &mut mel, columns);
+    for (at, (found, wanted)) in mel.iter().zip(wanted).enumerate() {
+        let difference = (f64::from(*found) - wanted).abs();
+        let (band, column) = (at / columns, at % columns);
+        assert!(difference <= 1e-3, "{band}, {column}: {difference}");
     }
-    let mean = sum as f64 / count as f64;
-    println!("{name}: most {most}, mean {mean:.4} of 255, {count} values");
-    assert!(most <= 2 && mean <= 0.1, "{name}: most {most}, mean {mean}");
-}
-
-#[test]
-fn nota_96_draws_what_the_reference_draws() {
-    compare("nota-96");
-}
-
-#[test]
-fn wav2lip_96_draws_what_the_reference_draws() {
-    compare("wav2lip-96");
 }

@@ -278,6 +278,7 @@ def _wav2lip(size, build):
 MODELS = {
     "unet-328": (12_186_935, _unet(320, "ave", (32, 16, 16), 16), "UNet-328 of SyncTalk_2D with AVE"),
     "synctalk-160": (12_163_591, _unet(160, "hubert", (32, 32, 32), 16), "160-pixel U-Net of SyncTalk_2D, HuBERT"),
+    "synctalk-160-ave": (12_163_591, _unet(160, "ave", (32, 16, 16), 16), "160-pixel U-Net of SyncTalk_2D with AVE"),
     "ultralight-160": (12_159_591, _unet(160, "hubert", (16, 32, 32), 8), "Ultralight-Digital-Human, HuBERT"),
     "ultralight-160-wenet": (12_796_359, _unet(160, "wenet", (128, 16, 32), 8), "Ultralight-Digital-Human, WeNet"),
     "wav2lip-96": (36_298_035, _wav2lip(96, lambda: wav2lip(96)), "Wav2Lip, 96 pixels"),

@@ -92,7 +92,7 @@ pub fn bounding_box(points: &[[f32; 2]]) -> [f32; 4] {
     })
 }
 
-pub(super) fn centre([x0, y0, x1, y1]: [f32; 4]) -> [f32; 2] {
+pub fn centre([x0, y0, x1, y1]: [f32; 4]) -> [f32; 2] {
     [(x0 + x1) / 2.0, (y0 + y1) / 2.0]
 }
 

@@ -94,6 +94,8 @@ pub struct Face {
     /// This is the first frame after the face was found, lost and found again, or cut to:
     /// nothing of the frames before holds for it.
     pub fresh: bool,
+    /// The region given from outside that its centre lies in.
+    pub region: Option<[f32; 4]>,
 }
 
 /// A face that is being followed.
@@ -226,7 +228,7 @@ impl Tracker {
             self.search(view, lost_any)?;
         }
         self.choose(view);
-        self.publish(time_ns);
+        self.publish(time_ns, regions);
         Ok(())
     }
 
@@ -483,11 +485,14 @@ impl Tracker {
     }
 
     /// Smooths the tracks' meshes into the faces of this frame.
-    fn publish(&mut self, time_ns: i64) {
+    fn publish(&mut self, time_ns: i64, regions: &[[f32; 4]]) {
         self.faces.resize_with(self.tracks.len(), Face::default);
         for (face, track) in self.faces.iter_mut().zip(&mut self.tracks) {
             face.id = track.id;
             face.fresh = track.fresh;
+            let centre = geometry::centre(track.mesh.bbox());
+            let holds = |region: &&[f32; 4]| geometry::contains(**region, centre);
+            face.region = regions.iter().find(holds).copied();
             face.mesh.score = track.mesh.score;
             face.mesh.points.copy_from_slice(&*track.mesh.points);
             let smoothing = self.settings.smoothing;

@@ -1,94 +1,308 @@
-//! Which part of the frame a network of somebody else wants to see: its box, from a face mesh.
+//! Which part of the frame a network of somebody else wants to see: its box, from a face.
 //!
 //! Must not know pixels or networks. `docs/models.md` says where the numbers come from.
 
-use serde::Deserialize;
-
-use crate::face::Mesh;
+use crate::{
+    face::{Face, Mesh, geometry},
+    pixels::Affine,
+};
 
 /// Whose boxes the network was trained on.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Finder {
     /// Wav2Lip's face detector: upright, from the forehead to the chin.
     #[default]
     S3fd,
+    /// Points 1, 52 and 31 of the 110 that SyncTalk_2D and Ultralight find: upright and square,
+    /// from the bridge of the nose to below the chin, as wide as the face at the eyes.
+    Landmarks110,
+    /// FFHQ's alignment by eyes, nose and mouth: square and turned with the face.
+    Ffhq,
+    /// A box that stays where it is.
+    Fixed(Box4),
 }
 
 /// A box of a frame: `[x0, y0, x1, y1]` in pixels, x1 and y1 excluded.
 pub type Box4 = [f32; 4];
 
-/// How a box lies round a mesh.
+/// Mesh points that lie where points 1 and 31 of the 110 do, beside the eyes on the face's
+/// outline, and two between which point 52 lies, on the bridge of the nose.
+const LEFT: usize = 127;
+const RIGHT: usize = 356;
+const BRIDGE: [usize; 2] = [5, 195];
+/// FFHQ's places of eyes, tip of the nose and corners of the mouth in a square of side 1
+/// (FaceFusion's `ffhq_512`), and the mesh points whose means lie there.
+const FFHQ: [[f32; 2]; 5] = [
+    [0.376_916_76, 0.468_646_64],
+    [0.622_857, 0.469_128_13],
+    [0.501_238_6, 0.613_319_04],
+    [0.393_088_22, 0.725_411],
+    [0.611_502_05, 0.724_904_65],
+];
+const FFHQ_POINTS: [[usize; 2]; 5] = [[33, 133], [362, 263], [4, 4], [61, 61], [291, 291]];
+
+/// How a box lies round a face.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
     pub finder: Finder,
-    /// Top, bottom, left, right: shares of the mesh's height and width that are added.
+    /// Top, bottom, left, right: shares of the found box's height and width that are added.
     pub margins: [f32; 4],
     /// Top, bottom, left, right: pixels that are added.
     pub pads: [f32; 4],
+    /// Whether a region that upstream gave for the face is its box.
+    pub roi: bool,
 }
 
 impl Recipe {
-    /// The box of this face. It may reach out of the frame.
-    pub fn place(&self, mesh: &Mesh) -> Box4 {
-        let Finder::S3fd = self.finder;
-        let [x0, y0, x1, y1] = mesh.bbox();
+    /// Whether there is a box without a face.
+    pub fn is_fixed(&self) -> bool {
+        matches!(self.finder, Finder::Fixed(_))
+    }
+
+    /// From pixels of a crop of `side` x `side` to the frame, to fractions of a pixel. `None` when
+    /// no part of it lies in the frame, of `width` x `height`.
+    pub fn map(
+        &self,
+        face: Option<&Face>,
+        side: usize,
+        [width, height]: [usize; 2],
+    ) -> Option<Affine> {
+        let unit = match (self.finder, face) {
+            (Finder::Ffhq, Some(face)) => self.turned(&face.mesh)?,
+            _ => {
+                let [x0, y0, x1, y1] = self.place(face)?;
+                Affine {
+                    a: x1 - x0,
+                    d: y1 - y0,
+                    tx: x0,
+                    ty: y0,
+                    ..Affine::IDENTITY
+                }
+            }
+        };
+        let corners = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]].map(|at| unit.apply(at));
+        let [x0, y0, x1, y1] = geometry::bounding_box(&corners);
+        // Also false when one of them is not a number.
+        let seen = x1 - x0 >= 1.0
+            && y1 - y0 >= 1.0
+            && x1 > 0.0
+            && y1 > 0.0
+            && x0 < width as f32
+            && y0 < height as f32;
+        // Pixel 0 of the crop has its centre half a pixel inside, and so have the frame's.
+        let share = 1.0 / side as f32;
+        let map = unit.after(&Affine {
+            a: share,
+            d: share,
+            ..Affine::IDENTITY
+        });
+        let [tx, ty] = map.apply([0.5, 0.5]);
+        seen.then_some(Affine {
+            tx: tx - 0.5,
+            ty: ty - 0.5,
+            ..map
+        })
+    }
+
+    /// The box in whole pixels, cut to the frame, as the original pipelines have it. `None` when
+    /// nothing is left of it.
+    pub fn whole(&self, face: Option<&Face>, [width, height]: [usize; 2]) -> Option<[usize; 4]> {
+        // `as` cuts towards zero, ends what is too large at the limit and makes 0 of NaN.
+        let [x0, y0, x1, mut y1] = self.place(face)?.map(|v| v.max(0.0) as usize);
+        if self.is_square(face) {
+            // The originals cut the landmarks to whole pixels before they make the square.
+            y1 = y0.saturating_add(x1.saturating_sub(x0));
+        }
+        let (x1, y1) = (x1.min(width), y1.min(height));
+        (x0 < x1 && y0 < y1).then_some([x0, y0, x1, y1])
+    }
+
+    fn is_square(&self, face: Option<&Face>) -> bool {
+        let region = self.roi && face.is_some_and(|face| face.region.is_some());
+        let [_, bottom, ..] = self.margins;
+        let [_, pad_bottom, ..] = self.pads;
+        self.finder == Finder::Landmarks110 && !region && bottom == 0.0 && pad_bottom == 0.0
+    }
+
+    /// The upright box. It may reach out of the frame.
+    fn place(&self, face: Option<&Face>) -> Option<Box4> {
+        if let Some(face) = face
+            && let Some(region) = face.region
+            && self.roi
+        {
+            return Some(region);
+        }
+        let [x0, y0, x1, y1] = match (self.finder, face) {
+            (Finder::Fixed(place), None) => return Some(place),
+            (Finder::Fixed(place), Some(face)) => {
+                let [x, y] = geometry::centre(face.mesh.bbox());
+                let [x0, y0, x1, y1] = place;
+                let inside = (x0..x1).contains(&x) && (y0..y1).contains(&y);
+                return inside.then_some(place);
+            }
+            (_, None) => return None,
+            (Finder::S3fd | Finder::Ffhq, Some(face)) => face.mesh.bbox(),
+            (Finder::Landmarks110, Some(face)) => landmarks_110(&face.mesh),
+        };
         let (width, height) = (x1 - x0, y1 - y0);
         let [top, bottom, left, right] = self.margins;
         let [pad_top, pad_bottom, pad_left, pad_right] = self.pads;
-        [
-            x0 - left * width - pad_left,
-            y0 - top * height - pad_top,
-            x1 + right * width + pad_right,
-            y1 + bottom * height + pad_bottom,
-        ]
+        let x0 = x0 - left * width - pad_left;
+        let x1 = x1 + right * width + pad_right;
+        let y0 = y0 - top * height - pad_top;
+        let y1 = match self.finder {
+            // The side of the square follows from its width.
+            Finder::Landmarks110 => y0 + (x1 - x0),
+            _ => y1,
+        };
+        Some([x0, y0, x1, y1 + bottom * height + pad_bottom])
+    }
+
+    /// From the unit square to the frame.
+    fn turned(&self, mesh: &Mesh) -> Option<Affine> {
+        let points = FFHQ_POINTS.map(|[a, b]| {
+            let ([ax, ay], [bx, by]) = (mesh.points[a], mesh.points[b]);
+            [(ax + bx) / 2.0, (ay + by) / 2.0]
+        });
+        let [top, bottom, left, right] = self.margins;
+        let margins = Affine {
+            a: 1.0 + left + right,
+            d: 1.0 + top + bottom,
+            tx: -left,
+            ty: -top,
+            ..Affine::IDENTITY
+        };
+        Some(geometry::similarity(&FFHQ, &points)?.after(&margins))
     }
 }
 
-/// The box in whole pixels, cut to the frame, as the original pipelines have it. `None` when
-/// nothing is left of it.
-pub fn whole(place: &Box4, width: usize, height: usize) -> Option<[usize; 4]> {
-    // `as` cuts towards zero, ends what is too large at the limit and makes 0 of NaN.
-    let [x0, y0, x1, y1] = place.map(|v| v.max(0.0) as usize);
-    let (x1, y1) = (x1.min(width), y1.min(height));
-    (x0 < x1 && y0 < y1).then_some([x0, y0, x1, y1])
+/// The square under points 1 (left), 52 (top) and 31 (right).
+fn landmarks_110(mesh: &Mesh) -> Box4 {
+    let (x0, x1) = (mesh.points[LEFT][0], mesh.points[RIGHT][0]);
+    let [above, below] = BRIDGE.map(|point| mesh.points[point][1]);
+    let y0 = (above + below) / 2.0;
+    [x0, y0, x1, y0 + (x1 - x0)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mesh(corners: [[f32; 2]; 2]) -> Mesh {
-        let mut mesh = Mesh::default();
-        mesh.points.fill(corners[0]);
-        mesh.points[152] = corners[1];
-        mesh
+    const FRAME: [usize; 2] = [100, 100];
+
+    fn recipe(finder: Finder) -> Recipe {
+        Recipe {
+            finder,
+            margins: [0.0; 4],
+            pads: [0.0; 4],
+            roi: false,
+        }
+    }
+
+    /// A face whose mesh fills `[x0, y0, x1, y1]`.
+    fn face([x0, y0, x1, y1]: Box4) -> Face {
+        let mut face = Face::default();
+        face.mesh.points.fill([x0, y0]);
+        face.mesh.points[152] = [x1, y1];
+        face
     }
 
     #[test]
     fn margins_are_shares_and_pads_are_pixels() {
         let recipe = Recipe {
-            finder: Finder::S3fd,
             margins: [0.1, 0.2, 0.0, 0.5],
             pads: [0.0, 10.0, 1.0, 0.0],
+            ..recipe(Finder::S3fd)
         };
-        let place = recipe.place(&mesh([[100.0, 50.0], [140.0, 150.0]]));
-        assert_eq!(place, [99.0, 40.0, 160.0, 180.0]);
+        let place = recipe.place(Some(&face([100.0, 50.0, 140.0, 150.0])));
+        assert_eq!(place, Some([99.0, 40.0, 160.0, 180.0]));
     }
 
     #[test]
     fn whole_boxes_are_cut_towards_zero_and_to_the_frame() {
-        assert_eq!(whole(&[1.9, 2.1, 9.9, 8.9], 100, 100), Some([1, 2, 9, 8]));
+        let whole = |place, frame| recipe(Finder::S3fd).whole(Some(&face(place)), frame);
+        assert_eq!(whole([1.9, 2.1, 9.9, 8.9], FRAME), Some([1, 2, 9, 8]));
         assert_eq!(
-            whole(&[-5.0, -0.5, 200.0, 50.0], 100, 40),
+            whole([-5.0, -0.5, 200.0, 50.0], [100, 40]),
             Some([0, 0, 100, 40])
         );
-        for nothing in [
-            [5.0, 5.0, 5.5, 9.0],
-            [f32::NAN; 4],
-            [120.0, 0.0, 130.0, 9.0],
-        ] {
-            assert_eq!(whole(&nothing, 100, 100), None);
+        assert_eq!(whole([5.0, 5.0, 5.5, 9.0], FRAME), None);
+        assert_eq!(whole([f32::NAN; 4], FRAME), None);
+        assert_eq!(whole([120.0, 0.0, 130.0, 9.0], FRAME), None);
+        assert_eq!(recipe(Finder::S3fd).whole(None, FRAME), None);
+    }
+
+    #[test]
+    fn the_square_of_the_landmarks_is_made_of_whole_numbers() {
+        let mut face = Face::default();
+        face.mesh.points[LEFT] = [10.9, 31.0];
+        face.mesh.points[RIGHT] = [60.2, 33.0];
+        face.mesh.points[BRIDGE[0]] = [35.0, 21.4];
+        face.mesh.points[BRIDGE[1]] = [35.0, 20.0];
+        let recipe = recipe(Finder::Landmarks110);
+        // int(10.9), int(20.7), int(60.2), and 50 pixels down from 20.
+        assert_eq!(recipe.whole(Some(&face), FRAME), Some([10, 20, 60, 70]));
+        let map = recipe.map(Some(&face), 100, FRAME).expect("in the frame");
+        assert!((map.a - 0.493).abs() < 1e-4 && (map.d - 0.493).abs() < 1e-4);
+        // It follows every frame's own landmarks.
+        face.mesh.points[RIGHT][0] = 70.2;
+        assert_eq!(recipe.whole(Some(&face), FRAME), Some([10, 20, 70, 80]));
+    }
+
+    #[test]
+    fn a_fixed_box_needs_no_face_and_takes_only_the_one_inside() {
+        let recipe = recipe(Finder::Fixed([10.0, 20.0, 60.0, 70.0]));
+        assert!(recipe.is_fixed());
+        assert_eq!(recipe.whole(None, FRAME), Some([10, 20, 60, 70]));
+        let inside = face([20.0, 30.0, 40.0, 50.0]);
+        assert_eq!(recipe.whole(Some(&inside), FRAME), Some([10, 20, 60, 70]));
+        let beside = face([70.0, 30.0, 90.0, 50.0]);
+        assert_eq!(recipe.whole(Some(&beside), FRAME), None);
+    }
+
+    #[test]
+    fn a_region_of_upstream_is_the_box_where_the_manifest_says_so() {
+        let mut face = face([20.0, 30.0, 40.0, 50.0]);
+        face.region = Some([1.0, 2.0, 81.0, 62.0]);
+        for finder in [Finder::S3fd, Finder::Landmarks110] {
+            let recipe = Recipe {
+                roi: true,
+                ..recipe(finder)
+            };
+            assert_eq!(recipe.whole(Some(&face), FRAME), Some([1, 2, 81, 62]));
         }
+        let recipe = recipe(Finder::S3fd);
+        assert_eq!(recipe.whole(Some(&face), FRAME), Some([20, 30, 40, 50]));
+    }
+
+    #[test]
+    fn ffhqs_square_turns_with_the_face() {
+        let mut face = Face::default();
+        let turn = Affine {
+            a: 0.0,
+            b: -80.0,
+            c: 80.0,
+            d: 0.0,
+            tx: 90.0,
+            ty: 10.0,
+        };
+        for (points, at) in FFHQ_POINTS.iter().zip(FFHQ) {
+            for &point in points {
+                face.mesh.points[point] = turn.apply(at);
+            }
+        }
+        let map = recipe(Finder::Ffhq)
+            .map(Some(&face), 160, FRAME)
+            .expect("in the frame");
+        for corner in [[-0.5, -0.5], [159.5, 159.5]] {
+            let [x, y] = map.apply(corner);
+            let [wanted_x, wanted_y] =
+                turn.apply([(corner[0] + 0.5) / 160.0, (corner[1] + 0.5) / 160.0]);
+            assert!((x + 0.5 - wanted_x).abs() < 1e-3 && (y + 0.5 - wanted_y).abs() < 1e-3);
+        }
+        assert_eq!(
+            recipe(Finder::Ffhq).map(Some(&Face::default()), 160, FRAME),
+            None
+        );
     }
 }

@@ -8,13 +8,11 @@
 //! pixel, so that it does not tremble, and only mouth and jaw are replaced.
 
 use super::{
-    Look,
-    crop::{self, Box4},
-    jaw,
+    Look, crop, jaw,
     recipe::{self, Blend, Crop, Image, Kind, Order, Planes},
 };
 use crate::{
-    face::Mesh,
+    face::Face,
     pixels::{
         Affine, Blender, Drawn, Patch, View,
         resize::{Extent, Resizer},
@@ -68,13 +66,17 @@ impl Cutout {
         })
     }
 
-    /// Fills `tensor`, `[6, size, size]`, with the face as the network wants it. False when no
-    /// part of the face lies in the frame.
-    pub fn cut(&mut self, view: &View, mesh: &Mesh, tensor: &mut [f32]) -> bool {
-        let place = self.recipe.place(mesh);
+    /// Whether faces have to be found: for the box, or for where mouth and jaw are.
+    pub fn needs_face(&self) -> bool {
+        self.blend.kind == Kind::Soft || !self.recipe.is_fixed()
+    }
+
+    /// Fills `tensor`, `[3 or 6, size, size]`, with the face as the network wants it. False when
+    /// no part of the face lies in the frame.
+    pub fn cut(&mut self, view: &View, face: Option<&Face>, tensor: &mut [f32]) -> bool {
         let found = match self.blend.kind {
-            Kind::Soft => self.cut_soft(view, &place),
-            Kind::Reference => self.cut_whole(view, &place),
+            Kind::Soft => self.cut_soft(view, face),
+            Kind::Reference => self.cut_whole(view, face),
         };
         if found {
             self.fill(tensor);
@@ -82,33 +84,20 @@ impl Cutout {
         found
     }
 
-    fn cut_soft(&mut self, view: &View, &[x0, y0, x1, y1]: &Box4) -> bool {
-        let (across, down) = (x1 - x0, y1 - y0);
-        // Also false when one of them is not a number.
-        let seen = across >= 1.0
-            && down >= 1.0
-            && x1 > 0.0
-            && y1 > 0.0
-            && x0 < view.width as f32
-            && y0 < view.height as f32;
-        if !seen {
+    fn cut_soft(&mut self, view: &View, face: Option<&Face>) -> bool {
+        let frame = [view.width, view.height];
+        let Some(map) = self.recipe.map(face, self.side, frame) else {
             return false;
-        }
-        let (a, d) = (across / self.side as f32, down / self.side as f32);
-        self.to_frame = Affine {
-            a,
-            d,
-            tx: x0 + (a - 1.0) / 2.0,
-            ty: y0 + (d - 1.0) / 2.0,
-            ..Affine::IDENTITY
         };
+        self.to_frame = map;
         let planes = planes(&mut self.crop, self.side);
         sample(view, &self.to_frame, self.side, WHITE, 0.0, planes);
         true
     }
 
-    fn cut_whole(&mut self, view: &View, place: &Box4) -> bool {
-        let Some([x0, y0, x1, y1]) = crop::whole(place, view.width, view.height) else {
+    fn cut_whole(&mut self, view: &View, face: Option<&Face>) -> bool {
+        let frame = [view.width, view.height];
+        let Some([x0, y0, x1, y1]) = self.recipe.whole(face, frame) else {
             return false;
         };
         let (width, height) = (x1 - x0, y1 - y0);
@@ -139,13 +128,15 @@ impl Cutout {
         true
     }
 
-    /// The network's two views of the crop.
+    /// The network's views of the crop.
     fn fill(&self, tensor: &mut [f32]) {
         let (size, side) = (self.size, self.side);
         let border = (side - size) / 2;
         let [black, white] = self.image.range;
         let [mask_x, mask_y, mask_width, mask_height] = self.image.rectangle(size);
-        for (index, plane) in tensor.chunks_exact_mut(size * size).take(6).enumerate() {
+        let channels = 3 * self.image.planes.len();
+        let planes = tensor.chunks_exact_mut(size * size).take(channels);
+        for (index, plane) in planes.enumerate() {
             let source = &self.crop[self.channel(index % 3) * side * side..];
             let masked = self.image.planes[index / 3] == Planes::Masked;
             for (row, out) in plane.chunks_exact_mut(size).enumerate() {
@@ -169,14 +160,24 @@ impl Cutout {
     }
 
     /// Puts what the network drew, `[3, size, size]`, where the face was last cut out.
-    pub fn paste(&mut self, view: &mut View, mesh: &Mesh, output: &[f32], look: &Look) {
+    pub fn paste(&mut self, view: &mut View, face: Option<&Face>, output: &[f32], look: &Look) {
         self.draw(output);
         // A network cannot exaggerate its own mouth: more than all of it is all of it.
         let strength = look.strength.clamp(0.0, 1.0);
         let (size, rgb) = match self.blend.kind {
             Kind::Soft => {
                 let (side, map) = (self.side, &self.to_frame);
-                jaw::mask(mesh, map, side, look.feather, strength, &mut self.mask);
+                let Some(face) = face else {
+                    return;
+                };
+                jaw::mask(
+                    &face.mesh,
+                    map,
+                    side,
+                    look.feather,
+                    strength,
+                    &mut self.mask,
+                );
                 (side, &mut self.crop)
             }
             Kind::Reference => {

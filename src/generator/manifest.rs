@@ -37,6 +37,8 @@ pub struct Manifest {
 pub enum Family {
     Builtin,
     Wav2lip,
+    Unet,
+    Edtalk,
 }
 
 /// The family of a manifest, which says how to read the rest. `path` is for messages only.

@@ -5,11 +5,15 @@
 mod builtin;
 mod crop;
 mod cutout;
+mod edtalk;
+mod features;
 mod jaw;
 mod manifest;
+mod painter;
 mod recipe;
 mod registry;
 mod rest;
+mod unet;
 mod wav2lip;
 
 use std::time::Duration;
@@ -74,6 +78,12 @@ pub trait Generator: Send {
 
     /// Hears the sound around the next frame, once a frame.
     fn listen(&mut self, heard: &Heard) -> Result<(), Error>;
+
+    /// What the network that draws was last given to hear, row-major, for comparison with other
+    /// implementations; empty where that is no window of features.
+    fn features(&self) -> &[f32] {
+        &[]
+    }
 
     /// Redraws one mouth in `view` for the sound last heard, once a face. `time_ns` is the
     /// frame's running time.

@@ -6,12 +6,17 @@ use std::{
     sync::Arc,
 };
 
+use toml::Table;
+
 use super::{
     Generator,
     builtin::{BuiltIn, Networks},
-    manifest::{self, Family, Manifest},
-    recipe::Recipe,
-    wav2lip::{self, Wav2Lip},
+    edtalk::EDTALK,
+    manifest::{self, Family, File, Manifest},
+    painter::{Contract, Painter},
+    recipe::{Recipe, Tensors},
+    unet::{self, UNET},
+    wav2lip::WAV2LIP,
 };
 use crate::{
     Error,
@@ -117,10 +122,22 @@ fn open_path(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
 /// Opens a bare network of a family that is known by the shapes of its tensors.
 fn open_bare(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
     let opened = runtime::open(ModelSource::File(path), options, &[])?;
-    if wav2lip::recognise(&*opened.network) {
-        let file = path.file_name().unwrap_or(path.as_os_str());
-        let name = format!("wav2lip ({})", file.display());
-        return Wav2Lip::open(Recipe::bare(path, name), opened);
+    let ports = |contract: &Contract| (contract.ports)(&*opened.network, &Tensors::default());
+    if let Some(contract) = [&WAV2LIP, &EDTALK]
+        .into_iter()
+        .find(|contract| ports(contract).is_some())
+    {
+        let recipe = Recipe::bare(contract.name, Table::new(), contract.defaults, path)?;
+        return Painter::open(contract, recipe, opened, None);
+    }
+    let heard = ports(&UNET).map(|ports| &opened.network.inputs()[ports.sound]);
+    let encoder = encoder_beside(path);
+    if let Some(said) = heard.and_then(|heard| unet::said(heard, encoder.as_deref())) {
+        let recipe = Recipe::bare(UNET.name, said, UNET.defaults, path)?;
+        let encoder = encoder
+            .map(|encoder| runtime::open(ModelSource::File(&encoder), options, &[]))
+            .transpose()?;
+        return Painter::open(&UNET, recipe, opened, encoder);
     }
     Err(Error::ModelMismatch {
         name: path.display().to_string(),
@@ -130,10 +147,21 @@ fn open_bare(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
             describe(opened.network.outputs())
         ),
         wanted: format!(
-            "the shapes of family `wav2lip`: {}; or a model folder with a manifest",
-            wav2lip::SHAPES
+            "the shapes of family `wav2lip`: {}; `unet`: {}, as SyncTalk_2D or Ultralight have \
+             them; `edtalk`: {}; or a model folder with a manifest",
+            WAV2LIP.shapes, UNET.shapes, EDTALK.shapes
         ),
     })
+}
+
+/// The audio encoder that belongs to the bare network `NAME.onnx`: `NAME-ave.onnx`, or the name
+/// that the original system's export gives it.
+fn encoder_beside(path: &Path) -> Option<PathBuf> {
+    let stem = path.file_stem()?.to_string_lossy();
+    [format!("{stem}-ave.onnx"), "audio_encoder.onnx".to_owned()]
+        .map(|name| path.with_file_name(name))
+        .into_iter()
+        .find(|encoder| encoder.is_file())
 }
 
 fn open_manifest(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
@@ -162,13 +190,28 @@ fn open_manifest(path: &Path, options: &runtime::Options) -> Result<Opened, Erro
             };
             BuiltIn::open(manifest, networks, options)
         }
-        Family::Wav2lip => {
-            let recipe = Recipe::parse(&text, path)?;
-            let network = within(folder, &recipe.files.generator.path, path)?;
-            let opened = runtime::open(ModelSource::File(&network), options, &[])?;
-            Wav2Lip::open(recipe, opened)
-        }
+        Family::Wav2lip => open_recipe(&WAV2LIP, &text, path, options),
+        Family::Unet => open_recipe(&UNET, &text, path, options),
+        Family::Edtalk => open_recipe(&EDTALK, &text, path, options),
     }
+}
+
+/// Opens the networks of somebody else that the manifest `text` in the file `path` names.
+fn open_recipe(
+    contract: &Contract,
+    text: &str,
+    path: &Path,
+    options: &runtime::Options,
+) -> Result<Opened, Error> {
+    let recipe = Recipe::parse(text, contract.defaults, path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let open = |file: &File| {
+        let network = within(folder, &file.path, path)?;
+        runtime::open(ModelSource::File(&network), options, &[])
+    };
+    let network = open(&recipe.files.generator)?;
+    let encoder = recipe.files.audio_encoder.as_ref().map(open).transpose()?;
+    Painter::open(contract, recipe, network, encoder)
 }
 
 /// A file that a manifest names, which must lie in the manifest's own folder.

@@ -64,11 +64,18 @@ impl LogMel {
 
     /// Column `column` of the sound in `ring`; what the ring does not hold is silence. Computed
     /// once if it is `final`, which is to say that its last sample will not change any more.
-    pub fn column(&mut self, column: i64, ring: &Ring, is_final: bool) -> &Column {
+    /// `end` is the sample after the last one, once the sound has ended.
+    pub fn column(
+        &mut self,
+        column: i64,
+        ring: &Ring,
+        is_final: bool,
+        end: Option<i64>,
+    ) -> &Column {
         let slot = column.rem_euclid(CACHED as i64) as usize;
         if self.places[slot] != Some(column) {
             self.analysis
-                .analyse(span(column).start, ring, &mut self.columns[slot]);
+                .analyse(span(column).start, ring, end, &mut self.columns[slot]);
             self.places[slot] = is_final.then_some(column);
         }
         &self.columns[slot]
@@ -119,7 +126,7 @@ impl Analysis {
         }
     }
 
-    fn analyse(&mut self, first: i64, ring: &Ring, out: &mut Column) {
+    fn analyse(&mut self, first: i64, ring: &Ring, end: Option<i64>, out: &mut Column) {
         if !ring.overlaps(first, first.saturating_add(WINDOW as i64)) {
             out.fill(RANGE[0]);
             return;
@@ -133,6 +140,13 @@ impl Analysis {
             .zip(&self.window[1..])
         {
             *signal = (f64::from(pair[1]) - PRE_EMPHASIS * f64::from(pair[0])) * weight;
+        }
+        // The reference has the silence after the end emphasised already: no click there.
+        if let Some(end) = end
+            && let Ok(at) = usize::try_from(end.saturating_sub(first))
+            && let Some(signal) = self.signal.get_mut(at)
+        {
+            *signal = 0.0;
         }
         let transformed =
             self.fft

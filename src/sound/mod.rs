@@ -266,10 +266,11 @@ impl Sound {
             Some(end) => end,
             None => i64::MIN,
         };
+        let end = self.ring.end().filter(|_| self.finished);
         for at in 0..columns {
             let column = last_column.saturating_sub((columns - 1 - at) as i64);
             let is_final = mel::span(column).end <= known;
-            let values = self.mel.column(column, &self.ring, is_final);
+            let values = self.mel.column(column, &self.ring, is_final, end);
             for (band, value) in values.iter().enumerate() {
                 out[band * columns + at] = *value;
             }

@@ -13,7 +13,6 @@ import librosa
 import numpy as np
 
 RATE = 16_000
-HALF_WINDOW = 400
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
@@ -35,9 +34,7 @@ def main() -> None:
         assert file.getframerate() == RATE and file.getnchannels() == 1
         data = file.readframes(file.getnframes())
     samples = np.frombuffer(data, "<i2").astype(np.float64) / 32768
-    # Silence after the end, so that the pre-emphasis of the last sample is heard as in a stream.
-    mel = log_mel(np.concatenate([samples, np.zeros(HALF_WINDOW)]))
-    mel = mel[:, : 1 + len(samples) // 200]
+    mel = log_mel(samples)
     (folder / "speech.s16le").write_bytes(data)
     (folder / "speech_mel.f32le").write_bytes(mel.astype("<f4").tobytes())
     print(f"{len(samples)} samples, mel {mel.shape}, mean {mel.mean():.6f}")

@@ -27,15 +27,18 @@ pub fn doubling(element: u64, shape: &[Dim]) -> Vec<u8> {
     [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat()
 }
 
-/// A network of Wav2Lip's shape that is linear: its output channels are sums of the face's six
-/// channels (`channels[out][in]`), of the mel window (`window`, `[3, 80, 16]`) and of `bias`.
+/// A network that is linear in a face and a sound: its output channels are sums of the face's
+/// channels (`channels[out][in]`), of the window that it hears (`window`, `[3]` and `hears`) and
+/// of `bias`.
 ///
-/// `face`, `sound` and `drawn` are the tensors' names, `batch` is their first dimension.
+/// `names` are those of the sound, the face and the output, `batch` is their first dimension.
 pub struct Linear<'a> {
     pub size: u64,
     pub batch: Dim,
     pub names: [&'a str; 3],
     pub channels: [[f32; 6]; 3],
+    /// Channels, height and width of the sound: 1, 80, 16 is a mel window.
+    pub hears: [u64; 3],
     pub window: Vec<f32>,
     pub bias: [f32; 3],
 }
@@ -44,17 +47,10 @@ impl Linear<'_> {
     pub fn bytes(&self) -> Vec<u8> {
         let [sound, face, drawn] = self.names;
         let size = self.size;
-        let shape = |channels, height, width| {
-            [
-                self.batch,
-                Dim::Fixed(channels),
-                Dim::Fixed(height),
-                Dim::Fixed(width),
-            ]
-        };
-        let node = |inputs: &[&str], output: &str, operator: &str| {
-            let inputs: Vec<u8> = inputs.iter().flat_map(|name| text(1, name)).collect();
-            message(1, &[inputs, text(2, output), text(4, operator)].concat())
+        let [depth, height, width] = self.hears;
+        let shape = |dims: [u64; 3]| {
+            let [channels, height, width] = dims.map(Dim::Fixed);
+            [self.batch, channels, height, width]
         };
         let graph = [
             node(&[face, "channels", "bias"], "seen", "Conv"),
@@ -62,15 +58,72 @@ impl Linear<'_> {
             node(&["seen", "heard"], drawn, "Add"),
             text(2, "linear"),
             tensor("channels", &[3, 6, 1, 1], self.channels.as_flattened()),
-            tensor("window", &[3, 1, 80, 16], &self.window),
+            tensor("window", &[3, depth, height, width], &self.window),
             tensor("bias", &[3], &self.bias),
-            message(11, &value(sound, FLOAT, &shape(1, 80, 16))),
-            message(11, &value(face, FLOAT, &shape(6, size, size))),
-            message(12, &value(drawn, FLOAT, &shape(3, size, size))),
+            message(11, &value(sound, FLOAT, &shape(self.hears))),
+            message(11, &value(face, FLOAT, &shape([6, size, size]))),
+            message(12, &value(drawn, FLOAT, &shape([3, size, size]))),
         ]
         .concat();
         [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat()
     }
+}
+
+/// An audio encoder of AVE's shape: feature *f* of a window is one value of its mel, band *f*
+/// mod 80 of column *f* / 80 mod 16.
+pub fn encoder(names: [&str; 2], length: usize) -> Vec<u8> {
+    let [mel, features] = names;
+    let mut weights = vec![0.0; length * 80 * 16];
+    for (feature, kernel) in weights.chunks_exact_mut(80 * 16).enumerate() {
+        kernel[feature % 80 * 16 + feature / 80 % 16] = 1.0;
+    }
+    let batch = Dim::Open("batch");
+    let dims = [batch, Dim::Fixed(1), Dim::Fixed(80), Dim::Fixed(16)];
+    let graph = [
+        node(&[mel, "weights"], "heard", "Conv"),
+        node(&["heard"], features, "Flatten"),
+        text(2, "encoder"),
+        tensor("weights", &[length as u64, 1, 80, 16], &weights),
+        message(11, &value(mel, FLOAT, &dims)),
+        message(
+            12,
+            &value(features, FLOAT, &[batch, Dim::Fixed(length as u64)]),
+        ),
+    ]
+    .concat();
+    [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat()
+}
+
+/// A network of EDTalk's shape: red is the face's red and `weight` / 2, green is its green, and
+/// blue one value of the mel window, `bias` added.
+pub fn edtalk(size: u64, band: usize, column: usize) -> Vec<u8> {
+    let channels = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]];
+    let mut window = vec![0.0; 3 * 80 * 16];
+    window[2 * 80 * 16 + band * 16 + column] = 0.125;
+    let face = [1, 3, size, size].map(Dim::Fixed);
+    let graph = [
+        node(&["target", "channels", "bias"], "seen", "Conv"),
+        node(&["source", "window"], "heard", "Conv"),
+        node(&["weight", "red"], "weighed", "Mul"),
+        node(&["seen", "heard"], "both", "Add"),
+        node(&["both", "weighed"], "output", "Add"),
+        text(2, "edtalk"),
+        tensor("channels", &[3, 3, 1, 1], channels.as_flattened()),
+        tensor("window", &[3, 1, 80, 16], &window),
+        tensor("bias", &[3], &[0.0, 0.0, 0.5]),
+        tensor("red", &[1, 3, 1, 1], &[0.5, 0.0, 0.0]),
+        message(11, &value("source", FLOAT, &[1, 1, 80, 16].map(Dim::Fixed))),
+        message(11, &value("target", FLOAT, &face)),
+        message(11, &value("weight", FLOAT, &[Dim::Fixed(1)])),
+        message(12, &value("output", FLOAT, &face)),
+    ]
+    .concat();
+    [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat()
+}
+
+fn node(inputs: &[&str], output: &str, operator: &str) -> Vec<u8> {
+    let inputs: Vec<u8> = inputs.iter().flat_map(|name| text(1, name)).collect();
+    message(1, &[inputs, text(2, output), text(4, operator)].concat())
 }
 
 /// GraphProto.initializer: TensorProto with dims, data_type, name and raw_data.

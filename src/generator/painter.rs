@@ -1,0 +1,255 @@
+//! Draws with a network of somebody else: a picture of the face and the sound in, the picture
+//! with another mouth out. What the families have in common; what they differ in is their
+//! [`Contract`].
+//!
+//! Must not know where a model's files lie.
+
+use std::time::Instant;
+
+use super::{
+    Cost, Generator, Heard, Hearing, Look,
+    cutout::Cutout,
+    features::Features,
+    finite,
+    recipe::{self, COLUMNS, Recipe, Tensors},
+    registry::{Opened, describe},
+};
+use crate::{
+    Error,
+    face::Face,
+    pixels::View,
+    runtime::{self, Network, TensorInfo},
+    sound::{self, BANDS},
+};
+
+/// What a family is.
+pub struct Contract {
+    pub name: &'static str,
+    /// What its networks look like, for messages.
+    pub shapes: &'static str,
+    /// Tables of a manifest: what it has where a manifest says nothing.
+    pub defaults: &'static str,
+    /// x, y, width, height of the black rectangle in a picture of that side.
+    pub mask: fn(usize) -> [usize; 4],
+    /// Finds the tensors, by these names where there are any.
+    pub ports: fn(&dyn Network, &Tensors) -> Option<Ports>,
+}
+
+/// Which tensor is which, and the side of the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    pub sound: usize,
+    pub image: usize,
+    /// How strongly to move the lips, where the network has an input for it.
+    pub weight: Option<usize>,
+    pub output: usize,
+    pub size: usize,
+}
+
+/// The only tensor of that name, if one is given, and of a shape that fits.
+pub fn find(
+    tensors: &[TensorInfo],
+    name: &Option<String>,
+    fits: impl Fn(&[usize]) -> bool,
+) -> Option<usize> {
+    let mut fitting = tensors.iter().enumerate().filter(|(_, tensor)| {
+        fits(&tensor.shape) && name.as_ref().is_none_or(|name| *name == tensor.name)
+    });
+    let (index, _) = fitting.next()?;
+    // Two that fit are told apart by name, or not at all.
+    fitting.next().is_none().then_some(index)
+}
+
+pub struct Painter {
+    name: String,
+    hearing: Hearing,
+    network: Box<dyn Network>,
+    ports: Ports,
+    cutout: Cutout,
+    /// Makes what the network hears; without, it hears the mel window itself.
+    features: Option<Features>,
+    /// As last heard, and what it would be in silence.
+    window: Vec<f32>,
+    silence: Vec<f32>,
+    weight: f32,
+}
+
+impl Painter {
+    /// Fails with [`Error::ModelMismatch`].
+    pub fn open(
+        contract: &Contract,
+        mut recipe: Recipe,
+        opened: runtime::Opened,
+        encoder: Option<runtime::Opened>,
+    ) -> Result<Opened, Error> {
+        let network = opened.network;
+        let ports = (contract.ports)(&*network, &recipe.tensors)
+            .ok_or_else(|| misfit(contract, &*network, &recipe.tensors))?;
+        let mismatch = |found: String| Error::ModelMismatch {
+            name: network.name().to_owned(),
+            found,
+            wanted: contract.shapes.to_owned(),
+        };
+        recipe
+            .image
+            .mask
+            .get_or_insert_with(|| (contract.mask)(ports.size));
+        let cutout =
+            Cutout::new(&recipe.image, &recipe.crop, recipe.blend, ports.size).map_err(mismatch)?;
+
+        let mut fallbacks = opened.fallbacks;
+        let features = match encoder {
+            None => None,
+            Some(encoder) => {
+                for fallback in encoder.fallbacks {
+                    if !fallbacks.contains(&fallback) {
+                        fallbacks.push(fallback);
+                    }
+                }
+                let features = Features::open(encoder.network, &recipe.tensors, &recipe.sound)?;
+                Some(features)
+            }
+        };
+        let (columns, silence) = match &features {
+            None => (COLUMNS, vec![sound::MEL_RANGE[0]; BANDS * COLUMNS]),
+            Some(features) => (
+                Features::columns(&recipe.sound),
+                features.silence().to_vec(),
+            ),
+        };
+        let heard = &network.inputs()[ports.sound];
+        let wanted: usize = heard.shape[1..].iter().product();
+        if wanted != silence.len() {
+            return Err(mismatch(format!(
+                "{} {:?}, but what it hears has {} numbers{}",
+                heard.name,
+                heard.shape,
+                silence.len(),
+                match features {
+                    None => String::new(),
+                    Some(_) => format!(", {} rows of the audio encoder", recipe.sound.rows),
+                }
+            )));
+        }
+        Ok(Opened {
+            active: Some(opened.active),
+            fallbacks,
+            generator: Box::new(Self {
+                name: recipe.name,
+                hearing: Hearing {
+                    columns,
+                    look_ahead_ns: recipe.sound.look_ahead_ns(),
+                },
+                network,
+                ports,
+                cutout,
+                features,
+                window: silence.clone(),
+                silence,
+                weight: recipe.sound.weight,
+            }),
+        })
+    }
+}
+
+fn misfit(contract: &Contract, network: &dyn Network, names: &Tensors) -> Error {
+    let recipe::Tensors {
+        sound,
+        image,
+        weight,
+        output,
+        ..
+    } = names;
+    let named: Vec<_> = [sound, image, weight, output]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    let names = match named.is_empty() {
+        true => "any names".to_owned(),
+        false => format!("named {}", named.join(", ")),
+    };
+    Error::ModelMismatch {
+        name: network.name().to_owned(),
+        found: format!(
+            "{} -> {}",
+            describe(network.inputs()),
+            describe(network.outputs())
+        ),
+        wanted: format!("{}, {names}", contract.shapes),
+    }
+}
+
+impl Generator for Painter {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn hearing(&self) -> Hearing {
+        self.hearing
+    }
+
+    fn needs_face(&self) -> bool {
+        self.cutout.needs_face()
+    }
+
+    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+        match &mut self.features {
+            None => self.window.copy_from_slice(heard.mel),
+            Some(features) => features.listen(heard, &mut self.window)?,
+        }
+        Ok(())
+    }
+
+    fn features(&self) -> &[f32] {
+        &self.window
+    }
+
+    fn draw(
+        &mut self,
+        view: &mut View,
+        face: Option<&Face>,
+        _time_ns: i64,
+        look: &Look,
+    ) -> Result<Cost, Error> {
+        let started = Instant::now();
+        // A network that the file fixes to a larger batch draws the first picture of it.
+        let image = self.network.input(self.ports.image);
+        if !self.cutout.cut(view, face, image) {
+            return Ok(Cost::default());
+        }
+        // The network knows no mouth at rest; in silence it hears silence.
+        let input = self.network.input(self.ports.sound).iter_mut();
+        for ((out, heard), silence) in input.zip(&self.window).zip(&self.silence) {
+            *out = match look.activity < 1.0 {
+                true => silence + look.activity * (heard - silence),
+                false => *heard,
+            };
+        }
+        if let Some(weight) = self.ports.weight {
+            let weight = self.network.input(weight);
+            weight.fill((self.weight * look.strength.max(1.0)).min(1.0));
+        }
+
+        let sampled = Instant::now();
+        self.network.run()?;
+        let inferred = Instant::now();
+
+        let drawn = self.network.output(self.ports.output);
+        let drawn = &drawn[..3 * self.ports.size * self.ports.size];
+        finite(drawn, self.network.name())?;
+        self.cutout.paste(view, face, drawn, look);
+        let infer = inferred - sampled;
+        Ok(Cost {
+            infer,
+            blend: started.elapsed().saturating_sub(infer),
+        })
+    }
+
+    fn reset(&mut self) {
+        self.window.copy_from_slice(&self.silence);
+        if let Some(features) = &mut self.features {
+            features.reset();
+        }
+    }
+}

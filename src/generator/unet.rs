@@ -1,0 +1,91 @@
+//! Networks made for one person: the U-Nets of SyncTalk_2D, Ultralight-Digital-Human and Duix,
+//! which see the face as it is and with a black rectangle, and hear rows of features.
+//!
+//! `docs/models.md`.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::{
+    painter::{Contract, Ports, find},
+    recipe::{Tensors, file, table},
+};
+use crate::{
+    runtime::{Network, TensorInfo},
+    sound::BANDS,
+};
+
+pub const UNET: Contract = Contract {
+    name: "unet",
+    shapes: "face [N, 6, S, S], features [N, ...] -> [N, 3, S, S]",
+    // SyncTalk_2D's `inference_328.py`.
+    defaults: r#"
+        [image]
+        planes = ["reference", "masked"]
+        [crop]
+        box = "landmarks-110"
+        pads = [0, 0, 0, 0]
+        border = 4
+        scale = "cubic"
+        [sound]
+        features = "ave"
+        [blend]
+        scale = "cubic"
+    "#,
+    // In all of them 5 pixels remain on the left, the right and the top, and 10 below.
+    mask: |size| [5, 5, size.saturating_sub(10), size.saturating_sub(15)],
+    ports,
+};
+
+fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
+    let (inputs, outputs) = (network.inputs(), network.outputs());
+    let image = find(
+        inputs,
+        &names.image,
+        |shape| matches!(*shape, [_, 6, height, width] if height == width),
+    )?;
+    let size = inputs[image].shape[2];
+    // What is not the picture is the sound; that of Wav2Lip is another family.
+    let sound = find(inputs, &names.sound, |shape| {
+        shape != inputs[image].shape
+            && matches!(*shape, [_, _, ..])
+            && !matches!(*shape, [_, 1, BANDS, _])
+    })?;
+    let output = find(
+        outputs,
+        &names.output,
+        |shape| matches!(*shape, [_, 3, height, width] if [height, width] == [size; 2]),
+    )?;
+    (inputs.len() == 2).then_some(Ports {
+        sound,
+        image,
+        weight: None,
+        output,
+        size,
+    })
+}
+
+/// What a manifest would say of a network that has none, by the shape of what it hears. `None`
+/// when no network of these families is known to hear that.
+pub fn said(sound: &TensorInfo, encoder: Option<&Path>) -> Option<Table> {
+    let (features, rows) = match *sound.shape {
+        [_, 32, 16, 16] => ("ave", 16),
+        [_, 32, 32, 32] => ("hubert", 16),
+        [_, 16, 32, 32] => ("hubert", 8),
+        [_, 256, 16, 32] => ("wenet", 16),
+        [_, 128, 16, 32] => ("wenet", 8),
+        _ => return None,
+    };
+    let sound = table([
+        ("features", features.into()),
+        ("rows", Value::from(rows)),
+        ("rows-before", Value::from(rows / 2)),
+    ]);
+    let mut said = table([("sound", sound.into())]);
+    if let Some(encoder) = encoder {
+        let files = table([("audio-encoder", file(encoder).into())]);
+        said.insert("files".into(), files.into());
+    }
+    Some(said)
+}
