@@ -107,6 +107,7 @@ pub struct Engine {
     mel: Vec<f32>,
     timings: Timings,
     active: Option<runtime::Provider>,
+    about: String,
 }
 
 /// For finding faces: half a pixel of rounding is a mouth that trembles.
@@ -149,12 +150,18 @@ impl Engine {
             level_db: f32::NEG_INFINITY,
             timings: Timings::default(),
             active: opened.active,
+            about: opened.about,
         };
         Ok((engine, fallbacks))
     }
 
     pub fn model_name(&self) -> &str {
         self.generator.name()
+    }
+
+    /// Name, licence and source of the model, for logs.
+    pub fn about(&self) -> &str {
+        &self.about
     }
 
     /// What runs the networks; `None` when there are none.

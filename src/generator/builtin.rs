@@ -113,6 +113,7 @@ impl BuiltIn {
         networks: Networks,
         options: &runtime::Options,
     ) -> Result<Opened, Error> {
+        let about = manifest.about();
         let canonical = &manifest.canonical;
         let (size, count) = (canonical.size, canonical.landmarks.len());
         let window = manifest.sound.window;
@@ -169,6 +170,7 @@ impl BuiltIn {
             }
         }
         Ok(Opened {
+            about,
             active: Some(renderer.active),
             fallbacks,
             generator: Box::new(Self {

@@ -22,10 +22,8 @@ pub struct Manifest {
     #[allow(dead_code)]
     pub family: Family,
     pub name: String,
-    #[allow(dead_code)] // required of every model, read by people
-    pub licence: String,
-    #[allow(dead_code)]
-    pub source: String,
+    licence: String,
+    source: String,
     pub files: Files,
     pub sound: Sound,
     pub canonical: Canonical,
@@ -59,6 +57,11 @@ pub fn family(text: &str, path: &Path) -> Result<Family, Error> {
         });
     }
     Ok(head.family)
+}
+
+/// What people should know of a model, in one line.
+pub fn about(name: &str, licence: &str, source: &str) -> String {
+    format!("{name}, licence: {licence}, source: {source}")
 }
 
 /// Reads a manifest of a known family; a key that does not exist is an error that names the
@@ -111,8 +114,7 @@ pub struct Files {
 pub struct File {
     /// Relative to the manifest.
     pub path: PathBuf,
-    /// Hexadecimal, of the whole file.
-    #[allow(dead_code)]
+    /// Hexadecimal, of the whole file; empty: any file.
     pub sha256: String,
 }
 
@@ -164,6 +166,11 @@ impl Manifest {
         let manifest: Self = parse(text, path)?;
         manifest.check().map_err(unreadable)?;
         Ok(manifest)
+    }
+
+    /// Name, licence and source, for logs.
+    pub fn about(&self) -> String {
+        about(&self.name, &self.licence, &self.source)
     }
 
     /// Everything that later code indexes with is in range.

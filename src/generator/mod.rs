@@ -7,6 +7,7 @@ mod crop;
 mod cutout;
 mod edtalk;
 mod features;
+mod files;
 mod jaw;
 mod manifest;
 mod painter;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use crate::{Error, face::Face, pixels::View, sound::Bounds};
 
-pub use registry::{Source, open};
+pub use registry::{Opened, Source, open};
 
 /// How a mouth shall look in one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -132,6 +132,7 @@ impl Painter {
             )));
         }
         Ok(Opened {
+            about: recipe.about(),
             active: Some(opened.active),
             fallbacks,
             generator: Box::new(Self {

@@ -19,10 +19,11 @@ pub use picture::{Blend, Crop, Image, Kind, Order, Planes, crop_side};
 /// The manifest of such a network. What is not said has the values of its family.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[allow(dead_code)] // some of it is for people and for other readers of the manifest
 pub struct Recipe {
+    #[allow(dead_code)] // `manifest::family` has read both
     version: u32,
-    pub family: Family,
+    #[allow(dead_code)]
+    family: Family,
     pub name: String,
     licence: String,
     source: String,
@@ -98,6 +99,15 @@ impl Recipe {
             .map_err(|err: toml::de::Error| unreadable(err.to_string()))?;
         recipe.check().map_err(unreadable)?;
         Ok(recipe)
+    }
+
+    /// Name, licence and source, for logs.
+    pub fn about(&self) -> String {
+        match self.licence.as_str() {
+            // A bare network.
+            "" => format!("{}, licence and source unknown", self.name),
+            licence => manifest::about(&self.name, licence, &self.source),
+        }
     }
 
     fn check(&self) -> Result<(), String> {

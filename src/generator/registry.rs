@@ -12,6 +12,7 @@ use super::{
     Generator,
     builtin::{BuiltIn, Networks},
     edtalk::EDTALK,
+    files::{self, Named},
     manifest::{self, Family, File, Manifest},
     painter::{Contract, Painter},
     recipe::{Recipe, Tensors},
@@ -23,8 +24,6 @@ use crate::{
     runtime::{self, ModelSource},
 };
 
-/// A manifest is a page of text; anything larger is not one.
-const MANIFEST_MAX_BYTES: u64 = 1 << 20;
 /// Name of the manifest in a model's folder.
 const MANIFEST_NAME: &str = "manifest.toml";
 
@@ -53,6 +52,8 @@ impl fmt::Debug for Source {
 /// A generator, ready to draw.
 pub struct Opened {
     pub generator: Box<dyn Generator>,
+    /// Name, licence and source of the model, for logs.
+    pub about: String,
     /// What runs its networks; `None` when it has none.
     pub active: Option<runtime::Provider>,
     pub fallbacks: Vec<runtime::Fallback>,
@@ -66,11 +67,15 @@ pub fn open(source: &Source, options: &runtime::Options) -> Result<Opened, Error
     match source {
         Source::BuiltIn => open_builtin(options),
         Source::Path(path) => open_path(path, options),
-        Source::Custom(make) => Ok(Opened {
-            generator: make(),
-            active: None,
-            fallbacks: Vec::new(),
-        }),
+        Source::Custom(make) => {
+            let generator = make();
+            Ok(Opened {
+                about: generator.name().to_owned(),
+                generator,
+                active: None,
+                fallbacks: Vec::new(),
+            })
+        }
     }
 }
 
@@ -165,28 +170,15 @@ fn encoder_beside(path: &Path) -> Option<PathBuf> {
 }
 
 fn open_manifest(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
-    let unreadable = |reason: String| Error::ModelUnreadable {
-        path: path.to_owned(),
-        reason,
-    };
-    let size = fs::metadata(path)
-        .map_err(|err| unreadable(err.to_string()))?
-        .len();
-    if size > MANIFEST_MAX_BYTES {
-        return Err(unreadable(format!(
-            "{size} bytes were found, a manifest has at most {MANIFEST_MAX_BYTES}"
-        )));
-    }
-    let text = fs::read_to_string(path).map_err(|err| unreadable(err.to_string()))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let text = files::read_manifest(path)?;
     match manifest::family(&text, path)? {
         Family::Builtin => {
             let manifest = Manifest::parse(&text, path)?;
-            let audio2mouth = within(folder, &manifest.files.audio2mouth.path, path)?;
-            let renderer = within(folder, &manifest.files.renderer.path, path)?;
+            let audio2mouth = Named::find(path, &manifest.files.audio2mouth)?;
+            let renderer = Named::find(path, &manifest.files.renderer)?;
             let networks = Networks {
-                audio2mouth: ModelSource::File(&audio2mouth),
-                renderer: ModelSource::File(&renderer),
+                audio2mouth: audio2mouth.source(),
+                renderer: renderer.source(),
             };
             BuiltIn::open(manifest, networks, options)
         }
@@ -204,33 +196,13 @@ fn open_recipe(
     options: &runtime::Options,
 ) -> Result<Opened, Error> {
     let recipe = Recipe::parse(text, contract.defaults, path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
     let open = |file: &File| {
-        let network = within(folder, &file.path, path)?;
-        runtime::open(ModelSource::File(&network), options, &[])
+        let network = Named::find(path, file)?;
+        runtime::open(network.source(), options, &[])
     };
     let network = open(&recipe.files.generator)?;
     let encoder = recipe.files.audio_encoder.as_ref().map(open).transpose()?;
     Painter::open(contract, recipe, network, encoder)
-}
-
-/// A file that a manifest names, which must lie in the manifest's own folder.
-fn within(folder: &Path, file: &Path, manifest: &Path) -> Result<PathBuf, Error> {
-    use std::path::Component;
-    if file
-        .components()
-        .any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
-    {
-        return Err(Error::ModelUnreadable {
-            path: manifest.to_owned(),
-            reason: format!(
-                "it names `{}`, a path outside its own folder; only files beside or below the \
-                 manifest are read",
-                file.display()
-            ),
-        });
-    }
-    Ok(folder.join(file))
 }
 
 /// Tensors as `name [1, 80, 32], …` for messages.

@@ -6,6 +6,7 @@ use crate::Error;
 
 mod accelerator;
 mod cache;
+mod contents;
 mod cores;
 mod host;
 pub mod library;

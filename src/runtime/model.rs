@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::contents;
 use crate::Error;
 
 /// Protocol buffers, and so ONNX files, cannot be larger.
@@ -79,6 +80,8 @@ impl<'a> Model<'a> {
             ModelSource::Pinned { sha256, .. } => model.check(sha256)?,
             ModelSource::File(_) | ModelSource::Bytes { .. } => {}
         }
+        contents::check(&model.bytes, model.folder.as_deref())
+            .map_err(|reason| model.unreadable(reason))?;
         Ok(model)
     }
 

@@ -27,6 +27,89 @@ pub fn doubling(element: u64, shape: &[Dim]) -> Vec<u8> {
     [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat()
 }
 
+/// `y = x + weights`, four floats each; the weights are the first 16 bytes of another file.
+pub fn with_weights_in(location: &str) -> Vec<u8> {
+    let entry = |key: &str, value: &str| message(13, &[text(1, key), text(2, value)].concat());
+    let weights = [
+        number(1, 4),
+        number(2, FLOAT),
+        text(8, "weights"),
+        entry("location", location),
+        entry("offset", "0"),
+        entry("length", "16"),
+        // TensorProto.data_location: EXTERNAL.
+        number(14, 1),
+    ]
+    .concat();
+    let node = [
+        text(1, "x"),
+        text(1, "weights"),
+        text(2, "y"),
+        text(4, "Add"),
+    ]
+    .concat();
+    let shape = [Dim::Fixed(4)];
+    let graph = [
+        message(1, &node),
+        text(2, "weights elsewhere"),
+        message(5, &weights),
+        message(11, &value("x", FLOAT, &shape)),
+        message(12, &value("y", FLOAT, &shape)),
+    ]
+    .concat();
+    [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat()
+}
+
+/// `y` has as many columns as `x` has values other than 0.
+pub fn with_shape_of_its_data() -> Vec<u8> {
+    // AttributeProto: name, i, type INT.
+    let to_float = [text(1, "to"), number(3, FLOAT), number(20, 2)].concat();
+    let find = [text(1, "x"), text(2, "places"), text(4, "NonZero")].concat();
+    let cast = [
+        text(1, "places"),
+        text(2, "y"),
+        text(4, "Cast"),
+        message(5, &to_float),
+    ]
+    .concat();
+    let graph = [
+        message(1, &find),
+        message(1, &cast),
+        text(2, "data-dependent"),
+        message(11, &value("x", FLOAT, &[Dim::Fixed(4)])),
+        message(12, &value("y", FLOAT, &[Dim::Fixed(1), Dim::Open("found")])),
+    ]
+    .concat();
+    [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat()
+}
+
+/// `y = Steal(x)` of an operator set that only a library of somebody's could bring.
+pub fn with_custom_operator() -> Vec<u8> {
+    let node = [
+        text(1, "x"),
+        text(2, "y"),
+        text(4, "Steal"),
+        text(7, "evil"),
+    ]
+    .concat();
+    let shape = [Dim::Fixed(4)];
+    let graph = [
+        message(1, &node),
+        text(2, "custom"),
+        message(11, &value("x", FLOAT, &shape)),
+        message(12, &value("y", FLOAT, &shape)),
+    ]
+    .concat();
+    let evil = [text(1, "evil"), number(2, 1)].concat();
+    [
+        number(1, 8),
+        message(7, &graph),
+        message(8, &number(2, 17)),
+        message(8, &evil),
+    ]
+    .concat()
+}
+
 /// A network that is linear in a face and a sound: its output channels are sums of the face's
 /// channels (`channels[out][in]`), of the window that it hears (`window`, `[3]` and `hears`) and
 /// of `bias`.

@@ -37,7 +37,7 @@ impl Lipsync {
             CAT,
             imp = self,
             "Model {} on {:?}, hears {:?}",
-            engine.model_name(),
+            engine.about(),
             engine.active_provider(),
             engine.hearing()
         );
