@@ -4,6 +4,7 @@
 mod faults;
 mod frame;
 pub mod lipsync;
+pub mod lipsyncbin;
 mod pairing;
 mod settings;
 mod stats;
@@ -11,5 +12,6 @@ mod stream;
 
 /// Registers the elements of the plugin.
 pub fn register(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    lipsync::register(plugin)
+    lipsync::register(plugin)?;
+    lipsyncbin::register(plugin)
 }

@@ -204,7 +204,17 @@ pub fn param_specs() -> &'static [glib::ParamSpec] {
     &SPECS
 }
 
-static TABLE: LazyLock<Vec<Property>> = LazyLock::new(|| {
+/// The same once more, for a class that passes them on: GObject lets a specification belong to one
+/// class only.
+pub fn proxy_param_specs() -> &'static [glib::ParamSpec] {
+    static SPECS: LazyLock<Vec<glib::ParamSpec>> =
+        LazyLock::new(|| table().into_iter().map(|property| property.spec).collect());
+    &SPECS
+}
+
+static TABLE: LazyLock<Vec<Property>> = LazyLock::new(table);
+
+fn table() -> Vec<Property> {
     let default = Settings::default();
     let table = [
         // Model and runtime.
@@ -478,7 +488,7 @@ static TABLE: LazyLock<Vec<Property>> = LazyLock::new(|| {
         .into_iter()
         .map(|(spec, access)| Property { spec, access })
         .collect()
-});
+}
 
 /// Nobody hears sound 10 s off as belonging to the picture.
 const SYNC_OFFSET_MAX_NS: i64 = 10_000_000_000;

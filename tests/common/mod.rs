@@ -340,7 +340,8 @@ impl Feeding {
     }
 }
 
-fn feed(
+/// A thread that pushes the items and returns what the pad said to each buffer.
+pub fn feed(
     pad: &gst::Pad,
     items: Vec<Item>,
 ) -> JoinHandle<Vec<Result<gst::FlowSuccess, gst::FlowError>>> {
@@ -359,7 +360,8 @@ fn feed(
     })
 }
 
-fn src_pad(name: &str, upstream: Upstream) -> gst::Pad {
+/// A pad of the test that feeds the element.
+pub fn src_pad(name: &str, upstream: Upstream) -> gst::Pad {
     let pad = gst::Pad::builder(gst::PadDirection::Src)
         .name(name)
         .query_function(move |pad, parent, query| match query.view_mut() {
@@ -378,7 +380,8 @@ fn src_pad(name: &str, upstream: Upstream) -> gst::Pad {
     pad
 }
 
-fn sink_pad(sender: Sender<Out>) -> gst::Pad {
+/// A pad of the test that takes what comes out.
+pub fn sink_pad(sender: Sender<Out>) -> gst::Pad {
     let sender = Mutex::new(sender);
     let of_events = sender.lock().unwrap().clone();
     let of_events = Mutex::new(of_events);
