@@ -3,12 +3,10 @@
 #
 #   examples/camera-to-window.sh
 #
-# With draw-debug=true in front of lipsync's name the face mesh and the timing are drawn too.
+# With draw-debug=true after lipsync's name the face mesh and the timing are drawn too.
 set -eu
 . "$(dirname "$0")/environment.sh"
 
 exec gst-launch-1.0 \
-    lipsync name=lipsync ! queue ! videoconvert ! autovideosink \
-    autovideosrc ! videoconvert ! queue ! lipsync.video \
-    autoaudiosrc ! audioconvert ! audioresample ! tee name=sound ! queue ! lipsync.audio \
-    sound. ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! autoaudiosink
+    autovideosrc ! lipsyncbin name=lipsync ! videoconvert ! autovideosink \
+    autoaudiosrc ! lipsync.audio_sink lipsync.audio_src ! audioconvert ! audioresample ! autoaudiosink

@@ -15,10 +15,9 @@ gi.require_version("Gst", "1.0")
 from gi.repository import GLib, Gst  # noqa: E402
 
 PIPELINE = """
-    lipsync name=lipsync bypass=true ! queue ! videoconvert ! autovideosink
-    filesrc name=file ! decodebin name=input ! videoconvert ! queue ! lipsync.video
-    input. ! audioconvert ! audioresample ! identity drop-allocation=true ! tee name=sound ! queue ! lipsync.audio
-    sound. ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! autoaudiosink
+    filesrc name=file ! decodebin name=input
+    input. ! lipsync.video_sink lipsyncbin name=lipsync bypass=true ! videoconvert ! autovideosink
+    input. ! lipsync.audio_sink lipsync.audio_src ! audioconvert ! audioresample ! autoaudiosink
 """
 
 

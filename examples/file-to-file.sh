@@ -12,14 +12,9 @@ if [ $# -ge 3 ]; then
 else
     sound="input."
 fi
-# The queue before the muxer is without limits: sound waits there while lipsync listens ahead. Without drop-allocation a decoder
-# may ask the far end of that queue for memory, and wait for ever: it does not answer before the first frame has come out.
 # shellcheck disable=SC2086
 exec gst-launch-1.0 \
-    lipsync name=lipsync ! videoconvert ! queue ! x264enc speed-preset=veryfast ! h264parse \
-        ! mp4mux name=mux ! filesink location="$2" \
-    filesrc location="$1" ! decodebin name=input ! videoconvert ! queue ! lipsync.video \
-    $sound ! audioconvert ! audioresample ! identity drop-allocation=true \
-        ! tee name=sound ! queue ! lipsync.audio \
-    sound. ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 \
-        ! audioconvert ! audioresample ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! mux.
+    filesrc location="$1" ! decodebin name=input ! lipsync.video_sink \
+    $sound ! lipsync.audio_sink \
+    lipsyncbin name=lipsync ! videoconvert ! x264enc speed-preset=veryfast ! h264parse ! mp4mux name=mux ! filesink location="$2" \
+    lipsync.audio_src ! audioconvert ! audioresample ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! mux.

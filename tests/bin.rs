@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::sync::mpsc::Receiver;
+use std::{sync::mpsc::Receiver, time::Duration};
 
 use common::*;
 use gst::prelude::*;
@@ -274,11 +274,57 @@ fn what_comes_alone_goes_through_and_the_other_output_ends() {
     let tones = Tones::silent(5_000 * MS);
     let feeding = feed(around.source("audio"), tones.stream());
     assert!(until_eos(&around.video).is_empty());
-    assert_eq!(
-        bytes(&until_eos(&around.audio)).len(),
-        bytes(&tones.buffers()).len()
-    );
+    let sound = until_eos(&around.audio);
+    assert_eq!(bytes(&sound).len(), bytes(&tones.buffers()).len());
     feeding.join().unwrap();
+}
+
+#[test]
+fn what_comes_alone_does_not_wait_where_nothing_else_is_to_go_out() {
+    let mut around = Around::new(FILE);
+    around.unlink("audio");
+    let audio_src = around.bin.static_pad("audio_src").unwrap();
+    audio_src.unlink(&around.sinks[1]).unwrap();
+    around.play();
+    let feeding = feed(around.source("video"), Pictures::at(25, 1).stream(50));
+    assert_eq!(until_eos(&around.video).len(), 50);
+    feeding.join().unwrap();
+    assert!(around.warnings().is_empty());
+}
+
+#[test]
+fn an_input_that_a_demuxer_links_later_misses_nothing() {
+    for (first, second) in [("audio", "video"), ("video", "audio")] {
+        let mut around = Around::new(FILE);
+        around.unlink(second);
+        around.play();
+        let pictures = Pictures::at(25, 1);
+        let tones = Tones::of(2_300 * MS, 0..2_300 * MS);
+        let stream = |name| match name {
+            "video" => pictures.stream(50),
+            _ => tones.stream(),
+        };
+        // All of it is there before the other is.
+        let feeding = feed(around.source(first), stream(first));
+        let out = if first == "video" {
+            &around.video
+        } else {
+            &around.audio
+        };
+        while let Ok(early) = out.recv_timeout(Duration::from_millis(300)) {
+            assert!(matches!(early, Out::Event(_)), "{first} first: {early:?}");
+        }
+
+        around.link(second, FILE);
+        let other = feed(around.source(second), stream(second));
+        let (frames, sound) = (until_eos(&around.video), until_eos(&around.audio));
+        feeding.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(frames.len(), 50, "{first} first");
+        let spoken = frames.iter().skip(2).take(46);
+        assert!(spoken.clone().all(|f| shown(f) > 128), "{first} first");
+        assert_eq!(bytes(&sound), bytes(&tones.buffers()), "{first} first");
+    }
 }
 
 #[test]

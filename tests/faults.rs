@@ -5,7 +5,7 @@ mod common;
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
@@ -278,7 +278,12 @@ fn the_built_in_model_runs() {
 }
 
 /// A folder with nothing but the plugin that was built with this test.
-fn plugin_folder() -> PathBuf {
+fn plugin_folder() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(copy_plugin);
+    &FOLDER
+}
+
+fn copy_plugin() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let built = test.parent().unwrap().join("libgstlipsync.so");
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("plugin");
@@ -286,7 +291,7 @@ fn plugin_folder() -> PathBuf {
     let plugin = folder.join("libgstlipsync.so");
     let time = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
     if time(&plugin) < time(&built) {
-        // In one step, as tests run beside each other.
+        // In one step, as test processes run beside each other.
         let copy = folder.join(format!("copy-{}", std::process::id()));
         std::fs::copy(&built, &copy).unwrap();
         std::fs::rename(&copy, &plugin).unwrap();

@@ -13,8 +13,10 @@
  * `audio` pad they pass untouched.
  *
  * The sound is only listened to; where it is to be heard as well, it goes past the element
- * through a `tee` and a `queue`. Both inputs need a `queue` of their own when one demuxer feeds
- * them, and a live pipeline needs one that holds the element's latency beside it.
+ * through a `tee` and a `queue` that holds what the element listens ahead. #lipsyncbin has all
+ * that inside. By hand: both inputs need a `queue` of their own when one demuxer feeds them, and
+ * `identity drop-allocation=true` before the `tee` keeps a decoder from asking the far end of the
+ * other branch for memory, which would answer only after the first frame.
  *
  * ## Latency
  *
@@ -26,17 +28,7 @@
  *
  * ## Example pipelines
  *
- * File to file:
- *
- * |[
- * gst-launch-1.0 filesrc location=in.mp4 ! decodebin name=d \
- *     d. ! queue max-size-bytes=0 ! videoconvert ! lipsync name=l ! x264enc ! mp4mux name=m ! filesink location=out.mp4 \
- *     d. ! audioconvert ! tee name=t \
- *     t. ! queue ! l.audio \
- *     t. ! queue max-size-time=5000000000 ! avenc_aac ! m.
- * ]|
- *
- * Camera and microphone to a window:
+ * A camera, with its own microphone heard by the mouth only:
  *
  * |[
  * gst-launch-1.0 v4l2src ! videoconvert ! lipsync name=l ! queue ! videoconvert ! autovideosink \

@@ -9,7 +9,7 @@
  *
  * Wraps #lipsync with what it needs in most pipelines: converters, which do nothing where none is
  * needed, a `tee` for the sound, and queues. The sound leaves as it came. Where only one of the
- * two comes in, it goes through, and the other output ends at once.
+ * two is linked, it goes through, and after three seconds the other output ends with a warning.
  *
  * All properties of #lipsync are here too.
  *
@@ -18,17 +18,18 @@
  * File to file:
  *
  * |[
- * gst-launch-1.0 filesrc location=in.mp4 ! decodebin name=d ! lipsyncbin name=l \
- *     ! videoconvert ! x264enc ! mp4mux name=m ! filesink location=out.mp4 \
- *     d. ! l.audio_sink l.audio_src ! audioconvert ! avenc_aac ! m.
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin name=d ! l.video_sink d. ! l.audio_sink \
+ *     lipsyncbin name=l ! videoconvert ! x264enc ! mp4mux name=m ! filesink location=out.mp4 \
+ *     l.audio_src ! audioconvert ! avenc_aac ! m.
  * ]|
  *
  * Camera and microphone to RTMP:
  *
  * |[
- * gst-launch-1.0 v4l2src ! lipsyncbin name=l \
- *     ! videoconvert ! x264enc tune=zerolatency ! flvmux streamable=true name=m ! rtmp2sink location=rtmp://... \
- *     autoaudiosrc ! l.audio_sink l.audio_src ! audioconvert ! avenc_aac ! m.
+ * gst-launch-1.0 v4l2src ! l.video_sink autoaudiosrc ! l.audio_sink \
+ *     lipsyncbin name=l ! videoconvert ! x264enc tune=zerolatency \
+ *     ! flvmux streamable=true name=m ! rtmp2sink location=rtmp://... \
+ *     l.audio_src ! audioconvert ! avenc_aac ! m.
  * ]|
  */
 use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -48,15 +49,10 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 /// How far one input may run ahead of the other before it has to wait. Containers interleave within
 /// a second; `lipsync` itself hears a fraction of a second ahead.
 const INTERLEAVE_MAX: gst::ClockTime = gst::ClockTime::from_seconds(3);
+/// How long after one input begins the other is waited for.
+const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(3);
 /// Frames between `lipsync` and what follows, so that both can work at once.
 const FRAMES_OUT: u32 = 3;
-
-/// The two ways in and out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Video,
-    Audio,
-}
 
 pub struct LipsyncBin {
     lipsync: Lipsync,
@@ -68,16 +64,27 @@ pub struct LipsyncBin {
     parts: OnceLock<Result<Parts, glib::BoolError>>,
     /// There while sound goes to `lipsync`.
     listening: Mutex<Option<Listening>>,
+    /// There while one input has begun and the other may still be linked.
+    gate: Mutex<Option<Gate>>,
 }
 
 /// The elements around `lipsync`.
 struct Parts {
+    /// Ways into and out of the queue that both inputs share.
     video_in: gst::Pad,
     audio_in: gst::Pad,
+    video_queued: gst::Pad,
+    audio_queued: gst::Pad,
     tee: gst::Element,
     heard: gst::Element,
     /// The last before `lipsync`.
     heard_convert: gst::Element,
+}
+
+/// Holds back both streams.
+struct Gate {
+    probes: [(gst::Pad, Option<gst::PadProbeId>); 2],
+    patience: gst::ClockId,
 }
 
 /// Pads that exist while sound goes to `lipsync`.
@@ -107,6 +114,7 @@ impl ObjectSubclass for LipsyncBin {
             audio_src: pad("audio_src"),
             parts: OnceLock::new(),
             listening: Mutex::default(),
+            gate: Mutex::default(),
         }
     }
 }
@@ -192,6 +200,9 @@ impl ElementImpl for LipsyncBin {
             );
             return Err(gst::StateChangeError);
         }
+        if transition == gst::StateChange::PausedToReady {
+            self.open_gate();
+        }
         self.parent_change_state(transition)
     }
 }
@@ -251,6 +262,8 @@ impl LipsyncBin {
         Ok(Parts {
             video_in,
             audio_in,
+            video_queued: pad(&multiqueue, "src_0")?,
+            audio_queued: pad(&multiqueue, "src_1")?,
             tee,
             heard,
             heard_convert,
@@ -292,17 +305,14 @@ impl LipsyncBin {
                 }
             });
         }
-        for (kind, pad) in [
-            (Kind::Video, &self.video_sink),
-            (Kind::Audio, &self.audio_sink),
-        ] {
+        for pad in [&self.video_sink, &self.audio_sink] {
             let weak = self.downgrade();
             pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
                 if let Some(this) = weak.upgrade()
                     && let Some(event) = info.event()
                     && event.type_() == gst::EventType::Segment
                 {
-                    this.end_missing(kind);
+                    this.await_other();
                 }
                 gst::PadProbeReturn::Ok
             });
@@ -324,6 +334,8 @@ impl LipsyncBin {
             Ok(started) => *listening = Some(started),
             Err(err) => gst::error!(CAT, imp = self, "Cannot listen: {err}"),
         }
+        drop(listening);
+        self.open_gate();
     }
 
     fn stop_listening(&self) {
@@ -339,33 +351,101 @@ impl LipsyncBin {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Called when one input begins: where the other is not linked its output ends, so that a muxer
-    /// does not wait for it.
-    fn end_missing(&self, begun: Kind) {
+    /// One input has begun. Where the other has an output that is linked, it is to come as well:
+    /// demuxers link it a little later, and until then nothing may go past.
+    fn await_other(&self) {
         let Some(Ok(parts)) = self.parts.get() else {
             return;
         };
-        let (other, pad, out) = match begun {
-            Kind::Video => (&self.audio_sink, &parts.audio_in, &self.audio_src),
-            Kind::Audio => (&self.video_sink, &parts.video_in, &self.video_src),
-        };
-        if other.is_linked() {
+        let mut gate = self.gate();
+        if gate.is_some() || self.missing(parts).next().is_none() {
             return;
         }
-        if out.is_linked() {
+        let weak = self.downgrade();
+        match Gate::close(parts, move || {
+            if let Some(this) = weak.upgrade() {
+                this.end_missing();
+            }
+        }) {
+            Ok(closed) => *gate = Some(closed),
+            Err(err) => gst::warning!(CAT, imp = self, "{err}"),
+        }
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Option<Gate>> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Inputs that are not linked though their outputs are: input, where it leads to, output.
+    fn missing<'a>(
+        &'a self,
+        parts: &'a Parts,
+    ) -> impl Iterator<Item = (&'a gst::GhostPad, &'a gst::Pad, &'a gst::GhostPad)> {
+        [
+            (&self.video_sink, &parts.video_in, &self.video_src),
+            (&self.audio_sink, &parts.audio_in, &self.audio_src),
+        ]
+        .into_iter()
+        .filter(|(input, _, output)| output.is_linked() && !input.is_linked())
+    }
+
+    /// Nobody has linked the other input: its output ends, so that a muxer does not wait for it.
+    fn end_missing(&self) {
+        let Some(Ok(parts)) = self.parts.get() else {
+            return;
+        };
+        for (input, queue, output) in self.missing(parts) {
             gst::element_imp_warning!(
                 self,
                 gst::CoreError::Pad,
                 (
-                    "`{}` is not linked, so nothing comes out of `{}`: it ends at once",
-                    other.name(),
-                    out.name()
+                    "nothing is linked to `{}`, so `{}` ends without data",
+                    input.name(),
+                    output.name()
                 )
             );
+            let stream_id = format!("{}/{}", self.obj().name(), input.name());
+            queue.send_event(gst::event::StreamStart::new(&stream_id));
+            queue.send_event(gst::event::Eos::new());
         }
-        let stream_id = format!("{}/{}", self.obj().name(), other.name());
-        pad.send_event(gst::event::StreamStart::new(&stream_id));
-        pad.send_event(gst::event::Eos::new());
+        self.open_gate();
+    }
+
+    fn open_gate(&self) {
+        let gate = self.gate().take();
+        if let Some(gate) = gate {
+            gate.open();
+        }
+    }
+}
+
+impl Gate {
+    /// `too_late` is called when the gate has not been opened after [`PATIENCE`].
+    fn close(
+        parts: &Parts,
+        too_late: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, gst::ClockError> {
+        let clock = gst::SystemClock::obtain();
+        let patience = clock.new_single_shot_id(clock.time() + PATIENCE);
+        patience.wait_async(move |_, _, _| too_late())?;
+        let kind = gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER;
+        let probes = [&parts.video_queued, &parts.audio_queued].map(|pad| {
+            let id = pad.add_probe(kind, |_, _| gst::PadProbeReturn::Ok);
+            (pad.clone(), id)
+        });
+        Ok(Self {
+            probes,
+            patience: patience.into(),
+        })
+    }
+
+    fn open(self) {
+        self.patience.unschedule();
+        for (pad, id) in self.probes {
+            if let Some(id) = id {
+                pad.remove_probe(id);
+            }
+        }
     }
 }
 

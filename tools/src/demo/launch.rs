@@ -47,28 +47,27 @@ impl Job {
     /// The words of the gst-launch-1.0 line.
     fn words(&self) -> Vec<String> {
         let mut words = Words::default();
-        words.add("lipsync name=lipsync");
+        words.add("filesrc");
+        words.location(&self.video);
+        words.add("! decodebin name=input");
+        if let Some(frames) = self.frames {
+            // Converted once, then repeated.
+            words.add(&format!(
+                "! videoconvert ! video/x-raw,format=I420,colorimetry=bt709 \
+                 ! imagefreeze num-buffers={frames} ! video/x-raw,framerate={STILL_RATE}/1"
+            ));
+        }
+        words.add("! lipsync.video_sink");
+        words.add("lipsyncbin name=lipsync");
         // H.264 in 4:2:0 has even sizes only.
         let (right, bottom) = (self.width % 2, self.height % 2);
         if right + bottom > 0 {
             words.add(&format!("! videocrop right={right} bottom={bottom}"));
         }
-        words.add("! videoconvert ! video/x-raw,format=I420 ! queue !");
+        words.add("! videoconvert ! video/x-raw,format=I420 !");
         words.add(video_encoder());
         words.add("! h264parse ! mp4mux name=mux ! filesink");
         words.location(&self.out);
-
-        words.add("filesrc");
-        words.location(&self.video);
-        words.add("! decodebin name=input ! videoconvert");
-        if let Some(frames) = self.frames {
-            // Converted once, then repeated.
-            words.add(&format!(
-                "! video/x-raw,format=I420,colorimetry=bt709 ! imagefreeze num-buffers={frames} \
-                 ! video/x-raw,framerate={STILL_RATE}/1"
-            ));
-        }
-        words.add("! queue ! lipsync.video");
 
         match &self.sound {
             Source::OwnSound => words.add("input."),
@@ -78,13 +77,8 @@ impl Job {
                 words.add("! decodebin");
             }
         }
-        // A decoder must not ask the sound's branches for memory: the muxer's does not answer before
-        // the first frame has come out, for which lipsync waits for sound.
-        words.add("! audioconvert ! audioresample ! identity drop-allocation=true");
-        words.add("! tee name=sound ! queue ! lipsync.audio");
-        // As long as the pictures take: lipsync holds a frame until it has heard what comes next.
-        words.add("sound. ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0");
-        words.add("! audioconvert ! audioresample ! audio/x-raw,rate=48000 !");
+        words.add("! audioconvert ! audioresample ! lipsync.audio_sink");
+        words.add("lipsync.audio_src ! audioconvert ! audioresample ! audio/x-raw,rate=48000 !");
         words.add(audio_encoder());
         words.add("! aacparse ! mux.");
         words.0
@@ -95,7 +89,8 @@ impl Job {
         let mut line = String::from("gst-launch-1.0");
         for word in self.words() {
             // A new line for each branch.
-            let begins = word == "filesrc" || word == "sound." || word == "input.";
+            let begins =
+                ["filesrc", "input.", "lipsyncbin", "lipsync.audio_src"].contains(&word.as_str());
             line.push_str(if begins { " \\\n  " } else { " " });
             line.push_str(&quoted(&word));
         }
@@ -173,7 +168,9 @@ impl Seen {
 
 fn watch_times(element: &gst::Element) -> Result<Seen> {
     let seen = Seen::default();
-    let pad = element.static_pad("src").context("lipsync has a src pad")?;
+    let pad = element
+        .static_pad("video_src")
+        .context("lipsyncbin has this pad")?;
     pad.add_probe(gst::PadProbeType::BUFFER, {
         let seen = seen.clone();
         move |_, info| {
@@ -289,9 +286,7 @@ mod tests {
     #[test]
     fn the_line_is_one_command_that_a_shell_understands() {
         let line = still().line();
-        assert!(
-            line.starts_with("gst-launch-1.0 lipsync name=lipsync ! videocrop right=0 bottom=1 !")
-        );
+        assert!(line.contains("lipsyncbin name=lipsync ! videocrop right=0 bottom=1 !"));
         assert!(line.contains("'location=a painting.jpg'"));
         assert!(line.contains("imagefreeze num-buffers=50"));
         assert!(line.lines().rev().skip(1).all(|line| line.ends_with('\\')));
