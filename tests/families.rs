@@ -301,8 +301,9 @@ fn any_names_any_batch_any_size_are_recognised_in_a_bare_file() {
         assert_eq!(generator.name(), format!("wav2lip ({}.onnx)", names[0]));
         let after = redrawn(&mut *generator, &before, &QUIET, &LOOK);
         let at = |x: usize, y: usize| ((TOP + y) * before.width + LEFT + x) * 3;
-        // The default is soft: white on the mouth, the frame's own bytes on eyes and cheeks.
-        assert_eq!(after.data[at(48, 74)..][..3], [255; 3]);
+        // The default is soft: white on the mouth, darkened towards the skin round it as far as
+        // colours are matched; the frame's own bytes on eyes and cheeks.
+        assert_eq!(after.data[at(48, 74)..][..3], [223; 3]);
         for (x, y) in [(48, 30), (2, 70), (94, 70), (48, 47), (0, 0)] {
             assert_eq!(
                 after.data[at(x, y)..][..3],
@@ -319,7 +320,7 @@ fn strength_fades_and_nothing_is_drawn_beside_the_frame() {
         bias: [1.0; 3],
         ..linear([NOTHING; 3])
     };
-    for lines in ["", EXACT] {
+    for lines in ["blend.match-colour = false", EXACT] {
         let Some(mut generator) = open("fades", &network, lines) else {
             return;
         };
@@ -407,14 +408,21 @@ fn edtalk_sees_the_aligned_face_in_rgb_and_is_told_how_strongly() {
     const BAND: usize = 40;
     const COLUMN: usize = 3;
     const SIDE: usize = 64;
-    let path = folder("edtalk").join("edtalk.onnx");
+    let folder = folder("edtalk");
     let network = onnx::edtalk(SIDE as u64, BAND, COLUMN);
-    std::fs::write(&path, network).expect("a file");
-    let Some(mut generator) = opened(&path) else {
+    std::fs::write(folder.join("net.onnx"), network).expect("a file");
+    let Some(bare) = opened(&folder.join("net.onnx")) else {
         return;
     };
-    assert_eq!(generator.name(), "edtalk (edtalk.onnx)");
-    assert_eq!(generator.hearing().look_ahead_ns, 212_500_000);
+    assert_eq!(bare.name(), "edtalk (net.onnx)");
+    assert_eq!(bare.hearing().look_ahead_ns, 212_500_000);
+    let manifest = "version = 1\nfamily = \"edtalk\"\nname = \"a\"\nlicence = \"b\"\nsource = \"c\"\n\
+                    files.generator = { path = \"net.onnx\", sha256 = \"\" }\n\
+                    blend.match-colour = false\n";
+    std::fs::write(folder.join("manifest.toml"), manifest).expect("a file");
+    let Some(mut generator) = opened(&folder) else {
+        return;
+    };
     let before = Picture::filled(200, 160, || 40);
     // FFHQ's square of 128 pixels at 30, 10; the mouth's mask is taken from other points.
     let mut face = face(SIZE, SIZE);
@@ -450,5 +458,31 @@ fn edtalk_sees_the_aligned_face_in_rgb_and_is_told_how_strongly() {
         let close = found.iter().zip(wanted).all(|(a, b)| a.abs_diff(b) <= 1);
         assert!(close, "{strength}: {found:?}, wanted {wanted:?}");
         assert_eq!(after.data[..600], before.data[..600]);
+    }
+}
+
+#[test]
+fn a_tint_of_the_whole_picture_is_taken_off_with_a_soft_edge_only() {
+    // The picture as it is, but 20 levels redder and bluish by 10.
+    let network = Linear {
+        bias: [10.0 / 255.0, 0.0, 20.0 / 255.0],
+        ..linear([only(3), only(4), only(5)])
+    };
+    let mut at = 0;
+    let before = Picture::filled(200, 160, || {
+        at += 1;
+        (60 + at % 3 * 30 + at / 3 % 200 / 4) as u8
+    });
+    for (lines, most) in [("", 1), ("blend.match-colour = false", 20), (EXACT, 20)] {
+        let Some(mut generator) = open("tint", &network, lines) else {
+            return;
+        };
+        let after = redrawn(&mut *generator, &before, &QUIET, &LOOK);
+        let differences = before.data.iter().zip(&after.data);
+        let worst = differences.map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(
+            worst.is_some_and(|worst| worst.abs_diff(most) <= 1),
+            "{lines}: {worst:?}"
+        );
     }
 }

@@ -10,6 +10,7 @@
 use super::{
     Look, crop, jaw,
     recipe::{self, Blend, Crop, Image, Kind, Order, Planes},
+    tone,
 };
 use crate::{
     face::Face,
@@ -38,6 +39,8 @@ pub struct Cutout {
     blender: Blender,
     /// `[3, side, side]`: R, G, B, 0..255.
     crop: Vec<f32>,
+    /// The crop before the network drew into it, where colours are matched.
+    before: Vec<f32>,
     /// `[3, n, n]`: the box in the frame's own pixels, in the upper left corner.
     native: Vec<f32>,
     alpha: Vec<f32>,
@@ -60,6 +63,7 @@ impl Cutout {
             resizer: Resizer::default(),
             blender: Blender::new(),
             crop: vec![0.0; 3 * side * side],
+            before: Vec::new(),
             native: Vec::new(),
             alpha: vec![1.0; side * side],
             mask: vec![0.0; side * side],
@@ -161,26 +165,26 @@ impl Cutout {
 
     /// Puts what the network drew, `[3, size, size]`, where the face was last cut out.
     pub fn paste(&mut self, view: &mut View, face: Option<&Face>, output: &[f32], look: &Look) {
-        self.draw(output);
         // A network cannot exaggerate its own mouth: more than all of it is all of it.
         let strength = look.strength.clamp(0.0, 1.0);
-        let (size, rgb) = match self.blend.kind {
-            Kind::Soft => {
+        let (size, rgb) = match (self.blend.kind, face) {
+            (Kind::Soft, None) => return,
+            (Kind::Soft, Some(face)) => {
                 let (side, map) = (self.side, &self.to_frame);
-                let Some(face) = face else {
-                    return;
-                };
-                jaw::mask(
-                    &face.mesh,
-                    map,
-                    side,
-                    look.feather,
-                    strength,
-                    &mut self.mask,
-                );
+                let mask = &mut self.mask;
+                jaw::mask(&face.mesh, map, side, look.feather, strength, mask);
+                if self.blend.match_colour {
+                    self.before.clone_from(&self.crop);
+                }
+                self.draw(output);
+                if self.blend.match_colour {
+                    let (before, drawn) = (&self.before, &mut self.crop);
+                    tone::match_ring(before, drawn, &self.mask, strength, side);
+                }
                 (side, &mut self.crop)
             }
-            Kind::Reference => {
+            (Kind::Reference, _) => {
+                self.draw(output);
                 self.scale_back(strength);
                 (self.native_extent.stride, &mut self.native)
             }

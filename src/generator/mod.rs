@@ -14,6 +14,7 @@ mod painter;
 mod recipe;
 mod registry;
 mod rest;
+mod tone;
 mod unet;
 mod wav2lip;
 

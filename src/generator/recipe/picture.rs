@@ -146,12 +146,24 @@ pub enum Kind {
     Reference,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Blend {
     pub kind: Kind,
+    /// Whether what is drawn takes the colours of the skin round it, with [`Kind::Soft`].
+    pub match_colour: bool,
     /// Back to the box, with [`Kind::Reference`].
     pub scale: Scale,
+}
+
+impl Default for Blend {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Soft,
+            match_colour: true,
+            scale: Scale::Linear,
+        }
+    }
 }
 
 /// What is wrong however large the network's picture is.

@@ -1,0 +1,162 @@
+//! Makes a drawn mouth as light and as coloured as the skin round it.
+//!
+//! Must not know networks or faces: two pictures and a mask.
+//!
+//! Networks draw all they see, skin included, and seldom in quite its colours. Where the mask fades
+//! both pictures show the same skin; the difference between them there, as a plane over the
+//! picture, is taken off what was drawn.
+
+/// Levels of 255 that are taken off or added at most: beyond, it is no tint but another picture.
+const MOST: f32 = 32.0;
+/// Share of the ring's own extent that holds the plane's slope down.
+const STIFFNESS: f64 = 0.05;
+
+/// Corrects `drawn`, `[3, side, side]` in 0..255, to `before` where `mask`, `[side, side]` in
+/// 0..`strength`, is neither 0 nor whole.
+pub fn match_ring(before: &[f32], drawn: &mut [f32], mask: &[f32], strength: f32, side: usize) {
+    let plane = side * side;
+    if strength <= 0.0 || side == 0 || mask.len() < plane {
+        return;
+    }
+    // Rows of (1, x, y), x and y -1..1.
+    let place = |at: usize| {
+        let across = |at: usize| (2 * at + 1) as f64 / side as f64 - 1.0;
+        [1.0, across(at % side), across(at / side)]
+    };
+    let weight = |mask: f32| {
+        let share = f64::from(mask / strength);
+        share * (1.0 - share)
+    };
+    let mut moments = [[0.0; 3]; 3];
+    let mut differences = [[0.0; 3]; 3];
+    for (at, mask) in mask[..plane].iter().enumerate() {
+        let weight = weight(*mask);
+        if weight <= 0.0 {
+            continue;
+        }
+        let place = place(at);
+        for (row, u) in moments.iter_mut().zip(place) {
+            for (moment, v) in row.iter_mut().zip(place) {
+                *moment += weight * u * v;
+            }
+        }
+        for (channel, sums) in differences.iter_mut().enumerate() {
+            let at = channel * plane + at;
+            let difference = f64::from(before[at]) - f64::from(drawn[at]);
+            for (sum, u) in sums.iter_mut().zip(place) {
+                *sum += weight * difference * u;
+            }
+        }
+    }
+    for slope in [1, 2] {
+        moments[slope][slope] += STIFFNESS * moments[0][0];
+    }
+    for (sums, drawn) in differences.into_iter().zip(drawn.chunks_exact_mut(plane)) {
+        let Some(slopes) = solve(&moments, sums) else {
+            return;
+        };
+        for (row, (drawn, mask)) in drawn
+            .chunks_exact_mut(side)
+            .zip(mask.chunks_exact(side))
+            .enumerate()
+        {
+            for (column, (drawn, mask)) in drawn.iter_mut().zip(mask).enumerate() {
+                if *mask > 0.0 {
+                    let [_, x, y] = place(row * side + column);
+                    let difference = slopes[0] + slopes[1] * x + slopes[2] * y;
+                    *drawn = (*drawn + (difference as f32).clamp(-MOST, MOST)).clamp(0.0, 255.0);
+                }
+            }
+        }
+    }
+}
+
+/// Cramer's rule. `None` when there was no ring.
+fn solve(matrix: &[[f64; 3]; 3], wanted: [f64; 3]) -> Option<[f64; 3]> {
+    let determinant = |m: &[[f64; 3]; 3]| {
+        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
+            - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+            + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+    };
+    let whole = determinant(matrix);
+    if !whole.is_normal() {
+        return None;
+    }
+    Some(std::array::from_fn(|column| {
+        let mut replaced = *matrix;
+        for (row, wanted) in replaced.iter_mut().zip(wanted) {
+            row[column] = wanted;
+        }
+        determinant(&replaced) / whole
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDE: usize = 48;
+    const PLANE: usize = SIDE * SIDE;
+
+    /// Whole within 14 pixels of the centre, nothing beyond 20.
+    fn mask(strength: f32) -> Vec<f32> {
+        let centre = (SIDE - 1) as f32 / 2.0;
+        (0..PLANE)
+            .map(|at| {
+                let radius = ((at % SIDE) as f32 - centre).hypot((at / SIDE) as f32 - centre);
+                strength * ((20.0 - radius) / 6.0).clamp(0.0, 1.0)
+            })
+            .collect()
+    }
+
+    fn skin() -> Vec<f32> {
+        (0..3 * PLANE)
+            .map(|at| 90.0 + 20.0 * (at / PLANE) as f32 + (at * 7 % 11) as f32)
+            .collect()
+    }
+
+    #[test]
+    fn a_tint_and_a_slope_of_light_are_taken_off() {
+        let before = skin();
+        for strength in [0.3, 1.0] {
+            let mut drawn: Vec<f32> = (0..3 * PLANE)
+                .map(|at| before[at] + 12.0 - 8.0 * (at / PLANE) as f32 + 0.2 * (at % SIDE) as f32)
+                .collect();
+            let untouched = drawn[0];
+            match_ring(&before, &mut drawn, &mask(strength), strength, SIDE);
+            for (at, mask) in mask(strength).iter().enumerate() {
+                let error = (drawn[at] - before[at]).abs();
+                assert!(*mask == 0.0 || error < 1.5, "{at}: {error}");
+            }
+            assert_eq!(drawn[0], untouched);
+        }
+    }
+
+    #[test]
+    fn what_differs_inside_the_ring_stays() {
+        let before = skin();
+        let mut drawn = before.clone();
+        let mouth = PLANE / 2 + SIDE / 2;
+        drawn[mouth] = 10.0;
+        match_ring(&before, &mut drawn, &mask(1.0), 1.0, SIDE);
+        assert!((drawn[mouth] - 10.0).abs() < 1e-3);
+        assert!((drawn[mouth + 1] - before[mouth + 1]).abs() < 1e-3);
+    }
+
+    #[test]
+    fn another_picture_is_corrected_by_so_much_only_and_without_a_ring_nothing() {
+        let before = skin();
+        let mut drawn = vec![255.0; 3 * PLANE];
+        match_ring(&before, &mut drawn, &mask(1.0), 1.0, SIDE);
+        assert_eq!(drawn[PLANE / 2 + SIDE / 2], 255.0 - MOST);
+        for (mask, strength) in [
+            (vec![0.0; PLANE], 1.0),
+            (vec![1.0; PLANE], 1.0),
+            (mask(0.0), 0.0),
+        ] {
+            let mut drawn = vec![255.0; 3 * PLANE];
+            match_ring(&before, &mut drawn, &mask, strength, SIDE);
+            assert!(drawn.iter().all(|v| *v == 255.0));
+        }
+    }
+}
