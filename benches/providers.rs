@@ -110,10 +110,10 @@ fn report(variant: &mut Variant, reference: &[f32]) {
     let largest = errors.iter().copied().fold(0.0, f32::max);
     let mean = errors.iter().map(|&e| f64::from(e)).sum::<f64>() / errors.len() as f64;
     println!(
-        "  {:14} {:7.1} ms (10 %: {:.1}, 90 %: {:.1}), started in {:.0} ms, error {largest:.1e}, mean {mean:.1e}",
+        "  {:14} median {:7.1} ms, best {:.1}, 90 % {:.1}; started in {:.0} ms; error {largest:.1e}, mean {mean:.1e}",
         variant.name,
         quantile(50),
-        quantile(10),
+        quantile(0),
         quantile(90),
         ms(variant.started),
     );

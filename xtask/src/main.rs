@@ -17,8 +17,10 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
-  setup                      install what is missing: GStreamer, ONNX Runtime, demo media
-  test [--filter TEXT]       run the tests of the whole workspace
+  setup [--provider P]       install what is missing: GStreamer, ONNX Runtime, demo media; for
+                             openvino (84 MB), cuda (1.6 GB) or tensorrt another ONNX Runtime too
+  test [--filter TEXT] [--gpu]
+                             run the tests of the whole workspace, or only those for a GPU
   demo [--video F] [--audio F] [--out F.mp4]
                              make a face speak: by default a painting reads Jane Austen.
                              F is a still picture or a video, with or without its own sound
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Option<OsString>, arguments: Vec<OsString>) -> Result<()> {
     match command.as_deref().and_then(|command| command.to_str()) {
-        Some("setup") if arguments.is_empty() => setup::run(),
+        Some("setup") => setup::run(arguments),
         Some("test") => test::run(arguments),
         Some("demo") => demo::run(arguments),
         Some("eval") => eval::run(arguments),
@@ -63,6 +65,13 @@ fn take_option(arguments: &mut Vec<OsString>, name: &str) -> Result<Option<OsStr
     }
     arguments.remove(at);
     Ok(Some(arguments.remove(at)))
+}
+
+/// Takes `NAME` out of a command's arguments; whether it was there.
+fn take_flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
+    let before = arguments.len();
+    arguments.retain(|argument| argument != name);
+    arguments.len() < before
 }
 
 /// Refuses what no option has taken.
@@ -91,6 +100,14 @@ mod tests {
         assert_eq!(take_option(&mut arguments, "--audio").unwrap(), None);
         assert_eq!(arguments, words("--out a.mp4"));
         assert!(nothing_left(&arguments).is_err());
+    }
+
+    #[test]
+    fn a_flag_is_there_or_not() {
+        let mut arguments = words("--gpu x");
+        assert!(take_flag(&mut arguments, "--gpu"));
+        assert!(!take_flag(&mut arguments, "--gpu"));
+        assert_eq!(arguments, words("x"));
     }
 
     #[test]

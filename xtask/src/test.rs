@@ -7,17 +7,25 @@ use anyhow::Result;
 use crate::{
     nothing_left,
     plugin::{self, Profile},
-    process, setup, take_option,
+    process, setup, take_flag, take_option,
 };
 
 /// Without nextest nothing ends a single test that hangs; this ends them all.
 const HANG_GUARD_SECONDS: &str = "1200";
 
+/// Names the ONNX Runtime to load, see `src/runtime/library.rs`.
+const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
+
 pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
     let filter = take_option(&mut arguments, "--filter")?;
+    let is_gpu = take_flag(&mut arguments, "--gpu");
     nothing_left(&arguments)?;
     if let Err(missing) = setup::run_without_media()? {
         println!("setup: demo media: missing, the tests that need them are skipped: {missing:#}");
+    }
+
+    if is_gpu {
+        return run_gpu(filter);
     }
 
     // Also puts the plugin itself where pipelines in the tests find it.
@@ -26,9 +34,27 @@ pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
 
     let mut tests = runner();
     tests.arg("--workspace").env("G_DEBUG", "fatal_warnings");
+    if std::env::var_os(LIBRARY_VARIABLE).is_none() && setup::library().exists() {
+        // Whatever else was set up: those that want another provider name its library.
+        tests.env(LIBRARY_VARIABLE, setup::library());
+    }
     if let Some(filter) = filter {
         tests.arg(filter);
     }
+    process::run(plugin::environment(&mut tests, Profile::Dev)?)
+}
+
+/// What needs an NVIDIA card, or shows what happens without one; with the reasons of what is
+/// skipped.
+fn run_gpu(filter: Option<OsString>) -> Result<()> {
+    let has_nextest = process::is_installed("cargo-nextest");
+    let mut tests = runner();
+    tests.args(["-p", "gst-plugin-lipsync", "--test", "gpu"]);
+    tests.args(filter);
+    match has_nextest {
+        true => tests.arg("--no-capture"),
+        false => tests.args(["--", "--nocapture"]),
+    };
     process::run(plugin::environment(&mut tests, Profile::Dev)?)
 }
 

@@ -6,11 +6,17 @@
 mod media;
 mod onnxruntime;
 mod pinned;
+mod provider;
 mod system;
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
+
+use crate::{nothing_left, take_option};
 
 /// The repository's root.
 pub fn root() -> &'static Path {
@@ -31,9 +37,20 @@ pub fn media(name: &str) -> PathBuf {
 
 pub use media::{DEFAULT_PICTURE, DEFAULT_SPEECH};
 
-/// Everything; fails when anything stays missing.
-pub fn run() -> Result<()> {
+/// The ONNX Runtime for the CPU.
+pub fn library() -> PathBuf {
+    folder().join("onnxruntime/libonnxruntime.so")
+}
+
+/// Everything, and with `--provider` also the ONNX Runtime for that one; fails when anything
+/// stays missing.
+pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
+    let provider = take_option(&mut arguments, "--provider")?;
+    nothing_left(&arguments)?;
     let media = run_without_media()?;
+    if let Some(provider) = provider {
+        provider::ensure(&folder(), &provider)?;
+    }
     media?;
     println!("setup: complete");
     Ok(())

@@ -55,7 +55,7 @@ pub fn ensure(setup: &Path) -> Result<()> {
         })?;
     let folder = setup.join("onnxruntime");
     if build.library.is_in(&folder) {
-        link(&folder)?;
+        link(&folder, LIBRARY)?;
         report("ONNX Runtime 1.31.1", "present");
         return Ok(());
     }
@@ -73,29 +73,30 @@ pub fn ensure(setup: &Path) -> Result<()> {
     }
     let library = pinned::unzip(&wheel, &format!("onnxruntime/capi/{LIBRARY}"), &download)?;
     build.library.install(&library, &folder)?;
-    link(&folder)?;
+    link(&folder, LIBRARY)?;
     fs::remove_dir_all(&download).context("cannot remove the download")?;
     report("ONNX Runtime 1.31.1", "installed in .setup/onnxruntime");
     Ok(())
 }
 
+/// Gives the library in `folder` the names that loaders ask for.
 #[cfg(unix)]
-fn link(folder: &Path) -> Result<()> {
+pub fn link(folder: &Path, library: &str) -> Result<()> {
     for name in LINKS {
         let link = folder.join(name);
-        if fs::read_link(&link).is_ok_and(|target| target == Path::new(LIBRARY)) {
+        if fs::read_link(&link).is_ok_and(|target| target == Path::new(library)) {
             continue;
         }
         if link.symlink_metadata().is_ok() {
             fs::remove_file(&link)?;
         }
-        std::os::unix::fs::symlink(LIBRARY, &link)
+        std::os::unix::fs::symlink(library, &link)
             .with_context(|| format!("cannot create {}", link.display()))?;
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn link(_folder: &Path) -> Result<()> {
+pub fn link(_folder: &Path, _library: &str) -> Result<()> {
     bail!("setup knows no ONNX Runtime for this system")
 }

@@ -69,7 +69,13 @@ pub fn wheel(requirement: &str, folder: &Path) -> Result<PathBuf> {
     pip.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
         .args(["--implementation", "cp", "--python-version", "311"])
         .args(["--abi", "cp311", "--disable-pip-version-check"]);
-    for tag in ["manylinux_2_28", "manylinux_2_24", "manylinux_2_17"] {
+    for tag in [
+        "manylinux_2_28",
+        "manylinux_2_27",
+        "manylinux_2_24",
+        "manylinux_2_17",
+        "manylinux2014",
+    ] {
         pip.arg("--platform").arg(format!("{tag}_{machine}"));
     }
     pip.arg("--dest").arg(folder).arg(requirement);
@@ -94,6 +100,25 @@ pub fn unzip(archive: &Path, member: &str, folder: &Path) -> Result<PathBuf> {
             .arg(folder),
     )?;
     Ok(folder.join(member))
+}
+
+/// Takes members out of a wheel, without their folders.
+pub fn unzip_flat(archive: &Path, members: &[String], folder: &Path) -> Result<()> {
+    const EXTRACT: &str = "\
+import os, shutil, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as archive:
+    for member in sys.argv[3:]:
+        target = os.path.join(sys.argv[2], os.path.basename(member))
+        with archive.open(member) as source, open(target, 'wb') as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+";
+    process::run(
+        Command::new("python3")
+            .args(["-c", EXTRACT])
+            .arg(archive)
+            .arg(folder)
+            .args(members),
+    )
 }
 
 #[cfg(test)]
