@@ -4,8 +4,9 @@
 //!
 //! OpenCV's `resize`: place `(d + 0.5) * source / target - 0.5`, the edge goes on for ever, no
 //! averaging when shrinking except with [`Scale::Area`]. Bilinear it computes in fixed point,
-//! which makes pictures an eighth of a level darker; that is reproduced to the bit. The others
-//! it computes in different ways on different machines, one level apart in some pixels.
+//! which makes pictures an eighth of a level darker; that is reproduced to the bit, and so is
+//! enlarging by area. The others it computes in different ways on different machines, one level
+//! apart in some pixels.
 
 use serde::Deserialize;
 
@@ -66,7 +67,7 @@ impl Resizer {
     pub fn prepare(&mut self, from: &Extent, to: &Extent, scale: Scale) {
         // OpenCV averages areas only where both axes shrink.
         let shrinks = from.width >= to.width && from.height >= to.height;
-        self.fixed = scale == Scale::Linear;
+        self.fixed = scale == Scale::Linear || (scale == Scale::Area && !shrinks);
         self.columns.prepare(from.width, to.width, scale, shrinks);
         self.rows.prepare(from.height, to.height, scale, shrinks);
     }
@@ -154,9 +155,7 @@ impl Axis {
                 }
                 Scale::Linear => {
                     let place = (index + 0.5) * step - 0.5;
-                    let part = (place - place.floor()) * f64::from(FIXED);
-                    let part = part.round_ties_even() / f64::from(FIXED);
-                    self.linear(place.floor(), part, source);
+                    self.linear(place.floor(), place - place.floor(), source);
                 }
                 Scale::Cubic => {
                     let place = (index + 0.5) * step - 0.5;
@@ -173,6 +172,7 @@ impl Axis {
     }
 
     fn linear(&mut self, first: f64, part: f64, source: usize) {
+        let part = (part * f64::from(FIXED)).round_ties_even() / f64::from(FIXED);
         self.tap(first, 1.0 - part, source);
         self.tap(first + 1.0, part, source);
     }
@@ -260,6 +260,30 @@ mod tests {
             132.0, 200.0, 150.0, 99.0, 167.0,
             58.0, 125.0, 152.0, 132.0, 93.0,
             8.0, 76.0, 153.0, 154.0, 43.0,
+        ];
+        assert_eq!(out, wanted);
+    }
+
+    #[test]
+    fn area_enlarges_in_fixed_point() {
+        let source: Vec<f32> = (0..12).map(|i| (i * 97 % 256) as f32).collect();
+        let extent = |width, height| Extent {
+            width,
+            height,
+            stride: width,
+        };
+        let (from, to) = (extent(4, 3), extent(7, 5));
+        let mut out = [0.0; 35];
+        let mut resizer = Resizer::default();
+        resizer.prepare(&from, &to, Scale::Area);
+        resizer.plane(&source, &from, &mut out, &to);
+        #[rustfmt::skip]
+        let wanted = [
+            0.0, 24.0, 97.0, 146.0, 194.0, 75.0, 35.0,
+            44.0, 68.0, 141.0, 147.0, 153.0, 97.0, 79.0,
+            132.0, 156.0, 229.0, 150.0, 70.0, 143.0, 167.0,
+            49.0, 73.0, 146.0, 152.0, 158.0, 103.0, 84.0,
+            8.0, 32.0, 105.0, 154.0, 202.0, 83.0, 43.0,
         ];
         assert_eq!(out, wanted);
     }
