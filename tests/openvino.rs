@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use gst::prelude::*;
 use gstlipsync::Error;
 use gstlipsync::runtime::{
     self, ModelSource, Network, Opened, Options, Precision, Provider, ProviderOptions,
@@ -186,4 +187,52 @@ fn networks_of_one_session_run_at_the_same_time() {
             });
         }
     });
+}
+
+#[test]
+fn the_element_runs_the_built_in_model_on_it() {
+    let Some(library) = library() else { return };
+    gst::init().unwrap();
+    gstlipsync::plugin_register_static().unwrap();
+    for (provider, precision) in [("auto", "auto"), ("openvino", "fp32"), ("openvino", "bf16")] {
+        let element = gst::ElementFactory::make("lipsync").build().unwrap();
+        element.set_property_from_str("execution-provider", provider);
+        element.set_property_from_str("precision", precision);
+        element.set_property("onnxruntime-library", library.to_str().unwrap());
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let result = element.set_state(gst::State::Ready);
+        let complaint = bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Warning]);
+        assert!(complaint.is_none(), "{provider} {precision}: {complaint:?}");
+        result.unwrap();
+        let active = element.property::<Option<String>>("active-execution-provider");
+        assert_eq!(active.as_deref(), Some("openvino"));
+        element.set_state(gst::State::Null).unwrap();
+    }
+}
+
+#[test]
+fn the_element_passes_on_what_it_says_of_an_option() {
+    let Some(library) = library() else { return };
+    gst::init().unwrap();
+    gstlipsync::plugin_register_static().unwrap();
+    let element = gst::ElementFactory::make("lipsync").build().unwrap();
+    element.set_property_from_str("execution-provider", "openvino");
+    // As `gst-launch-1.0` takes it.
+    element.set_property_from_str("provider-options", "openvino,device_typ=GPU");
+    element.set_property("onnxruntime-library", library.to_str().unwrap());
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    assert!(element.set_state(gst::State::Ready).is_err());
+    let message = bus.pop_filtered(&[gst::MessageType::Error]).unwrap();
+    let gst::MessageView::Error(error) = message.view() else {
+        unreachable!()
+    };
+    assert!(error.error().matches(gst::LibraryError::Init));
+    let text = error.error().message().to_owned();
+    assert!(
+        text.contains("`openvino`") && text.contains("device_typ"),
+        "{text}"
+    );
+    element.set_state(gst::State::Null).unwrap();
 }
