@@ -369,8 +369,25 @@ fn a_provider_that_fails_in_mid_stream_costs_frames_until_the_next_ready() {
     }
 }
 
+/// Kinds of the PROGRESS messages so far, and the text of the last one.
+fn progress(bus: &gst::Bus) -> (Vec<gst::ProgressType>, String) {
+    let mut kinds = Vec::new();
+    let mut last = String::new();
+    while let Some(message) = bus.pop_filtered(&[gst::MessageType::Progress]) {
+        let gst::MessageView::Progress(progress) = message.view() else {
+            unreachable!()
+        };
+        let (kind, code, text) = progress.get();
+        assert_eq!(code, "model");
+        kinds.push(kind);
+        last = text.to_string();
+    }
+    (kinds, last)
+}
+
 #[test]
 fn after_a_model_that_is_refused_another_one_runs() {
+    use gst::ProgressType::{Complete, Error, Start};
     if !has_runtime() {
         return;
     }
@@ -378,10 +395,18 @@ fn after_a_model_that_is_refused_another_one_runs() {
     let folder = folder("again");
     let _ = open(&folder, "../secret.onnx", "");
     let element = gst::ElementFactory::make("lipsync").build().unwrap();
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
     element.set_property("model", folder.to_str().unwrap());
     assert!(element.set_state(gst::State::Ready).is_err());
+    assert_eq!(progress(&bus).0, [Start, Error]);
+    element.set_state(gst::State::Null).unwrap();
+    element.set_bus(Some(&bus));
     open(&folder, "net.onnx", "").unwrap();
     element.set_state(gst::State::Ready).unwrap();
+    let (kinds, about) = progress(&bus);
+    assert_eq!(kinds, [Start, Complete]);
+    assert_eq!(about, "a test, licence: MPL-2.0, source: here");
     assert!(
         element
             .property::<Option<String>>("active-execution-provider")

@@ -399,4 +399,25 @@ mod tests {
         assert!(session.upgrade().is_none());
         assert_eq!(bound(3).inputs().len(), 1);
     }
+
+    #[test]
+    fn memory_for_a_card_is_ordinary_where_there_is_none() {
+        let network = bound(2);
+        let allocator = host::pinned(&network.shared.session, 0);
+        let mut tensor = host::tensor(&allocator, &[2, 3]).unwrap();
+        assert_eq!(host::values(&tensor), [0.0; 6]);
+        host::values_mut(&mut tensor).fill(1.5);
+        assert_eq!(host::values(&tensor), [1.5; 6]);
+        assert!(host::values(&host::tensor(&allocator, &[2, 0]).unwrap()).is_empty());
+    }
+
+    #[test]
+    fn what_was_logged_is_told_once() {
+        let heard = ["Failed to start".into(), "no such option\n".into()];
+        assert_eq!(
+            told("Failed to start", &heard),
+            "Failed to start. no such option"
+        );
+        assert!(told(INCOMPLETE, &[]).contains("all of this network"));
+    }
 }
