@@ -36,6 +36,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
+use super::parts::{Gate, Listening, Parts};
 use crate::element::{lipsync::Lipsync, settings};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -45,14 +46,6 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
         Some("lipsync with converters and queues"),
     )
 });
-
-/// How far one input may run ahead of the other before it has to wait. Containers interleave within
-/// a second; `lipsync` itself hears a fraction of a second ahead.
-const INTERLEAVE_MAX: gst::ClockTime = gst::ClockTime::from_seconds(3);
-/// How long after one input begins the other is waited for.
-const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(3);
-/// Frames between `lipsync` and what follows, so that both can work at once.
-const FRAMES_OUT: u32 = 3;
 
 pub struct LipsyncBin {
     lipsync: Lipsync,
@@ -66,31 +59,6 @@ pub struct LipsyncBin {
     listening: Mutex<Option<Listening>>,
     /// There while one input has begun and the other may still be linked.
     gate: Mutex<Option<Gate>>,
-}
-
-/// The elements around `lipsync`.
-struct Parts {
-    /// Ways into and out of the queue that both inputs share.
-    video_in: gst::Pad,
-    audio_in: gst::Pad,
-    video_queued: gst::Pad,
-    audio_queued: gst::Pad,
-    tee: gst::Element,
-    heard: gst::Element,
-    /// The last before `lipsync`.
-    heard_convert: gst::Element,
-}
-
-/// Holds back both streams.
-struct Gate {
-    probes: [(gst::Pad, Option<gst::PadProbeId>); 2],
-    patience: gst::ClockId,
-}
-
-/// Pads that exist while sound goes to `lipsync`.
-struct Listening {
-    tee_pad: gst::Pad,
-    lipsync_pad: gst::Pad,
 }
 
 #[glib::object_subclass]
@@ -143,7 +111,13 @@ impl ObjectImpl for LipsyncBin {
         ] {
             obj.add_pad(pad).expect("a new bin has no pad of this name");
         }
-        let parts = self.build();
+        let parts = Parts::build(obj.upcast_ref(), &self.lipsync).and_then(|parts| {
+            self.video_sink.set_target(Some(&parts.video_in))?;
+            self.audio_sink.set_target(Some(&parts.audio_in))?;
+            self.video_src.set_target(Some(&parts.video_out))?;
+            self.audio_src.set_target(Some(&parts.audio_out))?;
+            Ok(parts)
+        });
         let built = parts.is_ok();
         let _ = self.parts.set(parts);
         if built {
@@ -210,66 +184,6 @@ impl ElementImpl for LipsyncBin {
 impl BinImpl for LipsyncBin {}
 
 impl LipsyncBin {
-    /// Makes and links everything but the way from the `tee` to `lipsync`.
-    fn build(&self) -> Result<Parts, glib::BoolError> {
-        let make = |factory: &str, name: &str| {
-            let element = gst::ElementFactory::make(factory).name(name).build()?;
-            self.obj().add(&element)?;
-            Ok::<_, glib::BoolError>(element)
-        };
-        self.obj().add(&self.lipsync)?;
-        let multiqueue = make("multiqueue", "in")?;
-        let video_convert = make("videoconvert", "video-convert")?;
-        let video_out = make("queue", "video-out")?;
-        let tee = make("tee", "sound")?;
-        let heard = make("queue", "heard")?;
-        let heard_convert = make("audioconvert", "heard-convert")?;
-        let played = make("queue", "played")?;
-
-        // Grows by itself where one input is ahead of the other.
-        multiqueue.set_property("max-size-bytes", 0u32);
-        multiqueue.set_property("max-size-time", INTERLEAVE_MAX.nseconds());
-        limit(&video_out, FRAMES_OUT, gst::ClockTime::ZERO);
-        limit(&heard, 0, INTERLEAVE_MAX);
-        // Holds what `lipsync` has heard ahead and no more, since `heard` holds the tee back.
-        limit(&played, 0, gst::ClockTime::ZERO);
-        tee.set_property("allow-not-linked", true);
-
-        let pad = |element: &gst::Element, name: &str| {
-            let pad = match element.static_pad(name) {
-                Some(pad) => Some(pad),
-                None => element.request_pad_simple(name),
-            };
-            pad.ok_or_else(|| glib::bool_error!("{} has no pad {name}", element.name()))
-        };
-        let video_in = pad(&multiqueue, "sink_0")?;
-        let audio_in = pad(&multiqueue, "sink_1")?;
-        multiqueue.link_pads(Some("src_0"), &video_convert, Some("sink"))?;
-        video_convert.link_pads(Some("src"), &self.lipsync, Some("video"))?;
-        self.lipsync
-            .link_pads(Some("src"), &video_out, Some("sink"))?;
-        multiqueue.link_pads(Some("src_1"), &tee, Some("sink"))?;
-        tee.link_pads(Some("src_%u"), &played, Some("sink"))?;
-        gst::Element::link_many([&heard, &heard_convert])?;
-
-        let tee_sink = pad(&tee, "sink")?;
-        tee_sink.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, refuse_allocation);
-
-        self.video_sink.set_target(Some(&video_in))?;
-        self.audio_sink.set_target(Some(&audio_in))?;
-        self.video_src.set_target(Some(&pad(&video_out, "src")?))?;
-        self.audio_src.set_target(Some(&pad(&played, "src")?))?;
-        Ok(Parts {
-            video_in,
-            audio_in,
-            video_queued: pad(&multiqueue, "src_0")?,
-            audio_queued: pad(&multiqueue, "src_1")?,
-            tee,
-            heard,
-            heard_convert,
-        })
-    }
-
     /// A property of the bin that is under control moves `lipsync`'s.
     fn proxy_controls(&self) {
         let controllable = settings::proxy_param_specs()
@@ -304,8 +218,6 @@ impl LipsyncBin {
                     this.stop_listening();
                 }
             });
-        }
-        for pad in [&self.video_sink, &self.audio_sink] {
             let weak = self.downgrade();
             pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
                 if let Some(this) = weak.upgrade()
@@ -340,8 +252,10 @@ impl LipsyncBin {
 
     fn stop_listening(&self) {
         let listening = self.listening().take();
-        if let (Some(listening), Some(Ok(parts))) = (listening, self.parts.get()) {
-            listening.stop(parts, &self.lipsync);
+        if let (Some(listening), Some(Ok(parts))) = (listening, self.parts.get())
+            && let Err(err) = listening.stop(parts, &self.lipsync)
+        {
+            gst::warning!(CAT, imp = self, "{err}");
         }
     }
 
@@ -416,89 +330,5 @@ impl LipsyncBin {
         if let Some(gate) = gate {
             gate.open();
         }
-    }
-}
-
-impl Gate {
-    /// `too_late` is called when the gate has not been opened after [`PATIENCE`].
-    fn close(
-        parts: &Parts,
-        too_late: impl FnOnce() + Send + 'static,
-    ) -> Result<Self, gst::ClockError> {
-        let clock = gst::SystemClock::obtain();
-        let patience = clock.new_single_shot_id(clock.time() + PATIENCE);
-        patience.wait_async(move |_, _, _| too_late())?;
-        let kind = gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER;
-        let probes = [&parts.video_queued, &parts.audio_queued].map(|pad| {
-            let id = pad.add_probe(kind, |_, _| gst::PadProbeReturn::Ok);
-            (pad.clone(), id)
-        });
-        Ok(Self {
-            probes,
-            patience: patience.into(),
-        })
-    }
-
-    fn open(self) {
-        self.patience.unschedule();
-        for (pad, id) in self.probes {
-            if let Some(id) = id {
-                pad.remove_probe(id);
-            }
-        }
-    }
-}
-
-impl Listening {
-    fn start(parts: &Parts, lipsync: &Lipsync) -> Result<Self, glib::BoolError> {
-        let request = |element: &gst::Element, name: &str| {
-            element
-                .request_pad_simple(name)
-                .ok_or_else(|| glib::bool_error!("{} has no pad {name} to give", element.name()))
-        };
-        let lipsync_pad = request(lipsync.upcast_ref(), "audio")?;
-        let tee_pad = request(&parts.tee, "src_%u")?;
-        parts
-            .heard_convert
-            .link_pads(Some("src"), lipsync, Some(&lipsync_pad.name()))?;
-        for element in [&parts.heard, &parts.heard_convert] {
-            element.sync_state_with_parent()?;
-        }
-        parts
-            .tee
-            .link_pads(Some(&tee_pad.name()), &parts.heard, Some("sink"))?;
-        Ok(Self {
-            tee_pad,
-            lipsync_pad,
-        })
-    }
-
-    fn stop(self, parts: &Parts, lipsync: &Lipsync) {
-        parts.tee.release_request_pad(&self.tee_pad);
-        lipsync.release_request_pad(&self.lipsync_pad);
-        // A queue whose peer has gone while it pushed takes nothing more until it is started anew.
-        for element in [&parts.heard, &parts.heard_convert] {
-            if element.current_state() > gst::State::Ready
-                && let Err(err) = element.set_state(gst::State::Ready)
-            {
-                gst::warning!(CAT, obj = element, "{err}");
-            }
-        }
-    }
-}
-
-/// Limits a queue to so many buffers and so much time; 0 = no limit.
-fn limit(queue: &gst::Element, buffers: u32, time: gst::ClockTime) {
-    queue.set_property("max-size-buffers", buffers);
-    queue.set_property("max-size-bytes", 0u32);
-    queue.set_property("max-size-time", time.nseconds());
-}
-
-/// Asked behind the `tee`, the muxer's branch would answer only after the first frame has come out,
-/// for which `lipsync` waits for the sound that the asking decoder holds.
-fn refuse_allocation(_pad: &gst::Pad, info: &mut gst::PadProbeInfo) -> gst::PadProbeReturn {
-    match info.query().map(|query| query.view()) {
-        Some(gst::QueryView::Allocation(_)) => gst::PadProbeReturn::Drop,
-        _ => gst::PadProbeReturn::Ok,
     }
 }

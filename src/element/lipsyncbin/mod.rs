@@ -3,6 +3,7 @@
 use gst::{glib, prelude::*};
 
 mod imp;
+mod parts;
 
 glib::wrapper! {
     pub struct LipsyncBin(ObjectSubclass<imp::LipsyncBin>)
