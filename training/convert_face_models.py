@@ -196,6 +196,19 @@ class Converter:
             source = self.node("Transpose", [source], self.temporary(), perm=[0, 2, 3, 1])
         self.node("Reshape", [source, self.weight("shape", np.array(self.shape(index), np.int64))], output)
 
+    def prelu(self, x, slope, output):
+        """max(x, 0) + slope * min(x, 0), one slope a channel, to the bit.
+
+        Not as ONNX's own operator: the CPU provider of ONNX Runtime 1.31 computes it number by number, in 2.6 of the 4.0 ms
+        that the whole network took on one core."""
+        slopes = self.weight("slope", slope)
+        if slope.max() <= 1:
+            self.node("Max", [x, self.node("Mul", [x, slopes], self.temporary())], output)
+        else:
+            above = self.node("Relu", [x], self.temporary())
+            below = self.node("Sub", [x, above], self.temporary())
+            self.node("Add", [above, self.node("Mul", [below, slopes], self.temporary())], output)
+
     def operation(self, op):
         code = self.model.OperatorCodes(op.OpcodeIndex())
         name = OP_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
@@ -209,8 +222,7 @@ class Converter:
         elif name == "MAX_POOL_2D":
             self.max_pool(op, inputs, output)
         elif name == "PRELU":
-            slope = self.constant(inputs[1]).reshape(-1, 1, 1)  # per channel
-            self.node("PRelu", [f"t{inputs[0]}", self.weight("slope", slope)], output)
+            self.prelu(f"t{inputs[0]}", self.constant(inputs[1]).reshape(-1, 1, 1), output)
         elif name == "RELU":
             self.node("Relu", [f"t{inputs[0]}"], output)
         elif name == "ADD":
