@@ -200,6 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_for_editors_knows_every_key() {
+        let schema = include_str!("../../docs/model.schema.json");
+        for table in [
+            "", "files.", "tensors.", "image.", "crop.", "sound.", "blend.",
+        ] {
+            let message = parse(&format!("{SHORT}\n{table}no-such-key = 1")).expect_err(table);
+            let (_, known) = message.split_once("expected ").expect("what is known");
+            let (known, _) = known.split_once('\n').expect("one line");
+            let keys: Vec<_> = known.split('`').skip(1).step_by(2).collect();
+            assert!(keys.len() > 1, "{message}");
+            for key in keys {
+                assert!(schema.contains(&format!("\"{key}\": {{")), "{table}{key}");
+            }
+        }
+    }
+
+    #[test]
     fn features_are_heard_in_rows_and_wait_for_the_last_ones_window() {
         let ave = "sound.features = \"ave\"\n\
                    files.audio-encoder = { path = \"e.onnx\", sha256 = \"\" }";
