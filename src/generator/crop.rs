@@ -108,12 +108,14 @@ impl Recipe {
     /// nothing is left of it.
     pub fn whole(&self, face: Option<&Face>, [width, height]: [usize; 2]) -> Option<[usize; 4]> {
         // `as` cuts towards zero, ends what is too large at the limit and makes 0 of NaN.
-        let [x0, y0, x1, mut y1] = self.place(face)?.map(|v| v.max(0.0) as usize);
+        let [x0, y0, x1, mut y1] = self.place(face)?.map(|v| v as i64);
         if self.is_square(face) {
             // The originals cut the landmarks to whole pixels before they make the square.
             y1 = y0.saturating_add(x1.saturating_sub(x0));
         }
-        let (x1, y1) = (x1.min(width), y1.min(height));
+        let within = |v: i64, most: usize| usize::try_from(v.max(0)).map_or(most, |v| v.min(most));
+        let (x0, x1) = (within(x0, width), within(x1, width));
+        let (y0, y1) = (within(y0, height), within(y1, height));
         (x0 < x1 && y0 < y1).then_some([x0, y0, x1, y1])
     }
 
@@ -244,6 +246,10 @@ mod tests {
         assert_eq!(recipe.whole(Some(&face), FRAME), Some([10, 20, 60, 70]));
         let map = recipe.map(Some(&face), 100, FRAME).expect("in the frame");
         assert!((map.a - 0.493).abs() < 1e-4 && (map.d - 0.493).abs() < 1e-4);
+        // Beyond the frame's edge it stays as high as it is wide.
+        face.mesh.points[LEFT][0] = -20.7;
+        assert_eq!(recipe.whole(Some(&face), FRAME), Some([0, 20, 60, 100]));
+        face.mesh.points[LEFT][0] = 10.9;
         // It follows every frame's own landmarks.
         face.mesh.points[RIGHT][0] = 70.2;
         assert_eq!(recipe.whole(Some(&face), FRAME), Some([10, 20, 70, 80]));

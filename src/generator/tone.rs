@@ -8,6 +8,7 @@
 
 /// Levels of 255 that are taken off or added at most: beyond, it is no tint but another picture.
 const MOST: f32 = 32.0;
+const WHITE: f32 = 255.0;
 /// Share of the ring's own extent that holds the plane's slope down.
 const STIFFNESS: f64 = 0.05;
 
@@ -18,33 +19,49 @@ pub fn match_ring(before: &[f32], drawn: &mut [f32], mask: &[f32], strength: f32
     if strength <= 0.0 || side == 0 || mask.len() < plane {
         return;
     }
-    // Rows of (1, x, y), x and y -1..1.
-    let place = |at: usize| {
-        let across = |at: usize| (2 * at + 1) as f64 / side as f64 - 1.0;
-        [1.0, across(at % side), across(at / side)]
-    };
-    let weight = |mask: f32| {
-        let share = f64::from(mask / strength);
-        share * (1.0 - share)
-    };
+    // Over (1, x, y), x and y -1..1.
+    let across = |at: usize| (2 * at + 1) as f32 / side as f32 - 1.0;
     let mut moments = [[0.0; 3]; 3];
     let mut differences = [[0.0; 3]; 3];
-    for (at, mask) in mask[..plane].iter().enumerate() {
-        let weight = weight(*mask);
-        if weight <= 0.0 {
-            continue;
-        }
-        let place = place(at);
-        for (row, u) in moments.iter_mut().zip(place) {
-            for (moment, v) in row.iter_mut().zip(place) {
-                *moment += weight * u * v;
+    for (row, mask) in mask[..plane].chunks_exact(side).enumerate() {
+        // What x adds up to in this row; y is the same in all of it.
+        let mut weights = [0.0_f32; 3];
+        let mut sums = [[0.0_f32; 2]; 3];
+        for (column, mask) in mask.iter().enumerate() {
+            let share = mask / strength;
+            let weight = share * (1.0 - share);
+            if weight <= 0.0 {
+                continue;
+            }
+            let x = across(column);
+            for (sum, power) in weights.iter_mut().zip([1.0, x, x * x]) {
+                *sum += weight * power;
+            }
+            for (channel, sums) in sums.iter_mut().enumerate() {
+                let at = channel * plane + row * side + column;
+                let difference = weight * (before[at] - drawn[at]);
+                sums[0] += difference;
+                sums[1] += difference * x;
             }
         }
-        for (channel, sums) in differences.iter_mut().enumerate() {
-            let at = channel * plane + at;
-            let difference = f64::from(before[at]) - f64::from(drawn[at]);
-            for (sum, u) in sums.iter_mut().zip(place) {
-                *sum += weight * difference * u;
+        let y = f64::from(across(row));
+        let [w, wx, wxx] = weights.map(f64::from);
+        let rows = [
+            [w, wx, w * y],
+            [wx, wxx, wx * y],
+            [w * y, wx * y, w * y * y],
+        ];
+        for (moment, row) in moments
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(rows.as_flattened())
+        {
+            *moment += row;
+        }
+        for (differences, [d, dx]) in differences.iter_mut().zip(sums) {
+            let (d, dx) = (f64::from(d), f64::from(dx));
+            for (difference, row) in differences.iter_mut().zip([d, dx, d * y]) {
+                *difference += row;
             }
         }
     }
@@ -55,16 +72,14 @@ pub fn match_ring(before: &[f32], drawn: &mut [f32], mask: &[f32], strength: f32
         let Some(slopes) = solve(&moments, sums) else {
             return;
         };
-        for (row, (drawn, mask)) in drawn
-            .chunks_exact_mut(side)
-            .zip(mask.chunks_exact(side))
-            .enumerate()
-        {
+        let [level, along, down] = slopes.map(|slope| slope as f32);
+        let rows = drawn.chunks_exact_mut(side).zip(mask.chunks_exact(side));
+        for (row, (drawn, mask)) in rows.enumerate() {
+            let level = level + down * across(row);
             for (column, (drawn, mask)) in drawn.iter_mut().zip(mask).enumerate() {
                 if *mask > 0.0 {
-                    let [_, x, y] = place(row * side + column);
-                    let difference = slopes[0] + slopes[1] * x + slopes[2] * y;
-                    *drawn = (*drawn + (difference as f32).clamp(-MOST, MOST)).clamp(0.0, 255.0);
+                    let difference = level + along * across(column);
+                    *drawn = (*drawn + difference.clamp(-MOST, MOST)).clamp(0.0, WHITE);
                 }
             }
         }

@@ -318,9 +318,9 @@ impl Sound {
             && let Some(end) = self.ring.end()
         {
             let ahead = end * SAMPLE_NS + input.resampler.ahead_ns();
-            let error = time_ns - ahead;
+            let error = time_ns.saturating_sub(ahead);
             let tolerance = if discont { SAMPLE_NS } else { TOLERANCE_NS };
-            if error.abs() < tolerance {
+            if error.unsigned_abs() < tolerance as u64 {
                 let duration = frames as f64 / f64::from(input.rate);
                 let error = error - input.resampler.pending_delay_ns();
                 if let Some(correction) = input.drift.observe(error, duration) {
