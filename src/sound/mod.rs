@@ -317,10 +317,13 @@ impl Sound {
         if input.running
             && let Some(end) = self.ring.end()
         {
-            let ahead = end * SAMPLE_NS + input.resampler.ahead_ns();
+            let ahead = end
+                .saturating_mul(SAMPLE_NS)
+                .saturating_add(input.resampler.ahead_ns());
+            // Timestamps may be anything.
             let error = time_ns.saturating_sub(ahead);
             let tolerance = if discont { SAMPLE_NS } else { TOLERANCE_NS };
-            if error.unsigned_abs() < tolerance as u64 {
+            if -tolerance < error && error < tolerance {
                 let duration = frames as f64 / f64::from(input.rate);
                 let error = error - input.resampler.pending_delay_ns();
                 if let Some(correction) = input.drift.observe(error, duration) {
