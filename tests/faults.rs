@@ -130,19 +130,6 @@ fn set_up_error(properties: &[(&str, &str)]) -> (gst::glib::Error, gst::Element)
     }
 }
 
-/// ONNX Runtime as `cargo xtask setup` leaves it.
-fn onnxruntime() -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/onnxruntime/libonnxruntime.so");
-    if !path.exists() {
-        eprintln!(
-            "skipped: {} is not there, run `cargo xtask setup`",
-            path.display()
-        );
-        return None;
-    }
-    Some(path.to_str().unwrap().to_owned())
-}
-
 fn temporary(name: &str, content: &[u8]) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("faults");
     std::fs::create_dir_all(&folder).unwrap();

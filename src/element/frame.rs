@@ -4,9 +4,12 @@
 
 use gst_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameExt, VideoInfo};
 
-use crate::pixels::{
-    Colour, Format, Plane, View,
-    colour::{Matrix, Range},
+use crate::{
+    face::Face,
+    pixels::{
+        Colour, Format, Plane, View,
+        colour::{Matrix, Range},
+    },
 };
 
 /// All formats that the element takes, in the order of its pad templates.
@@ -36,6 +39,8 @@ const SD_HEIGHT: u32 = 576;
 
 /// Type of the region-of-interest metas that name faces.
 const FACE_ROI: &str = "face";
+/// Type and parameters of the metas that this element attaches.
+const MARKED_ROI: &str = "lipsync-face";
 
 /// Maps the buffer and lets `work` change it. `None` when it does not hold a frame of `info`.
 pub fn with_view<R>(
@@ -75,9 +80,8 @@ pub fn with_view<R>(
 }
 
 /// Faces that upstream marked with region-of-interest metas: x0, y0, x1, y1 in pixels, where an
-/// integer is the centre of a pixel. Replaces what `regions` held.
+/// integer is the centre of a pixel. Added to `regions`.
 pub fn face_regions(buffer: &gst::BufferRef, regions: &mut Vec<[f32; 4]>) {
-    regions.clear();
     for meta in buffer.iter_meta::<gst_video::VideoRegionOfInterestMeta>() {
         if meta.roi_type() != FACE_ROI {
             continue;
@@ -85,6 +89,23 @@ pub fn face_regions(buffer: &gst::BufferRef, regions: &mut Vec<[f32; 4]>) {
         let (x, y, width, height) = meta.rect();
         let (x0, y0) = (x as f32 - 0.5, y as f32 - 0.5);
         regions.push([x0, y0, x0 + width as f32, y0 + height as f32]);
+    }
+}
+
+/// Marks faces for downstream, with the same sense of position.
+pub fn mark_faces(buffer: &mut gst::BufferRef, faces: &[Face]) {
+    for face in faces {
+        // `as` ends at 0 what reaches out of the frame.
+        let [x0, y0, x1, y1] = face.mesh.bbox().map(|edge| (edge + 0.5).round() as u32);
+        let rect = (x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0));
+        let mut meta = gst_video::VideoRegionOfInterestMeta::add(buffer, MARKED_ROI, rect);
+        meta.add_param(
+            gst::Structure::builder(MARKED_ROI)
+                .field("id", face.id)
+                .field("confidence", f64::from(face.mesh.score))
+                .field("openness", f64::from(face.mesh.openness()))
+                .build(),
+        );
     }
 }
 
@@ -216,7 +237,7 @@ mod tests {
         let writable = buffer.make_mut();
         gst_video::VideoRegionOfInterestMeta::add(writable, "face", (10, 20, 30, 40));
         gst_video::VideoRegionOfInterestMeta::add(writable, "car", (0, 0, 5, 5));
-        let mut regions = vec![[0.0; 4]; 3];
+        let mut regions = Vec::new();
         face_regions(&buffer, &mut regions);
         assert_eq!(regions, [[9.5, 19.5, 39.5, 59.5]]);
     }

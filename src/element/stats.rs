@@ -3,7 +3,7 @@
 //!
 //! Must not know how frames are made.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::engine::{Outcome, Timings};
 
@@ -27,6 +27,8 @@ pub struct Stats {
     pub av_offset_ns: i64,
     pub provider: Option<&'static str>,
     pub model: String,
+    /// When they were last told.
+    told: Option<Instant>,
     track: Durations,
     features: Durations,
     infer: Durations,
@@ -58,6 +60,16 @@ impl Stats {
             self.blend.record(timings.blend);
             self.total.record(timings.total);
         }
+    }
+
+    /// All of it, when `interval` has passed since that was last so, or since the first call.
+    pub fn due(&mut self, now: Instant, interval: Duration) -> Option<gst::Structure> {
+        let told = *self.told.get_or_insert(now);
+        if now.saturating_duration_since(told) < interval {
+            return None;
+        }
+        self.told = Some(now);
+        Some(self.to_structure())
     }
 
     pub fn to_structure(&self) -> gst::Structure {

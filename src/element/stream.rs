@@ -22,6 +22,15 @@ use crate::{
 /// Sound is kept this much longer than the window needs, for frames out of order.
 const KEEP_NS: i64 = 1_000_000_000;
 
+/// What is done with region-of-interest metas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metas {
+    /// Upstream's faces replace detection.
+    pub read: bool,
+    /// Faces are marked for downstream.
+    pub attach: bool,
+}
+
 /// See the module.
 pub struct Stream {
     engine: Engine,
@@ -230,6 +239,7 @@ impl Stream {
         &mut self,
         frame: &mut Frame,
         controls: &Controls,
+        metas: Metas,
     ) -> Option<Result<(Outcome, Timings), Error>> {
         let Self {
             engine,
@@ -238,11 +248,17 @@ impl Stream {
             video,
             ..
         } = self;
-        frame::face_regions(&frame.buffer, regions);
+        regions.clear();
+        if metas.read {
+            frame::face_regions(&frame.buffer, regions);
+        }
         let running_ns = frame.running_ns;
         let outcome = frame::with_view(frame.buffer.make_mut(), video.as_ref()?, |view| {
             engine.process(view, running_ns, sound, regions, controls)
         })?;
+        if metas.attach && outcome.is_ok() {
+            frame::mark_faces(frame.buffer.make_mut(), engine.faces());
+        }
         Some(outcome.map(|outcome| (outcome, self.engine.timings())))
     }
 

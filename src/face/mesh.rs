@@ -14,6 +14,9 @@ pub const POINTS: usize = 468;
 const SIZE: usize = 192;
 /// The network looks at a square of this many times the face (MediaPipe face_landmark_front).
 pub const MARGIN: f32 = 1.5;
+/// Of the inner lips: corners, and the middle of the upper and the lower one.
+const INNER_CORNERS: [usize; 2] = [78, 308];
+const INNER_MIDDLES: [usize; 2] = [13, 14];
 
 /// A face in frame pixels.
 #[derive(Clone, Debug)]
@@ -37,6 +40,21 @@ impl Mesh {
     /// `[x0, y0, x1, y1]` round all points.
     pub fn bbox(&self) -> [f32; 4] {
         geometry::bounding_box(&*self.points)
+    }
+
+    /// How far the mouth is open: the gap between the middles of the inner lips, in distances of
+    /// their corners. 0 for a mesh without extent.
+    pub fn openness(&self) -> f32 {
+        let between = |[a, b]: [usize; 2]| {
+            let ([ax, ay], [bx, by]) = (self.points[a], self.points[b]);
+            (ax - bx).hypot(ay - by)
+        };
+        let width = between(INNER_CORNERS);
+        if width > 0.0 {
+            between(INNER_MIDDLES) / width
+        } else {
+            0.0
+        }
     }
 
     /// Where to look for this face in the next frame: the square round the mesh, turned with the

@@ -8,6 +8,7 @@ use std::{
     collections::HashMap,
     ffi::OsString,
     ops::Range,
+    path::Path,
     sync::{
         Arc, Mutex, Once,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -43,6 +44,19 @@ pub fn init() {
         );
         gstlipsync::plugin_register_static().unwrap();
     });
+}
+
+/// ONNX Runtime as `cargo xtask setup` leaves it.
+pub fn onnxruntime() -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/onnxruntime/libonnxruntime.so");
+    if !path.exists() {
+        eprintln!(
+            "skipped: {} is not there, run `cargo xtask setup`",
+            path.display()
+        );
+        return None;
+    }
+    Some(path.to_str().unwrap().to_owned())
 }
 
 /// A side of the square that [`ShowsSound`] paints into the upper left corner.

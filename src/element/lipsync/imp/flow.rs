@@ -1,7 +1,7 @@
 //! The pace of frames: which one goes out when, and what is done with it on the way. All in the
 //! source pad's thread.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Instant};
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{AGGREGATOR_FLOW_NEED_DATA, prelude::*};
@@ -234,7 +234,22 @@ impl Lipsync {
         }
         let success = obj.finish_buffer(buffer)?;
         lock(&self.stats).frames_out += 1;
+        self.post_stats();
         Ok(success)
+    }
+
+    /// Tells the bus what `stats` shows, when it is time to.
+    fn post_stats(&self) {
+        let Some(interval) = lock(&self.settings).stats_interval() else {
+            return;
+        };
+        let due = lock(&self.stats).due(Instant::now(), interval);
+        if let Some(structure) = due {
+            let obj = self.obj();
+            let message = gst::message::Element::builder(structure).src(&*obj);
+            // Fails where nobody listens.
+            let _ = obj.post_message(message.build());
+        }
     }
 
     fn redraw(
@@ -248,7 +263,8 @@ impl Lipsync {
             lock(&self.stats).count(Outcome::Bypassed, None);
             return Ok(());
         }
-        let result = stream.redraw(frame, controls);
+        let metas = lock(&self.settings).metas();
+        let result = stream.redraw(frame, controls, metas);
         let mut stats = lock(&self.stats);
         stats.faces_last = stream.engine().faces().len() as u64;
         stats.detect_runs = stream.engine().detector_runs();

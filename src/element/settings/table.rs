@@ -1,176 +1,20 @@
 //! Every property of the element in one table: name, description, range, default, when it may
 //! change, and where its value is kept.
 //!
-//! Must not know pads or streams.
+//! Must not know what a value is for.
 
-use std::{path::PathBuf, sync::LazyLock};
+use std::sync::LazyLock;
 
 use gst::{glib, prelude::*};
 
-use super::lipsync::{ExecutionProvider, FaceSelect, OnError, Precision, Silence};
-use crate::{engine, face, generator, runtime};
+use super::Settings;
 
-/// Values of all properties that can be set.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub setup: Setup,
-    max_faces: u32,
-    face_select: FaceSelect,
-    detect_interval: u32,
-    min_confidence: f64,
-    smoothing: f64,
-    strength: f64,
-    bypass: bool,
-    feather: f64,
-    sync_offset: i64,
-    processing_deadline: u64,
-    silence: Silence,
-    silence_threshold: f64,
-    silence_hold: u64,
-    pub on_error: OnError,
-    draw_debug: bool,
-}
-
-/// What the engine is built from; a change takes effect when the element next leaves READY.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Setup {
-    model: Option<String>,
-    execution_provider: ExecutionProvider,
-    device_id: u32,
-    provider_options: Option<gst::Structure>,
-    precision: Precision,
-    cache_dir: Option<String>,
-    intra_threads: u32,
-    onnxruntime_library: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            setup: Setup::default(),
-            max_faces: 1,
-            face_select: FaceSelect::default(),
-            detect_interval: 12,
-            min_confidence: 0.5,
-            smoothing: 0.5,
-            strength: 1.0,
-            bypass: false,
-            feather: 0.5,
-            sync_offset: 0,
-            processing_deadline: gst::ClockTime::from_mseconds(40).nseconds(),
-            silence: Silence::default(),
-            silence_threshold: -50.0,
-            silence_hold: gst::ClockTime::from_mseconds(120).nseconds(),
-            on_error: OnError::default(),
-            draw_debug: false,
-        }
-    }
-}
-
-impl Settings {
-    /// What may change from frame to frame.
-    pub fn controls(&self) -> engine::Controls {
-        engine::Controls {
-            strength: self.strength as f32,
-            feather: self.feather as f32,
-            bypass: self.bypass,
-            sync_offset_ns: self.sync_offset,
-            silence: self.silence.into(),
-            silence_threshold_db: self.silence_threshold as f32,
-            silence_hold_ns: i64::try_from(self.silence_hold).unwrap_or(i64::MAX),
-            draw_debug: self.draw_debug,
-        }
-    }
-
-    pub fn tracking(&self) -> face::Settings {
-        face::Settings {
-            max_faces: self.max_faces as usize,
-            select: self.face_select.into(),
-            detect_interval: self.detect_interval,
-            min_confidence: self.min_confidence as f32,
-            smoothing: self.smoothing as f32,
-        }
-    }
-
-    pub fn engine_config(&self) -> engine::Config {
-        let setup = &self.setup;
-        engine::Config {
-            generator: match named(&setup.model) {
-                Some(path) => generator::Source::Path(path),
-                None => generator::Source::BuiltIn,
-            },
-            runtime: runtime::Options {
-                provider: setup.execution_provider.into(),
-                device_id: setup.device_id,
-                intra_threads: setup.intra_threads as usize,
-                library: named(&setup.onnxruntime_library),
-                precision: setup.precision.into(),
-                cache_dir: named(&setup.cache_dir),
-                provider_options: setup.provider_options.as_deref().map(provider_options),
-            },
-            tracking: self.tracking(),
-        }
-    }
-
-    /// How much of the reported latency is kept for work.
-    pub fn processing_deadline(&self) -> gst::ClockTime {
-        gst::ClockTime::from_nseconds(self.processing_deadline)
-    }
-
-    /// Sound that is needed earlier because the mouth shall move earlier.
-    pub fn extra_look_ahead_ns(&self) -> i64 {
-        self.sync_offset.saturating_neg().max(0)
-    }
-
-    /// The value of the property, or `None` where it is not a setting.
-    pub fn get(&self, name: &str) -> Option<glib::Value> {
-        match find(name)?.access {
-            Access::Setting { get, .. } => Some(get(self)),
-            Access::Reported => None,
-        }
-    }
-
-    /// Sets the property; one that is not a setting is left alone.
-    pub fn set(&mut self, name: &str, value: &glib::Value) {
-        if let Some(Property {
-            access: Access::Setting { set, .. },
-            ..
-        }) = find(name)
-        {
-            set(self, value);
-        }
-    }
-}
-
-/// An empty string names nothing.
-fn named(path: &Option<String>) -> Option<PathBuf> {
-    path.as_deref()
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
-}
-
-/// The structure's name is the provider's, its fields are the options.
-fn provider_options(structure: &gst::StructureRef) -> runtime::ProviderOptions {
-    let text = |value: &glib::SendValue| match value.get::<String>() {
-        Ok(text) => text,
-        // `gst-launch-1.0` takes `num_streams=2` for a number.
-        Err(_) => value.serialize().map(String::from).unwrap_or_default(),
-    };
-    runtime::ProviderOptions {
-        provider: structure.name().to_string(),
-        values: structure
-            .iter()
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect(),
-    }
-}
-
-struct Property {
+pub struct Property {
     spec: glib::ParamSpec,
-    access: Access,
+    pub access: Access,
 }
 
-enum Access {
+pub enum Access {
     Setting {
         get: fn(&Settings) -> glib::Value,
         set: fn(&mut Settings, &glib::Value),
@@ -193,7 +37,7 @@ macro_rules! setting {
     };
 }
 
-fn find(name: &str) -> Option<&'static Property> {
+pub fn find(name: &str) -> Option<&'static Property> {
     TABLE.iter().find(|property| property.spec.name() == name)
 }
 
@@ -363,6 +207,18 @@ fn table() -> Vec<Property> {
                 .build(),
             setting!(smoothing),
         ),
+        (
+            glib::ParamSpecBoolean::builder("roi-meta")
+                .nick("Regions of interest")
+                .blurb(
+                    "Faces that upstream marked with region-of-interest metas of type \"face\" \
+                     replace detection",
+                )
+                .default_value(default.roi_meta)
+                .mutable_playing()
+                .build(),
+            setting!(roi_meta),
+        ),
         // Look.
         (
             glib::ParamSpecDouble::builder("strength")
@@ -473,6 +329,30 @@ fn table() -> Vec<Property> {
             Access::Reported,
         ),
         (
+            glib::ParamSpecUInt64::builder("stats-interval")
+                .nick("Statistics interval")
+                .blurb(
+                    "Nanoseconds between two element messages \"lipsync-stats\" with what stats \
+                     shows; 0 = none",
+                )
+                .default_value(default.stats_interval)
+                .mutable_playing()
+                .build(),
+            setting!(stats_interval),
+        ),
+        (
+            glib::ParamSpecBoolean::builder("attach-meta")
+                .nick("Attach metas")
+                .blurb(
+                    "Marks each face on its frame with a region-of-interest meta of type \
+                     \"lipsync-face\": confidence, and openness of the mouth as it came in",
+                )
+                .default_value(default.attach_meta)
+                .mutable_playing()
+                .build(),
+            setting!(attach_meta),
+        ),
+        (
             glib::ParamSpecBoolean::builder("draw-debug")
                 .nick("Draw debug")
                 .blurb(
@@ -494,103 +374,3 @@ fn table() -> Vec<Property> {
 const SYNC_OFFSET_MAX_NS: i64 = 10_000_000_000;
 const PROCESSING_DEADLINE_MAX_NS: u64 = 10_000_000_000;
 const SILENCE_HOLD_MAX_NS: u64 = 10_000_000_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_setting_starts_at_the_default_that_its_specification_names() {
-        gst::init().unwrap();
-        let settings = Settings::default();
-        let mut checked = 0;
-        for spec in param_specs() {
-            let Some(value) = settings.get(spec.name()) else {
-                continue;
-            };
-            assert!(
-                spec.value_type() == value.type_(),
-                "{} has another type",
-                spec.name()
-            );
-            assert_eq!(
-                format!("{:?}", spec.default_value()),
-                format!("{value:?}"),
-                "{}",
-                spec.name()
-            );
-            checked += 1;
-        }
-        assert_eq!(
-            checked,
-            param_specs().len() - 2,
-            "all but the reported ones"
-        );
-    }
-
-    #[test]
-    fn a_value_that_was_set_is_read_back() {
-        gst::init().unwrap();
-        let mut settings = Settings::default();
-        for (name, value) in [
-            ("model", "a.toml".to_value()),
-            ("strength", 0.25f64.to_value()),
-            ("sync-offset", (-40_000_000i64).to_value()),
-            ("silence", Silence::Original.to_value()),
-            ("max-faces", 3u32.to_value()),
-        ] {
-            settings.set(name, &value);
-            let read = settings.get(name).unwrap();
-            assert_eq!(format!("{read:?}"), format!("{value:?}"), "{name}");
-        }
-        assert_eq!(settings.controls().sync_offset_ns, -40_000_000);
-        assert_eq!(settings.extra_look_ahead_ns(), 40_000_000);
-        assert_eq!(settings.tracking().max_faces, 3);
-    }
-
-    #[test]
-    fn what_concerns_the_provider_reaches_the_runtime() {
-        gst::init().unwrap();
-        let mut settings = Settings::default();
-        let options = gst::Structure::builder("openvino")
-            .field("device_type", "GPU.1")
-            .field("num_streams", 2i32)
-            .field("enable_opencl_throttling", true)
-            .build();
-        settings.set("provider-options", &options.to_value());
-        settings.set("precision", &Precision::Bf16.to_value());
-        settings.set("cache-dir", &"/var/cache/lipsync".to_value());
-        settings.set(
-            "execution-provider",
-            &ExecutionProvider::OpenVino.to_value(),
-        );
-        settings.set("device-id", &3u32.to_value());
-        let runtime = settings.engine_config().runtime;
-        assert_eq!(runtime.provider, runtime::Provider::OpenVino);
-        assert_eq!(runtime.precision, runtime::Precision::Bf16);
-        assert_eq!(runtime.cache_dir, Some("/var/cache/lipsync".into()));
-        assert_eq!(runtime.device_id, 3);
-        let given = runtime.provider_options.unwrap();
-        assert_eq!(given.provider, "openvino");
-        let pairs = [
-            ("device_type", "GPU.1"),
-            ("num_streams", "2"),
-            ("enable_opencl_throttling", "true"),
-        ];
-        assert_eq!(
-            given.values,
-            pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
-        );
-    }
-
-    #[test]
-    fn an_empty_model_is_the_built_in_one() {
-        gst::init().unwrap();
-        let mut settings = Settings::default();
-        settings.set("model", &"".to_value());
-        assert!(matches!(
-            settings.engine_config().generator,
-            generator::Source::BuiltIn
-        ));
-    }
-}
