@@ -2,8 +2,8 @@
 
     python bench/python/baseline.py MODEL.toml --backend torch|onnxruntime --frames DIR --boxes boxes.json --sound voice.wav
     ... --streams 10       that many processes at once, each with its own network, started together
-    ... --interactive      warm up, print one line, then for each line "N" on standard input time N frames and print a line of
-                           their milliseconds: lets a caller interleave stacks
+    ... --interactive      print a line after the first frame and one when warm, then for each line "N" on standard input time
+                           N frames and print a line of their milliseconds: how `cargo xtask bench` interleaves stacks
 
 The pipeline is the one that tests/parity checks: OpenCV on 8-bit frames, the network in PyTorch eager or ONNX Runtime with its
 default options, one frame at a time. The audio features of the whole file are made first, as the original does; what that
@@ -149,14 +149,18 @@ def streams(args):
     return {
         "streams": args.streams,
         "frames-per-second": round(args.streams * args.count / wall, 3),
-        "frame-ms": spread(np.concatenate([p[2] for p in parts])),
-        "pss-mib": round(sum(p[3] for p in parts), 1),
-        "peak-rss-mib": round(sum(p[4]["peak-rss-mib"] for p in parts), 1),
+        "frame-ms": [round(seconds * 1000, 3) for p in parts for seconds in p[2]],
+        "memory": {
+            "pss-mib": round(sum(p[3] for p in parts), 1),
+            "peak-rss-mib": round(sum(p[4]["peak-rss-mib"] for p in parts), 1),
+        },
     }
 
 
-def interactive(baseline):
-    print(json.dumps({"ready": baseline.result(*baseline.measure(1))}), flush=True)
+def interactive(baseline, args):
+    print(json.dumps({"first-frame": True}), flush=True)
+    baseline.measure(args.warm_up)
+    print(json.dumps({"ready": {**describe(args), **baseline.result(*baseline.measure(1))}}), flush=True)
     for line in sys.stdin:
         frames, networks = baseline.measure(int(line))
         print(json.dumps({"frame-ms": [s * 1000 for s in frames], "network-ms": [s * 1000 for s in networks]}), flush=True)
@@ -178,13 +182,13 @@ def main():
     parser.add_argument("--interactive", action="store_true")
     args = parser.parse_args()
     if args.streams:
-        print(json.dumps({**describe(args), **streams(args)}, indent=1))
+        print(json.dumps({**describe(args), **streams(args)}))
         return
     baseline = Baseline(args)
-    baseline.measure(args.warm_up)
     if args.interactive:
-        interactive(baseline)
+        interactive(baseline, args)
         return
+    baseline.measure(args.warm_up)
     print(json.dumps({**describe(args), **baseline.result(*baseline.measure(args.count))}, indent=1))
 
 

@@ -31,6 +31,11 @@ impl Arguments {
         self.0.get(name).map(PathBuf::from)
     }
 
+    pub fn text(&self, name: &str) -> Option<String> {
+        let value = self.0.get(name)?;
+        Some(value.to_string_lossy().into_owned())
+    }
+
     pub fn required_path(&self, name: &str) -> Result<PathBuf> {
         match self.path(name) {
             Some(path) => Ok(path),

@@ -3,10 +3,10 @@
 
 use std::{ffi::OsString, path::PathBuf, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{
-    nothing_left,
+    absolute, nothing_left,
     plugin::{self, Profile},
     process, setup, take_option,
 };
@@ -35,8 +35,4 @@ pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
         .arg("--out")
         .arg(absolute(out)?);
     process::run(plugin::environment(&mut demo, Profile::Release)?)
-}
-
-fn absolute(path: PathBuf) -> Result<PathBuf> {
-    std::path::absolute(&path).with_context(|| format!("cannot use {}", path.display()))
 }

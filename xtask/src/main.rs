@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask setup | test | demo | eval`.
+//! The project's own commands: `cargo xtask setup | test | demo | eval | bench`.
 //!
 //! Must build and run on a machine that has nothing but Rust: what needs GStreamer lives in
 //! `tools/` and is built by the commands here once `setup` has found or installed it.
 
+mod bench;
 mod demo;
 mod eval;
 mod plugin;
@@ -10,9 +11,9 @@ mod process;
 mod setup;
 mod test;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
@@ -26,8 +27,12 @@ Usage: cargo xtask COMMAND
                              F is a still picture or a video, with or without its own sound
   eval [--clips DIR] [--model M]
                              measure the mouths on people that the model has never seen
+  bench [--python P] [--models DIR] [--clips F] [--quick] [--out DIR]
+                             measure the time of a frame beside the original Python pipelines,
+                             and renew docs/benchmarks.*. P is a Python that has what
+                             bench/python/requirements.txt names; F is a picture or a video
 
-test, demo and eval run setup first.";
+test, demo, eval and bench run setup first.";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -47,6 +52,7 @@ fn dispatch(command: Option<OsString>, arguments: Vec<OsString>) -> Result<()> {
         Some("test") => test::run(arguments),
         Some("demo") => demo::run(arguments),
         Some("eval") => eval::run(arguments),
+        Some("bench") => bench::run(arguments),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             Ok(())
@@ -72,6 +78,11 @@ fn take_flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
     let before = arguments.len();
     arguments.retain(|argument| argument != name);
     arguments.len() < before
+}
+
+/// A file as a program finds it that runs in another folder.
+fn absolute(path: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(&path).with_context(|| format!("cannot use {}", path.display()))
 }
 
 /// Refuses what no option has taken.

@@ -1,0 +1,98 @@
+//! Who is measured: stacks, and what the networks run on.
+
+use anyhow::{Context, Result};
+use gstlipsync::runtime::{Precision, Provider};
+
+/// What a network runs on, and how precisely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    pub name: &'static str,
+    pub provider: Provider,
+    pub precision: Precision,
+}
+
+pub const CPU: Variant = Variant {
+    name: "cpu",
+    provider: Provider::Cpu,
+    precision: Precision::Auto,
+};
+
+/// All that may start on some machine.
+pub const VARIANTS: [Variant; 5] = [
+    CPU,
+    Variant {
+        name: "openvino",
+        provider: Provider::OpenVino,
+        precision: Precision::Fp32,
+    },
+    Variant {
+        name: "openvino-bf16",
+        provider: Provider::OpenVino,
+        precision: Precision::Bf16,
+    },
+    Variant {
+        name: "cuda",
+        provider: Provider::Cuda,
+        precision: Precision::Auto,
+    },
+    Variant {
+        name: "tensorrt",
+        provider: Provider::TensorRt,
+        precision: Precision::Fp16,
+    },
+];
+
+impl Variant {
+    pub fn named(name: &str) -> Result<Self> {
+        let found = VARIANTS.iter().find(|variant| variant.name == name);
+        found
+            .copied()
+            .with_context(|| format!("no provider is called {name}"))
+    }
+}
+
+/// How much of the work is done, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stack {
+    /// Crop, tensor, network in eager PyTorch, paste.
+    PyTorch,
+    /// The same with ONNX Runtime.
+    PythonOnnx,
+    /// The network's call alone, from Rust.
+    Bare,
+    /// Face, sound, crop, tensor, networks, paste.
+    Engine,
+    /// The same in a GStreamer pipeline.
+    Element,
+}
+
+pub const OURS: [Stack; 3] = [Stack::Bare, Stack::Engine, Stack::Element];
+pub const PYTHON: [Stack; 2] = [Stack::PyTorch, Stack::PythonOnnx];
+
+impl Stack {
+    /// For tables.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::PyTorch => "Python + PyTorch",
+            Self::PythonOnnx => "Python + ONNX Runtime + OpenCV",
+            Self::Bare => "ONNX Runtime's call alone",
+            Self::Engine => "engine",
+            Self::Element => "element in a pipeline",
+        }
+    }
+
+    /// For programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PyTorch => "torch",
+            Self::PythonOnnx => "onnxruntime",
+            Self::Bare => "bare",
+            Self::Engine => "engine",
+            Self::Element => "element",
+        }
+    }
+
+    pub fn is_python(self) -> bool {
+        PYTHON.contains(&self)
+    }
+}
