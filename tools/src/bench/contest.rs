@@ -1,6 +1,9 @@
 //! One model's contest: all contenders alive and warm, drawing in turns.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use serde_json::Value;
@@ -17,7 +20,11 @@ use crate::{
 /// How long it takes in all.
 #[derive(Clone, Copy)]
 pub struct Effort {
+    /// Of every model; no more are begun once they have taken so many seconds,
     pub rounds: usize,
+    pub seconds: f64,
+    /// but so many are.
+    pub least_rounds: usize,
     /// A contender's turn lasts about so long,
     pub turn_ms: f64,
     /// but is so many frames.
@@ -31,14 +38,18 @@ pub struct Effort {
 impl Effort {
     pub const FULL: Self = Self {
         rounds: 9,
+        seconds: 40.0,
+        least_rounds: 3,
         turn_ms: 500.0,
         least: 2,
         most: 10,
-        stream_frames: 12,
+        stream_frames: 8,
         starts: 5,
     };
     pub const QUICK: Self = Self {
         rounds: 3,
+        seconds: 5.0,
+        least_rounds: 1,
         turn_ms: 100.0,
         least: 1,
         most: 3,
@@ -107,7 +118,11 @@ pub fn hold(arena: &mut Arena, model: &Model, effort: &Effort) -> Result<Contest
         let times = numbers(&child.draw(1)?, "frame-ms");
         *frames = frames_in_a_turn(effort, median(&times).unwrap_or_default());
     }
+    let started = Instant::now();
     for round in 0..effort.rounds {
+        if round >= effort.least_rounds && started.elapsed().as_secs_f64() > effort.seconds {
+            break;
+        }
         // To and fro, so that nobody always comes after the same one.
         let mut order: Vec<usize> = (0..lanes.len()).collect();
         if round % 2 == 1 {

@@ -42,6 +42,7 @@ pub fn measure(order: &Order) -> Result<Value> {
 
     let total = SETTLE + order.count;
     let mut frames = pipe.frames(total)?.into_iter();
+    pipe.begin_now()?;
     let started = Instant::now();
     let mut heard_ns = 0;
     let mut shown = 0;
