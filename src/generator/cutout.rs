@@ -120,7 +120,7 @@ impl Cutout {
         let native = planes(&mut self.native, stride);
         sample(view, &self.to_frame, stride, WHITE, 0.0, native);
         for value in &mut self.native {
-            *value = value.round().clamp(0.0, WHITE);
+            *value = whole(*value + 0.5);
         }
         let to = Extent::square(self.side);
         self.resizer.prepare(&self.native_extent, &to, self.scale);
@@ -213,16 +213,19 @@ impl Cutout {
         let (size, side) = (self.size, self.side);
         let border = (side - size) / 2;
         let [black, white] = self.image.range;
-        let whole = self.blend.kind == Kind::Reference;
+        let exact = self.blend.kind == Kind::Reference;
         for (index, plane) in output.chunks_exact(size * size).take(3).enumerate() {
             let channel = self.channel(index);
             let target = &mut self.crop[channel * side * side..];
             for (row, values) in plane.chunks_exact(size).enumerate() {
                 let target = &mut target[(row + border) * side + border..][..size];
                 for (out, value) in target.iter_mut().zip(values) {
-                    let level = ((value - black) / (white - black) * WHITE).clamp(0.0, WHITE);
+                    let level = (value - black) / (white - black) * WHITE;
                     // The original pipelines cut, they do not round.
-                    *out = if whole { level.floor() } else { level };
+                    *out = match exact {
+                        true => whole(level),
+                        false => level.clamp(0.0, WHITE),
+                    };
                 }
             }
         }
@@ -246,6 +249,11 @@ impl Cutout {
             }
         }
     }
+}
+
+/// The whole number below, 0..255.
+fn whole(level: f32) -> f32 {
+    f32::from(level as u8)
 }
 
 /// Three planes of `side` x `side`.
