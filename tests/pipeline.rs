@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::*;
 use gst::prelude::*;
 use gst_controller::prelude::*;
@@ -383,13 +385,16 @@ fn sound_that_ends_first_is_followed_by_silence() {
 #[test]
 fn video_that_ends_first_ends_the_stream() {
     let rig = Rig::new();
-    let feeding = rig.feed(
-        pictures().stream(FRAMES),
-        Tones::silent(60_000 * MS).stream(),
-    );
+    let mut sound = Tones::silent(60_000 * MS).stream();
+    sound.pop();
+    let feeding = rig.feed(pictures().stream(FRAMES), sound);
     assert_eq!(rig.frames_until_eos().len() as u64, FRAMES);
+    // The sound goes on, and nobody is held up by it.
     let flows = feeding.join();
-    assert_eq!(flows[1].last(), Some(&Err(gst::FlowError::Eos)));
+    assert!(flows[1].iter().all(Result::is_ok));
+    let audio = rig.audio.as_ref().unwrap();
+    audio.push_event(gst::event::Eos::new());
+    assert!(rig.try_next(Duration::from_millis(100)).is_none());
 }
 
 #[test]
@@ -542,6 +547,16 @@ fn a_segment_that_counts_bytes_is_refused() {
     }
     feeding.join();
     assert!(errors[0].contains("video"), "{errors:?}");
+}
+
+#[test]
+fn an_audio_pad_that_is_given_back_is_freed() {
+    let element = element();
+    let pad = element.request_pad_simple("audio").unwrap();
+    let weak = pad.downgrade();
+    element.release_request_pad(&pad);
+    drop(pad);
+    assert!(weak.upgrade().is_none());
 }
 
 #[test]

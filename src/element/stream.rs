@@ -47,6 +47,8 @@ pub struct Stream {
     pub video: Option<VideoInfo>,
     /// Where a frame without timestamp is shown.
     pub video_next_ns: i64,
+    /// Downstream knows that no frames come any more.
+    pub ended: bool,
     regions: Vec<[f32; 4]>,
     warned: Vec<Discriminant<Error>>,
 }
@@ -73,6 +75,7 @@ impl Stream {
             waiting: Waiting::default(),
             video: None,
             video_next_ns: 0,
+            ended: false,
             regions: Vec::new(),
             warned: Vec::new(),
         }
@@ -99,6 +102,7 @@ impl Stream {
 
     /// Drops what waits and forgets earlier pictures.
     pub fn flush_video(&mut self) {
+        self.ended = false;
         self.waiting.flush();
         self.engine.reset();
     }

@@ -240,6 +240,33 @@ impl ElementImpl for Lipsync {
         Ok(success)
     }
 
+    /// In place of Aggregator's `create_new_pad`: what that returns is added with one reference too
+    /// many, by gstreamer-rs 0.25 at least, and never freed.
+    fn request_new_pad(
+        &self,
+        template: &gst::PadTemplate,
+        _name: Option<&str>,
+        _caps: Option<&gst::Caps>,
+    ) -> Option<gst::Pad> {
+        let pad: gst_base::AggregatorPad = {
+            let mut audio_pad = lock(&self.audio_pad);
+            if audio_pad.is_some() || template.name_template() != "audio" {
+                gst::warning!(CAT, imp = self, "There is one audio pad at most");
+                return None;
+            }
+            let pad = gst::PadBuilder::from_template(template).build();
+            audio_pad.insert(pad).clone()
+        };
+        self.flush_audio.store(true, Ordering::Release);
+        self.update_latency();
+        if let Err(err) = self.obj().add_pad(&pad) {
+            gst::error!(CAT, imp = self, "{err}");
+            *lock(&self.audio_pad) = None;
+            return None;
+        }
+        Some(pad.upcast())
+    }
+
     fn release_pad(&self, pad: &gst::Pad) {
         {
             let mut audio_pad = lock(&self.audio_pad);
@@ -255,26 +282,6 @@ impl ElementImpl for Lipsync {
 }
 
 impl AggregatorImpl for Lipsync {
-    fn create_new_pad(
-        &self,
-        template: &gst::PadTemplate,
-        _name: Option<&str>,
-        _caps: Option<&gst::Caps>,
-    ) -> Option<gst_base::AggregatorPad> {
-        let pad: gst_base::AggregatorPad = {
-            let mut audio_pad = lock(&self.audio_pad);
-            if audio_pad.is_some() || template.name_template() != "audio" {
-                gst::warning!(CAT, imp = self, "There is one audio pad at most");
-                return None;
-            }
-            let pad = gst::PadBuilder::from_template(template).build();
-            audio_pad.insert(pad).clone()
-        };
-        self.flush_audio.store(true, Ordering::Release);
-        self.update_latency();
-        Some(pad)
-    }
-
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         self.set_up()?;
         let mut stream = self

@@ -27,6 +27,11 @@ impl Lipsync {
             gst::EventView::Segment(_) => {
                 self.parent_sink_event(pad, event.clone());
             }
+            // From 1.28 on Aggregator does not end before it has seen all begin.
+            gst::EventView::StreamStart(_) => {
+                stream.ended = false;
+                self.parent_sink_event(pad, event.clone());
+            }
             _ => (),
         }
         match stream.waiting.push_event(event) {
@@ -103,7 +108,7 @@ impl Lipsync {
             }
             gst::EventView::StreamStart(_) => {
                 stream.begin_audio();
-                true
+                self.parent_sink_event(pad, event)
             }
             gst::EventView::Segment(_) => self.parent_sink_event(pad, event),
             // What else comes with the sound is of no concern to the pictures.

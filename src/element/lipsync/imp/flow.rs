@@ -66,9 +66,32 @@ impl Lipsync {
             }
         }
         if stream.waiting.is_empty() && self.video_pad.is_eos() {
-            return Err(gst::FlowError::Eos);
+            return self.end(stream);
         }
         flow
+    }
+
+    /// The pictures have ended, and downstream is told so. Sound that still comes is taken to its
+    /// own end: from GStreamer 1.28 on the pads of an Aggregator that has ended take nothing more,
+    /// which would hold up the other branch of a `tee`.
+    fn end(&self, stream: &mut Stream) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let src_pad = self.obj().src_pad().clone();
+        let begun = src_pad.sticky_event::<gst::event::StreamStart>(0).is_some();
+        let audio_pad = lock(&self.audio_pad).clone();
+        let Some(audio_pad) = audio_pad.filter(|pad| begun && !pad.is_eos()) else {
+            return Err(gst::FlowError::Eos);
+        };
+        if !stream.ended
+            && let Some(event) = self.video_pad.sticky_event::<gst::event::Eos>(0)
+        {
+            stream.ended = true;
+            src_pad.push_event(event);
+        }
+        while audio_pad.pop_buffer().is_some() {}
+        match audio_pad.is_eos() {
+            true => Err(gst::FlowError::Eos),
+            false => Err(AGGREGATOR_FLOW_NEED_DATA),
+        }
     }
 
     pub(super) fn apply_flushes(&self, stream: &mut Stream) {
