@@ -7,14 +7,15 @@ set -eu
 [ $# -ge 2 ] || { sed -n '2,5p' "$0"; exit 2; }
 . "$(dirname "$0")/environment.sh"
 
+in=$1
+out=$2
 if [ $# -ge 3 ]; then
-    sound="filesrc location=$3 ! decodebin"
+    set -- filesrc location="$3" ! decodebin
 else
-    sound="input."
+    set -- input.
 fi
-# shellcheck disable=SC2086
 exec gst-launch-1.0 \
-    filesrc location="$1" ! decodebin name=input ! lipsync.video_sink \
-    $sound ! lipsync.audio_sink \
-    lipsyncbin name=lipsync ! videoconvert ! x264enc speed-preset=veryfast ! h264parse ! mp4mux name=mux ! filesink location="$2" \
+    filesrc location="$in" ! decodebin name=input ! lipsync.video_sink \
+    "$@" ! lipsync.audio_sink \
+    lipsyncbin name=lipsync ! videoconvert ! x264enc speed-preset=veryfast ! h264parse ! mp4mux name=mux ! filesink location="$out" \
     lipsync.audio_src ! audioconvert ! audioresample ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! mux.

@@ -2,19 +2,20 @@
 # A file, paced as a live programme, to an RTMP server or as an MPEG transport stream over SRT.
 #
 #   examples/file-to-stream.sh IN.mp4 rtmp://localhost/live/key
-#   examples/file-to-stream.sh IN.mp4 'srt://:7001?mode=listener'   # watch: gst-play-1.0 srt://127.0.0.1:7001
+#   examples/file-to-stream.sh IN.mp4 'srt://:7001?mode=listener'   # starts when somebody watches:
+#       gst-launch-1.0 playbin uri=srt://127.0.0.1:7001
 set -eu
-[ $# -eq 2 ] || { sed -n '2,5p' "$0"; exit 2; }
+[ $# -eq 2 ] || { sed -n '2,6p' "$0"; exit 2; }
 . "$(dirname "$0")/environment.sh"
 
+in=$1
 case $2 in
-srt:*) out="mpegtsmux name=mux alignment=7 ! srtsink uri=$2" ;;
-*) out="flvmux name=mux streamable=true ! rtmp2sink location=$2" ;;
+srt:*) set -- mpegtsmux name=mux alignment=7 ! srtsink uri="$2" ;;
+*) set -- flvmux name=mux streamable=true ! rtmp2sink location="$2" ;;
 esac
-# shellcheck disable=SC2086
 exec gst-launch-1.0 \
-    filesrc location="$1" ! decodebin name=input ! clocksync ! lipsync.video_sink \
+    filesrc location="$in" ! decodebin name=input ! clocksync ! lipsync.video_sink \
     input. ! clocksync ! lipsync.audio_sink \
     lipsyncbin name=lipsync ! videoconvert ! video/x-raw,format=I420 \
-        ! x264enc tune=zerolatency speed-preset=veryfast bitrate=4000 key-int-max=50 ! h264parse ! $out \
+        ! x264enc tune=zerolatency speed-preset=veryfast bitrate=4000 key-int-max=50 ! h264parse ! "$@" \
     lipsync.audio_src ! audioconvert ! audioresample ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! mux.

@@ -18,7 +18,7 @@ pub enum Error {
     /// The execution provider that was asked for cannot run here.
     #[error(
         "the execution provider `{provider}` cannot run: {reason}. Choose another \
-         `execution-provider`, or `auto`"
+         `execution-provider`, `precision` or `provider-options`"
     )]
     ProviderUnavailable { provider: String, reason: String },
 

@@ -341,3 +341,23 @@ fn gst_launch_without_onnx_runtime_ends_at_once_and_says_why() {
     assert!(text.contains("/nowhere/libonnxruntime.so"), "{text}");
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
+
+#[test]
+fn interlaced_frames_go_through_with_a_warning() {
+    let rig = Rig::new();
+    let pictures = Pictures::at(25, 1);
+    let info = gst_video::VideoInfo::builder(pictures.format, pictures.width, pictures.height)
+        .fps(pictures.fps)
+        .interlace_mode(gst_video::VideoInterlaceMode::Interleaved)
+        .build();
+    let caps = info.unwrap().to_caps().unwrap();
+    let mut items = begin("video", &caps, &segment_from(0));
+    items.extend((0..5).map(|index| pictures.frame(index).into()));
+    items.push(end());
+    let feeding = rig.feed(items, Tones::silent(1_000 * MS).stream());
+    assert_eq!(rig.frames_until_eos().len(), 5);
+    feeding.join();
+    let warnings = rig.warnings();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("deinterlace"), "{warnings:?}");
+}

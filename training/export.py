@@ -88,7 +88,7 @@ version = 1
 family = "builtin"
 name = "Built-in mouth"
 licence = "MPL-2.0"
-source = "trained by training/ on clips of the GRID corpus (CC BY 4.0), see README.md"
+source = "trained by training/ on clips of the GRID corpus (CC BY 4.0), see models/builtin/README.md"
 
 [files]
 audio2mouth = {{ path = "audio2mouth.onnx", sha256 = "{hashes["audio2mouth"]}" }}

@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, path::PathBuf, process::Command};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{
     absolute, nothing_left,
@@ -22,13 +22,20 @@ pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
         media?;
     }
     let video = video.map_or_else(|| setup::media(setup::DEFAULT_PICTURE), PathBuf::from);
+    let audio = audio.map(PathBuf::from);
+    // Before the plugin is built, which may take minutes.
+    for file in std::iter::once(&video).chain(&audio) {
+        if !file.is_file() {
+            bail!("{} is not a file", file.display());
+        }
+    }
     let out = out.map_or_else(|| setup::root().join("demo/demo.mp4"), PathBuf::from);
     let folder = plugin::build_release()?;
 
     let mut demo = Command::new(folder.join("lipsync-demo"));
     demo.arg("--video").arg(absolute(video)?);
     if let Some(audio) = audio {
-        demo.arg("--audio").arg(absolute(audio.into())?);
+        demo.arg("--audio").arg(absolute(audio)?);
     }
     demo.arg("--speech")
         .arg(setup::media(setup::DEFAULT_SPEECH))

@@ -323,7 +323,7 @@ fn table() -> Vec<Property> {
         (
             glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                 .nick("Statistics")
-                .blurb("Frames, faces, sound and time spent since the stream began")
+                .blurb("Frames, faces and sound since the stream began, and times in microseconds")
                 .read_only()
                 .build(),
             Access::Reported,

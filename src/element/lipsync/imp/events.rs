@@ -53,6 +53,13 @@ impl Lipsync {
                 let Ok(info) = gst_video::VideoInfo::from_caps(caps.caps()) else {
                     return false;
                 };
+                if info.is_interlaced() {
+                    gst::element_imp_warning!(
+                        self,
+                        gst::StreamError::Format,
+                        ("frames are interlaced and taken for whole pictures: put `deinterlace` before lipsync")
+                    );
+                }
                 stream.set_video(info);
                 obj.set_src_caps(&caps.caps_owned());
                 true
