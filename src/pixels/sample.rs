@@ -118,6 +118,9 @@ impl Window {
 
     /// `STEP` is the samples' step, known to the compiler.
     fn means_of<const STEP: usize>(&self, samples: &Samples, size: usize, out: &mut [f32]) {
+        if self.is_copy() {
+            return self.copy::<STEP>(samples, size, out);
+        }
         let scale = 1.0 / (ONE as f32 * ONE as f32 * (self.width * self.height) as f32);
         for (row, out) in out.chunks_exact_mut(size).take(size).enumerate() {
             let row = row as i64;
@@ -131,6 +134,33 @@ impl Window {
                 *out = self.sum::<STEP>(samples, x, y) * scale;
                 x += self.right[0];
                 y += self.right[1];
+            }
+        }
+    }
+
+    /// Whether every tensor pixel is one whole sample, in the same order.
+    fn is_copy(&self) -> bool {
+        const STEP: i64 = 1 << POINT;
+        let steps = self.right == [STEP, 0] && self.down == [0, STEP];
+        steps && self.origin.iter().all(|at| at % STEP == 0)
+    }
+
+    /// The samples as they are.
+    fn copy<const STEP: usize>(&self, samples: &Samples, size: usize, out: &mut [f32]) {
+        let [left, top] = self.origin.map(|at| at >> POINT);
+        let last = [samples.width, samples.height].map(|length| length as i64 - 1);
+        let inside = left >= 0 && left + size as i64 - 1 <= last[0];
+        for (out, y) in out.chunks_exact_mut(size).take(size).zip(top..) {
+            let values = samples.row(y.clamp(0, last[1]) as usize);
+            if inside {
+                let values = values[left as usize * STEP..].chunks(STEP);
+                for (out, value) in out.iter_mut().zip(values) {
+                    *out = f32::from(value[0]);
+                }
+                continue;
+            }
+            for (out, x) in out.iter_mut().zip(left..) {
+                *out = f32::from(values[x.clamp(0, last[0]) as usize * STEP]);
             }
         }
     }
@@ -336,6 +366,45 @@ mod tests {
             let turned = see(2f32.powi(-23));
             for (upright, turned) in see(0.0).iter().zip(turned) {
                 prop_assert!((upright - turned).abs() < 1e-4, "{upright} {turned}");
+            }
+        }
+
+        /// Whole samples are copied, and a map beside them by next to nothing takes the other way
+        /// to the same values.
+        #[test]
+        fn whole_samples_are_what_those_next_to_them_are(
+            format in prop::sample::select(vec![Format::Gray8, Format::Bgra, Format::Rgb]),
+            (width, height) in (1usize..30, 1usize..30),
+            (tx, ty) in (-40i8..40, -40i8..40),
+            seed in any::<u8>(),
+        ) {
+            let channels = match format {
+                Format::Gray8 => 1,
+                Format::Rgb => 3,
+                _ => 4,
+            };
+            let stride = width * channels;
+            let mut data: Vec<u8> = (0..stride * height)
+                .map(|at| (at as u8).wrapping_mul(37) ^ seed)
+                .collect();
+            let none = || Plane { data: &mut [], stride: 0 };
+            let view = View {
+                format,
+                width,
+                height,
+                colour: Colour::default(),
+                planes: [Plane { data: &mut data, stride }, none(), none()],
+            };
+            let size = 13;
+            let see = |b: f32| {
+                let mut rgb = [vec![0.0; size * size], vec![0.0; size * size], vec![0.0; size * size]];
+                let [red, green, blue] = &mut rgb;
+                let map = Affine { b, tx: tx.into(), ty: ty.into(), ..Affine::IDENTITY };
+                sample(&view, &map, size, 255.0, 0.0, [red, green, blue]);
+                rgb.concat()
+            };
+            for (copied, other) in see(0.0).iter().zip(see(2f32.powi(-23))) {
+                prop_assert!((copied - other).abs() < 1e-3, "{copied} {other}");
             }
         }
     }
