@@ -160,6 +160,8 @@ impl Arena {
 
     /// Says what is not measured, once.
     pub fn note(&mut self, line: String) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("");
+        let line = line.replace(&*root.to_string_lossy(), "");
         if !self.skipped.contains(&line) {
             println!("  left out: {line}");
             self.skipped.push(line);

@@ -97,7 +97,7 @@ impl Child {
         let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];
         match last {
             [] => "it ended without a word".into(),
-            last => last.join(" "),
+            last => last.join(" ").trim_start_matches("bench: ").into(),
         }
     }
 }

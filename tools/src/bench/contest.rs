@@ -38,13 +38,13 @@ pub struct Effort {
 impl Effort {
     pub const FULL: Self = Self {
         rounds: 9,
-        seconds: 40.0,
+        seconds: 18.0,
         least_rounds: 3,
         turn_ms: 500.0,
         least: 2,
         most: 10,
         stream_frames: 8,
-        starts: 5,
+        starts: 3,
     };
     pub const QUICK: Self = Self {
         rounds: 3,

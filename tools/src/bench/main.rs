@@ -43,8 +43,8 @@ const ARGUMENTS: [&str; 7] = [
     "--out",
     "--pace",
 ];
-/// Models of which several streams are run at once, the first that are there.
-const CROWDED: [&str; 2] = ["unet-328", "wav2lip-96"];
+/// The model of which several streams are run at once: the original system's.
+const CROWDED: &str = "unet-328";
 /// Frames of the live pipeline.
 const LIVE_FRAMES: usize = 75;
 
@@ -95,13 +95,9 @@ fn measure(arguments: &Arguments, quick: bool) -> Result<Figures> {
     for model in &models {
         contests.push(contest::hold(&mut arena, model, &effort)?);
     }
-    let crowded: Vec<&Model> = models
-        .iter()
-        .filter(|model| CROWDED.contains(&model.name().as_str()))
-        .collect();
     let mut crowds = Vec::new();
-    for model in crowded {
-        println!("\n{}, several streams at once", model.name());
+    for model in models.iter().filter(|model| model.name() == CROWDED) {
+        println!("\n{CROWDED}, several streams at once");
         crowds.push(crowd::measure(&mut arena, model, &effort));
     }
     println!("\nstart");

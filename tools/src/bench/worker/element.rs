@@ -172,11 +172,12 @@ impl Pipe {
         Ok(())
     }
 
-    /// What its sources, the element and the sink say to a latency query.
+    /// What its sources and the element say to a latency query.
     pub fn latency(&self) -> Result<gst::ClockTime> {
         let mut query = gst::query::Latency::new();
-        if !self.pipeline.query(&mut query) {
-            bail!("the pipeline does not know its latency");
+        let pad = self.lipsync.static_pad("src");
+        if !pad.context("the element has this pad")?.query(&mut query) {
+            bail!("the element does not know its latency");
         }
         Ok(query.result().1)
     }

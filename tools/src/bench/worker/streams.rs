@@ -13,6 +13,8 @@ use super::{
 };
 use crate::job::Material;
 
+/// Frames that wait for the element: as few as keep it busy, since all of them are in memory.
+const AHEAD: usize = 2;
 /// Frames of each stream whose bytes are compared.
 const COMPARED: usize = 4;
 
@@ -25,7 +27,13 @@ pub fn measure(order: &Order) -> Result<Value> {
     })?;
     let timed = at_once(drawn, |mut pipe| {
         let from = Instant::now();
-        let (_, times) = pipe.draw(order.count)?.swap_remove(0);
+        let mut times = Vec::with_capacity(order.count);
+        while times.len() < order.count {
+            let (_, drawn) = pipe
+                .draw(AHEAD.min(order.count - times.len()))?
+                .swap_remove(0);
+            times.extend(drawn);
+        }
         Ok((from, Instant::now(), times, pipe))
     })?;
     // While all of them are still there.
