@@ -112,7 +112,7 @@ pub fn all(figures: &Figures) -> Vec<Bar> {
         bars.push(fastest);
     }
     bars.extend(figures.crowds.iter().flat_map(crowd));
-    bars.push(bar(
+    let mut first = bar(
         format!(
             "start to first frame, element / Python + ONNX Runtime, {}",
             figures.start_model
@@ -121,7 +121,12 @@ pub fn all(figures: &Figures) -> Vec<Bar> {
         0.2,
         "",
         start(&figures.starts),
-    ));
+    );
+    first.note = started(&figures.starts, Stack::Engine).map_or(String::new(), |engine| {
+        let seconds = engine.median().unwrap_or_default();
+        format!("the engine alone, without GStreamer: {seconds:.2} s")
+    });
+    bars.push(first);
     bars.extend(figures.latency.as_ref().map(|latency| {
         let added = latency.added();
         Bar {
@@ -136,13 +141,13 @@ pub fn all(figures: &Figures) -> Vec<Bar> {
 }
 
 fn start(starts: &[(Stack, Series)]) -> Option<Ratio> {
-    let of = |stack| {
-        starts
-            .iter()
-            .find(|(of, _)| *of == stack)
-            .map(|(_, times)| times)
-    };
-    of(Stack::Element)?.over(of(Stack::PythonOnnx)?)
+    let python = started(starts, Stack::PythonOnnx)?;
+    started(starts, Stack::Element)?.over(python)
+}
+
+fn started(starts: &[(Stack, Series)], stack: Stack) -> Option<&Series> {
+    let mut starts = starts.iter();
+    starts.find(|(of, _)| *of == stack).map(|(_, times)| times)
 }
 
 /// Where a frame's time goes.
@@ -168,6 +173,22 @@ fn headroom(contest: &Contest, stack: Stack, variant: &str) -> String {
     }
 }
 
+/// What every further stream of ours adds: mostly what a network needs while it runs, once for each
+/// that runs at the same time.
+fn a_stream(crowd: &crate::crowd::Crowd) -> String {
+    let memory =
+        |size: &crate::crowd::Size| Some((size.streams as f64, size.ours.as_ref()?.pss_mib));
+    let first = crowd.sizes.first().and_then(memory);
+    let last = crowd.sizes.last().and_then(memory);
+    match first.zip(last) {
+        Some(((few, less), (many, more))) if many > few => format!(
+            "one stream {less:.0} MiB, each further one {:.0}: the weights are shared, working memory is not",
+            (more - less) / (many - few)
+        ),
+        _ => String::new(),
+    }
+}
+
 /// Most streams at once.
 fn crowd(crowd: &crate::crowd::Crowd) -> Vec<Bar> {
     let Some(most) = crowd.sizes.last() else {
@@ -187,7 +208,7 @@ fn crowd(crowd: &crate::crowd::Crowd) -> Vec<Bar> {
                 format!("{:.2} ({ours:.0} / {theirs:.0} MiB)", ours / theirs),
                 ours / theirs <= 0.25,
             )),
-            note: "pages that processes share are counted once".into(),
+            note: a_stream(crowd),
         });
     }
     let differ: u64 = crowd.sizes.iter().map(|size| size.differ).sum();

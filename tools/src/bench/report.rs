@@ -45,6 +45,10 @@ impl Latency {
     }
 }
 
+/// More processes than this wanted a processor before the run: the machine had other work.
+const IDLE: f64 = 0.5;
+const BUSY: &str = "**The machine was busy with other work**: milliseconds are longer than on an idle one, and rounds differ.\n\n";
+
 /// The rows of the original system's own table, and what they are worth.
 const ORIGINAL: [[&str; 3]; 5] = [
     [
@@ -158,6 +162,9 @@ fn preface(figures: &Figures) -> String {
             ""
         },
     );
+    if figures.load[0].is_some_and(|load| load > IDLE) {
+        text += BUSY;
+    }
     let _ = write!(
         text,
         "All contenders run the same networks on the same {} frames (BGR: a painting that pans a little) with {} threads for each \
