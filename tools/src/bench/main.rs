@@ -119,7 +119,7 @@ fn measure(arguments: &Arguments, quick: bool) -> Result<Figures> {
     };
     let deploy = deploy::measure(&mut arena, &models)?;
     Ok(Figures {
-        command: command(quick),
+        command: command(quick, arena.python.is_some()),
         date: machine::now()?,
         commit: machine::commit()?,
         machine: machine::describe(),
@@ -179,11 +179,15 @@ fn make(python: Option<&Path>, folder: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn command(quick: bool) -> String {
-    match quick {
-        true => "cargo xtask bench --quick --python VENV/bin/python".into(),
-        false => "cargo xtask bench --python VENV/bin/python".into(),
-    }
+/// As it is typed, without what lies elsewhere on every machine.
+fn command(quick: bool, python: bool) -> String {
+    let quick = if quick { " --quick" } else { "" };
+    let python = if python {
+        " --python VENV/bin/python"
+    } else {
+        ""
+    };
+    format!("cargo xtask bench{quick}{python}")
 }
 
 fn write(figures: &Figures, out: &Path) -> Result<()> {
