@@ -208,13 +208,18 @@ mod tests {
                 "{} has another type",
                 spec.name()
             );
+            checked += 1;
+            if value.type_() == gst::Structure::static_type() {
+                // GStreamer does not print one that is not there.
+                assert_eq!(value.get(), Ok(None::<gst::Structure>), "{}", spec.name());
+                continue;
+            }
             assert_eq!(
                 format!("{:?}", spec.default_value()),
                 format!("{value:?}"),
                 "{}",
                 spec.name()
             );
-            checked += 1;
         }
         assert_eq!(
             checked,
