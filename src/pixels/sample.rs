@@ -323,6 +323,62 @@ mod tests {
     use crate::pixels::{Colour, Format, Plane};
     use proptest::prelude::*;
 
+    /// A picture of one plane.
+    struct Bytes {
+        format: Format,
+        width: usize,
+        height: usize,
+        stride: usize,
+        data: Vec<u8>,
+    }
+
+    impl Bytes {
+        fn new(
+            format: Format,
+            width: usize,
+            height: usize,
+            padding: usize,
+            byte: impl FnMut(usize) -> u8,
+        ) -> Self {
+            let channels = match format {
+                Format::Gray8 => 1,
+                Format::Rgb => 3,
+                _ => 4,
+            };
+            let stride = width * channels + padding;
+            Self {
+                format,
+                width,
+                height,
+                stride,
+                data: (0..stride * height).map(byte).collect(),
+            }
+        }
+
+        /// The planes of its tensor, one after the other.
+        fn seen(&mut self, map: &Affine, size: usize, scale: f32) -> Vec<f32> {
+            let none = || Plane {
+                data: &mut [],
+                stride: 0,
+            };
+            let plane = Plane {
+                data: &mut self.data,
+                stride: self.stride,
+            };
+            let view = View {
+                format: self.format,
+                width: self.width,
+                height: self.height,
+                colour: Colour::default(),
+                planes: [plane, none(), none()],
+            };
+            let mut rgb = [(); 3].map(|()| vec![0.0; size * size]);
+            let [red, green, blue] = &mut rgb;
+            sample(&view, map, size, scale, 0.0, [red, green, blue]);
+            rgb.concat()
+        }
+    }
+
     proptest! {
         /// A map that is turned by next to nothing takes the other way to the same values.
         #[test]
@@ -333,35 +389,13 @@ mod tests {
             (tx, ty) in (-50f32..400.0, -50f32..80.0),
             seed in any::<u32>(),
         ) {
-            let channels = match format {
-                Format::Gray8 => 1,
-                Format::Rgb => 3,
-                _ => 4,
-            };
-            let stride = width * channels + 5;
             let mut random = seed;
-            let mut data: Vec<u8> = std::iter::repeat_with(|| {
+            let byte = |_| {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 (random >> 24) as u8
-            })
-            .take(stride * height)
-            .collect();
-            let none = || Plane { data: &mut [], stride: 0 };
-            let view = View {
-                format,
-                width,
-                height,
-                colour: Colour::default(),
-                planes: [Plane { data: &mut data, stride }, none(), none()],
             };
-            let size = 9;
-            let see = |b: f32| {
-                let mut rgb = [vec![0.0; size * size], vec![0.0; size * size], vec![0.0; size * size]];
-                let [red, green, blue] = &mut rgb;
-                let map = Affine { a, b, c: 0.0, d, tx, ty };
-                sample(&view, &map, size, 1.0, 0.0, [red, green, blue]);
-                rgb.concat()
-            };
+            let mut picture = Bytes::new(format, width, height, 5, byte);
+            let mut see = |b: f32| picture.seen(&Affine { a, b, c: 0.0, d, tx, ty }, 9, 1.0);
             // Two units of the fixed point a row.
             let turned = see(2f32.powi(-23));
             for (upright, turned) in see(0.0).iter().zip(turned) {
@@ -378,30 +412,11 @@ mod tests {
             (tx, ty) in (-40i8..40, -40i8..40),
             seed in any::<u8>(),
         ) {
-            let channels = match format {
-                Format::Gray8 => 1,
-                Format::Rgb => 3,
-                _ => 4,
-            };
-            let stride = width * channels;
-            let mut data: Vec<u8> = (0..stride * height)
-                .map(|at| (at as u8).wrapping_mul(37) ^ seed)
-                .collect();
-            let none = || Plane { data: &mut [], stride: 0 };
-            let view = View {
-                format,
-                width,
-                height,
-                colour: Colour::default(),
-                planes: [Plane { data: &mut data, stride }, none(), none()],
-            };
-            let size = 13;
-            let see = |b: f32| {
-                let mut rgb = [vec![0.0; size * size], vec![0.0; size * size], vec![0.0; size * size]];
-                let [red, green, blue] = &mut rgb;
+            let byte = |at| (at as u8).wrapping_mul(37) ^ seed;
+            let mut picture = Bytes::new(format, width, height, 0, byte);
+            let mut see = |b: f32| {
                 let map = Affine { b, tx: tx.into(), ty: ty.into(), ..Affine::IDENTITY };
-                sample(&view, &map, size, 255.0, 0.0, [red, green, blue]);
-                rgb.concat()
+                picture.seen(&map, 13, 255.0)
             };
             for (copied, other) in see(0.0).iter().zip(see(2f32.powi(-23))) {
                 prop_assert!((copied - other).abs() < 1e-3, "{copied} {other}");
