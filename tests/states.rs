@@ -106,6 +106,45 @@ fn a_hundred_ready_cycles_leave_nothing_behind() {
 }
 
 #[test]
+fn every_frame_is_accounted_for_wherever_a_live_stream_stops() {
+    let pipeline = launch(
+        "videotestsrc is-live=true ! video/x-raw,format=GRAY8,width=64,height=48,framerate=50/1 \
+         ! queue ! lipsync name=l ! queue ! fakesink sync=true \
+         audiotestsrc is-live=true samplesperbuffer=480 ! queue ! l.audio",
+    );
+    let lipsync = pipeline.by_name("l").unwrap();
+    let count = |field: &str| {
+        let stats: gst::Structure = lipsync.property("stats");
+        stats.get::<u64>(field).unwrap()
+    };
+    for round in 0..6 {
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let enough = Instant::now() + PATIENCE;
+        while count("frames-out") < 5 {
+            assert!(Instant::now() < enough, "no frames");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(count("frames-held") < 50, "{}", count("frames-held"));
+        if round % 2 == 0 {
+            lipsync
+                .static_pad("video")
+                .unwrap()
+                .send_event(gst::event::FlushStart::new());
+            lipsync
+                .static_pad("video")
+                .unwrap()
+                .send_event(gst::event::FlushStop::new(false));
+        }
+        pipeline.set_state(gst::State::Ready).unwrap();
+        assert_eq!(count("frames-held"), 0);
+        assert_eq!(
+            count("frames-in"),
+            count("frames-out") + count("frames-dropped")
+        );
+    }
+}
+
+#[test]
 fn the_states_may_be_walked_up_and_down() {
     use gst::State::*;
     let element = element();

@@ -128,6 +128,12 @@ impl Waiting {
         });
     }
 
+    /// Frames that wait, without those that stand for GAP events.
+    pub fn pictures(&self) -> usize {
+        let is_picture = |item: &&Item| matches!(item, Item::Frame(frame) if !frame.is_gap());
+        self.items.iter().filter(is_picture).count()
+    }
+
     fn frames(&self) -> impl DoubleEndedIterator<Item = i64> {
         self.items.iter().filter_map(|item| match item {
             Item::Frame(frame) => Some(frame.running_ns),

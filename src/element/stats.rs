@@ -12,6 +12,8 @@ use crate::engine::{Outcome, Timings};
 pub struct Stats {
     pub frames_in: u64,
     pub frames_out: u64,
+    /// Frames that came in and were given up: flushed, or refused by downstream.
+    pub dropped: u64,
     synced: u64,
     no_face: u64,
     silent: u64,
@@ -45,6 +47,13 @@ impl Stats {
         }
     }
 
+    /// Frames that came in and have not left: they wait for their sound, or are worked on.
+    fn frames_held(&self) -> u64 {
+        self.frames_in
+            .saturating_sub(self.frames_out)
+            .saturating_sub(self.dropped)
+    }
+
     /// Counts a frame that the engine did not fail on. Only frames on which it worked have times.
     pub fn count(&mut self, outcome: Outcome, timings: Option<&Timings>) {
         match outcome {
@@ -76,6 +85,8 @@ impl Stats {
         let mut structure = gst::Structure::builder("lipsync-stats")
             .field("frames-in", self.frames_in)
             .field("frames-out", self.frames_out)
+            .field("frames-dropped", self.dropped)
+            .field("frames-held", self.frames_held())
             .field("frames-synced", self.synced)
             .field("frames-no-face", self.no_face)
             .field("frames-silent", self.silent)
@@ -234,6 +245,8 @@ mod tests {
         for field in [
             "frames-in",
             "frames-out",
+            "frames-dropped",
+            "frames-held",
             "frames-synced",
             "frames-no-face",
             "frames-silent",

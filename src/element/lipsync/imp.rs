@@ -306,6 +306,7 @@ impl AggregatorImpl for Lipsync {
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         // Frames and sound go now, the engine stays until NULL.
         if let Some(stream) = self.take_stream() {
+            self.drop_waiting(&stream);
             self.put_stream(Box::new(stream.restarted()));
         }
         Ok(())

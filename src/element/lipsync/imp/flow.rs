@@ -60,7 +60,12 @@ impl Lipsync {
                     "Frame at {next_ns} ns goes on without all sound"
                 );
             }
-            flow = Ok(self.send(stream, frame, audio_pad.is_some())?);
+            let is_gap = frame.is_gap();
+            let sent = self.send(stream, frame, audio_pad.is_some());
+            if sent.is_err() && !is_gap {
+                lock(&self.stats).dropped += 1;
+            }
+            flow = Ok(sent?);
             if self.flush_video.load(Ordering::Acquire) {
                 return flow;
             }
@@ -96,11 +101,17 @@ impl Lipsync {
 
     pub(super) fn apply_flushes(&self, stream: &mut Stream) {
         if self.flush_video.swap(false, Ordering::AcqRel) {
+            self.drop_waiting(stream);
             stream.flush_video();
         }
         if self.flush_audio.swap(false, Ordering::AcqRel) {
             stream.flush_audio();
         }
+    }
+
+    /// Counts the frames that wait as given up.
+    pub(super) fn drop_waiting(&self, stream: &Stream) {
+        lock(&self.stats).dropped += stream.waiting.pictures() as u64;
     }
 
     /// Takes in the sound of the frame at `running_ns`; whether all of it is there.
