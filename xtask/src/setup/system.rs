@@ -46,7 +46,7 @@ const PIP: Need = Need {
 };
 
 /// GStreamer's plugin sets, each known by elements that the pipelines here use.
-const PLUGINS: [(Need, &[&str]); 5] = [
+const PLUGINS: [(Need, &[&str]); 6] = [
     (
         Need {
             name: "GStreamer base plugins",
@@ -74,7 +74,7 @@ const PLUGINS: [(Need, &[&str]); 5] = [
             name: "GStreamer bad plugins",
             debian: &["gstreamer1.0-plugins-bad"],
         },
-        &["h264parse", "openh264enc"],
+        &["h264parse", "openh264enc", "srtsink", "webrtcbin"],
     ),
     (
         Need {
@@ -90,14 +90,21 @@ const PLUGINS: [(Need, &[&str]); 5] = [
         },
         &["avdec_h264", "avenc_aac"],
     ),
+    (
+        Need {
+            name: "GStreamer ICE plugin, for WebRTC",
+            debian: &["gstreamer1.0-nice"],
+        },
+        &["nicesink"],
+    ),
 ];
 
 const ELSEWHERE: &str = "\
 On other systems install, and run this again:
   Fedora  dnf install pkgconf gstreamer1-devel gstreamer1-plugins-base-devel gstreamer1-plugins-base-tools \
-gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugin-openh264 gstreamer1-plugin-libav python3-pip
+gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugin-openh264 gstreamer1-plugin-libav libnice-gstreamer1 python3-pip
           (x264enc is in RPM Fusion's gstreamer1-plugins-ugly)
-  Arch    pacman -S pkgconf gstreamer gst-plugins-base gst-plugins-good gst-plugins-bad gst-plugins-ugly gst-libav python-pip
+  Arch    pacman -S pkgconf gstreamer gst-plugins-base gst-plugins-good gst-plugins-bad gst-plugins-ugly gst-libav libnice python-pip
   macOS   brew install pkgconf gstreamer python onnxruntime";
 
 pub fn ensure() -> Result<()> {
