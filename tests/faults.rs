@@ -113,6 +113,18 @@ fn a_frame_that_fails_ends_the_stream_where_that_is_wanted() {
 
 /// The error with which a change to READY fails.
 fn set_up_error(properties: &[(&str, &str)]) -> (gst::glib::Error, gst::Element) {
+    error_from_ready(properties, true)
+}
+
+/// The error that comes after a change to READY, when the networks are loaded.
+fn loading_error(properties: &[(&str, &str)]) -> (gst::glib::Error, gst::Element) {
+    error_from_ready(properties, false)
+}
+
+fn error_from_ready(
+    properties: &[(&str, &str)],
+    is_at_once: bool,
+) -> (gst::glib::Error, gst::Element) {
     init();
     let element = gst::ElementFactory::make("lipsync").build().unwrap();
     for (name, value) in properties {
@@ -120,14 +132,13 @@ fn set_up_error(properties: &[(&str, &str)]) -> (gst::glib::Error, gst::Element)
     }
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
-    assert!(element.set_state(gst::State::Ready).is_err());
-    let message = bus.pop_filtered(&[gst::MessageType::Error]).unwrap();
+    let result = element.set_state(gst::State::Ready);
+    assert_eq!(result.is_err(), is_at_once, "{properties:?}");
+    let error = loaded(&bus).expect_err("a model that does not load");
+    assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_none());
     element.set_state(gst::State::Null).unwrap();
     element.set_bus(None);
-    match message.view() {
-        gst::MessageView::Error(err) => (err.error(), element),
-        _ => unreachable!(),
-    }
+    (error, element)
 }
 
 fn temporary(name: &str, content: &[u8]) -> PathBuf {
@@ -163,19 +174,20 @@ fn a_model_that_cannot_be_read_says_why() {
     let noise: Vec<u8> = (0..4096u32)
         .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
         .collect();
-    for (name, content) in [
-        ("empty.onnx", &[][..]),
-        ("truncated.onnx", &real[..real.len() / 2]),
-        ("noise.onnx", &noise[..]),
-        ("empty.toml", &[][..]),
-        ("noise.toml", &noise[..]),
-        ("model.bin", &noise[..]),
+    for (name, content, is_at_once) in [
+        ("empty.onnx", &[][..], true),
+        ("truncated.onnx", &real[..real.len() / 2], false),
+        ("noise.onnx", &noise[..], false),
+        ("empty.toml", &[][..], true),
+        ("noise.toml", &noise[..], true),
+        ("model.bin", &noise[..], true),
     ] {
         let path = temporary(name, content);
-        let (error, element) = set_up_error(&[
+        let properties = [
             ("model", path.to_str().unwrap()),
             ("onnxruntime-library", &library),
-        ]);
+        ];
+        let (error, element) = error_from_ready(&properties, is_at_once);
         assert!(error.matches(gst::ResourceError::Read), "{name}: {error}");
         assert!(error.message().contains(name), "{name}: {error}");
         // The element is as good as new.
@@ -189,7 +201,7 @@ fn a_model_that_cannot_be_read_says_why() {
 fn a_model_of_another_kind_says_what_it_is() {
     let Some(library) = onnxruntime() else { return };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/face_detector.onnx");
-    let (error, _) = set_up_error(&[
+    let (error, _) = loading_error(&[
         ("model", path.to_str().unwrap()),
         ("onnxruntime-library", &library),
     ]);
@@ -240,6 +252,8 @@ fn the_built_in_model_runs() {
         .unwrap();
     let rig = Rig::stopped(element, FILE, true);
     rig.play();
+    let about = loaded(&rig.bus).unwrap();
+    assert!(about.contains("MPL-2.0"), "{about}");
     assert_eq!(
         rig.element
             .property::<Option<String>>("active-execution-provider")

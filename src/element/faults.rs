@@ -15,17 +15,41 @@ static ORT_CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     )
 });
 
-/// The message of an error that stops the element.
-pub fn error_message(err: &Error) -> gst::ErrorMessage {
+/// Where GStreamer files a fault.
+enum Domain {
+    Library(gst::LibraryError),
+    Resource(gst::ResourceError),
+    Stream(gst::StreamError),
+}
+
+fn domain(err: &Error) -> Domain {
     match err {
         Error::RuntimeMissing { .. } | Error::ProviderUnavailable { .. } => {
-            gst::error_msg!(gst::LibraryError::Init, ("{err}"))
+            Domain::Library(gst::LibraryError::Init)
         }
-        Error::ModelNotFound { .. } => gst::error_msg!(gst::ResourceError::NotFound, ("{err}")),
-        Error::ModelUnreadable { .. } => gst::error_msg!(gst::ResourceError::Read, ("{err}")),
-        Error::ModelMismatch { .. } => gst::error_msg!(gst::LibraryError::Settings, ("{err}")),
-        Error::Inference { .. } => gst::error_msg!(gst::StreamError::Failed, ("{err}")),
-        Error::SoundFormat(_) => gst::error_msg!(gst::StreamError::Format, ("{err}")),
+        Error::ModelNotFound { .. } => Domain::Resource(gst::ResourceError::NotFound),
+        Error::ModelUnreadable { .. } => Domain::Resource(gst::ResourceError::Read),
+        Error::ModelMismatch { .. } => Domain::Library(gst::LibraryError::Settings),
+        Error::Inference { .. } => Domain::Stream(gst::StreamError::Failed),
+        Error::SoundFormat(_) => Domain::Stream(gst::StreamError::Format),
+    }
+}
+
+/// The message of an error that stops the element.
+pub fn error_message(err: &Error) -> gst::ErrorMessage {
+    match domain(err) {
+        Domain::Library(code) => gst::error_msg!(code, ("{err}")),
+        Domain::Resource(code) => gst::error_msg!(code, ("{err}")),
+        Domain::Stream(code) => gst::error_msg!(code, ("{err}")),
+    }
+}
+
+/// Warns of an error with which the element goes on as `instead` says.
+pub fn post_warning(element: &gst::Element, err: &Error, instead: &str) {
+    match domain(err) {
+        Domain::Library(code) => gst::element_warning!(element, code, ("{err}. {instead}")),
+        Domain::Resource(code) => gst::element_warning!(element, code, ("{err}. {instead}")),
+        Domain::Stream(code) => gst::element_warning!(element, code, ("{err}. {instead}")),
     }
 }
 

@@ -5,6 +5,7 @@ mod faults;
 mod frame;
 pub mod lipsync;
 pub mod lipsyncbin;
+mod loader;
 mod pairing;
 mod settings;
 mod stats;

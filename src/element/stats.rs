@@ -21,6 +21,8 @@ pub struct Stats {
     /// Frames whose sound had not arrived when they had to go on.
     pub late: u64,
     pub errors: u64,
+    /// Frames of a live pipeline that came before the model was there.
+    pub loading: u64,
     pub audio_samples_in: u64,
     pub audio_gaps: u64,
     pub faces_last: u64,
@@ -39,12 +41,13 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub fn new(model: &str, provider: Option<&'static str>) -> Self {
-        Self {
-            model: model.into(),
-            provider,
+    /// Counts from 0 again, for a stream with the same model.
+    pub fn begin(&mut self) {
+        *self = Self {
+            model: std::mem::take(&mut self.model),
+            provider: self.provider,
             ..Self::default()
-        }
+        };
     }
 
     /// Frames that came in and have not left: they wait for their sound, or are worked on.
@@ -93,6 +96,7 @@ impl Stats {
             .field("frames-bypassed", self.bypassed)
             .field("frames-late", self.late)
             .field("frames-error", self.errors)
+            .field("frames-loading", self.loading)
             .field("audio-samples-in", self.audio_samples_in)
             .field("audio-gaps", self.audio_gaps)
             .field("faces-last", self.faces_last)
@@ -234,7 +238,13 @@ mod tests {
     #[test]
     fn the_structure_has_every_field_of_the_contract() {
         gst::init().unwrap();
-        let mut stats = Stats::new("stand-in", Some("cpu"));
+        let mut stats = Stats {
+            model: "stand-in".into(),
+            provider: Some("cpu"),
+            loading: 3,
+            ..Stats::default()
+        };
+        stats.begin();
         let timings = Timings {
             total: Duration::from_millis(3),
             ..Timings::default()
@@ -253,6 +263,7 @@ mod tests {
             "frames-bypassed",
             "frames-late",
             "frames-error",
+            "frames-loading",
             "audio-samples-in",
             "audio-gaps",
             "faces-last",
@@ -273,6 +284,7 @@ mod tests {
             assert!(structure.has_field(field), "{field}");
         }
         assert_eq!(structure.get::<u64>("frames-synced"), Ok(1));
+        assert_eq!(structure.get::<u64>("frames-loading"), Ok(0));
         assert_eq!(structure.get::<u64>("total-last"), Ok(3000));
         assert_eq!(structure.get::<&str>("model-name"), Ok("stand-in"));
     }

@@ -11,7 +11,6 @@ use gst_video::VideoInfo;
 use super::{
     frame,
     pairing::{self, Frame, Waiting},
-    settings::Setup,
 };
 use crate::{
     Error,
@@ -21,6 +20,8 @@ use crate::{
 
 /// Sound is kept this much longer than the window needs, for frames out of order.
 const KEEP_NS: i64 = 1_000_000_000;
+/// Mel columns that a model may want to hear before it is known how many: 4 s.
+const LONGEST_WINDOW: usize = 320;
 
 /// What is done with region-of-interest metas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +33,12 @@ pub struct Metas {
 }
 
 /// See the module.
+#[derive(Default)]
 pub struct Stream {
-    engine: Engine,
-    setup: Setup,
+    /// `None` until the model is loaded.
+    engine: Option<Engine>,
+    /// Sound that a frame needs after its own time.
+    look_ahead_ns: i64,
     sound: Sound,
     audio: Option<AudioInfo>,
     /// Where sound without timestamp goes on.
@@ -63,48 +67,42 @@ pub enum Heard {
 }
 
 impl Stream {
-    pub fn new(engine: Engine, setup: Setup) -> Self {
-        Self {
-            engine,
-            setup,
-            sound: Sound::new(),
-            audio: None,
-            audio_next_ns: 0,
-            audio_ended: false,
-            gap_is_open: false,
-            waiting: Waiting::default(),
-            video: None,
-            video_next_ns: 0,
-            ended: false,
-            regions: Vec::new(),
-            warned: Vec::new(),
+    /// The same engine for a stream that has not begun. `look_ahead_ns` is for as long as there is
+    /// none.
+    pub fn restarted(self, look_ahead_ns: i64) -> Self {
+        let mut stream = Self {
+            look_ahead_ns,
+            ..Self::default()
+        };
+        if let Some(mut engine) = self.engine {
+            engine.reset();
+            stream.go_on_with(engine);
         }
+        stream
     }
 
-    /// The same engine for a stream that has not begun.
-    pub fn restarted(self) -> Self {
-        let mut engine = self.engine;
-        engine.reset();
-        Self::new(engine, self.setup)
+    pub fn engine(&self) -> Option<&Engine> {
+        self.engine.as_ref()
     }
 
-    pub fn setup(&self) -> &Setup {
-        &self.setup
+    pub fn engine_mut(&mut self) -> Option<&mut Engine> {
+        self.engine.as_mut()
     }
 
-    pub fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
-    pub fn engine_mut(&mut self) -> &mut Engine {
-        &mut self.engine
+    /// From the next frame on another engine draws, on the same faces. What is left of the one
+    /// before is given back.
+    pub fn go_on_with(&mut self, mut engine: Engine) -> Option<Engine> {
+        self.look_ahead_ns = engine.hearing().look_ahead_ns;
+        let old = self.engine.take().map(|old| engine.take_over(old));
+        self.engine = Some(engine);
+        old
     }
 
     /// Drops what waits and forgets earlier pictures.
     pub fn flush_video(&mut self) {
         self.ended = false;
         self.waiting.flush();
-        self.engine.reset();
+        self.forget_pictures();
     }
 
     pub fn flush_audio(&mut self) {
@@ -121,9 +119,15 @@ impl Stream {
             .as_ref()
             .is_some_and(|old| (old.width(), old.height()) != (info.width(), info.height()));
         if moved {
-            self.engine.reset();
+            self.forget_pictures();
         }
         self.video = Some(info);
+    }
+
+    fn forget_pictures(&mut self) {
+        if let Some(engine) = &mut self.engine {
+            engine.reset();
+        }
     }
 
     /// Fails with [`Error::SoundFormat`].
@@ -228,7 +232,7 @@ impl Stream {
     pub fn is_covered(&self, running_ns: i64, sync_offset_ns: i64) -> bool {
         let needed_ns = running_ns
             .saturating_sub(sync_offset_ns)
-            .saturating_add(self.engine.hearing().look_ahead_ns);
+            .saturating_add(self.look_ahead_ns);
         self.sound.covered_until() >= needed_ns
     }
 
@@ -237,8 +241,8 @@ impl Stream {
         self.sound.latency_ns()
     }
 
-    /// Redraws the frame and forgets the sound that no later frame needs. `None` when the buffer
-    /// cannot be mapped; it is then as it was.
+    /// Redraws the frame. `None` when there is no engine or the buffer cannot be mapped; it is then
+    /// as it was.
     pub fn redraw(
         &mut self,
         frame: &mut Frame,
@@ -252,6 +256,7 @@ impl Stream {
             video,
             ..
         } = self;
+        let engine = engine.as_mut()?;
         regions.clear();
         if metas.read {
             frame::face_regions(&frame.buffer, regions);
@@ -263,13 +268,16 @@ impl Stream {
         if metas.attach && outcome.is_ok() {
             frame::mark_faces(frame.buffer.make_mut(), engine.faces());
         }
-        Some(outcome.map(|outcome| (outcome, self.engine.timings())))
+        Some(outcome.map(|outcome| (outcome, engine.timings())))
     }
 
     /// Forgets the sound that frames from `running_ns` on do not need.
     pub fn forget_sound_before(&mut self, running_ns: i64, sync_offset_ns: i64) {
-        let hearing = self.engine.hearing();
-        let window_ns = hearing.columns as i64 * 1_000_000_000 / sound::COLUMNS_PER_SECOND;
+        let columns = match &self.engine {
+            Some(engine) => engine.hearing().columns,
+            None => LONGEST_WINDOW,
+        };
+        let window_ns = columns as i64 * 1_000_000_000 / sound::COLUMNS_PER_SECOND;
         self.sound.forget_before(
             running_ns
                 .saturating_sub(sync_offset_ns.max(0))

@@ -3,6 +3,7 @@
 //! Must not know GStreamer or ONNX Runtime's types.
 
 mod debug;
+mod loading;
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,10 @@ use crate::{
     generator::{self, Cost, Generator, Heard, Hearing, Look},
     pixels::View,
     runtime,
-    sound::{self, Sound, VoiceGate},
+    sound::{Sound, VoiceGate},
 };
+
+pub use loading::{Prepared, Step};
 
 /// What has to be known before the first frame.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +72,13 @@ impl Default for Controls {
     }
 }
 
+impl Controls {
+    /// Whether anything is to be drawn at all.
+    pub fn draws(&self) -> bool {
+        !self.bypass && self.strength > 0.0
+    }
+}
+
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -110,51 +120,11 @@ pub struct Engine {
     about: String,
 }
 
-/// For finding faces: half a pixel of rounding is a mouth that trembles.
-fn precise(options: &runtime::Options) -> runtime::Options {
-    runtime::Options {
-        precision: runtime::Precision::Auto,
-        ..options.clone()
-    }
-}
-
 /// Sound this close around a frame decides whether somebody speaks.
 const GATE_BEFORE_NS: i64 = 40_000_000;
 const GATE_AFTER_NS: i64 = 60_000_000;
 
 impl Engine {
-    /// Loads all networks. Fails with the errors of [`generator::open`].
-    pub fn new(config: &Config) -> Result<(Self, Vec<runtime::Fallback>), Error> {
-        let opened = generator::open(&config.generator, &config.runtime)?;
-        let mut fallbacks = opened.fallbacks;
-        let tracker = match opened.generator.needs_face() {
-            false => None,
-            true => {
-                let runtime = precise(&config.runtime);
-                let detector = face::open_detector(&runtime)?;
-                let mesh = face::open_mesh(&runtime)?;
-                for fallback in detector.fallbacks.into_iter().chain(mesh.fallbacks) {
-                    if !fallbacks.contains(&fallback) {
-                        fallbacks.push(fallback);
-                    }
-                }
-                let tracker = Tracker::new(detector.network, mesh.network, config.tracking)?;
-                Some(tracker)
-            }
-        };
-        let engine = Self {
-            mel: vec![0.0; sound::BANDS * opened.generator.hearing().columns],
-            tracker,
-            generator: opened.generator,
-            gate: VoiceGate::new(f32::NEG_INFINITY, 0),
-            level_db: f32::NEG_INFINITY,
-            timings: Timings::default(),
-            active: opened.active,
-            about: opened.about,
-        };
-        Ok((engine, fallbacks))
-    }
-
     pub fn model_name(&self) -> &str {
         self.generator.name()
     }
@@ -235,7 +205,7 @@ impl Engine {
         regions: &[[f32; 4]],
         controls: &Controls,
     ) -> Result<Outcome, Error> {
-        if controls.bypass || controls.strength <= 0.0 {
+        if !controls.draws() {
             return Ok(Outcome::Bypassed);
         }
 

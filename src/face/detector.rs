@@ -71,6 +71,11 @@ impl Detector {
         })
     }
 
+    /// Each goes on with the network of the other.
+    pub fn exchange_networks(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.network, &mut other.network);
+    }
+
     /// How often the network ran.
     pub fn runs(&self) -> u64 {
         self.runs

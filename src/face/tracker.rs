@@ -175,6 +175,13 @@ impl Tracker {
         self.faces.clear();
     }
 
+    /// Follows the faces that `old` followed, where it last saw them; `old` keeps its networks.
+    pub fn take_over(&mut self, old: &mut Tracker) {
+        std::mem::swap(self, old);
+        std::mem::swap(&mut self.mesh, &mut old.mesh);
+        self.detector.exchange_networks(&mut old.detector);
+    }
+
     /// How often the detector ran so far.
     pub fn detector_runs(&self) -> u64 {
         self.detector.runs()

@@ -15,7 +15,7 @@ use crate::{
     Error,
     face::{Face, geometry},
     pixels::{Affine, Blender, Drawn, Patch, View, sample},
-    runtime::{self, ModelSource, Network},
+    runtime::{self, Model, Network},
     sound,
 };
 
@@ -27,9 +27,9 @@ const NOSE_BASE: [usize; 2] = [2, 164];
 const WIDEST_FEATHER: f32 = 0.35;
 
 /// The files of a model.
-pub struct Networks<'a> {
-    pub audio2mouth: ModelSource<'a>,
-    pub renderer: ModelSource<'a>,
+pub struct Networks {
+    pub audio2mouth: Model<'static>,
+    pub renderer: Model<'static>,
 }
 
 /// What never changes once the model is open.
@@ -110,7 +110,7 @@ const DISPLACEMENT: usize = 1;
 impl BuiltIn {
     pub fn open(
         manifest: Manifest,
-        networks: Networks,
+        networks: &Networks,
         options: &runtime::Options,
     ) -> Result<Opened, Error> {
         let about = manifest.about();
@@ -118,8 +118,8 @@ impl BuiltIn {
         let (size, count) = (canonical.size, canonical.landmarks.len());
         let window = manifest.sound.window;
 
-        let audio2mouth = runtime::open(networks.audio2mouth, options, &[])?;
-        let renderer = runtime::open(networks.renderer, options, &[])?;
+        let audio2mouth = runtime::open_model(&networks.audio2mouth, options, &[])?;
+        let renderer = runtime::open_model(&networks.renderer, options, &[])?;
         tensors(
             &*audio2mouth.network,
             &[("mel", &[1, 1, sound::BANDS, window])],
@@ -177,7 +177,7 @@ impl BuiltIn {
                 name: manifest.name,
                 hearing: Hearing {
                     columns: window,
-                    look_ahead_ns: i64::from(manifest.sound.look_ahead_ms) * 1_000_000,
+                    look_ahead_ns: manifest.sound.look_ahead_ns(),
                 },
                 audio2mouth: audio2mouth.network,
                 renderer: renderer.network,

@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::manifest::File;
-use crate::{Error, runtime::ModelSource};
+use crate::{
+    Error,
+    runtime::{Model, ModelSource},
+};
 
 /// A manifest is a page of text; anything larger is not one.
 const MANIFEST_MAX_BYTES: u64 = 1 << 20;
@@ -92,14 +95,17 @@ impl Named {
         })
     }
 
-    pub fn source(&self) -> ModelSource<'_> {
-        match self.sha256.as_str() {
+    /// Reads the whole file, which must have the hash that the manifest gives. Fails as
+    /// [`Model::read`] does.
+    pub fn read(&self) -> Result<Model<'static>, Error> {
+        let source = match self.sha256.as_str() {
             "" => ModelSource::File(&self.path),
             sha256 => ModelSource::Pinned {
                 path: &self.path,
                 sha256,
             },
-        }
+        };
+        Model::read(source).map(Model::into_owned)
     }
 }
 

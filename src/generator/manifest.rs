@@ -256,6 +256,12 @@ impl Manifest {
     }
 }
 
+impl Sound {
+    pub fn look_ahead_ns(&self) -> i64 {
+        i64::from(self.look_ahead_ms) * 1_000_000
+    }
+}
+
 impl Canonical {
     /// Where mesh point `point` stands in the landmark list.
     pub fn landmark(&self, point: usize) -> Result<usize, Error> {

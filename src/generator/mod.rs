@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::{Error, face::Face, pixels::View, sound::Bounds};
 
-pub use registry::{Opened, Source, open};
+pub use registry::{Found, Opened, Source, find, open};
 
 /// How a mouth shall look in one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]

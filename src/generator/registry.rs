@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Error,
-    runtime::{self, ModelSource},
+    runtime::{self, Model, ModelSource},
 };
 
 /// Name of the manifest in a model's folder.
@@ -59,45 +59,115 @@ pub struct Opened {
     pub fallbacks: Vec<runtime::Fallback>,
 }
 
-/// Loads the generator's networks.
-///
-/// Fails with [`Error::ModelNotFound`], [`Error::ModelUnreadable`], [`Error::ModelMismatch`],
-/// [`Error::RuntimeMissing`] or [`Error::ProviderUnavailable`].
+/// A generator whose files are there and are what its manifest says.
+pub struct Found(Kind);
+
+enum Kind {
+    BuiltIn {
+        manifest: Box<Manifest>,
+        networks: Networks,
+    },
+    Painter {
+        contract: &'static Contract,
+        recipe: Box<Recipe>,
+        network: Model<'static>,
+        encoder: Option<Model<'static>>,
+    },
+    /// Its family shows when it is open.
+    Bare {
+        path: PathBuf,
+        network: Model<'static>,
+    },
+    Custom(Box<dyn Generator>),
+}
+
+/// Loads the generator's networks: [`find`] and [`Found::open`], with the errors of both.
 pub fn open(source: &Source, options: &runtime::Options) -> Result<Opened, Error> {
-    match source {
-        Source::BuiltIn => open_builtin(options),
-        Source::Path(path) => open_path(path, options),
-        Source::Custom(make) => {
-            let generator = make();
-            Ok(Opened {
+    find(source)?.open(options)
+}
+
+/// Finds the generator's files, reads them and checks their hashes.
+///
+/// Fails with [`Error::ModelNotFound`] or [`Error::ModelUnreadable`].
+pub fn find(source: &Source) -> Result<Found, Error> {
+    let kind = match source {
+        Source::BuiltIn => find_builtin()?,
+        Source::Path(path) => find_path(path)?,
+        Source::Custom(make) => Kind::Custom(make()),
+    };
+    Ok(Found(kind))
+}
+
+impl Found {
+    /// How much later than its frame the generator hears; `None` where only the networks say.
+    pub fn look_ahead_ns(&self) -> Option<i64> {
+        match &self.0 {
+            Kind::BuiltIn { manifest, .. } => Some(manifest.sound.look_ahead_ns()),
+            Kind::Painter { recipe, .. } => Some(recipe.sound.look_ahead_ns()),
+            Kind::Bare { .. } => None,
+            Kind::Custom(generator) => Some(generator.hearing().look_ahead_ns),
+        }
+    }
+
+    /// Whether there are networks to load, the generator's own or those that find faces for it.
+    pub fn needs_runtime(&self) -> bool {
+        match &self.0 {
+            Kind::Custom(generator) => generator.needs_face(),
+            _ => true,
+        }
+    }
+
+    /// Loads the networks.
+    ///
+    /// Fails with [`Error::ModelUnreadable`], [`Error::ModelMismatch`],
+    /// [`Error::RuntimeMissing`], [`Error::ProviderUnavailable`] or [`Error::Inference`].
+    pub fn open(self, options: &runtime::Options) -> Result<Opened, Error> {
+        match self.0 {
+            Kind::BuiltIn { manifest, networks } => BuiltIn::open(*manifest, &networks, options),
+            Kind::Painter {
+                contract,
+                recipe,
+                network,
+                encoder,
+            } => {
+                let open = |model: &Model| runtime::open_model(model, options, &[]);
+                let network = open(&network)?;
+                let encoder = encoder.as_ref().map(open).transpose()?;
+                Painter::open(contract, *recipe, network, encoder)
+            }
+            Kind::Bare { path, network } => open_bare(&path, &network, options),
+            Kind::Custom(generator) => Ok(Opened {
                 about: generator.name().to_owned(),
                 generator,
                 active: None,
                 fallbacks: Vec::new(),
-            })
+            }),
         }
     }
 }
 
-fn open_builtin(options: &runtime::Options) -> Result<Opened, Error> {
+fn find_builtin() -> Result<Kind, Error> {
     let manifest = Manifest::parse(
         include_str!("../../models/builtin/manifest.toml"),
         Path::new("models/builtin/manifest.toml"),
     )?;
     let networks = Networks {
-        audio2mouth: ModelSource::Bytes {
+        audio2mouth: Model::read(ModelSource::Bytes {
             name: "builtin/audio2mouth",
             data: include_bytes!("../../models/builtin/audio2mouth.onnx"),
-        },
-        renderer: ModelSource::Bytes {
+        })?,
+        renderer: Model::read(ModelSource::Bytes {
             name: "builtin/renderer",
             data: include_bytes!("../../models/builtin/renderer.onnx"),
-        },
+        })?,
     };
-    BuiltIn::open(manifest, networks, options)
+    Ok(Kind::BuiltIn {
+        manifest: Box::new(manifest),
+        networks,
+    })
 }
 
-fn open_path(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
+fn find_path(path: &Path) -> Result<Kind, Error> {
     let not_found = |reason: String| Error::ModelNotFound {
         path: path.to_owned(),
         reason,
@@ -111,11 +181,14 @@ fn open_path(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
                  manifest itself"
             )));
         }
-        return open_manifest(&manifest, options);
+        return find_manifest(&manifest);
     }
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("toml") => open_manifest(path, options),
-        Some("onnx") => open_bare(path, options),
+        Some("toml") => find_manifest(path),
+        Some("onnx") => Ok(Kind::Bare {
+            path: path.to_owned(),
+            network: Model::read(ModelSource::File(path))?.into_owned(),
+        }),
         _ => Err(Error::ModelUnreadable {
             path: path.to_owned(),
             reason: "a `.toml` manifest, a folder that holds one, or an `.onnx` file is wanted"
@@ -124,9 +197,44 @@ fn open_path(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
     }
 }
 
+fn find_manifest(path: &Path) -> Result<Kind, Error> {
+    let text = files::read_manifest(path)?;
+    let recipe = |contract| find_recipe(contract, &text, path);
+    match manifest::family(&text, path)? {
+        Family::Builtin => {
+            let manifest = Manifest::parse(&text, path)?;
+            let networks = Networks {
+                audio2mouth: Named::find(path, &manifest.files.audio2mouth)?.read()?,
+                renderer: Named::find(path, &manifest.files.renderer)?.read()?,
+            };
+            Ok(Kind::BuiltIn {
+                manifest: Box::new(manifest),
+                networks,
+            })
+        }
+        Family::Wav2lip => recipe(&WAV2LIP),
+        Family::Unet => recipe(&UNET),
+        Family::Edtalk => recipe(&EDTALK),
+    }
+}
+
+/// Finds the networks of somebody else that the manifest `text` in the file `path` names.
+fn find_recipe(contract: &'static Contract, text: &str, path: &Path) -> Result<Kind, Error> {
+    let recipe = Recipe::parse(text, contract.defaults, path)?;
+    let read = |file: &File| Named::find(path, file)?.read();
+    let network = read(&recipe.files.generator)?;
+    let encoder = recipe.files.audio_encoder.as_ref().map(read).transpose()?;
+    Ok(Kind::Painter {
+        contract,
+        recipe: Box::new(recipe),
+        network,
+        encoder,
+    })
+}
+
 /// Opens a bare network of a family that is known by the shapes of its tensors.
-fn open_bare(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
-    let opened = runtime::open(ModelSource::File(path), options, &[])?;
+fn open_bare(path: &Path, network: &Model, options: &runtime::Options) -> Result<Opened, Error> {
+    let opened = runtime::open_model(network, options, &[])?;
     let ports = |contract: &Contract| (contract.ports)(&*opened.network, &Tensors::default());
     if let Some(contract) = [&WAV2LIP, &EDTALK]
         .into_iter()
@@ -167,42 +275,6 @@ fn encoder_beside(path: &Path) -> Option<PathBuf> {
         .map(|name| path.with_file_name(name))
         .into_iter()
         .find(|encoder| encoder.is_file())
-}
-
-fn open_manifest(path: &Path, options: &runtime::Options) -> Result<Opened, Error> {
-    let text = files::read_manifest(path)?;
-    match manifest::family(&text, path)? {
-        Family::Builtin => {
-            let manifest = Manifest::parse(&text, path)?;
-            let audio2mouth = Named::find(path, &manifest.files.audio2mouth)?;
-            let renderer = Named::find(path, &manifest.files.renderer)?;
-            let networks = Networks {
-                audio2mouth: audio2mouth.source(),
-                renderer: renderer.source(),
-            };
-            BuiltIn::open(manifest, networks, options)
-        }
-        Family::Wav2lip => open_recipe(&WAV2LIP, &text, path, options),
-        Family::Unet => open_recipe(&UNET, &text, path, options),
-        Family::Edtalk => open_recipe(&EDTALK, &text, path, options),
-    }
-}
-
-/// Opens the networks of somebody else that the manifest `text` in the file `path` names.
-fn open_recipe(
-    contract: &Contract,
-    text: &str,
-    path: &Path,
-    options: &runtime::Options,
-) -> Result<Opened, Error> {
-    let recipe = Recipe::parse(text, contract.defaults, path)?;
-    let open = |file: &File| {
-        let network = Named::find(path, file)?;
-        runtime::open(network.source(), options, &[])
-    };
-    let network = open(&recipe.files.generator)?;
-    let encoder = recipe.files.audio_encoder.as_ref().map(open).transpose()?;
-    Painter::open(contract, recipe, network, encoder)
 }
 
 /// Tensors as `name [1, 80, 32], …` for messages.

@@ -20,9 +20,9 @@ mod shapes;
 
 pub use library::load;
 pub use log::{Level, set_log_level, set_log_sink};
-pub use model::ModelSource;
+pub use model::{Model, ModelSource};
 pub use provider::{Fallback, Options, Precision, Provider, ProviderOptions};
-pub use session::{Opened, open};
+pub use session::{Opened, check, open, open_model};
 
 /// Name and shape of one tensor. A dimension that the model leaves open is 1 once bound.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -42,16 +42,19 @@ impl Digest {
 }
 
 /// The bytes of a model and how to speak of it.
-pub(super) struct Model<'a> {
-    pub name: String,
+pub struct Model<'a> {
+    pub(super) name: String,
     path: PathBuf,
     /// Of the file, for weights that the model keeps in other files.
-    pub folder: Option<PathBuf>,
-    pub bytes: Cow<'a, [u8]>,
-    pub digest: Digest,
+    pub(super) folder: Option<PathBuf>,
+    pub(super) bytes: Cow<'a, [u8]>,
+    pub(super) digest: Digest,
 }
 
 impl<'a> Model<'a> {
+    /// Reads all of it and checks its hash, where there is one, and what it asks for beyond its
+    /// own bytes. Whether it is a network at all only shows when it is opened.
+    ///
     /// # Errors
     /// [`Error::ModelNotFound`], [`Error::ModelUnreadable`].
     pub fn read(source: ModelSource<'a>) -> Result<Self, Error> {
@@ -85,6 +88,14 @@ impl<'a> Model<'a> {
         Ok(model)
     }
 
+    /// For longer than the source is there: copies bytes that were in memory already.
+    pub fn into_owned(self) -> Model<'static> {
+        Model {
+            bytes: self.bytes.into_owned().into(),
+            ..self
+        }
+    }
+
     fn check(&self, wanted: &str) -> Result<(), Error> {
         let found = self.digest.to_hex();
         if found.eq_ignore_ascii_case(wanted) {
@@ -96,14 +107,14 @@ impl<'a> Model<'a> {
         )))
     }
 
-    pub fn unreadable(&self, reason: String) -> Error {
+    pub(super) fn unreadable(&self, reason: String) -> Error {
         Error::ModelUnreadable {
             path: self.path.clone(),
             reason,
         }
     }
 
-    pub fn mismatch(&self, found: String, wanted: String) -> Error {
+    pub(super) fn mismatch(&self, found: String, wanted: String) -> Error {
         Error::ModelMismatch {
             name: self.name.clone(),
             found,

@@ -44,11 +44,30 @@ pub fn open(
     options: &Options,
     shapes: &[(&str, &[usize])],
 ) -> Result<Opened, Error> {
+    check(options)?;
+    open_model(&Model::read(source)?, options, shapes)
+}
+
+/// Whether networks may run with these options, as far as that can be told without one: loads
+/// ONNX Runtime and sees whether it was built with the provider.
+///
+/// # Errors
+/// [`Error::RuntimeMissing`], [`Error::ProviderUnavailable`].
+pub fn check(options: &Options) -> Result<(), Error> {
     let runtime = library::load(options.library.as_deref(), options.provider)?;
-    let model = Model::read(source)?;
+    provider::candidates(options, runtime).map(|_| ())
+}
+
+/// [`open`] for a model that was read before, with the same errors.
+pub fn open_model(
+    model: &Model,
+    options: &Options,
+    shapes: &[(&str, &[usize])],
+) -> Result<Opened, Error> {
+    let runtime = library::load(options.library.as_deref(), options.provider)?;
     let mut fallbacks = Vec::new();
     for provider in provider::candidates(options, runtime)? {
-        match bind(&model, runtime, provider, options, shapes) {
+        match bind(model, runtime, provider, options, shapes) {
             Ok(network) => {
                 return Ok(Opened {
                     network: Box::new(network),

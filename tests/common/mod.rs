@@ -142,6 +142,26 @@ pub fn element_with(source: Source) -> gst::Element {
     element
 }
 
+/// Waits until the model is there: what is said of it, or the error. Takes all messages before.
+pub fn loaded(bus: &gst::Bus) -> Result<String, glib::Error> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let message = bus
+            .timed_pop(gst::ClockTime::try_from(left).unwrap())
+            .expect("the model is loaded in time");
+        match message.view() {
+            gst::MessageView::Error(err) => return Err(err.error()),
+            gst::MessageView::Progress(progress) => {
+                if let (gst::ProgressType::Complete, _, text) = progress.get() {
+                    return Ok(text.to_string());
+                }
+            }
+            _ => (),
+        }
+    }
+}
+
 /// What a pad is fed with.
 pub enum Item {
     Buffer(gst::Buffer),

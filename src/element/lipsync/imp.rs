@@ -46,15 +46,20 @@ use gst_base::{prelude::*, subclass::prelude::*};
 use crate::{
     element::{
         frame,
+        loader::Loader,
         settings::{self, Settings},
         stats::Stats,
         stream::Stream,
     },
+    engine::Engine,
     generator,
 };
 
+use loading::Model;
+
 mod events;
 mod flow;
+mod loading;
 mod setup;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -81,6 +86,10 @@ pub struct Lipsync {
     /// There from READY on. Whoever works with it takes it out, so that nobody ever waits for
     /// inference.
     stream: Mutex<Option<Box<Stream>>>,
+    model: Mutex<Model>,
+    loader: Loader<Engine>,
+    /// The streaming thread is to come to an end.
+    stops: AtomicBool,
     stats: Mutex<Stats>,
     delays: Mutex<Delays>,
     /// Buffers that have come to the video pad and were not taken yet.
@@ -116,6 +125,9 @@ impl ObjectSubclass for Lipsync {
             settings: Mutex::default(),
             generator: Mutex::default(),
             stream: Mutex::default(),
+            model: Mutex::default(),
+            loader: Loader::default(),
+            stops: AtomicBool::new(false),
             stats: Mutex::default(),
             delays: Mutex::default(),
             at_video_pad: AtomicI64::new(0),
@@ -133,8 +145,11 @@ impl ObjectImpl for Lipsync {
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
         lock(&self.settings).set(pspec.name(), value);
-        if matches!(pspec.name(), "sync-offset" | "processing-deadline") {
-            self.update_latency();
+        match pspec.name() {
+            "sync-offset" | "processing-deadline" => self.update_latency(),
+            // Untouched frames need no model.
+            "bypass" | "strength" => self.loader.wake(),
+            _ => self.swap(),
         }
     }
 
@@ -226,16 +241,23 @@ impl ElementImpl for Lipsync {
         &self,
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
-        if transition == gst::StateChange::NullToReady
-            && let Err(message) = self.set_up()
-        {
-            self.post_error_message(message);
-            return Err(gst::StateChangeError);
+        match transition {
+            gst::StateChange::NullToReady => {
+                if let Err(message) = self.set_up() {
+                    self.post_error_message(message);
+                    return Err(gst::StateChangeError);
+                }
+            }
+            gst::StateChange::ReadyToPaused => self.stops.store(false, Ordering::Release),
+            gst::StateChange::PausedToReady => {
+                self.stops.store(true, Ordering::Release);
+                self.loader.wake();
+            }
+            _ => (),
         }
         let success = self.parent_change_state(transition)?;
         if transition == gst::StateChange::ReadyToNull {
-            *lock(&self.stream) = None;
-            lock(&self.stats).provider = None;
+            self.unload();
         }
         Ok(success)
     }
@@ -275,6 +297,7 @@ impl ElementImpl for Lipsync {
             }
             *audio_pad = None;
         }
+        self.loader.wake();
         self.parent_release_pad(pad);
         self.flush_audio.store(true, Ordering::Release);
         self.update_latency();
@@ -284,30 +307,27 @@ impl ElementImpl for Lipsync {
 impl AggregatorImpl for Lipsync {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         self.set_up()?;
-        let mut stream = self
-            .take_stream()
-            .ok_or_else(|| gst::error_msg!(gst::CoreError::StateChange, ["no engine"]))?
-            .restarted();
-        stream
-            .engine_mut()
-            .set_tracking(lock(&self.settings).tracking());
-        {
-            let engine = stream.engine();
-            let provider = engine.active_provider().map(|provider| provider.name());
-            *lock(&self.stats) = Stats::new(engine.model_name(), provider);
+        let stream = self.take_stream().unwrap_or_default();
+        let look_ahead_ns = lock(&self.delays).look_ahead_ns;
+        let mut stream = stream.restarted(look_ahead_ns);
+        if let Some(engine) = stream.engine_mut() {
+            engine.set_tracking(lock(&self.settings).tracking());
         }
         self.put_stream(Box::new(stream));
+        lock(&self.stats).begin();
         self.at_video_pad.store(0, Ordering::Relaxed);
         self.flush_video.store(false, Ordering::Release);
         self.flush_audio.store(false, Ordering::Release);
+        self.swap_from_now_on();
         Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.stop_swapping();
         // Frames and sound go now, the engine stays until NULL.
         if let Some(stream) = self.take_stream() {
             self.drop_waiting(&stream);
-            self.put_stream(Box::new(stream.restarted()));
+            self.put_stream(Box::new(stream.restarted(0)));
         }
         Ok(())
     }
@@ -370,6 +390,7 @@ impl AggregatorImpl for Lipsync {
                 if is_video && event.type_() == gst::EventType::FlushStop {
                     self.at_video_pad.store(0, Ordering::Relaxed);
                 }
+                self.loader.wake();
                 self.parent_sink_event(pad, event)
             }
             gst::EventType::Eos | gst::EventType::Gap => self.parent_sink_event(pad, event),

@@ -41,7 +41,8 @@ pub struct Settings {
     draw_debug: bool,
 }
 
-/// What the engine is built from; a change takes effect when the element next leaves READY.
+/// What the engine is built from. A change has another one built: from PAUSED on beside the one
+/// that draws, otherwise when the element next leaves READY.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Setup {
     model: Option<String>,
@@ -52,6 +53,31 @@ pub struct Setup {
     cache_dir: Option<String>,
     intra_threads: u32,
     onnxruntime_library: Option<String>,
+}
+
+impl Setup {
+    /// Each property with whether it is the same in both.
+    fn parts(&self, other: &Self) -> [(&'static str, bool); 8] {
+        [
+            ("model", self.model == other.model),
+            (
+                "execution-provider",
+                self.execution_provider == other.execution_provider,
+            ),
+            ("device-id", self.device_id == other.device_id),
+            (
+                "provider-options",
+                self.provider_options == other.provider_options,
+            ),
+            ("precision", self.precision == other.precision),
+            ("cache-dir", self.cache_dir == other.cache_dir),
+            ("intra-threads", self.intra_threads == other.intra_threads),
+            (
+                "onnxruntime-library",
+                self.onnxruntime_library == other.onnxruntime_library,
+            ),
+        ]
+    }
 }
 
 impl Default for Settings {
@@ -81,6 +107,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Where the set-up is still the one that failed, `setup` takes its place again. The names of
+    /// the properties that have changed.
+    pub fn put_back(&mut self, failed: &Setup, setup: Setup) -> Vec<&'static str> {
+        if self.setup != *failed {
+            return Vec::new();
+        }
+        self.setup = setup;
+        let parts = self.setup.parts(failed);
+        let changed = parts.into_iter().filter(|(_, is_same)| !is_same);
+        changed.map(|(name, _)| name).collect()
+    }
+
     /// What may change from frame to frame.
     pub fn controls(&self) -> engine::Controls {
         engine::Controls {

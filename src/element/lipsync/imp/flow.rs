@@ -39,6 +39,9 @@ impl Lipsync {
             };
             let controls = lock(&self.settings).controls();
             let audio_pad = lock(&self.audio_pad).clone();
+            if !self.has_its_model(stream, audio_pad.is_some(), &controls)? {
+                return flow;
+            }
             let covered = match &audio_pad {
                 Some(pad) => self.hear(stream, pad, next_ns, controls.sync_offset_ns)?,
                 None => true,
@@ -293,15 +296,21 @@ impl Lipsync {
         controls: &Controls,
         listens: bool,
     ) -> Result<(), gst::FlowError> {
-        if !listens || controls.bypass || controls.strength <= 0.0 {
+        if !listens || !controls.draws() {
             lock(&self.stats).count(Outcome::Bypassed, None);
+            return Ok(());
+        }
+        if stream.engine().is_none() {
+            lock(&self.stats).loading += 1;
             return Ok(());
         }
         let metas = lock(&self.settings).metas();
         let result = stream.redraw(frame, controls, metas);
         let mut stats = lock(&self.stats);
-        stats.faces_last = stream.engine().faces().len() as u64;
-        stats.detect_runs = stream.engine().detector_runs();
+        if let Some(engine) = stream.engine() {
+            stats.faces_last = engine.faces().len() as u64;
+            stats.detect_runs = engine.detector_runs();
+        }
         stats.av_offset_ns = controls.sync_offset_ns;
         match result {
             Some(Ok((outcome, timings))) => {

@@ -1,88 +1,12 @@
-//! Building the engine, the latency that it causes, and room for the frames that wait.
+//! The latency that the model causes, and room for the frames that wait.
 
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
 use super::{CAT, Lipsync, flow::frame_duration, lock};
-use crate::{
-    element::{faults, stream::Stream},
-    engine::Engine,
-    generator, runtime,
-};
-
-/// Of the PROGRESS messages while a model is loaded.
-const PROGRESS_CODE: &str = "model";
-const LOADING: &str = "Loading the model";
-const LOADING_TENSORRT: &str =
-    "Loading the model: TensorRT takes minutes to compile one that cache-dir does not hold";
+use crate::element::stream::Stream;
 
 impl Lipsync {
-    pub fn set_generator(&self, source: generator::Source) {
-        *lock(&self.generator) = Some(source);
-    }
-
-    /// Builds the engine, unless there is one of the same settings.
-    pub(super) fn set_up(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = lock(&self.settings).clone();
-        let up_to_date = lock(&self.stream)
-            .as_ref()
-            .is_some_and(|stream| *stream.setup() == settings.setup);
-        if up_to_date {
-            return Ok(());
-        }
-        faults::route_runtime_log();
-        let mut config = settings.engine_config();
-        if let Some(source) = lock(&self.generator).clone() {
-            config.generator = source;
-        }
-        self.post_progress(
-            gst::ProgressType::Start,
-            match config.runtime.provider {
-                runtime::Provider::TensorRt => LOADING_TENSORRT,
-                _ => LOADING,
-            },
-        );
-        let (engine, fallbacks) = Engine::new(&config).map_err(|err| {
-            gst::error!(CAT, imp = self, "{err}");
-            self.post_progress(gst::ProgressType::Error, "The model cannot be loaded");
-            faults::error_message(&err)
-        })?;
-        self.post_progress(gst::ProgressType::Complete, engine.about());
-        let active = engine.active_provider().map(|provider| provider.name());
-        gst::info!(
-            CAT,
-            imp = self,
-            "Model {} on {:?}, hears {:?}",
-            engine.about(),
-            engine.active_provider(),
-            engine.hearing()
-        );
-        for fallback in fallbacks {
-            gst::element_imp_warning!(
-                self,
-                gst::LibraryError::Init,
-                (
-                    "the execution provider `{}` is not used, networks run on `{}`: {}",
-                    fallback.wanted,
-                    active.unwrap_or("none"),
-                    fallback.reason
-                )
-            );
-        }
-        lock(&self.delays).look_ahead_ns = engine.hearing().look_ahead_ns;
-        lock(&self.stats).provider = active;
-        self.put_stream(Box::new(Stream::new(engine, settings.setup)));
-        self.update_latency();
-        Ok(())
-    }
-
-    fn post_progress(&self, kind: gst::ProgressType, text: &str) {
-        let obj = self.obj();
-        let message = gst::message::Progress::builder(kind, PROGRESS_CODE, text).src(&*obj);
-        // Fails where there is no bus: then nobody waits for it.
-        let _ = obj.post_message(message.build());
-    }
-
     pub(super) fn take_stream(&self) -> Option<Box<Stream>> {
         lock(&self.stream).take()
     }

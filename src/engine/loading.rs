@@ -1,0 +1,127 @@
+//! An engine before its networks are loaded: what can be told at once, and what takes time.
+//!
+//! Must not know who waits, or on which thread.
+
+use super::{Config, Engine, Timings};
+use crate::{
+    Error,
+    face::{self, Tracker},
+    generator,
+    runtime::{self, Fallback},
+    sound::{self, VoiceGate},
+};
+
+/// Networks that are loaded one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Those that hear and draw.
+    Mouths,
+    /// Those that find and follow faces.
+    Faces,
+}
+
+/// An engine whose files were read and found good.
+pub struct Prepared {
+    generator: generator::Found,
+    runtime: runtime::Options,
+    tracking: face::Settings,
+}
+
+impl Prepared {
+    /// Does all that needs no session: finds and loads ONNX Runtime, reads the manifest and the
+    /// files that it names, and checks their hashes.
+    ///
+    /// # Errors
+    /// Those of [`generator::find`] and [`runtime::check`].
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        let generator = generator::find(&config.generator)?;
+        if generator.needs_runtime() {
+            runtime::check(&config.runtime)?;
+        }
+        Ok(Self {
+            generator,
+            runtime: config.runtime.clone(),
+            tracking: config.tracking,
+        })
+    }
+
+    /// How much later than its frame the engine will hear; `None` where only the networks say.
+    pub fn look_ahead_ns(&self) -> Option<i64> {
+        self.generator.look_ahead_ns()
+    }
+
+    /// Whether there are networks, whose sessions take from milliseconds to minutes to build.
+    pub fn has_networks(&self) -> bool {
+        self.generator.needs_runtime()
+    }
+
+    /// Loads the networks and runs each once. Asks `goes_on` before each step; where it does not,
+    /// there is no engine.
+    ///
+    /// # Errors
+    /// Those of [`generator::Found::open`], and of the networks that find faces.
+    pub fn load(
+        self,
+        mut goes_on: impl FnMut(Step) -> bool,
+    ) -> Result<Option<(Engine, Vec<Fallback>)>, Error> {
+        if !goes_on(Step::Mouths) {
+            return Ok(None);
+        }
+        let opened = self.generator.open(&self.runtime)?;
+        let mut fallbacks = opened.fallbacks;
+        let tracker = match opened.generator.needs_face() {
+            false => None,
+            true if !goes_on(Step::Faces) => return Ok(None),
+            true => {
+                let runtime = precise(&self.runtime);
+                let detector = face::open_detector(&runtime)?;
+                let mesh = face::open_mesh(&runtime)?;
+                for fallback in detector.fallbacks.into_iter().chain(mesh.fallbacks) {
+                    if !fallbacks.contains(&fallback) {
+                        fallbacks.push(fallback);
+                    }
+                }
+                let tracker = Tracker::new(detector.network, mesh.network, self.tracking)?;
+                Some(tracker)
+            }
+        };
+        let engine = Engine {
+            mel: vec![0.0; sound::BANDS * opened.generator.hearing().columns],
+            tracker,
+            generator: opened.generator,
+            gate: VoiceGate::new(f32::NEG_INFINITY, 0),
+            level_db: f32::NEG_INFINITY,
+            timings: Timings::default(),
+            active: opened.active,
+            about: opened.about,
+        };
+        Ok(Some((engine, fallbacks)))
+    }
+}
+
+/// For finding faces: half a pixel of rounding is a mouth that trembles.
+fn precise(options: &runtime::Options) -> runtime::Options {
+    runtime::Options {
+        precision: runtime::Precision::Auto,
+        ..options.clone()
+    }
+}
+
+impl Engine {
+    /// Loads all networks. Fails with the errors of [`Prepared::new`] and [`Prepared::load`].
+    pub fn new(config: &Config) -> Result<(Self, Vec<Fallback>), Error> {
+        let loaded = Prepared::new(config)?.load(|_| true)?;
+        Ok(loaded.expect("nobody stopped it"))
+    }
+
+    /// Goes on with the stream of `old`: the faces that it follows and the voice that it hears.
+    /// Gives back what is left of it.
+    pub fn take_over(&mut self, mut old: Engine) -> Engine {
+        if let (Some(tracker), Some(followed)) = (&mut self.tracker, &mut old.tracker) {
+            tracker.take_over(followed);
+        }
+        std::mem::swap(&mut self.gate, &mut old.gate);
+        self.level_db = old.level_db;
+        old
+    }
+}
