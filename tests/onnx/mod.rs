@@ -126,9 +126,47 @@ pub struct Linear<'a> {
     pub bias: [f32; 3],
 }
 
+/// Rows and columns of the matrices that [`Linear::slow_to_load`] multiplies.
+const LARGE: i64 = 1200;
+
 impl Linear<'_> {
     pub fn bytes(&self) -> Vec<u8> {
+        self.with_constants(0)
+    }
+
+    /// The same network, which computes nothing more once it is loaded: what it adds are constants,
+    /// that many products of large matrices, which ONNX Runtime works out when it loads them.
+    pub fn slow_to_load(&self, products: usize) -> Vec<u8> {
+        self.with_constants(products)
+    }
+
+    fn with_constants(&self, products: usize) -> Vec<u8> {
         let [sound, face, drawn] = self.names;
+        let mut nothing = Vec::new();
+        let mut last = drawn.to_owned();
+        if products > 0 {
+            last = "drawn so far".into();
+            nothing.extend(node(&["side"], "matrix 0", "ConstantOfShape"));
+            for index in 0..products {
+                let (from, to) = (format!("matrix {index}"), format!("matrix {}", index + 1));
+                nothing.extend(node(&[&from, "matrix 0"], &to, "MatMul"));
+            }
+            nothing.extend(node(
+                &[&format!("matrix {products}")],
+                "nothing",
+                "ReduceMean",
+            ));
+            nothing.extend(node(&[&last, "nothing"], drawn, "Add"));
+            // GraphProto.initializer: TensorProto with dims, data_type, name and raw_data.
+            let side = [LARGE.to_le_bytes(), LARGE.to_le_bytes()].concat();
+            let side = [
+                number(1, 2),
+                number(2, INT64),
+                text(8, "side"),
+                message(9, &side),
+            ];
+            nothing.extend(message(5, &side.concat()));
+        }
         let size = self.size;
         let [depth, height, width] = self.hears;
         let shape = |dims: [u64; 3]| {
@@ -138,7 +176,8 @@ impl Linear<'_> {
         let graph = [
             node(&[face, "channels", "bias"], "seen", "Conv"),
             node(&[sound, "window"], "heard", "Conv"),
-            node(&["seen", "heard"], drawn, "Add"),
+            node(&["seen", "heard"], &last, "Add"),
+            nothing,
             text(2, "linear"),
             tensor("channels", &[3, 6, 1, 1], self.channels.as_flattened()),
             tensor("window", &[3, depth, height, width], &self.window),

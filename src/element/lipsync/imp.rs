@@ -18,6 +18,19 @@
  * `identity drop-allocation=true` before the `tee` keeps a decoder from asking the far end of the
  * other branch for memory, which would answer only after the first frame.
  *
+ * ## Models
+ *
+ * Going to READY finds ONNX Runtime, reads the model and checks it; what a person has to put right
+ * fails there. The networks are loaded in the background, with PROGRESS messages of the code
+ * `open-model`; what only shows then comes as an ERROR message. Until they are loaded the first
+ * frame waits, in a live pipeline frames pass untouched and `stats` counts them as
+ * `frames-loading`. Going back to NULL never waits for networks.
+ *
+ * `model`, and all that says on what it runs, may be set while frames flow: the new one is loaded
+ * beside the old one and takes over between two frames, on the same faces, and a LATENCY message
+ * tells where it listens further or less far ahead. Of several the last one counts. Where it cannot
+ * be loaded a WARNING message says why, the old one goes on and the properties say so again.
+ *
  * ## Latency
  *
  * A mouth moves before its sound is heard, so each frame waits for the sound that follows it: the

@@ -67,9 +67,11 @@ fn table() -> Vec<Property> {
                 .nick("Model")
                 .blurb(
                     "What draws the mouths: a manifest (.toml), a folder that holds one, or an \
-                     .onnx file; empty = the built-in model",
+                     .onnx file; empty = the built-in model. Set while frames flow it takes over \
+                     between two of them, once it is loaded; if it cannot be loaded, there is a \
+                     warning and this says again what runs",
                 )
-                .mutable_ready()
+                .mutable_playing()
                 .build(),
             setting!(setup.model),
         ),
@@ -83,7 +85,7 @@ fn table() -> Vec<Property> {
                 "What runs the networks. A provider that is named here runs or the element \
                  fails; only auto may fall back, with a warning",
             )
-            .mutable_ready()
+            .mutable_playing()
             .build(),
             setting!(setup.execution_provider),
         ),
@@ -100,7 +102,7 @@ fn table() -> Vec<Property> {
                 .nick("Device")
                 .blurb("Which of several NVIDIA cards runs the networks")
                 .default_value(default.setup.device_id)
-                .mutable_ready()
+                .mutable_playing()
                 .build(),
             setting!(setup.device_id),
         ),
@@ -111,7 +113,7 @@ fn table() -> Vec<Property> {
                     "Options of ONNX Runtime's execution provider after whom the structure is \
                      named, such as openvino,device_type=GPU",
                 )
-                .mutable_ready()
+                .mutable_playing()
                 .build(),
             setting!(setup.provider_options),
         ),
@@ -119,7 +121,7 @@ fn table() -> Vec<Property> {
             glib::ParamSpecEnum::builder_with_default("precision", default.setup.precision)
                 .nick("Precision")
                 .blurb("What the networks that draw compute with; auto never loses precision")
-                .mutable_ready()
+                .mutable_playing()
                 .build(),
             setting!(setup.precision),
         ),
@@ -130,7 +132,7 @@ fn table() -> Vec<Property> {
                     "Where TensorRT's engines and what OpenVINO compiles for a GPU are kept for \
                      the next start; only you should be able to write there; empty = nowhere",
                 )
-                .mutable_ready()
+                .mutable_playing()
                 .build(),
             setting!(setup.cache_dir),
         ),
@@ -140,7 +142,7 @@ fn table() -> Vec<Property> {
                 .blurb("Threads that work on one network at once; 0 = all physical cores")
                 .maximum(1024)
                 .default_value(default.setup.intra_threads)
-                .mutable_ready()
+                .mutable_playing()
                 .build(),
             setting!(setup.intra_threads),
         ),

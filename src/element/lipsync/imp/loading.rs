@@ -284,9 +284,8 @@ impl Lipsync {
     /// Whether the streaming thread has nothing better to do than to wait for the model.
     fn is_patient(&self) -> bool {
         let audio_pad = lock(&self.audio_pad).clone();
-        let is_open = |pad: &gst_base::AggregatorPad| {
-            !pad.pad_flags().contains(gst::PadFlags::FLUSHING)
-        };
+        let is_open =
+            |pad: &gst_base::AggregatorPad| !pad.pad_flags().contains(gst::PadFlags::FLUSHING);
         lock(&self.settings).controls().draws()
             && !self.stops.load(Ordering::Acquire)
             && is_open(&self.video_pad)
