@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | test | demo | eval | bench`.
+//! The project's own commands: `cargo xtask setup | test | demo | eval | bench | soak`.
 //!
 //! Must build and run on a machine that has nothing but Rust: what needs GStreamer lives in
 //! `tools/` and is built by the commands here once `setup` has found or installed it.
@@ -9,6 +9,7 @@ mod eval;
 mod plugin;
 mod process;
 mod setup;
+mod soak;
 mod test;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -31,8 +32,11 @@ Usage: cargo xtask COMMAND
                              measure the time of a frame beside the original Python pipelines,
                              and renew docs/benchmarks.*. P is a Python that has what
                              bench/python/requirements.txt names; F is a picture or a video
+  soak [--minutes N] [--seed S]
+                             run live pipelines in which everything goes wrong, by default for 3
+                             minutes, and check offset, memory, threads, files and frames
 
-test, demo, eval and bench run setup first.";
+test, demo, eval, bench and soak run setup first.";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -53,6 +57,7 @@ fn dispatch(command: Option<OsString>, arguments: Vec<OsString>) -> Result<()> {
         Some("demo") => demo::run(arguments),
         Some("eval") => eval::run(arguments),
         Some("bench") => bench::run(arguments),
+        Some("soak") => soak::run(arguments),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             Ok(())

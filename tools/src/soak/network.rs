@@ -1,0 +1,226 @@
+//! The network under test: the real one where there is an ONNX Runtime, slowed down and failing as
+//! the weather has it, with a stamp on each frame that tells what was heard.
+//!
+//! Must not know pipelines.
+
+use std::sync::Arc;
+
+use gstlipsync::{
+    Error,
+    face::Face,
+    generator::{self, Cost, Generator, Heard, Hearing, Look, Source},
+    pixels::View,
+    runtime,
+    sound::{BANDS, COLUMNS_PER_SECOND, MEL_RANGE},
+};
+
+use crate::weather::Sky;
+
+/// What the stand-in hears, as the built-in model does.
+const STAND_IN: Hearing = Hearing {
+    columns: 32,
+    look_ahead_ns: 160_000_000,
+};
+/// Begins a stamp.
+const MAGIC: [u8; 3] = [0xa5, 0x5a, 0xc3];
+/// Magic, loudness, time in nanoseconds.
+const STAMP: usize = MAGIC.len() + 1 + size_of::<i64>();
+
+/// What a frame says it was drawn to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Of the loudest band at the frame's time: 0 = silence .. 255.
+    pub loudness: u8,
+    /// The moment that was listened to, in running time.
+    pub time_ns: i64,
+}
+
+impl Stamp {
+    /// From the upper left corner of a frame.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let stamp = bytes.first_chunk::<STAMP>()?;
+        let (loudness, time) = stamp.strip_prefix(&MAGIC)?.split_first()?;
+        Some(Self {
+            loudness: *loudness,
+            time_ns: i64::from_le_bytes(time.try_into().ok()?),
+        })
+    }
+
+    fn write(self, view: &mut View) {
+        let plane = &mut view.planes[0];
+        if let Some(corner) = plane.data.first_chunk_mut::<STAMP>() {
+            corner[..MAGIC.len()].copy_from_slice(&MAGIC);
+            corner[MAGIC.len()] = self.loudness;
+            corner[MAGIC.len() + 1..].copy_from_slice(&self.time_ns.to_le_bytes());
+        }
+    }
+}
+
+/// Whether the built-in model can run here, or why not.
+pub fn check_real() -> Result<(), Error> {
+    open_real().map(|_| ())
+}
+
+/// Threads of its own would make the sessions of all stations different ones.
+fn open_real() -> Result<Box<dyn Generator>, Error> {
+    let options = runtime::Options {
+        provider: runtime::Provider::Cpu,
+        intra_threads: 1,
+        ..runtime::Options::default()
+    };
+    Ok(generator::open(&Source::BuiltIn, &options)?.generator)
+}
+
+/// The network of a station.
+pub fn source(sky: &Sky, is_real: bool) -> Source {
+    let sky = sky.clone();
+    Source::Custom(Arc::new(move || {
+        Box::new(Troubled {
+            // It was opened before.
+            real: is_real.then(open_real).and_then(Result::ok),
+            sky: sky.clone(),
+            heard: None,
+            frames: 0,
+        })
+    }))
+}
+
+struct Troubled {
+    real: Option<Box<dyn Generator>>,
+    sky: Sky,
+    heard: Option<Stamp>,
+    frames: u64,
+}
+
+impl Generator for Troubled {
+    fn name(&self) -> &str {
+        self.real.as_ref().map_or("stand-in", |real| real.name())
+    }
+
+    fn hearing(&self) -> Hearing {
+        self.real.as_ref().map_or(STAND_IN, |real| real.hearing())
+    }
+
+    fn needs_face(&self) -> bool {
+        self.real.is_some()
+    }
+
+    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+        self.heard = Some(Stamp {
+            loudness: loudness(heard, self.hearing().columns),
+            time_ns: heard.time_ns,
+        });
+        match &mut self.real {
+            Some(real) => real.listen(heard),
+            None => Ok(()),
+        }
+    }
+
+    fn draw(
+        &mut self,
+        view: &mut View,
+        face: Option<&Face>,
+        time_ns: i64,
+        look: &Look,
+    ) -> Result<Cost, Error> {
+        let weather = self.sky.now();
+        std::thread::sleep(weather.slow);
+        self.frames += 1;
+        if weather.failing && self.frames.is_multiple_of(2) {
+            return Err(Error::Inference {
+                name: self.name().to_owned(),
+                reason: "the soak wants it".into(),
+            });
+        }
+        let cost = match &mut self.real {
+            Some(real) => real.draw(view, face, time_ns, look)?,
+            None => Cost::default(),
+        };
+        if let Some(stamp) = self.heard {
+            stamp.write(view);
+        }
+        Ok(cost)
+    }
+
+    fn reset(&mut self) {
+        self.heard = None;
+        if let Some(real) = &mut self.real {
+            real.reset();
+        }
+    }
+}
+
+/// How loud the loudest band is at the frame's time, between the two columns next to it.
+fn loudness(heard: &Heard, columns: usize) -> u8 {
+    let first = heard.last_column + 1 - columns as i64;
+    let place = heard.time_ns as f64 * COLUMNS_PER_SECOND as f64 / 1e9 - first as f64;
+    let loudest = |column: f64| {
+        let column = column.clamp(0.0, (columns - 1) as f64) as usize;
+        (0..BANDS)
+            .map(|band| heard.mel[band * columns + column])
+            .fold(MEL_RANGE[0], f32::max)
+    };
+    let part = place.rem_euclid(1.0) as f32;
+    let level = loudest(place.floor()) * (1.0 - part) + loudest(place.floor() + 1.0) * part;
+    let [least, most] = MEL_RANGE;
+    ((level - least) / (most - least) * 255.0).round() as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gstlipsync::sound::Sound;
+
+    #[test]
+    fn what_is_stamped_can_be_read() {
+        let stamp = Stamp {
+            loudness: 77,
+            time_ns: -123_456_789,
+        };
+        let mut bytes = vec![0; 64];
+        assert_eq!(Stamp::read(&bytes), None);
+        let none = || gstlipsync::pixels::Plane {
+            data: &mut [],
+            stride: 0,
+        };
+        let mut view = View {
+            format: gstlipsync::pixels::Format::Gray8,
+            width: 16,
+            height: 4,
+            colour: Default::default(),
+            planes: [
+                gstlipsync::pixels::Plane {
+                    data: &mut bytes,
+                    stride: 16,
+                },
+                none(),
+                none(),
+            ],
+        };
+        stamp.write(&mut view);
+        assert_eq!(Stamp::read(&bytes), Some(stamp));
+        assert_eq!(Stamp::read(&bytes[..8]), None);
+    }
+
+    #[test]
+    fn loudness_is_that_of_the_frames_own_time() {
+        let mut sound = Sound::new();
+        // Nothing is known: silence.
+        let columns = 32;
+        let mut mel = vec![0.0; BANDS * columns];
+        sound.window(20, &mut mel, columns);
+        // A tone in the two columns round 100 ms, which are 8 and 9.
+        for column in [8i64, 9] {
+            mel[(column - (20 - 31)) as usize] = 0.0;
+        }
+        let heard = |time_ns| Heard {
+            mel: &mel,
+            last_column: 20,
+            time_ns,
+            bounds: sound.bounds(),
+        };
+        assert_eq!(loudness(&heard(106_250_000), columns), 128);
+        assert_eq!(loudness(&heard(93_750_000), columns), 64);
+        assert_eq!(loudness(&heard(50_000_000), columns), 0);
+    }
+}

@@ -1,0 +1,63 @@
+//! A face in every size, format and frame rate that a station sends.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use gst::prelude::*;
+use lipsync_tools::media;
+
+use crate::sources::Picture;
+
+/// Format, width, height, frames a second.
+type Kind = (&'static str, u32, u32, (i32, i32));
+
+/// The first is the ordinary one.
+const LARGE: [Kind; 6] = [
+    ("I420", 640, 480, (25, 1)),
+    ("NV12", 640, 480, (30, 1)),
+    ("BGR", 480, 360, (25, 1)),
+    ("RGBA", 640, 480, (24_000, 1001)),
+    ("Y42B", 704, 576, (25, 1)),
+    ("I420", 854, 480, (30_000, 1001)),
+];
+const SMALL: [Kind; 6] = [
+    ("I420", 320, 240, (25, 1)),
+    ("GRAY8", 64, 48, (50, 1)),
+    ("NV12", 177, 133, (30, 1)),
+    ("xRGB", 320, 180, (25, 1)),
+    ("Y444", 200, 150, (60_000, 1001)),
+    ("BGR", 161, 121, (24, 1)),
+];
+
+/// For networks that are worth it, and for stand-ins.
+pub fn of(file: &Path, is_large: bool) -> Result<Vec<Picture>> {
+    let kinds = if is_large { LARGE } else { SMALL };
+    kinds.into_iter().map(|kind| picture(file, kind)).collect()
+}
+
+fn picture(file: &Path, (format, width, height, fps): Kind) -> Result<Picture> {
+    let pipeline = media::parse_pipeline(&format!(
+        "filesrc name=file ! decodebin ! videoconvert ! videoscale add-borders=true \
+         ! video/x-raw,format={format},width={width},height={height},pixel-aspect-ratio=1/1 \
+         ! appsink name=sink sync=false"
+    ))?;
+    media::element(&pipeline, "file")?.set_property("location", file);
+    let sink = media::app_sink(&pipeline, "sink")?;
+    pipeline.set_state(gst::State::Playing)?;
+    let sample = media::next_sample(&pipeline, &sink)
+        .with_context(|| format!("no picture in {}", file.display()))?;
+    // Going to NULL cannot fail.
+    let _ = pipeline.set_state(gst::State::Null);
+    let sample = sample?;
+    let buffer = sample.buffer().context("a sample without buffer")?;
+    // Memory that belongs to no decoder's pool.
+    let pixels = buffer.map_readable()?.to_vec();
+    let mut caps = sample.caps_owned().context("a sample without caps")?;
+    caps.make_mut()
+        .set("framerate", gst::Fraction::new(fps.0, fps.1));
+    Ok(Picture {
+        caps,
+        frame: gst::Buffer::from_slice(pixels),
+        lasts_ns: 1_000_000_000 * i64::from(fps.1) / i64::from(fps.0),
+    })
+}

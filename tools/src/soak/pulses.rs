@@ -1,0 +1,220 @@
+//! The sound that everybody hears, and when its pulses are seen.
+//!
+//! Speech, and every two seconds a tone that rises and falls for half a second, by equal steps in
+//! dB, in silence of its own. Sound is a function of running time, so that whatever happens to the
+//! stream, a pulse stays at its odd second.
+//!
+//! Must not know pipelines.
+
+use std::f64::consts::TAU;
+
+use lipsync_tools::media::SOUND_RATE;
+
+use crate::network::Stamp;
+
+/// From a pulse to the next; each is in the middle of its period.
+pub const PERIOD_NS: i64 = 2_000_000_000;
+/// From where a pulse begins to its top.
+const RISE_NS: i64 = 250_000_000;
+/// No speech this close to its top.
+const QUIET_NS: i64 = 400_000_000;
+/// At its top, and where it begins, in dBFS.
+const TOP_DB: f64 = -6.0;
+const BOTTOM_DB: f64 = -80.0;
+const TONE_HZ: f64 = 1000.0;
+/// How much of the speech is heard.
+const SPEECH_GAIN: f32 = 0.5;
+
+/// Speech of [`SOUND_RATE`] and the pulses in it.
+pub struct Programme {
+    pub speech: Vec<f32>,
+}
+
+impl Programme {
+    pub fn at(&self, time_ns: i64) -> f32 {
+        let off = time_ns - pulse_near(time_ns);
+        if off.abs() < RISE_NS {
+            let share = 1.0 - off.abs() as f64 / RISE_NS as f64;
+            let level = 10f64.powf((BOTTOM_DB + (TOP_DB - BOTTOM_DB) * share) / 20.0);
+            return (level * (off as f64 / 1e9 * TONE_HZ * TAU).sin()) as f32;
+        }
+        if off.abs() < QUIET_NS || self.speech.is_empty() {
+            return 0.0;
+        }
+        let sample = i128::from(time_ns) * i128::from(SOUND_RATE) / 1_000_000_000;
+        let sample = sample.rem_euclid(self.speech.len() as i128) as usize;
+        SPEECH_GAIN * self.speech[sample]
+    }
+}
+
+/// When the pulse of this time's period is at its top.
+fn pulse_near(time_ns: i64) -> i64 {
+    time_ns.div_euclid(PERIOD_NS) * PERIOD_NS + PERIOD_NS / 2
+}
+
+/// Frames this far about a pulse tell when it was seen, and sound a little further must be whole.
+const SEEN_NS: i64 = 320_000_000;
+const WHOLE_NS: i64 = 600_000_000;
+
+/// A frame as it came out.
+#[derive(Clone, Copy)]
+struct Shown {
+    time_ns: i64,
+    lasts_ns: i64,
+    stamp: Option<Stamp>,
+}
+
+/// How far off a pulse was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Offset {
+    /// Positive: the mouth moves after the sound.
+    pub ns: f64,
+    pub half_a_frame_ns: f64,
+}
+
+/// Watches frames go by and takes the time of every pulse that nothing has disturbed.
+#[derive(Default)]
+pub struct PulseWatch {
+    frames: Vec<Shown>,
+    /// Spans of running time in which sound did not come as it should.
+    broken: Vec<(i64, i64)>,
+    /// The last pulse that was judged.
+    judged: Option<i64>,
+    late: u64,
+    pub offsets: Vec<Offset>,
+    /// Pulses that were disturbed.
+    pub skipped: u64,
+}
+
+impl PulseWatch {
+    /// Running time begins anew.
+    pub fn restart(&mut self) {
+        self.frames.clear();
+        self.broken.clear();
+        self.judged = None;
+    }
+
+    /// Sound of this time does not come, or comes twice.
+    pub fn break_sound(&mut self, from_ns: i64, to_ns: i64) {
+        match self.broken.last_mut() {
+            Some((_, end)) if *end == from_ns => *end = to_ns,
+            _ => self.broken.push((from_ns, to_ns)),
+        }
+    }
+
+    /// `late` is how many frames the element has let go without all of their sound.
+    pub fn show(
+        &mut self,
+        time_ns: i64,
+        lasts_ns: i64,
+        stamp: Option<Stamp>,
+        late: impl FnOnce() -> u64,
+    ) {
+        self.frames.push(Shown {
+            time_ns,
+            lasts_ns,
+            stamp,
+        });
+        let pulse = pulse_near(time_ns - SEEN_NS);
+        let is_over = time_ns > pulse + SEEN_NS;
+        if !is_over || self.judged == Some(pulse) {
+            return;
+        }
+        self.judged = Some(pulse);
+        let late = late();
+        let is_late = std::mem::replace(&mut self.late, late) != late;
+        match self.seen(pulse).filter(|_| !is_late) {
+            Some(offset) => self.offsets.push(offset),
+            None => self.skipped += 1,
+        }
+        self.frames.retain(|frame| frame.time_ns > pulse + SEEN_NS);
+        self.broken
+            .retain(|(_, to)| *to > pulse + PERIOD_NS - WHOLE_NS);
+    }
+
+    /// `None` where frames are missing or not drawn to their own time, or sound is not whole.
+    fn seen(&self, pulse: i64) -> Option<Offset> {
+        let is_broken =
+            |(from, to): &(i64, i64)| *from < pulse + WHOLE_NS && pulse - WHOLE_NS < *to;
+        if self.broken.iter().any(is_broken) {
+            return None;
+        }
+        let near = |frame: &&Shown| (frame.time_ns - pulse).abs() <= SEEN_NS;
+        let frames: Vec<&Shown> = self.frames.iter().filter(near).collect();
+        let (first, last) = (frames.first()?, frames.last()?);
+        let lasts_ns = first.lasts_ns;
+        let is_steady = frames.windows(2).all(|pair| {
+            let step = pair[1].time_ns - pair[0].time_ns;
+            pair[1].lasts_ns == lasts_ns && step > 0 && step < lasts_ns * 3 / 2
+        });
+        let is_whole = first.time_ns < pulse - SEEN_NS + lasts_ns * 3 / 2
+            && last.time_ns > pulse + SEEN_NS - lasts_ns * 3 / 2;
+        if !is_steady || !is_whole {
+            return None;
+        }
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for frame in frames {
+            let stamp = frame.stamp.filter(|stamp| stamp.time_ns == frame.time_ns)?;
+            let weight = f64::from(stamp.loudness);
+            sum += weight * (frame.time_ns - pulse) as f64;
+            weights += weight;
+        }
+        (weights > 0.0).then(|| Offset {
+            ns: sum / weights,
+            half_a_frame_ns: lasts_ns as f64 / 2.0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames of 25 a second for six seconds, drawn to sound that is heard `off_ns` late.
+    fn watched(off_ns: i64, disturb: impl FnOnce(&mut PulseWatch)) -> PulseWatch {
+        let mut watch = PulseWatch::default();
+        disturb(&mut watch);
+        for frame in 0..150 {
+            let time_ns = frame * 40_000_000 + 7_000_000;
+            let away = (time_ns - off_ns - pulse_near(time_ns - off_ns)).abs();
+            let share = 1.0 - (away as f64 / RISE_NS as f64).min(1.0);
+            let stamp = Stamp {
+                loudness: (share * 200.0) as u8,
+                time_ns,
+            };
+            watch.show(time_ns, 40_000_000, Some(stamp), || 0);
+        }
+        watch
+    }
+
+    #[test]
+    fn the_offset_is_found_between_frames() {
+        for off_ms in [-30, 0, 12, 25] {
+            let watch = watched(off_ms * 1_000_000, |_| ());
+            assert_eq!(watch.offsets.len(), 3);
+            for offset in &watch.offsets {
+                assert!((offset.ns / 1e6 - off_ms as f64).abs() < 3.0, "{offset:?}");
+                assert_eq!(offset.half_a_frame_ns, 20e6);
+            }
+        }
+    }
+
+    #[test]
+    fn pulses_that_were_disturbed_do_not_count() {
+        let watch = watched(0, |watch| watch.break_sound(2_500_000_000, 2_600_000_000));
+        assert_eq!((watch.offsets.len(), watch.skipped), (2, 1));
+    }
+
+    #[test]
+    fn the_programme_is_quiet_about_its_pulses() {
+        let programme = Programme {
+            speech: vec![1.0; 16_000],
+        };
+        assert_eq!(programme.at(0), SPEECH_GAIN);
+        assert_eq!(programme.at(1_300_000_000), 0.0);
+        let peak = (990..1010)
+            .map(|ms| programme.at(ms * 1_000_000 + 250_000).abs())
+            .fold(0.0, f32::max);
+        assert!((0.4..0.52).contains(&peak), "{peak}");
+    }
+}

@@ -1,0 +1,400 @@
+//! A live pipeline with sources that go wrong, and what its controller can do to it.
+//!
+//! Must not know when that happens.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use gst::prelude::*;
+use gstlipsync::element::lipsync::Lipsync;
+use lipsync_tools::{drive, media, stats::Stats};
+
+use crate::{
+    network::{self, Stamp},
+    pulses::{Programme, PulseWatch},
+    sources::{self, Picture, Studio},
+    weather::{Dice, Sky},
+};
+
+/// A station that has sent nothing for this long after all is well again has died.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a flush lasts.
+const FLUSH: Duration = Duration::from_millis(20);
+
+/// Which of the two elements a station runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    Lipsync,
+    Bin,
+}
+
+impl Build {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lipsync => "lipsync",
+            Self::Bin => "lipsyncbin",
+        }
+    }
+
+    fn description(self) -> &'static str {
+        match self {
+            Self::Lipsync => {
+                "appsrc name=camera format=time is-live=true max-bytes=0 ! queue name=seen \
+                 ! lipsync name=lipsync ! queue ! fakesink name=screen sync=true signal-handoffs=true \
+                 appsrc name=microphone format=time is-live=true max-bytes=0 \
+                 ! tee name=tee allow-not-linked=true \
+                 tee. ! queue max-size-time=3000000000 max-size-bytes=0 max-size-buffers=0 \
+                 ! fakesink name=speaker sync=true \
+                 queue name=heard max-size-time=3000000000 max-size-bytes=0 max-size-buffers=0"
+            }
+            Self::Bin => {
+                "appsrc name=camera format=time is-live=true max-bytes=0 ! bin.video_sink \
+                 lipsyncbin name=bin ! fakesink name=screen sync=true signal-handoffs=true \
+                 appsrc name=microphone format=time is-live=true max-bytes=0 \
+                 ! tee name=tee allow-not-linked=true \
+                 bin.audio_src ! fakesink name=speaker sync=true"
+            }
+        }
+    }
+}
+
+/// Frames that went through since the first take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Frames {
+    pub taken: u64,
+    pub sent: u64,
+    pub dropped: u64,
+    pub late: u64,
+    pub failed: u64,
+    pub synced: u64,
+    /// Neither sent nor dropped when a take was over.
+    pub lost: u64,
+}
+
+impl Frames {
+    fn add(&mut self, stats: &Stats) {
+        self.taken += stats.count("frames-in");
+        self.sent += stats.count("frames-out");
+        self.dropped += stats.count("frames-dropped");
+        self.late += stats.count("frames-late");
+        self.failed += stats.count("frames-error");
+        self.synced += stats.count("frames-synced");
+    }
+}
+
+pub struct Station {
+    pub build: Build,
+    pub sky: Sky,
+    studio: Studio,
+    lipsync: gst::Element,
+    tee: gst::Element,
+    /// The ways from the tee to the element while sound goes to it.
+    heard: Option<gst::Pad>,
+    shown: Arc<AtomicU64>,
+    threads: Vec<JoinHandle<()>>,
+    frames: Frames,
+    /// What the bus said, and what went wrong.
+    pub errors: Vec<String>,
+}
+
+impl Station {
+    pub fn open(
+        build: Build,
+        is_real: bool,
+        pictures: Arc<Vec<Picture>>,
+        programme: Arc<Programme>,
+        seed: u64,
+    ) -> Result<Self> {
+        let pipeline = media::parse_pipeline(build.description())?;
+        let lipsync = media::element(&pipeline, "lipsync")?;
+        let sky = Sky::default();
+        lipsync
+            .downcast_ref::<Lipsync>()
+            .context("`lipsync` is another element")?
+            .set_generator(network::source(&sky, is_real));
+        // As the network does.
+        lipsync.set_property("intra-threads", 1u32);
+        lipsync.set_property_from_str("execution-provider", "cpu");
+
+        let studio = Studio {
+            pipeline: pipeline.clone(),
+            sky: sky.clone(),
+            watch: Arc::new(Mutex::new(PulseWatch::default())),
+            programme,
+            on_air: Arc::new(AtomicBool::new(false)),
+            takes: Arc::new(AtomicU64::new(0)),
+            is_over: Arc::new(AtomicBool::new(false)),
+        };
+        let shown = Arc::new(AtomicU64::new(0));
+        watch(&pipeline, &lipsync, &studio, &shown)?;
+        let source = |name: &str| -> Result<gst_app::AppSrc> {
+            let element = media::element(&pipeline, name)?;
+            element
+                .downcast()
+                .map_err(|_| anyhow!("`{name}` is not an appsrc"))
+        };
+        let threads = vec![
+            sources::camera(
+                studio.clone(),
+                source("camera")?,
+                pictures,
+                Dice::new(seed ^ 1),
+            ),
+            sources::microphone(
+                studio.clone(),
+                source("microphone")?,
+                sound_formats()?,
+                Dice::new(seed ^ 2),
+            ),
+        ];
+        let mut station = Self {
+            build,
+            sky,
+            studio,
+            lipsync,
+            tee: media::element(&pipeline, "tee")?,
+            heard: None,
+            shown,
+            threads,
+            frames: Frames::default(),
+            errors: Vec::new(),
+        };
+        station.listen()?;
+        Ok(station)
+    }
+
+    fn pipeline(&self) -> &gst::Pipeline {
+        &self.studio.pipeline
+    }
+
+    pub fn play(&mut self) -> Result<()> {
+        let pipeline = self.pipeline();
+        if pipeline.set_state(gst::State::Playing).is_err() {
+            return Err(drive::start_error(pipeline));
+        }
+        // Live pipelines do not wait for a first frame.
+        let (result, ..) = pipeline.state(gst::ClockTime::from_seconds(PATIENCE.as_secs()));
+        result.context("the pipeline does not play")?;
+        self.studio.watch().restart();
+        self.studio.takes.fetch_add(1, Ordering::AcqRel);
+        self.studio.on_air.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// To READY or NULL; every frame of the take must then be accounted for.
+    pub fn stop(&mut self, state: gst::State) -> Result<()> {
+        self.studio.on_air.store(false, Ordering::Release);
+        let pipeline = self.pipeline();
+        pipeline.set_state(gst::State::Ready)?;
+        let stats = Stats::of(&self.lipsync);
+        self.frames.add(&stats);
+        let accounted = stats.count("frames-out") + stats.count("frames-dropped");
+        self.frames.lost += stats.count("frames-in").abs_diff(accounted);
+        self.pipeline().set_state(state)?;
+        Ok(())
+    }
+
+    /// Until now, the running take included.
+    pub fn frames(&self) -> Frames {
+        let mut frames = self.frames;
+        if self.studio.on_air.load(Ordering::Acquire) {
+            frames.add(&Stats::of(&self.lipsync));
+        }
+        frames
+    }
+
+    pub fn set(&self, name: &str, value: &str) {
+        self.lipsync.set_property_from_str(name, value);
+    }
+
+    /// Gives `lipsync` its sound.
+    pub fn listen(&mut self) -> Result<()> {
+        let pad = self
+            .tee
+            .request_pad_simple("src_%u")
+            .context("the tee has no pad to give")?;
+        match self.build {
+            Build::Bin => {
+                let bin = media::element(self.pipeline(), "bin")?;
+                let sink = bin.static_pad("audio_sink").context("no audio_sink")?;
+                pad.link(&sink)?;
+            }
+            Build::Lipsync => {
+                let queue = media::element(self.pipeline(), "heard")?;
+                let audio = self
+                    .lipsync
+                    .request_pad_simple("audio")
+                    .context("the element has no audio pad to give")?;
+                let src = queue.static_pad("src").context("a queue has this pad")?;
+                src.link(&audio)?;
+                queue.sync_state_with_parent()?;
+                let sink = queue.static_pad("sink").context("a queue has this pad")?;
+                pad.link(&sink)?;
+            }
+        }
+        self.heard = Some(pad);
+        Ok(())
+    }
+
+    /// Takes the sound away.
+    pub fn stop_listening(&mut self) -> Result<()> {
+        let Some(pad) = self.heard.take() else {
+            return Ok(());
+        };
+        self.tee.release_request_pad(&pad);
+        if self.build == Build::Lipsync {
+            let queue = media::element(self.pipeline(), "heard")?;
+            let src = queue.static_pad("src").context("a queue has this pad")?;
+            if let Some(audio) = src.peer() {
+                self.lipsync.release_request_pad(&audio);
+            }
+            // It takes nothing more once its peer has gone, until it is started anew.
+            queue.set_state(gst::State::Ready)?;
+        }
+        Ok(())
+    }
+
+    /// A flush from both sources, as a seek makes it, with running time going on.
+    pub fn flush(&self) -> Result<()> {
+        for name in ["camera", "microphone"] {
+            let source = media::element(self.pipeline(), name)?;
+            let pad = source.static_pad("src").context("a source has this pad")?;
+            let (Some(peer), Some(segment)) =
+                (pad.peer(), pad.sticky_event::<gst::event::Segment>(0))
+            else {
+                continue;
+            };
+            peer.send_event(gst::event::FlushStart::new());
+            std::thread::sleep(FLUSH);
+            peer.send_event(gst::event::FlushStop::new(false));
+            peer.send_event(segment);
+        }
+        Ok(())
+    }
+
+    /// Reads the bus: latency that changes is distributed, errors are kept.
+    pub fn attend(&mut self) {
+        let Some(bus) = self.pipeline().bus() else {
+            return;
+        };
+        while let Some(message) = bus.pop() {
+            match message.view() {
+                gst::MessageView::Latency(_) => {
+                    // Tried again with the next message.
+                    let _ = self.pipeline().recalculate_latency();
+                }
+                gst::MessageView::Error(error) => {
+                    self.errors.push(format!("{:#}", media::describe(error)));
+                }
+                _ => (),
+            }
+        }
+    }
+
+    /// Attends to the bus for a while.
+    pub fn wait(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        loop {
+            self.attend();
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(100)));
+        }
+    }
+
+    /// Frames that have reached the screen.
+    pub fn shown(&self) -> u64 {
+        self.shown.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a frame on the screen.
+    pub fn expect_frames(&mut self) -> Result<()> {
+        let before = self.shown();
+        let end = Instant::now() + PATIENCE;
+        while self.shown() < before + 2 {
+            if Instant::now() > end {
+                bail!("no frame within {PATIENCE:?}");
+            }
+            self.wait(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Offsets of all pulses seen so far and the number of those that were disturbed.
+    pub fn offsets(&self) -> (Vec<crate::pulses::Offset>, u64) {
+        let watch = self.studio.watch();
+        (watch.offsets.clone(), watch.skipped)
+    }
+
+    /// Ends the sources; the station can be looked at but not play again.
+    pub fn close(&mut self) {
+        self.studio.is_over.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // Sources do not panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Station {
+    fn drop(&mut self) {
+        self.close();
+        // Going to NULL cannot fail.
+        let _ = self.pipeline().set_state(gst::State::Null);
+    }
+}
+
+/// Tells the pulse watch of every frame on the screen, when it is shown.
+fn watch(
+    pipeline: &gst::Pipeline,
+    lipsync: &gst::Element,
+    studio: &Studio,
+    shown: &Arc<AtomicU64>,
+) -> Result<()> {
+    let screen = media::element(pipeline, "screen")?;
+    let (watch, shown) = (studio.watch.clone(), shown.clone());
+    let lipsync = lipsync.downgrade();
+    screen.connect("handoff", false, move |arguments| {
+        let buffer = arguments[1].get::<gst::Buffer>().ok()?;
+        let pad = arguments[2].get::<gst::Pad>().ok()?;
+        shown.fetch_add(1, Ordering::Relaxed);
+        let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+        let segment = segment.segment().downcast_ref::<gst::ClockTime>()?.clone();
+        let time = segment.to_running_time(buffer.pts()?)?;
+        let lasts_ns = buffer.duration()?.nseconds();
+        let stamp = buffer.map_readable().ok().and_then(|map| Stamp::read(&map));
+        let lipsync = lipsync.upgrade()?;
+        let late = || Stats::of(&lipsync).count("frames-late");
+        let mut watch = watch
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        watch.show(time.nseconds() as i64, lasts_ns as i64, stamp, late);
+        None
+    });
+    Ok(())
+}
+
+fn sound_formats() -> Result<Vec<gst_audio::AudioInfo>> {
+    use gst_audio::AudioFormat::{F32le, F64le, S16le, S32le};
+    let kinds = [
+        (F32le, 48_000, 2),
+        (S16le, 44_100, 1),
+        (S16le, 16_000, 2),
+        (S32le, 96_000, 2),
+        (F64le, 8_000, 1),
+        (F32le, 22_050, 6),
+    ];
+    let infos = kinds.map(|(format, rate, channels)| {
+        gst_audio::AudioInfo::builder(format, rate, channels).build()
+    });
+    Ok(infos.into_iter().collect::<Result<_, _>>()?)
+}
