@@ -13,7 +13,7 @@ use gstlipsync::{
     face::{Face, Mesh},
     generator::{self, Generator, Heard, Look, Source},
     runtime,
-    sound::{Bounds, Sound},
+    sound::Bounds,
 };
 use onnx::{Dim, Linear};
 use picture::Picture;
@@ -261,7 +261,7 @@ fn the_window_begins_at_the_frame() {
     for (numerator, denominator) in [(25, 1), (24, 1), (30, 1), (30_000, 1_001), (50, 1), (60, 1)] {
         for frame in 0..10_000_i64 {
             let time_ns = frame * 1_000_000_000 * denominator / numerator;
-            let last = Sound::column_for(time_ns + hearing.look_ahead_ns);
+            let last = hearing.spectrum.column_for(time_ns + hearing.look_ahead_ns);
             let first = last + 1 - hearing.columns as i64;
             assert_eq!(
                 first,

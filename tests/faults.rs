@@ -31,6 +31,7 @@ impl Generator for Fails {
 
     fn hearing(&self) -> Hearing {
         Hearing {
+            spectrum: gstlipsync::sound::Spectrum::Mel,
             columns: COLUMNS,
             look_ahead_ns: LOOK_AHEAD_NS,
         }

@@ -292,6 +292,7 @@ impl Generator for OnCard {
 
     fn hearing(&self) -> Hearing {
         Hearing {
+            spectrum: gstlipsync::sound::Spectrum::Mel,
             columns: COLUMNS,
             look_ahead_ns: LOOK_AHEAD_NS,
         }

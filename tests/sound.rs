@@ -1,7 +1,9 @@
 //! The mel spectrum that generators see, against librosa, whatever way the sound arrives.
 //! Source of the fixtures: `tests/data/README.md`.
 
-use gstlipsync::sound::{BANDS, CAPACITY_NS, COLUMNS_PER_SECOND, SampleFormat, Sound, VoiceGate};
+use gstlipsync::sound::{
+    BANDS, CAPACITY_NS, COLUMNS_PER_SECOND, SampleFormat, Sound, Spectrum, VoiceGate,
+};
 use proptest::prelude::*;
 use std::{f64::consts::TAU, time::Instant};
 
@@ -9,6 +11,7 @@ const SECOND: i64 = 1_000_000_000;
 const MS: i64 = 1_000_000;
 const SPEECH: &[u8] = include_bytes!("data/speech.s16le");
 const SPEECH_MEL: &[u8] = include_bytes!("data/speech_mel.f32le");
+const SPEECH_FBANK: &[u8] = include_bytes!("data/speech_fbank.f32le");
 
 fn speech() -> Vec<i16> {
     let (samples, _) = SPEECH.as_chunks();
@@ -18,12 +21,16 @@ fn speech() -> Vec<i16> {
         .collect()
 }
 
-fn speech_mel() -> Vec<f32> {
-    let (values, _) = SPEECH_MEL.as_chunks();
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let (values, _) = bytes.as_chunks();
     values
         .iter()
         .map(|&bytes| f32::from_le_bytes(bytes))
         .collect()
+}
+
+fn speech_mel() -> Vec<f32> {
+    floats(SPEECH_MEL)
 }
 
 fn sound(format: SampleFormat, rate: u32, channels: usize) -> Sound {
@@ -36,7 +43,7 @@ fn sound(format: SampleFormat, rate: u32, channels: usize) -> Sound {
 
 fn window(sound: &mut Sound, last: i64, columns: usize) -> Vec<f32> {
     let mut out = vec![f32::NAN; BANDS * columns];
-    sound.window(last, &mut out, columns);
+    sound.window(Spectrum::Mel, last, &mut out, columns);
     out
 }
 
@@ -108,6 +115,48 @@ fn speech_in_one_piece_is_as_librosa_says() {
     assert!(worst < 1e-5, "{worst}");
 }
 
+/// Wherever the sound is on the grid and however it comes, each column asked for as soon as it is
+/// covered.
+#[test]
+fn filter_bank_energies_are_as_kaldi_defines_them() {
+    // `[columns, 80]`, columns of whole sound only.
+    let wanted = floats(SPEECH_FBANK);
+    for (first, chunk) in [(0, 47_840), (7, 160), (-250, 441), (100_000, 7_919)] {
+        let mut sound = sound(SampleFormat::S16, 16_000, 1);
+        let mut pieces = SPEECH.chunks(2 * chunk).enumerate();
+        let mut worst = 0.0f32;
+        for (column, wanted) in (first..).zip(wanted.as_chunks::<BANDS>().0) {
+            while Spectrum::Fbank.column_for(sound.covered_until()) < column {
+                let (at, piece) = pieces.next().expect("columns end before the sound");
+                sound.push(
+                    piece,
+                    first * 10 * MS + (at * chunk) as i64 * SECOND / 16_000,
+                    false,
+                );
+            }
+            let mut out = [0.0; BANDS];
+            sound.window(Spectrum::Fbank, column, &mut out, 1);
+            worst = worst.max(worst_difference(&out, wanted));
+        }
+        println!("largest difference to the definition in numpy: {worst:e}");
+        assert!(
+            worst < 1e-3,
+            "{worst} at {first}, {chunk} samples at a time"
+        );
+    }
+    // Without sound it is the floor, and the sound's edges are not.
+    let mut sound = sound(SampleFormat::S16, 16_000, 1);
+    let silent = |sound: &mut Sound, column| {
+        let mut out = [0.0; BANDS];
+        sound.window(Spectrum::Fbank, column, &mut out, 1);
+        out == [Spectrum::Fbank.silence(); BANDS]
+    };
+    sound.push(&[0, 64].repeat(1_600), 0, true);
+    sound.finish();
+    assert!(silent(&mut sound, -3) && silent(&mut sound, 10));
+    assert!(!silent(&mut sound, -2) && !silent(&mut sound, 9));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     /// Any chunks, any running time on the grid, any of the exact formats, any window length, the
@@ -144,7 +193,7 @@ proptest! {
             if at == samples.len() {
                 sound.finish();
             }
-            let covered = if at == samples.len() { 239 } else { Sound::column_for(sound.covered_until()) - start_column };
+            let covered = if at == samples.len() { 239 } else { Spectrum::Mel.column_for(sound.covered_until()) - start_column };
             while next_column <= covered {
                 let got = window(&mut sound, start_column + next_column, columns);
                 for (n, got) in got.iter().enumerate() {
@@ -352,7 +401,12 @@ fn realtime_factor() {
             let time = n * 10 * MS;
             sound.push(&data, time, false);
             if n % 4 == 3 {
-                sound.window(Sound::column_for(sound.covered_until()), &mut out, 24);
+                sound.window(
+                    Spectrum::Mel,
+                    Spectrum::Mel.column_for(sound.covered_until()),
+                    &mut out,
+                    24,
+                );
                 loudness = sound.loudness(time - 40 * MS, time);
                 sound.forget_before(time - SECOND);
             }

@@ -14,7 +14,7 @@ use gstlipsync::{
     face::{Face, Mesh},
     generator::{self, Generator, Heard, Look, Source},
     runtime,
-    sound::{Bounds, Sound},
+    sound::Bounds,
 };
 use onnx::{Dim, Linear};
 use picture::Picture;
@@ -150,13 +150,13 @@ fn smooth() -> Picture {
 /// Lets the generator hear `level` everywhere in the frame at `time_ns`.
 fn hear(generator: &mut dyn Generator, time_ns: i64, level: impl Fn(usize, i64) -> f32) {
     let hearing = generator.hearing();
-    let last_column = Sound::column_for(time_ns + hearing.look_ahead_ns);
+    let last_column = hearing.spectrum.column_for(time_ns + hearing.look_ahead_ns);
     let first = last_column + 1 - hearing.columns as i64;
     let mel: Vec<f32> = (0..80 * hearing.columns)
         .map(|at| level(at / hearing.columns, first + (at % hearing.columns) as i64))
         .collect();
     let bounds = Bounds {
-        first: Some(0),
+        begin: Some(0),
         end: None,
     };
     generator
@@ -465,7 +465,11 @@ fn tensors_that_shapes_do_not_tell_apart_are_told_by_name() {
             "sound.rows = 8\nsound.rows-before = 4",
             "has 4096 numbers, 8 rows",
         ),
-        ("hubert", "sound.features = \"hubert\"", "about 1 s"),
+        (
+            "hubert",
+            "sound.features = \"hubert\"",
+            "the recording's length",
+        ),
         ("sized", "image.size = 160", "the network has 320"),
         (
             "turned",

@@ -15,13 +15,13 @@ use super::{
 use crate::{
     Error,
     engine::{Controls, Engine, Outcome, Timings},
-    sound::{self, SampleFormat, Sound},
+    sound::{SampleFormat, Sound},
 };
 
 /// Sound is kept this much longer than the window needs, for frames out of order.
 const KEEP_NS: i64 = 1_000_000_000;
-/// Mel columns that a model may want to hear before it is known how many: 4 s.
-const LONGEST_WINDOW: usize = 320;
+/// Sound that a model may want to hear before it is known how much.
+const LONGEST_WINDOW_NS: i64 = 4_000_000_000;
 
 /// What is done with region-of-interest metas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,11 +273,10 @@ impl Stream {
 
     /// Forgets the sound that frames from `running_ns` on do not need.
     pub fn forget_sound_before(&mut self, running_ns: i64, sync_offset_ns: i64) {
-        let columns = match &self.engine {
-            Some(engine) => engine.hearing().columns,
-            None => LONGEST_WINDOW,
+        let window_ns = match &self.engine {
+            Some(engine) => engine.hearing().window_ns(),
+            None => LONGEST_WINDOW_NS,
         };
-        let window_ns = columns as i64 * 1_000_000_000 / sound::COLUMNS_PER_SECOND;
         self.sound.forget_before(
             running_ns
                 .saturating_sub(sync_offset_ns.max(0))

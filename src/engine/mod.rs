@@ -233,8 +233,15 @@ impl Engine {
 
         let features_started = Instant::now();
         let hearing = self.generator.hearing();
-        let last_column = Sound::column_for(heard_ns.saturating_add(hearing.look_ahead_ns));
-        sound.window(last_column, &mut self.mel, hearing.columns);
+        let last_column = hearing
+            .spectrum
+            .column_for(heard_ns.saturating_add(hearing.look_ahead_ns));
+        sound.window(
+            hearing.spectrum,
+            last_column,
+            &mut self.mel,
+            hearing.columns,
+        );
         self.generator.listen(&Heard {
             mel: &self.mel,
             last_column,

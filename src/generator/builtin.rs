@@ -16,7 +16,7 @@ use crate::{
     face::{Face, geometry},
     pixels::{Affine, Blender, Drawn, Patch, View, sample},
     runtime::{self, Model, Network},
-    sound,
+    sound::{self, Spectrum},
 };
 
 /// Corners of the mouth in the face mesh.
@@ -176,6 +176,7 @@ impl BuiltIn {
             generator: Box::new(Self {
                 name: manifest.name,
                 hearing: Hearing {
+                    spectrum: Spectrum::Mel,
                     columns: window,
                     look_ahead_ns: manifest.sound.look_ahead_ns(),
                 },
@@ -337,7 +338,9 @@ fn tensors(network: &dyn Network, inputs: &[Wanted], outputs: &[Wanted]) -> Resu
     let fits = |found: &[runtime::TensorInfo], wanted: &[Wanted]| {
         found.len() == wanted.len()
             && found.iter().zip(wanted).all(|(found, (name, shape))| {
-                found.name == *name && (shape.is_empty() || found.shape == *shape)
+                found.name == *name
+                    && found.element == runtime::Element::F32
+                    && (shape.is_empty() || found.shape == *shape)
             })
     };
     if fits(network.inputs(), inputs) && fits(network.outputs(), outputs) {

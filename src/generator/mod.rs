@@ -20,7 +20,12 @@ mod wav2lip;
 
 use std::time::Duration;
 
-use crate::{Error, face::Face, pixels::View, sound::Bounds};
+use crate::{
+    Error,
+    face::Face,
+    pixels::View,
+    sound::{Bounds, Spectrum},
+};
 
 pub use registry::{Found, Opened, Source, find, open};
 
@@ -38,18 +43,26 @@ pub struct Look {
 /// The sound that a generator needs around a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hearing {
-    /// Mel columns in the window, 80 of them a second.
+    pub spectrum: Spectrum,
+    /// Columns of the spectrum in the window.
     pub columns: usize,
     /// Nothing later than this after the frame's time is heard, in nanoseconds.
     pub look_ahead_ns: i64,
 }
 
+impl Hearing {
+    /// The length of the window, in nanoseconds.
+    pub fn window_ns(&self) -> i64 {
+        self.columns as i64 * 1_000_000_000 / self.spectrum.columns_per_second()
+    }
+}
+
 /// The sound around a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Heard<'a> {
-    /// `[80, hearing().columns]`, row-major, -4..4. What is not known (yet) counts as silence.
+    /// `[80, hearing().columns]`, row-major. What is not known (yet) counts as silence.
     pub mel: &'a [f32],
-    /// Place of the last column: column *k* is centred on running time *k*/80 s.
+    /// Place of the last column.
     pub last_column: i64,
     /// The moment that the frame shows, in nanoseconds of running time.
     pub time_ns: i64,

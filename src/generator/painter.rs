@@ -11,7 +11,7 @@ use super::{
     cutout::Cutout,
     features::Features,
     finite,
-    recipe::{self, COLUMNS, Recipe, Tensors},
+    recipe::{self, Recipe, Tensors},
     registry::{Opened, describe},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     face::Face,
     pixels::View,
     runtime::{self, Network, TensorInfo},
-    sound::{self, BANDS},
+    sound::BANDS,
 };
 
 /// What a family is.
@@ -53,7 +53,9 @@ pub fn find(
     fits: impl Fn(&[usize]) -> bool,
 ) -> Option<usize> {
     let mut fitting = tensors.iter().enumerate().filter(|(_, tensor)| {
-        fits(&tensor.shape) && name.as_ref().is_none_or(|name| *name == tensor.name)
+        tensor.element == runtime::Element::F32
+            && fits(&tensor.shape)
+            && name.as_ref().is_none_or(|name| *name == tensor.name)
     });
     let (index, _) = fitting.next()?;
     // Two that fit are told apart by name, or not at all.
@@ -110,12 +112,10 @@ impl Painter {
                 Some(features)
             }
         };
-        let (columns, silence) = match &features {
-            None => (COLUMNS, vec![sound::MEL_RANGE[0]; BANDS * COLUMNS]),
-            Some(features) => (
-                Features::columns(&recipe.sound),
-                features.silence().to_vec(),
-            ),
+        let hearing = recipe.sound.hearing();
+        let silence = match &features {
+            None => vec![hearing.spectrum.silence(); BANDS * hearing.columns],
+            Some(features) => features.silence().to_vec(),
         };
         let heard = &network.inputs()[ports.sound];
         let wanted: usize = heard.shape[1..].iter().product();
@@ -137,10 +137,7 @@ impl Painter {
             fallbacks,
             generator: Box::new(Self {
                 name: recipe.name,
-                hearing: Hearing {
-                    columns,
-                    look_ahead_ns: recipe.sound.look_ahead_ns(),
-                },
+                hearing,
                 network,
                 ports,
                 cutout,

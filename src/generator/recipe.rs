@@ -5,7 +5,7 @@
 mod hearing;
 mod picture;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -60,6 +60,9 @@ pub struct Tensors {
     /// In the audio encoder.
     pub mel: Option<String>,
     pub features: Option<String>,
+    /// Its inputs that take what an output was in the run before, and these outputs.
+    #[serde(default)]
+    pub caches: BTreeMap<String, String>,
     /// A number or "any", for people: the network's own shape counts.
     batch: Option<Value>,
 }
@@ -123,6 +126,12 @@ impl Recipe {
                 "[sound] features is \"ave\": the network hears what an audio encoder makes of \
                  the mel; an encoder is wanted, as [files] audio-encoder or, for a bare network, \
                  as `audio_encoder.onnx` or `NAME-ave.onnx` beside `NAME.onnx`"
+                    .into(),
+            ),
+            (Features::Wenet, None) => Err(
+                "[sound] features is \"wenet\": the network hears what WeNet's encoder makes of \
+                 the sound; an encoder is wanted, as [files] audio-encoder or, for a bare \
+                 network, as `encoder.onnx` or `NAME-wenet.onnx` beside `NAME.onnx`"
                     .into(),
             ),
             _ => Ok(()),
@@ -231,6 +240,18 @@ mod tests {
             let recipe = parse(&format!("{SHORT}\n{ave}\n{line}")).expect(line);
             assert_eq!(recipe.sound.look_ahead_ns(), wanted, "{line}");
         }
+        let wenet = ave.replace("ave", "wenet");
+        for (line, wanted) in [
+            // 34 columns after its own begins the last column of a row, and is 25 ms long.
+            ("sound.rows = 1\nsound.rows-before = 0", 365_000_000),
+            ("sound.rows = 8\nsound.rows-before = 4", 515_000_000),
+            ("sound.columns-per-second = 100", 715_000_000),
+            ("sound.frame-rate = 25", 645_000_000),
+            ("sound.window = 72\nsound.columns-before = 0", 1_085_000_000),
+        ] {
+            let recipe = parse(&format!("{SHORT}\n{wenet}\n{line}")).expect(line);
+            assert_eq!(recipe.sound.look_ahead_ns(), wanted, "{line}");
+        }
     }
 
     #[test]
@@ -256,7 +277,20 @@ mod tests {
             ("sound.rows = 0", "rows is 0"),
             ("sound.rows-before = 17", "rows-before 17"),
             ("sound.weight = -1", "weight is -1"),
-            ("sound.features = \"hubert\"", "about 1 s"),
+            ("sound.features = \"hubert\"", "the recording's length"),
+            ("sound.features = \"wenet\"", "`NAME-wenet.onnx`"),
+            (
+                "sound.features = \"wenet\"\nsound.columns-per-second = 80",
+                "80 columns a second, window 67; 16000, 100 and 1 to 300",
+            ),
+            (
+                "sound.features = \"wenet\"\nsound.window = 32",
+                "columns-before is 32, fewer than the 32",
+            ),
+            (
+                "sound.features = \"wenet\"\nsound.frame-rate = 30",
+                "frame-rate is 30; with \"wenet\"",
+            ),
             ("sound.features = \"ave\"", "an encoder is wanted"),
             ("crop.pads = [0, inf, 0, 0]", "pads has inf"),
             ("crop.box = \"s3df\"", "\"s3fd\", \"landmarks-110\""),

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Error,
-    runtime::{self, Model, ModelSource},
+    runtime::{self, Element, Model, ModelSource},
 };
 
 /// Name of the manifest in a model's folder.
@@ -244,11 +244,11 @@ fn open_bare(path: &Path, network: &Model, options: &runtime::Options) -> Result
         return Painter::open(contract, recipe, opened, None);
     }
     let heard = ports(&UNET).map(|ports| &opened.network.inputs()[ports.sound]);
-    let encoder = encoder_beside(path);
-    if let Some(said) = heard.and_then(|heard| unet::said(heard, encoder.as_deref())) {
+    if let Some(said) = heard.and_then(|heard| unet::said(heard, path)) {
         let recipe = Recipe::bare(UNET.name, said, UNET.defaults, path)?;
+        let encoder = recipe.files.audio_encoder.as_ref();
         let encoder = encoder
-            .map(|encoder| runtime::open(ModelSource::File(&encoder), options, &[]))
+            .map(|encoder| runtime::open(ModelSource::File(&encoder.path), options, &[]))
             .transpose()?;
         return Painter::open(&UNET, recipe, opened, encoder);
     }
@@ -267,21 +267,16 @@ fn open_bare(path: &Path, network: &Model, options: &runtime::Options) -> Result
     })
 }
 
-/// The audio encoder that belongs to the bare network `NAME.onnx`: `NAME-ave.onnx`, or the name
-/// that the original system's export gives it.
-fn encoder_beside(path: &Path) -> Option<PathBuf> {
-    let stem = path.file_stem()?.to_string_lossy();
-    [format!("{stem}-ave.onnx"), "audio_encoder.onnx".to_owned()]
-        .map(|name| path.with_file_name(name))
-        .into_iter()
-        .find(|encoder| encoder.is_file())
-}
-
 /// Tensors as `name [1, 80, 32], …` for messages.
 pub(super) fn describe(tensors: &[runtime::TensorInfo]) -> String {
     tensors
         .iter()
-        .map(|tensor| format!("{} {:?}", tensor.name, tensor.shape))
+        .map(|tensor| match tensor.element {
+            Element::F32 => format!("{} {:?}", tensor.name, tensor.shape),
+            Element::I32 | Element::I64 => {
+                format!("{} {:?} of integers", tensor.name, tensor.shape)
+            }
+        })
         .collect::<Vec<_>>()
         .join(", ")
 }

@@ -3,7 +3,7 @@
 //!
 //! `docs/models.md`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -15,6 +15,9 @@ use crate::{
     runtime::{Network, TensorInfo},
     sound::BANDS,
 };
+
+/// Rows in a window of Ultralight, which SyncTalk_2D doubled.
+const ULTRALIGHT_ROWS: i64 = 8;
 
 pub const UNET: Contract = Contract {
     name: "unet",
@@ -66,15 +69,16 @@ fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
     })
 }
 
-/// What a manifest would say of a network that has none, by the shape of what it hears. `None`
-/// when no network of these families is known to hear that.
-pub fn said(sound: &TensorInfo, encoder: Option<&Path>) -> Option<Table> {
+/// What a manifest would say of the network `path` that has none, by the shape of what it hears:
+/// with the audio encoder that lies beside it. `None` when no network of these families is known
+/// to hear that.
+pub fn said(sound: &TensorInfo, path: &Path) -> Option<Table> {
     let (features, rows) = match *sound.shape {
         [_, 32, 16, 16] => ("ave", 16),
         [_, 32, 32, 32] => ("hubert", 16),
-        [_, 16, 32, 32] => ("hubert", 8),
+        [_, 16, 32, 32] => ("hubert", ULTRALIGHT_ROWS),
         [_, 256, 16, 32] => ("wenet", 16),
-        [_, 128, 16, 32] => ("wenet", 8),
+        [_, 128, 16, 32] => ("wenet", ULTRALIGHT_ROWS),
         _ => return None,
     };
     let sound = table([
@@ -83,9 +87,27 @@ pub fn said(sound: &TensorInfo, encoder: Option<&Path>) -> Option<Table> {
         ("rows-before", Value::from(rows / 2)),
     ]);
     let mut said = table([("sound", sound.into())]);
-    if let Some(encoder) = encoder {
-        let files = table([("audio-encoder", file(encoder).into())]);
+    if let Some(encoder) = encoder_beside(path, features) {
+        let files = table([("audio-encoder", file(&encoder).into())]);
         said.insert("files".into(), files.into());
     }
+    if rows == ULTRALIGHT_ROWS {
+        said.insert("crop".into(), table([("scale", "area".into())]).into());
+        said.insert("blend".into(), table([("scale", "linear".into())]).into());
+    }
     Some(said)
+}
+
+/// The audio encoder that belongs to the bare network `NAME.onnx`: `NAME-FEATURES.onnx`, or the
+/// name that it has in the original system.
+fn encoder_beside(path: &Path, features: &str) -> Option<PathBuf> {
+    let stem = path.file_stem()?.to_string_lossy();
+    let original = match features {
+        "ave" => "audio_encoder.onnx",
+        _ => "encoder.onnx",
+    };
+    [format!("{stem}-{features}.onnx"), original.to_owned()]
+        .map(|name| path.with_file_name(name))
+        .into_iter()
+        .find(|encoder| encoder.is_file())
 }

@@ -6,7 +6,9 @@ use std::slice;
 
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
-use ort::value::Tensor;
+use ort::value::{DynTensor, PrimitiveTensorElementType};
+
+use super::Element;
 
 /// Ordinary memory.
 pub(super) fn pageable() -> Allocator {
@@ -26,36 +28,54 @@ pub(super) fn pinned(session: &Session, device_id: u32) -> Allocator {
     .unwrap_or_default()
 }
 
+/// What tensors here are made of: any bits are a value.
+pub(super) trait Number: PrimitiveTensorElementType + Copy + Default {}
+impl Number for f32 {}
+impl Number for i32 {}
+impl Number for i64 {}
+
 /// A tensor of zeros in the memory of [`pageable`] or [`pinned`].
-pub(super) fn tensor(allocator: &Allocator, shape: &[usize]) -> ort::Result<Tensor<f32>> {
-    let mut tensor = Tensor::<f32>::new(allocator, shape)?;
-    values_mut(&mut tensor).fill(0.0);
+pub(super) fn tensor(
+    allocator: &Allocator,
+    element: Element,
+    shape: &[usize],
+) -> ort::Result<DynTensor> {
+    let mut tensor = DynTensor::new(allocator, element.data_type(), shape)?;
+    match element {
+        Element::F32 => values_mut::<f32>(&mut tensor).fill(0.0),
+        Element::I32 => values_mut::<i32>(&mut tensor).fill(0),
+        Element::I64 => values_mut::<i64>(&mut tensor).fill(0),
+    }
     Ok(tensor)
 }
 
-/// The values of a tensor that [`tensor`] made.
-pub(super) fn values(tensor: &Tensor<f32>) -> &[f32] {
-    let (pointer, length) = (
-        tensor.data_ptr().cast::<f32>(),
-        tensor.shape().num_elements(),
-    );
+/// The values of a tensor that [`tensor`] made. Panics when they are of another type.
+pub(super) fn values<T: Number>(tensor: &DynTensor) -> &[T] {
+    let length = length::<T>(tensor);
     if length == 0 {
         return &[];
     }
-    // SAFETY: a tensor of `length` floats, aligned and initialised by `tensor`, in memory that the
-    // host may read: both allocators give nothing else. (`ort` would tell by the kind of memory,
-    // but takes pinned memory for the card's own with ONNX Runtime 1.23 and newer.)
+    let pointer = tensor.data_ptr().cast::<T>();
+    // SAFETY: a tensor of `length` values of this type, aligned and initialised by `tensor`, in
+    // memory that the host may read: both allocators give nothing else. (`ort` would tell by the
+    // kind of memory, but takes pinned memory for the card's own with ONNX Runtime 1.23 and newer.)
     unsafe { slice::from_raw_parts(pointer, length) }
 }
 
-/// The values of a tensor that [`tensor`] made, to be changed.
-pub(super) fn values_mut(tensor: &mut Tensor<f32>) -> &mut [f32] {
-    let length = tensor.shape().num_elements();
+/// The values of a tensor that [`tensor`] made, to be changed. Panics when they are of another
+/// type.
+pub(super) fn values_mut<T: Number>(tensor: &mut DynTensor) -> &mut [T] {
+    let length = length::<T>(tensor);
     if length == 0 {
         return &mut [];
     }
-    let pointer = tensor.data_ptr_mut().cast::<f32>();
+    let pointer = tensor.data_ptr_mut().cast::<T>();
     // SAFETY: as in `values`, and `&mut` lets nobody else see them. Called on a new tensor before
-    // it is initialised only to fill it: any bits are a float.
+    // it is initialised only to fill it: any bits are a number.
     unsafe { slice::from_raw_parts_mut(pointer, length) }
+}
+
+fn length<T: Number>(tensor: &DynTensor) -> usize {
+    assert_eq!(*tensor.data_type(), T::into_tensor_element_type());
+    tensor.shape().num_elements()
 }

@@ -24,10 +24,19 @@ pub use model::{Model, ModelSource};
 pub use provider::{Fallback, Options, Precision, Provider, ProviderOptions};
 pub use session::{Opened, check, open, open_model};
 
-/// Name and shape of one tensor. A dimension that the model leaves open is 1 once bound.
+/// What a tensor is made of. Outputs are always of 32-bit floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    F32,
+    I32,
+    I64,
+}
+
+/// Name, type and shape of one tensor. A dimension that the model leaves open is 1 once bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorInfo {
     pub name: String,
+    pub element: Element,
     pub shape: Vec<usize>,
 }
 
@@ -38,8 +47,12 @@ pub trait Network: Send {
     fn name(&self) -> &str;
     fn inputs(&self) -> &[TensorInfo];
     fn outputs(&self) -> &[TensorInfo];
-    /// Input `index`, row-major, to be filled before [`run`](Self::run). Panics when out of range.
+    /// Input `index`, row-major, to be filled before [`run`](Self::run). Panics when out of range
+    /// or not of floats.
     fn input(&mut self, index: usize) -> &mut [f32];
+    /// Fills input `index` with an integer, cut to what it can hold. Panics when out of range or
+    /// not of integers.
+    fn set_integer(&mut self, index: usize, value: i64);
     /// Fails with [`Error::Inference`]; the tensors then hold unspecified values.
     fn run(&mut self) -> Result<(), Error>;
     /// Output `index` of the last run, row-major. Panics when out of range.

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use ort::AsPointer as _;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::value::Tensor;
+use ort::value::DynTensor;
 
 use super::accelerator::{Accelerator, is_worth_caching};
 use super::library::Runtime;
 use super::model::{Model, ModelSource};
 use super::provider::{self, Fallback, Options, Provider};
-use super::{Network, TensorInfo, cache, cores, host, library, log, nvidia, pool, shapes};
+use super::{Element, Network, TensorInfo, cache, cores, host, library, log, nvidia, pool, shapes};
 use crate::Error;
 
 /// A network ready to run, and what it runs on.
@@ -37,7 +37,7 @@ type Wanted<'a> = [(&'a str, &'a [usize])];
 ///
 /// # Errors
 /// [`Error::RuntimeMissing`], [`Error::ProviderUnavailable`], [`Error::ModelNotFound`],
-/// [`Error::ModelUnreadable`]; [`Error::ModelMismatch`] when a tensor is not of 32-bit floats or
+/// [`Error::ModelUnreadable`]; [`Error::ModelMismatch`] when a tensor is of another type than [`Element`]s or
 /// `shapes` contradicts the model; [`Error::Inference`] when the trial run fails.
 pub fn open(
     source: ModelSource,
@@ -272,8 +272,8 @@ fn accelerate(
 /// One user's view of a session: the tensors are its own.
 struct BoundNetwork {
     name: String,
-    inputs: Vec<Tensor<f32>>,
-    outputs: Vec<Tensor<f32>>,
+    inputs: Vec<DynTensor>,
+    outputs: Vec<DynTensor>,
     pointers: Pointers,
     shared: Arc<Shared>,
 }
@@ -300,7 +300,7 @@ impl BoundNetwork {
         let tensors = |infos: &[TensorInfo]| {
             let tensors = infos
                 .iter()
-                .map(|info| host::tensor(&allocator, &info.shape));
+                .map(|info| host::tensor(&allocator, info.element, &info.shape));
             tensors
                 .collect::<ort::Result<Vec<_>>>()
                 .map_err(|error| Error::Inference {
@@ -349,6 +349,17 @@ impl Network for BoundNetwork {
 
     fn input(&mut self, index: usize) -> &mut [f32] {
         host::values_mut(&mut self.inputs[index])
+    }
+
+    fn set_integer(&mut self, index: usize, value: i64) {
+        let tensor = &mut self.inputs[index];
+        match self.shared.inputs[index].element {
+            Element::I32 => {
+                let value = value.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                host::values_mut(tensor).fill(value);
+            }
+            Element::F32 | Element::I64 => host::values_mut(tensor).fill(value),
+        }
     }
 
     fn run(&mut self) -> Result<(), Error> {
@@ -423,11 +434,12 @@ mod tests {
     fn memory_for_a_card_is_ordinary_where_there_is_none() {
         let network = bound(2);
         let allocator = host::pinned(&network.shared.session, 0);
-        let mut tensor = host::tensor(&allocator, &[2, 3]).unwrap();
-        assert_eq!(host::values(&tensor), [0.0; 6]);
-        host::values_mut(&mut tensor).fill(1.5);
-        assert_eq!(host::values(&tensor), [1.5; 6]);
-        assert!(host::values(&host::tensor(&allocator, &[2, 0]).unwrap()).is_empty());
+        let mut tensor = host::tensor(&allocator, Element::F32, &[2, 3]).unwrap();
+        assert_eq!(host::values::<f32>(&tensor), [0.0; 6]);
+        host::values_mut(&mut tensor).fill(1.5f32);
+        assert_eq!(host::values::<f32>(&tensor), [1.5; 6]);
+        let nothing = host::tensor(&allocator, Element::I64, &[2, 0]).unwrap();
+        assert!(host::values::<i64>(&nothing).is_empty());
     }
 
     #[test]

@@ -3,21 +3,41 @@
 //! Must not know providers.
 
 use ort::session::Session;
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::value::{Outlet, TensorElementType, ValueType};
 
-use super::TensorInfo;
 use super::model::Model;
+use super::{Element, TensorInfo, host};
 use crate::Error;
 
 /// No tensor of a lip-sync model comes near (1 GiB); a corrupt model may ask for anything.
 const MAX_TENSOR_ELEMENTS: usize = 1 << 28;
 
-/// All tensors hold 32-bit floats, or the network does not fit this room.
+impl Element {
+    const ALL: [Self; 3] = [Self::F32, Self::I32, Self::I64];
+
+    pub(super) fn data_type(self) -> TensorElementType {
+        match self {
+            Self::F32 => TensorElementType::Float32,
+            Self::I32 => TensorElementType::Int32,
+            Self::I64 => TensorElementType::Int64,
+        }
+    }
+
+    fn of(outlet: &Outlet) -> Option<Self> {
+        let found = outlet.dtype().tensor_type()?;
+        Self::ALL
+            .into_iter()
+            .find(|element| element.data_type() == found)
+    }
+}
+
+/// Every input is of floats or integers and every output of floats, or the network does not fit
+/// this room.
 pub(super) fn check_types(model: &Model, session: &Session) -> Result<(), Error> {
-    let is_float =
-        |outlet: &Outlet| outlet.dtype().tensor_type() == Some(TensorElementType::Float32);
     let (inputs, outputs) = (session.inputs(), session.outputs());
-    if !outputs.is_empty() && inputs.iter().chain(outputs).all(is_float) {
+    let are_known = inputs.iter().all(|input| Element::of(input).is_some());
+    let is_float = |output| Element::of(output) == Some(Element::F32);
+    if are_known && !outputs.is_empty() && outputs.iter().all(is_float) {
         return Ok(());
     }
     let list = |outlets: &[Outlet]| {
@@ -28,7 +48,9 @@ pub(super) fn check_types(model: &Model, session: &Session) -> Result<(), Error>
     };
     Err(model.mismatch(
         format!("inputs {}; outputs {}", list(inputs), list(outputs)),
-        "tensors of 32-bit floats (f32) only, at least one output".into(),
+        "inputs of 32-bit floats (f32) or integers (i32, i64), and outputs, at least one, of \
+         32-bit floats"
+            .into(),
     ))
 }
 
@@ -61,6 +83,7 @@ pub(super) fn inputs(
         })?;
         Ok(TensorInfo {
             name: input.name().into(),
+            element: Element::of(input).unwrap_or(Element::F32),
             shape,
         })
     });
@@ -116,20 +139,18 @@ pub(super) fn outputs(
     session: &mut Session,
     inputs: &[TensorInfo],
 ) -> ort::Result<Vec<TensorInfo>> {
-    let zeros: Vec<Vec<f32>> = inputs
-        .iter()
-        .map(|info| vec![0.0; info.shape.iter().product()])
-        .collect();
+    let allocator = host::pageable();
     let mut values = Vec::with_capacity(inputs.len());
-    for (info, zeros) in inputs.iter().zip(&zeros) {
-        let tensor = TensorRef::from_array_view((info.shape.as_slice(), zeros.as_slice()));
-        values.push((info.name.as_str(), tensor?));
+    for info in inputs {
+        let zeros = host::tensor(&allocator, info.element, &info.shape)?;
+        values.push((info.name.as_str(), zeros));
     }
     let outputs = session.run(values)?;
     let infos = outputs.iter().map(|(name, value)| {
         let (shape, _) = value.try_extract_tensor::<f32>()?;
         Ok(TensorInfo {
             name: name.into(),
+            element: Element::F32,
             shape: shape.iter().map(|&dim| dim.max(0) as usize).collect(),
         })
     });

@@ -1,21 +1,21 @@
 //! Log-mel spectrum on the absolute grid, exactly as the Wav2Lip family was trained on.
 //!
 //! Must not know resampling or running time. Reference: Wav2Lip `hparams.py` and `audio.py`
-//! (librosa). Computed in double precision, column by column: a column depends only on the 800
-//! samples around its centre, so streaming and offline give the same numbers.
+//! (librosa).
 
-use super::{HOP, RATE, ring::Ring};
+use super::{
+    HOP, RATE,
+    columns::{Analysis, BANDS, Column, Triangle},
+    ring::Ring,
+};
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 use std::{f64::consts::PI, ops::Range, sync::Arc};
-
-/// Mel bands of a column.
-pub const BANDS: usize = 80;
 
 /// Lowest and highest value of the spectrum; silence is the lowest, exactly.
 pub const RANGE: [f32; 2] = [-4.0, 4.0];
 
 /// STFT length and window length (`n_fft`, `win_size`).
-const WINDOW: usize = 800;
+pub const WINDOW: usize = 800;
 const BINS: usize = WINDOW / 2 + 1;
 /// `preemphasis`
 const PRE_EMPHASIS: f64 = 0.97;
@@ -27,75 +27,12 @@ const FLOOR: f64 = 1e-5;
 const LOG_SCALE: f64 = 1.6;
 const LOG_OFFSET: f64 = 2.4;
 
-/// Columns that are kept once computed: 6.4 seconds.
-const CACHED: usize = 512;
-
-type Column = [f32; BANDS];
-
-/// Columns of the log-mel spectrum; column *k* is centred on sample `200 k` of the grid.
-pub struct LogMel {
-    analysis: Analysis,
-    /// Which column each slot of `columns` holds.
-    places: Box<[Option<i64>]>,
-    columns: Box<[Column]>,
-}
-
-impl LogMel {
-    pub fn new() -> Self {
-        Self {
-            analysis: Analysis::new(),
-            places: vec![None; CACHED].into(),
-            columns: vec![[RANGE[0]; BANDS]; CACHED].into(),
-        }
-    }
-
-    pub fn clear(&mut self) {
-        self.places.fill(None);
-    }
-
-    /// Forgets the columns that depend on sample `end` or later ones.
-    pub fn forget_after(&mut self, end: i64) {
-        for place in &mut self.places {
-            if place.is_some_and(|column| span(column).end > end) {
-                *place = None;
-            }
-        }
-    }
-
-    /// Column `column` of the sound in `ring`; what the ring does not hold is silence. Computed
-    /// once if it is `final`, which is to say that its last sample will not change any more.
-    /// `end` is the sample after the last one, once the sound has ended.
-    pub fn column(
-        &mut self,
-        column: i64,
-        ring: &Ring,
-        is_final: bool,
-        end: Option<i64>,
-    ) -> &Column {
-        let slot = column.rem_euclid(CACHED as i64) as usize;
-        if self.places[slot] != Some(column) {
-            self.analysis
-                .analyse(span(column).start, ring, end, &mut self.columns[slot]);
-            self.places[slot] = is_final.then_some(column);
-        }
-        &self.columns[slot]
-    }
-}
-
-/// Samples that a column depends on. The first of the window has no weight, but the pre-emphasis
-/// reaches back to it.
-pub fn span(column: i64) -> Range<i64> {
-    let centre = column.saturating_mul(HOP);
-    let half = WINDOW as i64 / 2;
-    centre.saturating_sub(half)..centre.saturating_add(half)
-}
-
 /// One column's arithmetic and its scratch.
-struct Analysis {
+pub struct LogMel {
     fft: Arc<dyn RealToComplex<f64>>,
     /// Periodic Hann.
     window: Vec<f64>,
-    bands: Vec<Band>,
+    bands: Vec<Triangle>,
     samples: [f32; WINDOW],
     signal: Vec<f64>,
     spectrum: Vec<Complex<f64>>,
@@ -103,14 +40,8 @@ struct Analysis {
     scratch: Vec<Complex<f64>>,
 }
 
-/// One triangle of the filter bank: weights of the bins from `first` on.
-struct Band {
-    first: usize,
-    weights: Vec<f64>,
-}
-
-impl Analysis {
-    fn new() -> Self {
+impl LogMel {
+    pub fn new() -> Self {
         let fft = RealFftPlanner::<f64>::new().plan_fft_forward(WINDOW);
         Self {
             window: (0..WINDOW)
@@ -125,12 +56,20 @@ impl Analysis {
             fft,
         }
     }
+}
+
+impl Analysis for LogMel {
+    const SILENCE: f32 = RANGE[0];
+
+    /// A column is centred on a multiple of [`HOP`]. The first sample of the window has no weight,
+    /// but the pre-emphasis reaches back to it.
+    fn span(column: i64) -> Range<i64> {
+        let centre = column.saturating_mul(HOP);
+        let half = WINDOW as i64 / 2;
+        centre.saturating_sub(half)..centre.saturating_add(half)
+    }
 
     fn analyse(&mut self, first: i64, ring: &Ring, end: Option<i64>, out: &mut Column) {
-        if !ring.overlaps(first, first.saturating_add(WINDOW as i64)) {
-            out.fill(RANGE[0]);
-            return;
-        }
         ring.read(first, &mut self.samples);
         // The window's first weight is zero, so the sample before it is not needed.
         self.signal[0] = 0.0;
@@ -156,12 +95,7 @@ impl Analysis {
             *magnitude = bin.norm_sqr().sqrt();
         }
         for (out, band) in out.iter_mut().zip(&self.bands) {
-            let magnitude: f64 = band
-                .weights
-                .iter()
-                .zip(&self.magnitudes[band.first..])
-                .map(|(weight, magnitude)| weight * magnitude)
-                .sum();
+            let magnitude = band.sum(&self.magnitudes);
             let level = LOG_SCALE * magnitude.max(FLOOR).log10() + LOG_OFFSET;
             *out = (level as f32).clamp(RANGE[0], RANGE[1]);
         }
@@ -169,21 +103,16 @@ impl Analysis {
 }
 
 /// Triangles equally wide on Slaney's mel scale, each of the same area (librosa's defaults).
-fn filter_bank() -> Vec<Band> {
+fn filter_bank() -> Vec<Triangle> {
     let (lowest, highest) = (hz_to_mel(LOWEST_HZ), hz_to_mel(HIGHEST_HZ));
     let edge = |n: usize| mel_to_hz(lowest + (highest - lowest) * n as f64 / (BANDS + 1) as f64);
     (0..BANDS)
         .map(|band| {
             let [left, centre, right] = [edge(band), edge(band + 1), edge(band + 2)];
-            let weight = |bin: usize| {
-                let hz = bin as f64 * f64::from(RATE) / WINDOW as f64;
-                let rising = (hz - left) / (centre - left);
-                let falling = (right - hz) / (right - centre);
-                rising.min(falling).max(0.0) * 2.0 / (right - left)
-            };
-            let first = (0..BINS).find(|&bin| weight(bin) > 0.0).unwrap_or(0);
-            let weights = (first..BINS).map(weight).take_while(|&w| w > 0.0).collect();
-            Band { first, weights }
+            let area = 2.0 / (right - left);
+            Triangle::new(BINS, [left, centre, right], area, |bin| {
+                bin as f64 * f64::from(RATE) / WINDOW as f64
+            })
         })
         .collect()
 }

@@ -12,18 +12,23 @@
 //! - a larger difference, or any with the discontinuity flag, places the sound anew: forward over
 //!   silence, or back, where the newest sound replaces what was heard before.
 
+mod columns;
 mod drift;
+mod fbank;
 mod mel;
 mod pcm;
 mod resample;
 mod ring;
 mod voice;
 
-pub use mel::{BANDS, RANGE as MEL_RANGE};
+pub use columns::BANDS;
+pub use mel::RANGE as MEL_RANGE;
 pub use voice::VoiceGate;
 
 use crate::Error;
+use columns::{Analysis, Columns};
 use drift::Drift;
+use fbank::Fbank;
 use mel::LogMel;
 use resample::Resampler;
 use ring::Ring;
@@ -31,9 +36,9 @@ use std::ops::RangeInclusive;
 
 /// Samples per second of the grid.
 pub const RATE: u32 = 16_000;
-/// Samples from a mel column to the next.
+/// Samples from a column of the [`Spectrum::Mel`] to the next.
 pub const HOP: i64 = 200;
-/// Mel columns per second.
+/// Columns of the [`Spectrum::Mel`] per second.
 pub const COLUMNS_PER_SECOND: i64 = RATE as i64 / HOP;
 /// Input rates in Hz that can be used.
 pub const RATES: RangeInclusive<u32> = 8_000..=384_000;
@@ -46,9 +51,8 @@ pub const TOLERANCE_NS: i64 = 40_000_000;
 
 /// Exactly one sample of the grid.
 const SAMPLE_NS: i64 = 1_000_000_000 / RATE as i64;
-/// Half a mel column's window: what it needs after its centre.
+/// Half a mel column's window: what it needs before and after its centre.
 const HALF_WINDOW_NS: i64 = 25_000_000;
-const COLUMN_NS: i64 = HOP * SAMPLE_NS;
 /// What the resampler holds back at most: 50 samples of 16 kHz and one input sample at 8 kHz.
 const LATENCY_NS: i64 = 3_250_000;
 /// Times are cut to this (146 years), so that no sum overflows.
@@ -76,6 +80,57 @@ impl SampleFormat {
     }
 }
 
+/// What networks hear of the sound: [`BANDS`] logarithms of energy in every column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spectrum {
+    /// Wav2Lip's, -4..4, 80 columns a second: column *k* is centred on *k*/80 s.
+    #[default]
+    Mel,
+    /// Kaldi's, natural logarithms, 100 columns a second: column *k* begins at *k*/100 s and is 25
+    /// ms long.
+    Fbank,
+}
+
+impl Spectrum {
+    /// Samples of the grid from a column to the next.
+    pub const fn hop(self) -> i64 {
+        match self {
+            Self::Mel => HOP,
+            Self::Fbank => fbank::HOP,
+        }
+    }
+
+    /// Samples of the grid that a column is made of.
+    pub const fn window(self) -> i64 {
+        match self {
+            Self::Mel => mel::WINDOW as i64,
+            Self::Fbank => fbank::WINDOW as i64,
+        }
+    }
+
+    pub const fn columns_per_second(self) -> i64 {
+        RATE as i64 / self.hop()
+    }
+
+    /// What every value of a column without sound is.
+    pub const fn silence(self) -> f32 {
+        match self {
+            Self::Mel => LogMel::SILENCE,
+            Self::Fbank => Fbank::SILENCE,
+        }
+    }
+
+    /// The last column that needs no sound after `time_ns`.
+    pub fn column_for(self, time_ns: i64) -> i64 {
+        let reach = match self {
+            Self::Mel => HALF_WINDOW_NS,
+            Self::Fbank => fbank::WINDOW as i64 * SAMPLE_NS,
+        };
+        let column_ns = self.hop() * SAMPLE_NS;
+        time_ns.saturating_sub(reach).div_euclid(column_ns)
+    }
+}
+
 /// What arrives, and how it maps to the grid.
 struct Input {
     format: SampleFormat,
@@ -89,23 +144,24 @@ struct Input {
     discont: bool,
 }
 
-/// Where sound begins and ends, in mel columns.
+/// Where sound begins and ends, in samples of the grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
-    /// The first column that is centred on sound; `None` before any.
-    pub first: Option<i64>,
-    /// One past the last column that is centred on sound; `None` while more may come.
+    /// The first sample; `None` before any.
+    pub begin: Option<i64>,
+    /// One past the last sample; `None` while more may come.
     pub end: Option<i64>,
 }
 
-/// Sound in, mel columns and levels out.
+/// Sound in, columns of spectra and levels out.
 pub struct Sound {
     input: Option<Input>,
     finished: bool,
     /// The earliest sample of the grid that was heard.
     begin: Option<i64>,
     ring: Ring,
-    mel: LogMel,
+    mel: Columns<LogMel>,
+    fbank: Columns<Fbank>,
     mono: Box<[f32; BLOCK]>,
     resampled: Vec<f32>,
 }
@@ -123,7 +179,8 @@ impl Sound {
             finished: false,
             begin: None,
             ring: Ring::new(),
-            mel: LogMel::new(),
+            mel: Columns::new(LogMel::new()),
+            fbank: Columns::new(Fbank::new()),
             mono: Box::new([0.0; BLOCK]),
             resampled: Vec::with_capacity(2 * BLOCK + 256),
         }
@@ -133,6 +190,7 @@ impl Sound {
     pub fn reset(&mut self) {
         self.ring.clear();
         self.mel.clear();
+        self.fbank.clear();
         self.finished = false;
         self.begin = None;
         if let Some(input) = &mut self.input {
@@ -233,27 +291,29 @@ impl Sound {
     /// Where the sound heard since the last [`reset`](Self::reset) begins and ends.
     pub fn bounds(&self) -> Bounds {
         Bounds {
-            first: self.begin.map(|begin| -(-begin).div_euclid(HOP)),
-            end: match self.finished {
-                true => self.ring.end().map(|end| end.div_euclid(HOP) + 1),
-                false => None,
-            },
+            begin: self.begin,
+            end: self.ring.end().filter(|_| self.finished),
         }
     }
 
-    /// Gives up the sound that no mel column centred at `ns` or later needs. Columns that were
+    /// Gives up the sound that no column centred at `ns` or later needs. Columns that were
     /// computed are kept apart, for about six seconds.
     pub fn forget_before(&mut self, ns: i64) {
         let needed = ns.clamp(-FURTHEST_NS, FURTHEST_NS) - HALF_WINDOW_NS;
         self.ring.forget_before(needed.div_euclid(SAMPLE_NS));
     }
 
-    /// Writes the log-mel spectrum of `columns` columns that end with `last_column`, column *k*
-    /// centred on *k*/80 s, into `out`: `[80, columns]`, row-major, -4..4. What is not known (yet)
-    /// counts as silence.
+    /// Writes `columns` columns of a spectrum that end with `last_column` into `out`:
+    /// `[80, columns]`, row-major. What is not known (yet) counts as silence.
     ///
     /// Extra room in `out` is left alone; with too little nothing is written.
-    pub fn window(&mut self, last_column: i64, out: &mut [f32], columns: usize) {
+    pub fn window(
+        &mut self,
+        spectrum: Spectrum,
+        last_column: i64,
+        out: &mut [f32],
+        columns: usize,
+    ) {
         if columns == 0
             || columns
                 .checked_mul(BANDS)
@@ -267,13 +327,12 @@ impl Sound {
             None => i64::MIN,
         };
         let end = self.ring.end().filter(|_| self.finished);
-        for at in 0..columns {
-            let column = last_column.saturating_sub((columns - 1 - at) as i64);
-            let is_final = mel::span(column).end <= known;
-            let values = self.mel.column(column, &self.ring, is_final, end);
-            for (band, value) in values.iter().enumerate() {
-                out[band * columns + at] = *value;
-            }
+        let ring = &self.ring;
+        match spectrum {
+            Spectrum::Mel => self.mel.window(last_column, ring, known, end, out, columns),
+            Spectrum::Fbank => self
+                .fbank
+                .window(last_column, ring, known, end, out, columns),
         }
     }
 
@@ -295,11 +354,6 @@ impl Sound {
         let mean = sum / count;
         let power = (squares / count - mean * mean).max(0.0);
         (10.0 * power.log10()) as f32
-    }
-
-    /// The last mel column that needs no sound after `time_ns`.
-    pub fn column_for(time_ns: i64) -> i64 {
-        time_ns.saturating_sub(HALF_WINDOW_NS).div_euclid(COLUMN_NS)
     }
 
     /// How far [`covered_until`](Self::covered_until) may stay behind the end of what was pushed,
@@ -353,6 +407,7 @@ impl Sound {
         self.begin = Some(self.begin.map_or(first, |begin| begin.min(first)));
         self.ring.move_end(first);
         self.mel.forget_after(first);
+        self.fbank.forget_after(first);
     }
 
     /// Takes what the resampler still holds; the next sound needs a place of its own.

@@ -191,7 +191,7 @@ proptest! {
                 4 => sound.reset(),
                 _ => sound.push(&data, if kind % 3 == 0 { a } else { a % SECOND }, b % 2 == 0),
             }
-            sound.window(Sound::column_for(a), &mut window, 16);
+            sound.window(Spectrum::Mel, Spectrum::Mel.column_for(a), &mut window, 16);
             prop_assert!(window.iter().all(|v| (-4.0..=4.0).contains(v)));
             prop_assert!(!sound.loudness(a.min(b), a.max(b)).is_nan());
         }
@@ -378,29 +378,31 @@ fn columns_need_no_sound_after_their_time() {
         (0, -2),
         (-SECOND, -82),
     ] {
-        assert_eq!(Sound::column_for(time), column, "{time}");
-        assert!(mel::span(column).end * SAMPLE_NS <= time);
-        assert!(mel::span(column + 1).end * SAMPLE_NS > time);
+        assert_eq!(Spectrum::Mel.column_for(time), column, "{time}");
+        assert!(LogMel::span(column).end * SAMPLE_NS <= time);
+        assert!(LogMel::span(column + 1).end * SAMPLE_NS > time);
+        let column = Spectrum::Fbank.column_for(time);
+        assert!(Fbank::span(column).end * SAMPLE_NS <= time);
+        assert!(Fbank::span(column + 1).end * SAMPLE_NS > time);
     }
 }
 
 #[test]
-fn bounds_are_the_first_sound_and_once_ended_librosas_count_of_columns() {
+fn bounds_are_the_first_sound_and_once_ended_the_last() {
     let mut sound = sound(RATE);
     assert_eq!(sound.bounds(), Bounds::default());
     // Silence known before the sound is none of it.
     sound.gap(0, SECOND);
     assert_eq!(sound.bounds(), Bounds::default());
     sound.push(&bytes(&[0.5; 16_000]), SECOND + MS, true);
-    let first = Some(81);
-    assert_eq!(sound.bounds(), Bounds { first, end: None });
+    let begin = Some(16_016);
+    assert_eq!(sound.bounds(), Bounds { begin, end: None });
     sound.forget_before(2 * SECOND);
     sound.finish();
-    // 1 + floor(samples / 200), counted from the grid's sample 0.
-    let end = Some(1 + (16_000 + 16_016) / 200);
-    assert_eq!(sound.bounds(), Bounds { first, end });
+    let end = Some(16_000 + 16_016);
+    assert_eq!(sound.bounds(), Bounds { begin, end });
     sound.push(&bytes(&[0.5; 400]), 2 * SECOND + MS, false);
-    assert_eq!(sound.bounds(), Bounds { first, end: None });
+    assert_eq!(sound.bounds(), Bounds { begin, end: None });
     sound.reset();
     assert_eq!(sound.bounds(), Bounds::default());
 }

@@ -85,6 +85,7 @@ impl Generator for ShowsSound {
 
     fn hearing(&self) -> Hearing {
         Hearing {
+            spectrum: gstlipsync::sound::Spectrum::Mel,
             columns: COLUMNS,
             look_ahead_ns: LOOK_AHEAD_NS,
         }

@@ -216,6 +216,49 @@ pub fn encoder(names: [&str; 2], length: usize) -> Vec<u8> {
     [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat()
 }
 
+/// A streaming encoder as WeNet's is exported: it hears `chunk`, `[1, 1, columns, 80]`, and makes
+/// of it `output`, `[1, 4, 1, 1]`: two values of the chunk (`picks`: column and band), its
+/// `offset`, an integer, and its `cache`, which becomes half of itself and the first value.
+pub fn streaming(columns: u64, picks: [[usize; 2]; 2]) -> Vec<u8> {
+    let size = columns as usize * 80;
+    let mut kernel = vec![0.0; 2 * size];
+    for (kernel, [column, band]) in kernel.chunks_exact_mut(size).zip(picks) {
+        kernel[column * 80 + band] = 1.0;
+    }
+    let to_float = [text(1, "to"), number(3, FLOAT), number(20, 2)].concat();
+    let axis = [text(1, "axis"), number(3, 1), number(20, 2)].concat();
+    let one = [1; 4].map(Dim::Fixed);
+    let attributed = |inputs: &[&str], output: &str, operator: &str, attribute: &[u8]| {
+        let inputs: Vec<u8> = inputs.iter().flat_map(|name| text(1, name)).collect();
+        let rest = [text(2, output), text(4, operator), message(5, attribute)].concat();
+        message(1, &[inputs, rest].concat())
+    };
+    let graph = [
+        node(&["chunk", "kernel"], "picked", "Conv"),
+        node(&["chunk", "first"], "news", "Conv"),
+        attributed(&["offset"], "where", "Cast", &to_float),
+        node(&["where", "ones"], "place", "Mul"),
+        node(&["cache", "half"], "kept", "Mul"),
+        node(&["kept", "news"], "next", "Add"),
+        attributed(&["picked", "place", "cache"], "output", "Concat", &axis),
+        text(2, "streaming"),
+        tensor("kernel", &[2, 1, columns, 80], &kernel),
+        tensor("first", &[1, 1, columns, 80], &kernel[..size]),
+        tensor("ones", &[1, 1, 1, 1], &[1.0]),
+        tensor("half", &[1, 1, 1, 1], &[0.5]),
+        message(
+            11,
+            &value("chunk", FLOAT, &[1, 1, columns, 80].map(Dim::Fixed)),
+        ),
+        message(11, &value("offset", INT64, &[Dim::Fixed(1)])),
+        message(11, &value("cache", FLOAT, &one)),
+        message(12, &value("output", FLOAT, &[1, 4, 1, 1].map(Dim::Fixed))),
+        message(12, &value("next", FLOAT, &one)),
+    ]
+    .concat();
+    [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat()
+}
+
 /// A network of EDTalk's shape: red is the face's red and `weight` / 2, green is its green, and
 /// blue one value of the mel window, `bias` added.
 pub fn edtalk(size: u64, band: usize, column: usize) -> Vec<u8> {

@@ -1,14 +1,26 @@
 //! What a network of somebody else's hears, and how long after its frame.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
-use crate::sound;
+use crate::{
+    generator::Hearing,
+    sound::{self, Spectrum},
+};
 
 /// Mel columns in a window of the whole Wav2Lip family, AVE included.
 pub const COLUMNS: usize = 16;
 /// Sound after the start of a window: the last column lies 15 columns after the first one and
 /// reaches half a window further (see `sound`).
 const REACH_MS: f64 = 212.5;
+/// The same of a column of 25 ms that begins with its place.
+const FBANK_REACH_MS: f64 = 25.0;
+/// Columns in a window of Ultralight's WeNet: 16 of the encoder's steps, of 4 columns each, and 3
+/// more that its first layers reach over.
+const WENET_COLUMNS: usize = 67;
+/// Longest window of a streaming encoder: 3 s.
+const MAX_COLUMNS: usize = 300;
 /// No network was ever trained on windows further away from their frames.
 const MAX_OFFSET_MS: f64 = 1_000.0;
 /// Rows of features in a window: SyncTalk_2D has 16, Ultralight 8.
@@ -26,6 +38,7 @@ pub enum Features {
     /// It hears rows that a second network makes of one mel window each.
     Ave,
     Hubert,
+    /// The same, of windows of filter-bank energies.
     Wenet,
 }
 
@@ -35,10 +48,14 @@ pub enum Features {
 pub struct Sound {
     pub features: Features,
     pub sample_rate: u32,
-    pub columns_per_second: i64,
-    pub window: usize,
+    columns_per_second: Option<i64>,
+    window: Option<usize>,
+    /// Columns of the window that lie before its row's time, for WeNet.
+    pub columns_before: usize,
+    /// Values of a streaming encoder's integer inputs.
+    pub integers: BTreeMap<String, i64>,
     /// Of the training videos: rows of features a second. For people where there are none.
-    pub frame_rate: f64,
+    frame_rate: Option<f64>,
     /// Rows of features in a window, and how many of them lie before the frame.
     pub rows: usize,
     pub rows_before: usize,
@@ -58,9 +75,12 @@ impl Default for Sound {
         Self {
             features: Features::Mel,
             sample_rate: sound::RATE,
-            columns_per_second: sound::COLUMNS_PER_SECOND,
-            window: COLUMNS,
-            frame_rate: 25.0,
+            columns_per_second: None,
+            window: None,
+            // `wenet_infer.py` puts as much silence before the sound.
+            columns_before: 32,
+            integers: BTreeMap::new(),
+            frame_rate: None,
             rows: 16,
             rows_before: 8,
             shape: Vec::new(),
@@ -72,12 +92,62 @@ impl Default for Sound {
 }
 
 impl Sound {
-    fn follows_ms(&self) -> f64 {
-        let steps_after = match self.features {
-            Features::Mel => 0,
-            _ => self.rows as i64 - self.rows_before as i64 - 1 - ROW_OF_WINDOW,
+    pub fn spectrum(&self) -> Spectrum {
+        match self.features {
+            Features::Wenet => Spectrum::Fbank,
+            _ => Spectrum::Mel,
+        }
+    }
+
+    /// Columns in a window of the network that hears them.
+    pub fn window(&self) -> usize {
+        self.window.unwrap_or(match self.features {
+            Features::Wenet => WENET_COLUMNS,
+            _ => COLUMNS,
+        })
+    }
+
+    pub fn frame_rate(&self) -> f64 {
+        self.frame_rate.unwrap_or(match self.features {
+            // Ultralight's videos for WeNet have 20.
+            Features::Wenet => 20.0,
+            _ => 25.0,
+        })
+    }
+
+    /// Columns from a row to the next, where they are a whole number.
+    pub fn step(&self) -> i64 {
+        (self.spectrum().columns_per_second() as f64 / self.frame_rate()) as i64
+    }
+
+    /// What has to be heard for a frame.
+    pub fn hearing(&self) -> Hearing {
+        let per_row = self.spectrum().columns_per_second() as f64 / self.frame_rate();
+        // All rows, one row's length for frames between two, and for AVE two for the windows that
+        // the end of the sound moves back.
+        let columns = match self.features {
+            Features::Mel => self.window(),
+            _ => ((self.rows + 3) as f64 * per_row).ceil() as usize + 2 + self.window(),
         };
-        REACH_MS + steps_after as f64 * 1_000.0 / self.frame_rate + self.offset_ms
+        Hearing {
+            spectrum: self.spectrum(),
+            columns,
+            look_ahead_ns: self.look_ahead_ns(),
+        }
+    }
+
+    fn follows_ms(&self) -> f64 {
+        let rows_after = self.rows as i64 - self.rows_before as i64 - 1;
+        let (reach, rows_after) = match self.features {
+            Features::Mel => (REACH_MS, 0),
+            Features::Ave | Features::Hubert => (REACH_MS, rows_after - ROW_OF_WINDOW),
+            Features::Wenet => {
+                let columns = self.window() as i64 - 1 - self.columns_before as i64;
+                let column_ms = 1_000.0 / self.spectrum().columns_per_second() as f64;
+                (columns as f64 * column_ms + FBANK_REACH_MS, rows_after)
+            }
+        };
+        reach + rows_after as f64 * 1_000.0 / self.frame_rate() + self.offset_ms
     }
 
     pub fn look_ahead_ns(&self) -> i64 {
@@ -85,41 +155,49 @@ impl Sound {
     }
 
     pub fn check(&self) -> Result<(), String> {
-        match self.features {
-            Features::Mel | Features::Ave => {}
-            Features::Hubert => {
-                return Err(
-                    "[sound] features \"hubert\" cannot be made from a stream: HuBERT-large looks \
-                     at the whole recording in both directions. Cut into pieces it is not the \
-                     same and waits for about 1 s of sound. A network that was trained with \
-                     \"ave\" is wanted"
-                        .into(),
-                );
-            }
-            Features::Wenet => {
-                return Err(
-                    "[sound] features \"wenet\" are not made by this plugin; \"mel\" or \"ave\" is \
-                     wanted"
-                        .into(),
-                );
-            }
+        if self.features == Features::Hubert {
+            return Err(
+                "[sound] features \"hubert\" cannot be made from a stream: every value of \
+                 HuBERT-large hangs on the whole recording, in both directions, so its latency is \
+                 the recording's length. Cut into pieces it is not the same and waits for about 1 \
+                 s of sound. A network that was trained with \"ave\" or \"wenet\" is wanted"
+                    .into(),
+            );
         }
-        if (self.sample_rate, self.columns_per_second, self.window)
-            != (sound::RATE, sound::COLUMNS_PER_SECOND, COLUMNS)
-        {
+        let per_second = self.spectrum().columns_per_second();
+        let fits = match self.features {
+            Features::Wenet => (1..=MAX_COLUMNS).contains(&self.window()),
+            _ => self.window() == COLUMNS,
+        };
+        let said_per_second = self.columns_per_second.unwrap_or(per_second);
+        if !fits || (self.sample_rate, said_per_second) != (sound::RATE, per_second) {
+            let wanted = match self.features {
+                Features::Wenet => format!("1 to {MAX_COLUMNS}"),
+                _ => COLUMNS.to_string(),
+            };
             return Err(format!(
-                "[sound] is {} Hz, {} columns a second, window {}; {}, {} and {COLUMNS} are wanted",
+                "[sound] is {} Hz, {said_per_second} columns a second, window {}; {}, \
+                 {per_second} and {wanted} are wanted",
                 self.sample_rate,
-                self.columns_per_second,
-                self.window,
+                self.window(),
                 sound::RATE,
-                sound::COLUMNS_PER_SECOND
             ));
         }
-        if !(1.0..=100.0).contains(&self.frame_rate) {
+        if self.columns_before >= self.window() && self.features == Features::Wenet {
             return Err(format!(
-                "[sound] frame-rate is {}, 1 to 100 is wanted",
-                self.frame_rate
+                "[sound] columns-before is {}, fewer than the {} of the window are wanted",
+                self.columns_before,
+                self.window()
+            ));
+        }
+        let rate = self.frame_rate();
+        if !(1.0..=100.0).contains(&rate) {
+            return Err(format!("[sound] frame-rate is {rate}, 1 to 100 is wanted"));
+        }
+        if self.features == Features::Wenet && self.step() as f64 * rate != per_second as f64 {
+            return Err(format!(
+                "[sound] frame-rate is {rate}; with \"wenet\" a row has a whole number of its \
+                 {per_second} columns a second"
             ));
         }
         if !(1..=MAX_ROWS).contains(&self.rows) || self.rows_before > self.rows {
