@@ -81,18 +81,23 @@ fn the_steady_state_allocates_nothing() {
         println!("skipped: no ONNX Runtime; `cargo xtask setup` provides it");
         return;
     }
-    for generator in [
-        Source::BuiltIn,
-        Source::Path(unet("soft")),
-        Source::Path(unet("reference")),
+    for (generator, own_thread) in [
+        (Source::BuiltIn, false),
+        (Source::BuiltIn, true),
+        (Source::Path(unet("soft")), false),
+        (Source::Path(unet("reference")), true),
     ] {
-        let allocations = count(&generator, picture.clone());
-        assert_eq!(allocations, 0, "in 50 frames of {generator:?}");
+        let allocations = count(&generator, own_thread, picture.clone());
+        assert_eq!(
+            allocations, 0,
+            "in 50 frames of {generator:?}, {own_thread}"
+        );
     }
 }
 
-/// Allocations in 50 frames after the first hundred.
-fn count(generator: &Source, mut picture: Picture) -> usize {
+/// Allocations in 50 frames after the first hundred, where the networks run in the caller's thread
+/// or in one of their own.
+fn count(generator: &Source, own_thread: bool, mut picture: Picture) -> usize {
     let config = Config {
         generator: generator.clone(),
         ..Config::default()
@@ -120,13 +125,15 @@ fn count(generator: &Source, mut picture: Picture) -> usize {
         hum(frame + 12, sound);
         // Mouths drawn on drawn mouths would wear the face away until it is lost.
         picture.data.copy_from_slice(&original);
-        let outcome = engine.process(
-            &mut picture.view(),
-            frame * FRAME_NS,
-            sound,
-            &[],
-            &Controls::default(),
-        );
+        let (time_ns, controls) = (frame * FRAME_NS, Controls::default());
+        let view = &mut picture.view();
+        let outcome = match own_thread {
+            false => engine.process(view, time_ns, sound, &[], &controls),
+            true => engine
+                .track(view, time_ns, &[], &controls)
+                .and_then(|()| engine.begin(view, time_ns, sound, &controls))
+                .and_then(|()| engine.finish(view, None)),
+        };
         sound.forget_before((frame - 25) * FRAME_NS);
         outcome.expect("inference works")
     };

@@ -16,7 +16,7 @@ use gstlipsync::{
     sound::Bounds,
 };
 use onnx::{Dim, Linear};
-use picture::Picture;
+use picture::{Picture, redraw};
 
 const SIZE: usize = 96;
 /// The box of the face in all frames here, as large as the network's picture.
@@ -125,9 +125,7 @@ fn redrawn(generator: &mut dyn Generator, picture: &Picture, mel: &[f32], look: 
     generator
         .listen(&heard(mel))
         .expect("a window of the right size");
-    generator
-        .draw(&mut after.view(), Some(&face(SIZE, SIZE)), 0, look)
-        .expect("inference works");
+    redraw(generator, &mut after, Some(&face(SIZE, SIZE)), look).expect("inference works");
     after
 }
 
@@ -337,8 +335,7 @@ fn strength_fades_and_nothing_is_drawn_beside_the_frame() {
                 *point = [point[0] + shift[0], point[1] + shift[1]];
             }
             let mut after = before.clone();
-            generator
-                .draw(&mut after.view(), Some(&face), 0, &LOOK)
+            redraw(&mut *generator, &mut after, Some(&face), &LOOK)
                 .expect("nothing to draw is no error");
             assert!(after.data == before.data, "{shift:?}");
         }
@@ -359,8 +356,7 @@ fn a_network_that_returns_nan_leaves_the_frame_alone() {
     generator
         .listen(&heard(&QUIET))
         .expect("a window of the right size");
-    let err = generator
-        .draw(&mut after.view(), Some(&face(SIZE, SIZE)), 0, &LOOK)
+    let err = redraw(&mut *generator, &mut after, Some(&face(SIZE, SIZE)), &LOOK)
         .expect_err("not numbers");
     assert!(matches!(err, Error::Inference { .. }), "{err}");
     assert!(after.data == before.data);
@@ -449,9 +445,7 @@ fn edtalk_sees_the_aligned_face_in_rgb_and_is_told_how_strongly() {
         generator
             .listen(&heard(&mel))
             .expect("a window of the right size");
-        generator
-            .draw(&mut after.view(), Some(&face), 0, &look)
-            .expect("inference works");
+        redraw(&mut *generator, &mut after, Some(&face), &look).expect("inference works");
         // Red = 40 + 255 / 2 of the weight, which is half the strength.
         let mouth = ((TOP + 74) * before.width + LEFT + 48) * 3;
         let found = &after.data[mouth..][..3];

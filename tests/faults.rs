@@ -14,7 +14,7 @@ use gst::prelude::*;
 use gstlipsync::{
     Error,
     face::Face,
-    generator::{Cost, Generator, Heard, Hearing, Look, Source},
+    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source},
     pixels::View,
 };
 
@@ -41,23 +41,27 @@ impl Generator for Fails {
         false
     }
 
+    fn brush(&self) -> Box<dyn Brush> {
+        Box::new(Untouched)
+    }
+
     fn listen(&mut self, _heard: &Heard) -> Result<(), Error> {
         self.frames += 1;
         fail_if(self.frames.is_multiple_of(7))
     }
 
-    fn draw(
-        &mut self,
-        _view: &mut View,
-        _face: Option<&Face>,
-        _time_ns: i64,
-        _look: &Look,
-    ) -> Result<Cost, Error> {
-        fail_if(self.frames.is_multiple_of(2))?;
-        Ok(Cost::default())
+    fn draw(&mut self, _sketch: &mut Sketch) -> Result<(), Error> {
+        fail_if(self.frames.is_multiple_of(2))
     }
 
     fn reset(&mut self) {}
+}
+
+/// Paints nothing.
+struct Untouched;
+
+impl Brush for Untouched {
+    fn paint(&mut self, _view: &mut View, _face: Option<&Face>, _look: &Look, _drawn: &[f32]) {}
 }
 
 fn fail_if(fails: bool) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use gst::prelude::*;
 use gstlipsync::{
     Error,
     face::Face,
-    generator::{self, Cost, Generator, Heard, Hearing, Look, Source},
+    generator::{self, Brush, Generator, Heard, Hearing, Look, Sketch, Source},
     pixels::View,
     runtime::{self, ModelSource},
 };
@@ -302,31 +302,37 @@ impl Generator for OnCard {
         false
     }
 
-    fn listen(&mut self, _heard: &Heard) -> Result<(), Error> {
+    fn brush(&self) -> Box<dyn Brush> {
+        Box::new(OnePixel)
+    }
+
+    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+        if heard.time_ns >= LOST_NS {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
         Ok(())
     }
 
-    fn draw(
-        &mut self,
-        view: &mut View,
-        _face: Option<&Face>,
-        time_ns: i64,
-        _look: &Look,
-    ) -> Result<Cost, Error> {
-        if time_ns >= LOST_NS {
-            self.is_lost.store(true, Ordering::Relaxed);
-        }
-        if self.is_lost.load(Ordering::Relaxed) {
-            return Err(Error::Inference {
+    fn draw(&mut self, _sketch: &mut Sketch) -> Result<(), Error> {
+        match self.is_lost.load(Ordering::Relaxed) {
+            true => Err(Error::Inference {
                 name: "on card".into(),
                 reason: "the device was lost".into(),
-            });
+            }),
+            false => Ok(()),
         }
-        view.planes[0].data[0] ^= 0xff;
-        Ok(Cost::default())
     }
 
     fn reset(&mut self) {}
+}
+
+/// Turns the first pixel round.
+struct OnePixel;
+
+impl Brush for OnePixel {
+    fn paint(&mut self, view: &mut View, _face: Option<&Face>, _look: &Look, _drawn: &[f32]) {
+        view.planes[0].data[0] ^= 0xff;
+    }
 }
 
 /// Frames of 25 a second; the card is lost at the tenth.

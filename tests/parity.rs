@@ -22,7 +22,7 @@ use gstlipsync::{
     runtime,
     sound::{BANDS, SampleFormat, Sound, Spectrum},
 };
-use picture::Picture;
+use picture::{Picture, redraw};
 
 const WIDTH: usize = 480;
 const HEIGHT: usize = 400;
@@ -311,9 +311,7 @@ impl Case {
             features.extend(generator.features());
             let mut picture = frame(index, self.place(index));
             let face = (self.face)(self.place(index));
-            generator
-                .draw(&mut picture.view(), Some(&face), time_ns, &look)
-                .expect("inference works");
+            redraw(generator, &mut picture, Some(&face), &look).expect("inference works");
             pictures.push(picture);
         }
         (pictures, features)

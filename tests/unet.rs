@@ -17,7 +17,7 @@ use gstlipsync::{
     sound::Bounds,
 };
 use onnx::{Dim, Linear};
-use picture::Picture;
+use picture::{Picture, redraw};
 
 /// The network's picture, and the crop round it.
 const SIZE: usize = 320;
@@ -171,9 +171,7 @@ fn hear(generator: &mut dyn Generator, time_ns: i64, level: impl Fn(usize, i64) 
 
 fn draw(generator: &mut dyn Generator, before: &Picture, face: Option<&Face>) -> Picture {
     let mut after = before.clone();
-    generator
-        .draw(&mut after.view(), face, 0, &LOOK)
-        .expect("inference works");
+    redraw(generator, &mut after, face, &LOOK).expect("inference works");
     after
 }
 
@@ -386,9 +384,13 @@ fn in_silence_the_network_hears_silence() {
         hear(&mut *generator, 1_000_000_000, |_, _| -SILENCE);
         let mut after = before.clone();
         let look = Look { activity, ..LOOK };
-        generator
-            .draw(&mut after.view(), Some(&face(LEFT, TOP, SIDE)), 0, &look)
-            .expect("inference works");
+        redraw(
+            &mut *generator,
+            &mut after,
+            Some(&face(LEFT, TOP, SIDE)),
+            &look,
+        )
+        .expect("inference works");
         assert_eq!(pixel(&after, LEFT + 90, TOP + 90)[1], wanted);
     }
 }

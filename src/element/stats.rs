@@ -18,6 +18,8 @@ pub struct Stats {
     no_face: u64,
     silent: u64,
     bypassed: u64,
+    repeated: u64,
+    skipped: u64,
     /// Frames whose sound had not arrived when they had to go on.
     pub late: u64,
     pub errors: u64,
@@ -64,6 +66,8 @@ impl Stats {
             Outcome::NoFace => self.no_face += 1,
             Outcome::Silent => self.silent += 1,
             Outcome::Bypassed => self.bypassed += 1,
+            Outcome::Repeated => self.repeated += 1,
+            Outcome::Late => self.skipped += 1,
         }
         if let Some(timings) = timings {
             self.track.record(timings.track);
@@ -94,6 +98,8 @@ impl Stats {
             .field("frames-no-face", self.no_face)
             .field("frames-silent", self.silent)
             .field("frames-bypassed", self.bypassed)
+            .field("frames-repeated", self.repeated)
+            .field("frames-skipped", self.skipped)
             .field("frames-late", self.late)
             .field("frames-error", self.errors)
             .field("frames-loading", self.loading)

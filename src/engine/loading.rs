@@ -2,13 +2,12 @@
 //!
 //! Must not know who waits, or on which thread.
 
-use super::{Config, Engine, Timings};
+use super::{Config, Engine};
 use crate::{
     Error,
     face::{self, Tracker},
     generator,
     runtime::{self, Fallback},
-    sound::{self, VoiceGate},
 };
 
 /// Networks that are loaded one after the other.
@@ -68,7 +67,7 @@ impl Prepared {
             return Ok(None);
         }
         let opened = self.generator.open(&self.runtime)?;
-        let mut fallbacks = opened.fallbacks;
+        let mut fallbacks = opened.fallbacks.clone();
         let tracker = match opened.generator.needs_face() {
             false => None,
             true if !goes_on(Step::Faces) => return Ok(None),
@@ -85,16 +84,7 @@ impl Prepared {
                 Some(tracker)
             }
         };
-        let engine = Engine {
-            mel: vec![0.0; sound::BANDS * opened.generator.hearing().columns],
-            tracker,
-            generator: opened.generator,
-            gate: VoiceGate::new(f32::NEG_INFINITY, 0),
-            level_db: f32::NEG_INFINITY,
-            timings: Timings::default(),
-            active: opened.active,
-            about: opened.about,
-        };
+        let engine = Engine::assemble(opened, tracker);
         Ok(Some((engine, fallbacks)))
     }
 }

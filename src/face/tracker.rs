@@ -192,6 +192,12 @@ impl Tracker {
         &self.faces
     }
 
+    /// Hands the faces of the last frame out, so that the next one can be tracked while they are
+    /// still needed. Takes older ones in exchange, for their memory.
+    pub fn take_faces(&mut self, faces: &mut Vec<Face>) {
+        std::mem::swap(&mut self.faces, faces);
+    }
+
     /// The faces in this frame, the most wanted first. `time_ns` is the frame's running time.
     /// `regions` are boxes `[x0, y0, x1, y1]` that somebody else found faces in; while there are
     /// any, the detector rests.

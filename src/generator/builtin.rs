@@ -3,10 +3,10 @@
 //!
 //! Method, data and training: `models/builtin/README.md` and `training/`.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use super::{
-    Cost, Generator, Heard, Hearing, Look, finite,
+    Brush, Generator, Heard, Hearing, Look, Sketch, finite,
     manifest::Manifest,
     registry::{Opened, describe},
     rest::{Closing, RestMouth},
@@ -43,57 +43,60 @@ struct Geometry {
     nose_base: [usize; 2],
 }
 
-/// What is remembered of one face.
-struct Person {
-    face: u64,
-    rest: RestMouth,
-}
-
 pub struct BuiltIn {
     name: String,
     hearing: Hearing,
     audio2mouth: Box<dyn Network>,
     renderer: Box<dyn Network>,
-    geometry: Geometry,
-    people: Vec<Person>,
-    blender: Blender,
+    geometry: Arc<Geometry>,
     /// Displacement of each landmark from the rest mouth, as last heard.
     displacement: Vec<[f32; 2]>,
-    source: Vec<[f32; 2]>,
-    rest: Vec<[f32; 2]>,
-    rigid: Vec<[f32; 2]>,
-    mask: Vec<f32>,
-    mask_feather: f32,
 }
 
-/// Faces that are remembered; the one not seen for longest is dropped first.
-const MOST_PEOPLE: usize = 32;
+/// Parts of [`Sketch::seen`].
+struct Seen<S> {
+    /// `[3, size, size]`: R, G, B, 0..1.
+    crop: S,
+    /// Landmarks as they are, x, y in canonical pixels.
+    source: S,
+    /// Landmarks of the mouth at rest.
+    rest: S,
+}
 
-/// The estimate of this face's rest mouth, made when the face is new. The most recently seen face
-/// is last.
-fn rest_mouth<'a>(
-    people: &'a mut Vec<Person>,
-    face: &Face,
-    geometry: &Geometry,
-) -> &'a mut RestMouth {
-    match people.iter().position(|person| person.face == face.id) {
-        Some(index) => people[index..].rotate_left(1),
-        None => {
-            if people.len() == MOST_PEOPLE {
-                people.remove(0);
-            }
-            people.push(Person {
-                face: face.id,
-                rest: RestMouth::new(geometry.landmarks.len(), &geometry.closing),
-            });
-        }
+/// Parts of [`Sketch::drawn`], each a tensor of the renderer.
+struct Rendered<'a> {
+    flow: &'a [f32],
+    alpha: &'a [f32],
+    rgb: &'a [f32],
+}
+
+impl Geometry {
+    /// Numbers of a crop, and of a list of landmarks.
+    fn lengths(&self) -> [usize; 2] {
+        [3 * self.size * self.size, 2 * self.landmarks.len()]
     }
-    let last = people.len() - 1;
-    let rest = &mut people[last].rest;
-    if face.fresh {
-        rest.forget();
+
+    fn seen<'a>(&self, all: &'a [f32]) -> Seen<&'a [f32]> {
+        let [crop, landmarks] = self.lengths();
+        let (crop, all) = all.split_at(crop);
+        let (source, rest) = all.split_at(landmarks);
+        Seen { crop, source, rest }
     }
-    rest
+
+    fn seen_mut<'a>(&self, all: &'a mut Vec<f32>) -> Seen<&'a mut [f32]> {
+        let [crop, landmarks] = self.lengths();
+        all.resize(crop + 2 * landmarks, 0.0);
+        let (crop, all) = all.split_at_mut(crop);
+        let (source, rest) = all.split_at_mut(landmarks);
+        Seen { crop, source, rest }
+    }
+
+    fn rendered<'a>(&self, all: &'a [f32]) -> Rendered<'a> {
+        let plane = self.size * self.size;
+        let (flow, all) = all.split_at(2 * plane);
+        let (alpha, rgb) = all.split_at(plane);
+        Rendered { flow, alpha, rgb }
+    }
 }
 
 // Tensor order of the renderer, fixed by `tensors()`.
@@ -182,33 +185,102 @@ impl BuiltIn {
                 },
                 audio2mouth: audio2mouth.network,
                 renderer: renderer.network,
-                people: Vec::with_capacity(MOST_PEOPLE),
-                blender: Blender::new(),
                 displacement: vec![[0.0; 2]; count],
-                source: vec![[0.0; 2]; count],
-                rest: vec![[0.0; 2]; count],
-                rigid: vec![[0.0; 2]; geometry.rigid.len()],
-                mask: vec![0.0; size * size],
-                mask_feather: f32::NAN,
-                geometry,
+                geometry: Arc::new(geometry),
             }),
         })
     }
+}
 
-    /// Writes the wanted landmarks of this frame into the renderer.
-    fn aim(&mut self, look: &Look) {
-        // Up to 1 the strength leads from the mouth as filmed to the mouth as heard, beyond it
-        // exaggerates the movement.
-        let (share, gain) = (look.strength.clamp(0.0, 1.0), look.strength.max(1.0));
-        let target = self.renderer.input(TARGET);
-        let rest = self.rest.iter().flatten();
-        let displacement = self.displacement.iter().flatten();
-        let source = self.source.iter().flatten();
-        for (((out, source), rest), displacement) in
-            target.iter_mut().zip(source).zip(rest).zip(displacement)
-        {
-            let heard = rest + gain * look.activity * displacement;
-            *out = source + share * (heard - source);
+impl Generator for BuiltIn {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn hearing(&self) -> Hearing {
+        self.hearing
+    }
+
+    fn brush(&self) -> Box<dyn Brush> {
+        Box::new(Aligned::new(self.geometry.clone()))
+    }
+
+    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+        self.audio2mouth.input(MEL).copy_from_slice(heard.mel);
+        self.audio2mouth.run()?;
+        let heard = self.audio2mouth.output(DISPLACEMENT);
+        finite(heard, self.audio2mouth.name())?;
+        for (displacement, heard) in self.displacement.iter_mut().zip(heard.chunks_exact(2)) {
+            displacement.copy_from_slice(heard);
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
+        let seen = self.geometry.seen(&sketch.seen);
+        self.renderer.input(CROP).copy_from_slice(seen.crop);
+        self.renderer.input(SOURCE).copy_from_slice(seen.source);
+        let displacement = self.displacement.as_flattened();
+        aim(
+            &sketch.look,
+            &seen,
+            displacement,
+            self.renderer.input(TARGET),
+        );
+        self.renderer.run()?;
+        sketch.drawn.clear();
+        for tensor in [FLOW, ALPHA, RGB] {
+            let drawn = self.renderer.output(tensor);
+            finite(drawn, self.renderer.name())?;
+            sketch.drawn.extend_from_slice(drawn);
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.displacement.fill([0.0; 2]);
+    }
+}
+
+/// Writes the wanted landmarks.
+fn aim(look: &Look, seen: &Seen<&[f32]>, displacement: &[f32], target: &mut [f32]) {
+    // Up to 1 the strength leads from the mouth as filmed to the mouth as heard, beyond it
+    // exaggerates the movement.
+    let (share, gain) = (look.strength.clamp(0.0, 1.0), look.strength.max(1.0));
+    let parts = seen.source.iter().zip(seen.rest).zip(displacement);
+    for (out, ((source, rest), displacement)) in target.iter_mut().zip(parts) {
+        let heard = rest + gain * look.activity * displacement;
+        *out = source + share * (heard - source);
+    }
+}
+
+/// One face, aligned with the canonical one.
+struct Aligned {
+    geometry: Arc<Geometry>,
+    rest_mouth: RestMouth,
+    /// From the canonical picture to the frame.
+    to_frame: Affine,
+    source: Vec<[f32; 2]>,
+    rest: Vec<[f32; 2]>,
+    rigid: Vec<[f32; 2]>,
+    blender: Blender,
+    mask: Vec<f32>,
+    mask_feather: f32,
+}
+
+impl Aligned {
+    fn new(geometry: Arc<Geometry>) -> Self {
+        let count = geometry.landmarks.len();
+        Self {
+            rest_mouth: RestMouth::new(count, &geometry.closing),
+            to_frame: Affine::IDENTITY,
+            source: vec![[0.0; 2]; count],
+            rest: vec![[0.0; 2]; count],
+            rigid: vec![[0.0; 2]; geometry.rigid.len()],
+            blender: Blender::new(),
+            mask: vec![0.0; geometry.size * geometry.size],
+            mask_feather: f32::NAN,
+            geometry,
         }
     }
 
@@ -231,38 +303,18 @@ impl BuiltIn {
     }
 }
 
-impl Generator for BuiltIn {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn hearing(&self) -> Hearing {
-        self.hearing
-    }
-
-    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
-        self.audio2mouth.input(MEL).copy_from_slice(heard.mel);
-        self.audio2mouth.run()?;
-        let heard = self.audio2mouth.output(DISPLACEMENT);
-        finite(heard, self.audio2mouth.name())?;
-        for (displacement, heard) in self.displacement.iter_mut().zip(heard.chunks_exact(2)) {
-            displacement.copy_from_slice(heard);
-        }
-        Ok(())
-    }
-
-    fn draw(
+impl Brush for Aligned {
+    fn sample(
         &mut self,
-        view: &mut View,
+        view: &View,
         face: Option<&Face>,
         time_ns: i64,
-        look: &Look,
-    ) -> Result<Cost, Error> {
-        let started = Instant::now();
-        let geometry = &self.geometry;
+        seen: &mut Vec<f32>,
+    ) -> bool {
         let Some(face) = face else {
-            return Ok(Cost::default());
+            return false;
         };
+        let geometry = &*self.geometry;
         for (point, &index) in self.rigid.iter_mut().zip(&geometry.rigid) {
             *point = face.mesh.points[index];
         }
@@ -270,13 +322,16 @@ impl Generator for BuiltIn {
         let Some((to_canonical, to_frame)) = geometry::similarity(&self.rigid, &geometry.rigid_xy)
             .and_then(|map: Affine| Some((map, map.inverse()?)))
         else {
-            return Ok(Cost::default());
+            return false;
         };
+        self.to_frame = to_frame;
         for (point, &index) in self.source.iter_mut().zip(&geometry.landmarks) {
             *point = to_canonical.apply(face.mesh.points[index]);
         }
-
-        rest_mouth(&mut self.people, face, geometry).update(
+        if face.fresh {
+            self.rest_mouth.forget();
+        }
+        self.rest_mouth.update(
             &self.source,
             time_ns,
             &geometry.closing,
@@ -286,48 +341,32 @@ impl Generator for BuiltIn {
         );
 
         let size = geometry.size;
-        let plane = size * size;
-        let crop = self.renderer.input(CROP);
-        let (red, others) = crop.split_at_mut(plane);
-        let (green, blue) = others.split_at_mut(plane);
+        let seen = geometry.seen_mut(seen);
+        let (red, others) = seen.crop.split_at_mut(size * size);
+        let (green, blue) = others.split_at_mut(size * size);
         sample(view, &to_frame, size, 1.0, 0.0, [red, green, blue]);
-        let landmarks = self.renderer.input(SOURCE);
-        for (out, point) in landmarks.chunks_exact_mut(2).zip(&self.source) {
-            out.copy_from_slice(point);
-        }
-        self.aim(look);
+        seen.source.copy_from_slice(self.source.as_flattened());
+        seen.rest.copy_from_slice(self.rest.as_flattened());
+        true
+    }
+
+    fn paint(&mut self, view: &mut View, _face: Option<&Face>, look: &Look, drawn: &[f32]) {
         self.feather(look.feather);
-
-        let sampled = Instant::now();
-        self.renderer.run()?;
-        let inferred = Instant::now();
-
-        let flow = self.renderer.output(FLOW);
-        let alpha = self.renderer.output(ALPHA);
-        let rgb = self.renderer.output(RGB);
-        for tensor in [flow, alpha, rgb] {
-            finite(tensor, self.renderer.name())?;
-        }
+        let Rendered { flow, alpha, rgb } = self.geometry.rendered(drawn);
         self.blender.blend(
             view,
             &Patch {
-                size,
-                to_frame,
+                size: self.geometry.size,
+                to_frame: self.to_frame,
                 flow: Some(flow),
                 drawn: Some(Drawn { rgb, alpha }),
                 mask: &self.mask,
             },
         );
-        let infer = inferred - sampled;
-        Ok(Cost {
-            infer,
-            blend: started.elapsed().saturating_sub(infer),
-        })
     }
 
     fn reset(&mut self) {
-        self.people.clear();
-        self.displacement.fill([0.0; 2]);
+        self.rest_mouth.forget();
     }
 }
 

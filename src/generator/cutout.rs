@@ -7,8 +7,10 @@
 //! scaled back, hard edges. With [`Kind::Soft`] the box is where the mesh is, to fractions of a
 //! pixel, so that it does not tremble, and only mouth and jaw are replaced.
 
+use std::sync::Arc;
+
 use super::{
-    Look, crop, jaw,
+    Brush, Look, crop, jaw,
     recipe::{self, Blend, Crop, Image, Kind, Order, Planes},
     tone,
 };
@@ -24,7 +26,8 @@ use crate::{
 /// Largest value of a sample.
 const WHITE: f32 = 255.0;
 
-pub struct Cutout {
+/// How faces are cut out and put back; the same for all of a model.
+pub struct Plan {
     image: Image,
     blend: Blend,
     recipe: crop::Recipe,
@@ -32,6 +35,44 @@ pub struct Cutout {
     /// Side of what the network sees, and of the crop round it.
     size: usize,
     side: usize,
+}
+
+impl Plan {
+    /// For a network that sees `size` x `size` pixels. The error says what does not fit.
+    pub fn new(image: &Image, crop: &Crop, blend: Blend, size: usize) -> Result<Self, String> {
+        let side = recipe::crop_side(image, crop, size)?;
+        Ok(Self {
+            image: image.clone(),
+            blend,
+            recipe: crop.recipe(),
+            scale: crop.scale,
+            size,
+            side,
+        })
+    }
+
+    /// Whether faces have to be found: for the box, or for where mouth and jaw are.
+    pub fn needs_face(&self) -> bool {
+        self.blend.kind == Kind::Soft || !self.recipe.is_fixed()
+    }
+
+    /// Numbers in what the network sees, `[3 or 6, size, size]`.
+    fn seen(&self) -> usize {
+        3 * self.image.planes.len() * self.size * self.size
+    }
+
+    /// Which of R, G, B the network's channel is.
+    fn channel(&self, index: usize) -> usize {
+        match self.image.order {
+            Order::Bgr => 2 - index,
+            Order::Rgb => index,
+        }
+    }
+}
+
+/// One face, cut out.
+pub struct Cutout {
+    plan: Arc<Plan>,
     /// Where the crop lies: its pixels, or those of `native`, to frame pixels.
     to_frame: Affine,
     native_extent: Extent,
@@ -48,16 +89,10 @@ pub struct Cutout {
 }
 
 impl Cutout {
-    /// For a network that sees `size` x `size` pixels. The error says what does not fit.
-    pub fn new(image: &Image, crop: &Crop, blend: Blend, size: usize) -> Result<Self, String> {
-        let side = recipe::crop_side(image, crop, size)?;
-        Ok(Self {
-            image: image.clone(),
-            blend,
-            recipe: crop.recipe(),
-            scale: crop.scale,
-            size,
-            side,
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let side = plan.side;
+        Self {
+            plan,
             to_frame: Affine::IDENTITY,
             native_extent: Extent::square(0),
             resizer: Resizer::default(),
@@ -67,41 +102,23 @@ impl Cutout {
             native: Vec::new(),
             alpha: vec![1.0; side * side],
             mask: vec![0.0; side * side],
-        })
-    }
-
-    /// Whether faces have to be found: for the box, or for where mouth and jaw are.
-    pub fn needs_face(&self) -> bool {
-        self.blend.kind == Kind::Soft || !self.recipe.is_fixed()
-    }
-
-    /// Fills `tensor`, `[3 or 6, size, size]`, with the face as the network wants it. False when
-    /// no part of the face lies in the frame.
-    pub fn cut(&mut self, view: &View, face: Option<&Face>, tensor: &mut [f32]) -> bool {
-        let found = match self.blend.kind {
-            Kind::Soft => self.cut_soft(view, face),
-            Kind::Reference => self.cut_whole(view, face),
-        };
-        if found {
-            self.fill(tensor);
         }
-        found
     }
 
     fn cut_soft(&mut self, view: &View, face: Option<&Face>) -> bool {
         let frame = [view.width, view.height];
-        let Some(map) = self.recipe.map(face, self.side, frame) else {
+        let Some(map) = self.plan.recipe.map(face, self.plan.side, frame) else {
             return false;
         };
         self.to_frame = map;
-        let planes = planes(&mut self.crop, self.side);
-        sample(view, &self.to_frame, self.side, WHITE, 0.0, planes);
+        let planes = planes(&mut self.crop, self.plan.side);
+        sample(view, &self.to_frame, self.plan.side, WHITE, 0.0, planes);
         true
     }
 
     fn cut_whole(&mut self, view: &View, face: Option<&Face>) -> bool {
         let frame = [view.width, view.height];
-        let Some([x0, y0, x1, y1]) = self.recipe.whole(face, frame) else {
+        let Some([x0, y0, x1, y1]) = self.plan.recipe.whole(face, frame) else {
             return false;
         };
         let (width, height) = (x1 - x0, y1 - y0);
@@ -122,10 +139,11 @@ impl Cutout {
         for value in &mut self.native {
             *value = whole(*value + 0.5);
         }
-        let to = Extent::square(self.side);
-        self.resizer.prepare(&self.native_extent, &to, self.scale);
+        let to = Extent::square(self.plan.side);
+        self.resizer
+            .prepare(&self.native_extent, &to, self.plan.scale);
         let sources = self.native.chunks_exact(stride * stride);
-        let targets = self.crop.chunks_exact_mut(self.side * self.side);
+        let targets = self.crop.chunks_exact_mut(self.plan.side * self.plan.side);
         for (source, target) in sources.zip(targets) {
             self.resizer.plane(source, &self.native_extent, target, &to);
         }
@@ -134,15 +152,13 @@ impl Cutout {
 
     /// The network's views of the crop.
     fn fill(&self, tensor: &mut [f32]) {
-        let (size, side) = (self.size, self.side);
+        let (size, side) = (self.plan.size, self.plan.side);
         let border = (side - size) / 2;
-        let [black, white] = self.image.range;
-        let [mask_x, mask_y, mask_width, mask_height] = self.image.rectangle(size);
-        let channels = 3 * self.image.planes.len();
-        let planes = tensor.chunks_exact_mut(size * size).take(channels);
-        for (index, plane) in planes.enumerate() {
-            let source = &self.crop[self.channel(index % 3) * side * side..];
-            let masked = self.image.planes[index / 3] == Planes::Masked;
+        let [black, white] = self.plan.image.range;
+        let [mask_x, mask_y, mask_width, mask_height] = self.plan.image.rectangle(size);
+        for (index, plane) in tensor.chunks_exact_mut(size * size).enumerate() {
+            let source = &self.crop[self.plan.channel(index % 3) * side * side..];
+            let masked = self.plan.image.planes[index / 3] == Planes::Masked;
             for (row, out) in plane.chunks_exact_mut(size).enumerate() {
                 let source = &source[(row + border) * side + border..][..size];
                 for (out, value) in out.iter_mut().zip(source) {
@@ -155,36 +171,91 @@ impl Cutout {
         }
     }
 
-    /// Which of R, G, B the network's channel is.
-    fn channel(&self, index: usize) -> usize {
-        match self.image.order {
-            Order::Bgr => 2 - index,
-            Order::Rgb => index,
+    /// Writes what the network drew into the crop; its border stays.
+    fn draw(&mut self, output: &[f32]) {
+        let (size, side) = (self.plan.size, self.plan.side);
+        let border = (side - size) / 2;
+        let [black, white] = self.plan.image.range;
+        let exact = self.plan.blend.kind == Kind::Reference;
+        for (index, plane) in output.chunks_exact(size * size).take(3).enumerate() {
+            let channel = self.plan.channel(index);
+            let target = &mut self.crop[channel * side * side..];
+            for (row, values) in plane.chunks_exact(size).enumerate() {
+                let target = &mut target[(row + border) * side + border..][..size];
+                for (out, value) in target.iter_mut().zip(values) {
+                    let level = (value - black) / (white - black) * WHITE;
+                    // The original pipelines cut, they do not round.
+                    *out = match exact {
+                        true => whole(level),
+                        false => level.clamp(0.0, WHITE),
+                    };
+                }
+            }
         }
     }
 
-    /// Puts what the network drew, `[3, size, size]`, where the face was last cut out.
-    pub fn paste(&mut self, view: &mut View, face: Option<&Face>, output: &[f32], look: &Look) {
+    /// Scales the crop back to the box.
+    fn scale_back(&mut self, strength: f32) {
+        let from = Extent::square(self.plan.side);
+        let to = self.native_extent;
+        self.resizer.prepare(&from, &to, self.plan.blend.scale);
+        let sources = self.crop.chunks_exact(self.plan.side * self.plan.side);
+        let targets = self.native.chunks_exact_mut(to.stride * to.stride);
+        for (source, target) in sources.zip(targets) {
+            self.resizer.plane(source, &from, target, &to);
+        }
+        self.mask.resize(to.stride * to.stride, 0.0);
+        for (row, mask) in self.mask.chunks_exact_mut(to.stride).enumerate() {
+            mask.fill(0.0);
+            if row < to.height {
+                mask[..to.width].fill(strength);
+            }
+        }
+    }
+}
+
+impl Brush for Cutout {
+    /// `seen` is `[3 or 6, size, size]`. False when no part of the face lies in the frame.
+    fn sample(
+        &mut self,
+        view: &View,
+        face: Option<&Face>,
+        _time_ns: i64,
+        seen: &mut Vec<f32>,
+    ) -> bool {
+        let found = match self.plan.blend.kind {
+            Kind::Soft => self.cut_soft(view, face),
+            Kind::Reference => self.cut_whole(view, face),
+        };
+        if found {
+            seen.resize(self.plan.seen(), 0.0);
+            self.fill(seen);
+        }
+        found
+    }
+
+    /// `drawn` is `[3, size, size]`.
+    fn paint(&mut self, view: &mut View, face: Option<&Face>, look: &Look, drawn: &[f32]) {
         // A network cannot exaggerate its own mouth: more than all of it is all of it.
         let strength = look.strength.clamp(0.0, 1.0);
-        let (size, rgb) = match (self.blend.kind, face) {
+        let (size, rgb) = match (self.plan.blend.kind, face) {
             (Kind::Soft, None) => return,
             (Kind::Soft, Some(face)) => {
-                let (side, map) = (self.side, &self.to_frame);
+                let (side, map) = (self.plan.side, &self.to_frame);
                 let mask = &mut self.mask;
                 jaw::mask(&face.mesh, map, side, look.feather, strength, mask);
-                if self.blend.match_colour {
+                if self.plan.blend.match_colour {
                     self.before.clone_from(&self.crop);
                 }
-                self.draw(output);
-                if self.blend.match_colour {
-                    let (before, drawn) = (&self.before, &mut self.crop);
-                    tone::match_ring(before, drawn, &self.mask, strength, side);
+                self.draw(drawn);
+                if self.plan.blend.match_colour {
+                    let (before, crop) = (&self.before, &mut self.crop);
+                    tone::match_ring(before, crop, &self.mask, strength, side);
                 }
                 (side, &mut self.crop)
             }
             (Kind::Reference, _) => {
-                self.draw(output);
+                self.draw(drawn);
                 self.scale_back(strength);
                 (self.native_extent.stride, &mut self.native)
             }
@@ -206,48 +277,6 @@ impl Cutout {
                 mask: &self.mask,
             },
         );
-    }
-
-    /// Writes what the network drew into the crop; its border stays.
-    fn draw(&mut self, output: &[f32]) {
-        let (size, side) = (self.size, self.side);
-        let border = (side - size) / 2;
-        let [black, white] = self.image.range;
-        let exact = self.blend.kind == Kind::Reference;
-        for (index, plane) in output.chunks_exact(size * size).take(3).enumerate() {
-            let channel = self.channel(index);
-            let target = &mut self.crop[channel * side * side..];
-            for (row, values) in plane.chunks_exact(size).enumerate() {
-                let target = &mut target[(row + border) * side + border..][..size];
-                for (out, value) in target.iter_mut().zip(values) {
-                    let level = (value - black) / (white - black) * WHITE;
-                    // The original pipelines cut, they do not round.
-                    *out = match exact {
-                        true => whole(level),
-                        false => level.clamp(0.0, WHITE),
-                    };
-                }
-            }
-        }
-    }
-
-    /// Scales the crop back to the box.
-    fn scale_back(&mut self, strength: f32) {
-        let from = Extent::square(self.side);
-        let to = self.native_extent;
-        self.resizer.prepare(&from, &to, self.blend.scale);
-        let sources = self.crop.chunks_exact(self.side * self.side);
-        let targets = self.native.chunks_exact_mut(to.stride * to.stride);
-        for (source, target) in sources.zip(targets) {
-            self.resizer.plane(source, &from, target, &to);
-        }
-        self.mask.resize(to.stride * to.stride, 0.0);
-        for (row, mask) in self.mask.chunks_exact_mut(to.stride).enumerate() {
-            mask.fill(0.0);
-            if row < to.height {
-                mask[..to.width].fill(strength);
-            }
-        }
     }
 }
 

@@ -18,8 +18,6 @@ mod tone;
 mod unet;
 mod wav2lip;
 
-use std::time::Duration;
-
 use crate::{
     Error,
     face::Face,
@@ -30,7 +28,7 @@ use crate::{
 pub use registry::{Found, Opened, Source, find, open};
 
 /// How a mouth shall look in one frame.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Look {
     /// 0 = the original mouth, 1 = as the generator draws it, up to 2 = exaggerated.
     pub strength: f32,
@@ -69,29 +67,36 @@ pub struct Heard<'a> {
     pub bounds: Bounds,
 }
 
-/// Where the time of one drawn face went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// In networks.
-    pub infer: Duration,
-    /// In reading, warping and writing pixels.
-    pub blend: Duration,
+/// One face on its way through the networks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sketch {
+    pub look: Look,
+    /// What was sampled of the face, as its generator wants it.
+    pub seen: Vec<f32>,
+    /// What the networks drew, for the brush to paint with.
+    pub drawn: Vec<f32>,
 }
 
-/// Draws mouths that match the sound.
+/// Hears the sound and draws mouths to it.
+///
+/// Whatever takes long belongs here: the engine lets a generator work in a thread of its own, and
+/// no frame waits for one that is too slow. What needs the frame's pixels belongs to its
+/// [`Brush`], which stays with the frames. From one to the other a face goes as a [`Sketch`].
 pub trait Generator: Send {
     /// For logs and `stats`.
     fn name(&self) -> &str;
 
     fn hearing(&self) -> Hearing;
 
-    /// Whether [`draw`](Self::draw) wants tracked faces. Without, it is called once a frame, with
-    /// none.
+    /// Whether brushes want tracked faces. Without, there is one brush, and it gets none.
     fn needs_face(&self) -> bool {
         true
     }
 
-    /// Hears the sound around the next frame, once a frame.
+    /// What one face, or all of the frame, is sampled and painted with.
+    fn brush(&self) -> Box<dyn Brush>;
+
+    /// Hears the sound around the next frame.
     fn listen(&mut self, heard: &Heard) -> Result<(), Error>;
 
     /// What the network that draws was last given to hear, row-major, for comparison with other
@@ -100,18 +105,36 @@ pub trait Generator: Send {
         &[]
     }
 
-    /// Redraws one mouth in `view` for the sound last heard, once a face. `time_ns` is the
-    /// frame's running time.
-    fn draw(
+    /// Draws the face that `sketch` holds, for the sound last heard. After an error what is drawn
+    /// there is not looked at.
+    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error>;
+
+    /// Forgets everything about earlier frames.
+    fn reset(&mut self);
+}
+
+/// Reads one face of each frame and writes its mouth. Works in the thread that has the frames and
+/// must not run networks.
+pub trait Brush: Send {
+    /// Writes to `seen` what the generator wants of this face. False where there is nothing to
+    /// draw. `time_ns` is the frame's running time.
+    fn sample(
         &mut self,
-        view: &mut View,
+        view: &View,
         face: Option<&Face>,
         time_ns: i64,
-        look: &Look,
-    ) -> Result<Cost, Error>;
+        seen: &mut Vec<f32>,
+    ) -> bool {
+        let _ = (view, face, time_ns, seen);
+        true
+    }
 
-    /// Forgets everything about earlier frames and faces.
-    fn reset(&mut self);
+    /// Paints what the generator drew where the face was last sampled: of this frame, or, when the
+    /// networks are late, of an earlier one.
+    fn paint(&mut self, view: &mut View, face: Option<&Face>, look: &Look, drawn: &[f32]);
+
+    /// Forgets everything about earlier frames: another face comes next.
+    fn reset(&mut self) {}
 }
 
 /// Refuses NaN and infinities before they reach a picture.

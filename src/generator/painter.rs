@@ -4,11 +4,11 @@
 //!
 //! Must not know where a model's files lie.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use super::{
-    Cost, Generator, Heard, Hearing, Look,
-    cutout::Cutout,
+    Brush, Generator, Heard, Hearing, Sketch,
+    cutout::{Cutout, Plan},
     features::Features,
     finite,
     recipe::{self, Recipe, Tensors},
@@ -16,8 +16,6 @@ use super::{
 };
 use crate::{
     Error,
-    face::Face,
-    pixels::View,
     runtime::{self, Network, TensorInfo},
     sound::BANDS,
 };
@@ -67,7 +65,7 @@ pub struct Painter {
     hearing: Hearing,
     network: Box<dyn Network>,
     ports: Ports,
-    cutout: Cutout,
+    plan: Arc<Plan>,
     /// Makes what the network hears; without, it hears the mel window itself.
     features: Option<Features>,
     /// As last heard, and what it would be in silence.
@@ -96,8 +94,8 @@ impl Painter {
             .image
             .mask
             .get_or_insert_with(|| (contract.mask)(ports.size));
-        let cutout =
-            Cutout::new(&recipe.image, &recipe.crop, recipe.blend, ports.size).map_err(mismatch)?;
+        let plan =
+            Plan::new(&recipe.image, &recipe.crop, recipe.blend, ports.size).map_err(mismatch)?;
 
         let mut fallbacks = opened.fallbacks;
         let features = match encoder {
@@ -140,7 +138,7 @@ impl Painter {
                 hearing,
                 network,
                 ports,
-                cutout,
+                plan: Arc::new(plan),
                 features,
                 window: silence.clone(),
                 silence,
@@ -188,7 +186,11 @@ impl Generator for Painter {
     }
 
     fn needs_face(&self) -> bool {
-        self.cutout.needs_face()
+        self.plan.needs_face()
+    }
+
+    fn brush(&self) -> Box<dyn Brush> {
+        Box::new(Cutout::new(self.plan.clone()))
     }
 
     fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
@@ -203,19 +205,10 @@ impl Generator for Painter {
         &self.window
     }
 
-    fn draw(
-        &mut self,
-        view: &mut View,
-        face: Option<&Face>,
-        _time_ns: i64,
-        look: &Look,
-    ) -> Result<Cost, Error> {
-        let started = Instant::now();
+    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
+        let look = &sketch.look;
         // A network that the file fixes to a larger batch draws the first picture of it.
-        let image = self.network.input(self.ports.image);
-        if !self.cutout.cut(view, face, image) {
-            return Ok(Cost::default());
-        }
+        self.network.input(self.ports.image)[..sketch.seen.len()].copy_from_slice(&sketch.seen);
         // The network knows no mouth at rest; in silence it hears silence.
         let input = self.network.input(self.ports.sound).iter_mut();
         for ((out, heard), silence) in input.zip(&self.window).zip(&self.silence) {
@@ -228,20 +221,13 @@ impl Generator for Painter {
             let weight = self.network.input(weight);
             weight.fill((self.weight * look.strength.max(1.0)).min(1.0));
         }
-
-        let sampled = Instant::now();
         self.network.run()?;
-        let inferred = Instant::now();
-
         let drawn = self.network.output(self.ports.output);
         let drawn = &drawn[..3 * self.ports.size * self.ports.size];
         finite(drawn, self.network.name())?;
-        self.cutout.paste(view, face, drawn, look);
-        let infer = inferred - sampled;
-        Ok(Cost {
-            infer,
-            blend: started.elapsed().saturating_sub(infer),
-        })
+        sketch.drawn.clear();
+        sketch.drawn.extend_from_slice(drawn);
+        Ok(())
     }
 
     fn reset(&mut self) {

@@ -22,7 +22,7 @@ use gstlipsync::{
     Error,
     element::lipsync::Lipsync,
     face::Face,
-    generator::{Cost, Generator, Heard, Hearing, Look, Source},
+    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source},
     pixels::View,
 };
 
@@ -95,6 +95,10 @@ impl Generator for ShowsSound {
         false
     }
 
+    fn brush(&self) -> Box<dyn Brush> {
+        Box::new(Square)
+    }
+
     fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
         // The frame's time lies somewhere between these two columns.
         let now = COLUMNS - 1 - COLUMNS_AHEAD;
@@ -108,23 +112,27 @@ impl Generator for ShowsSound {
         Ok(())
     }
 
-    fn draw(
-        &mut self,
-        view: &mut View,
-        _face: Option<&Face>,
-        _time_ns: i64,
-        _look: &Look,
-    ) -> Result<Cost, Error> {
-        let side = SQUARE.min(view.width).min(view.height);
-        let plane = &mut view.planes[0];
-        for row in 0..side {
-            plane.data[row * plane.stride..][..side].fill(self.brightness);
-        }
-        Ok(Cost::default())
+    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
+        sketch.drawn.clear();
+        sketch.drawn.push(f32::from(self.brightness));
+        Ok(())
     }
 
     fn reset(&mut self) {
         self.brightness = 0;
+    }
+}
+
+/// Fills the upper left corner with the brightness that was drawn.
+pub struct Square;
+
+impl Brush for Square {
+    fn paint(&mut self, view: &mut View, _face: Option<&Face>, _look: &Look, drawn: &[f32]) {
+        let side = SQUARE.min(view.width).min(view.height);
+        let plane = &mut view.planes[0];
+        for row in 0..side {
+            plane.data[row * plane.stride..][..side].fill(drawn[0] as u8);
+        }
     }
 }
 

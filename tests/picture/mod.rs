@@ -5,7 +5,12 @@
 
 use std::path::Path;
 
-use gstlipsync::pixels::{Affine, Colour, Format, Plane, View};
+use gstlipsync::{
+    Error,
+    face::Face,
+    generator::{Generator, Look, Sketch},
+    pixels::{Affine, Colour, Format, Plane, View},
+};
 
 /// A picture of RGB bytes without padding.
 #[derive(Clone)]
@@ -120,4 +125,24 @@ impl Picture {
             .save(path)
             .expect("a place to write to");
     }
+}
+
+/// Redraws one face for the sound last heard, with a brush that has seen no frame before.
+pub fn redraw(
+    generator: &mut dyn Generator,
+    picture: &mut Picture,
+    face: Option<&Face>,
+    look: &Look,
+) -> Result<(), Error> {
+    let mut brush = generator.brush();
+    let mut sketch = Sketch {
+        look: *look,
+        seen: Vec::new(),
+        drawn: Vec::new(),
+    };
+    if brush.sample(&picture.view(), face, 0, &mut sketch.seen) {
+        generator.draw(&mut sketch)?;
+        brush.paint(&mut picture.view(), face, look, &sketch.drawn);
+    }
+    Ok(())
 }

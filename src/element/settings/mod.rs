@@ -129,6 +129,7 @@ impl Settings {
             silence: self.silence.into(),
             silence_threshold_db: self.silence_threshold as f32,
             silence_hold_ns: i64::try_from(self.silence_hold).unwrap_or(i64::MAX),
+            late: engine::Late::default(),
             draw_debug: self.draw_debug,
         }
     }

@@ -1,0 +1,84 @@
+//! What the engine is told for a frame, and what it says became of it.
+
+/// What the mouth does when nobody speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Silence {
+    /// It closes.
+    #[default]
+    Close,
+    /// The frame's own mouth shows.
+    Original,
+    /// The generator goes on, whatever it makes of the noise.
+    Animate,
+}
+
+/// What a frame shows that the networks were too late for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Late {
+    /// The mouth that was drawn last, where the face is now.
+    #[default]
+    LastMouth,
+    /// The frame's own mouth.
+    Original,
+}
+
+/// What may change from frame to frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Controls {
+    /// 0 = the original mouth .. 2.
+    pub strength: f32,
+    /// Width of the soft edge, 0..1.
+    pub feather: f32,
+    pub bypass: bool,
+    /// Positive: the mouth moves later.
+    pub sync_offset_ns: i64,
+    pub silence: Silence,
+    /// Louder than this is speech, in dBFS.
+    pub silence_threshold_db: f32,
+    /// Pauses shorter than this are not silence.
+    pub silence_hold_ns: i64,
+    pub late: Late,
+    /// Draws what the engine knows into the picture.
+    pub draw_debug: bool,
+}
+
+impl Default for Controls {
+    fn default() -> Self {
+        Self {
+            strength: 1.0,
+            feather: 0.5,
+            bypass: false,
+            sync_offset_ns: 0,
+            silence: Silence::Close,
+            silence_threshold_db: -50.0,
+            silence_hold_ns: 120_000_000,
+            late: Late::LastMouth,
+            draw_debug: false,
+        }
+    }
+}
+
+impl Controls {
+    /// Whether anything is to be drawn at all.
+    pub fn draws(&self) -> bool {
+        !self.bypass && self.strength > 0.0
+    }
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// At least one mouth was drawn to the sound.
+    Synced,
+    /// Nobody speaks: mouths closed, or left alone, as [`Silence`] says.
+    Silent,
+    /// No face: untouched.
+    NoFace,
+    /// `bypass` or strength 0: untouched.
+    #[default]
+    Bypassed,
+    /// The networks were late: the mouth that was drawn last.
+    Repeated,
+    /// The networks were late: untouched.
+    Late,
+}

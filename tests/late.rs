@@ -1,0 +1,291 @@
+//! Networks that are late: what the engine makes of a frame without them, without GStreamer.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
+};
+
+use gstlipsync::{
+    Error,
+    engine::{Config, Controls, Engine, Late, Outcome, Silence},
+    face::Face,
+    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source},
+    pixels::{Colour, Format, Plane, View},
+    sound::Sound,
+};
+
+const FRAME_NS: i64 = 40_000_000;
+
+/// What the test lets a run of the network come to.
+enum Run {
+    Draws(u8),
+    Fails,
+    Panics,
+}
+
+/// Waits in each frame until the test lets it go on.
+struct Slow {
+    runs: Receiver<Run>,
+}
+
+impl Generator for Slow {
+    fn name(&self) -> &str {
+        "slow"
+    }
+
+    fn hearing(&self) -> Hearing {
+        Hearing {
+            spectrum: gstlipsync::sound::Spectrum::Mel,
+            columns: 16,
+            look_ahead_ns: 0,
+        }
+    }
+
+    fn needs_face(&self) -> bool {
+        false
+    }
+
+    fn brush(&self) -> Box<dyn Brush> {
+        Box::new(Fill)
+    }
+
+    fn listen(&mut self, _heard: &Heard) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
+        match self.runs.recv() {
+            Ok(Run::Draws(level)) => sketch.drawn = vec![f32::from(level)],
+            Ok(Run::Panics) => panic!("the test wants it"),
+            Ok(Run::Fails) | Err(_) => {
+                return Err(Error::Inference {
+                    name: "slow".into(),
+                    reason: "the test wants it".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {}
+}
+
+/// Fills the frame with what was drawn.
+struct Fill;
+
+impl Brush for Fill {
+    fn paint(&mut self, view: &mut View, _face: Option<&Face>, _look: &Look, drawn: &[f32]) {
+        view.planes[0].data.fill(drawn[0] as u8);
+    }
+}
+
+/// An engine whose network the test lets run.
+struct Rig {
+    /// Goes before the engine, which waits for a run that is under way.
+    runs: Sender<Run>,
+    engine: Engine,
+    sound: Sound,
+    controls: Controls,
+    frames: i64,
+}
+
+/// What the frame was before.
+const BEFORE: u8 = 7;
+const NO_TIME: Duration = Duration::ZERO;
+/// More than a thread needs on a machine that does other things too.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A frame of 4 x 4 grey pixels.
+fn grey(pixels: &mut [u8; 16]) -> View<'_> {
+    let plane = |data| Plane { data, stride: 4 };
+    View {
+        format: Format::Gray8,
+        width: 4,
+        height: 4,
+        colour: Colour::default(),
+        planes: [plane(pixels), plane(&mut []), plane(&mut [])],
+    }
+}
+
+impl Rig {
+    fn new() -> Self {
+        let (runs, receiver) = channel();
+        let receiver = Mutex::new(Some(receiver));
+        let config = Config {
+            generator: Source::Custom(Arc::new(move || {
+                let runs = receiver.lock().unwrap().take().unwrap();
+                Box::new(Slow { runs })
+            })),
+            ..Config::default()
+        };
+        let mut sound = Sound::new();
+        sound.finish();
+        Self {
+            engine: Engine::new(&config).unwrap().0,
+            runs,
+            sound,
+            controls: Controls {
+                silence: Silence::Animate,
+                ..Controls::default()
+            },
+            frames: 0,
+        }
+    }
+
+    /// The next frame, whose networks have so long.
+    fn frame(&mut self, wait: Duration) -> Result<(Outcome, u8), Error> {
+        let mut pixels = [BEFORE; 16];
+        let mut view = grey(&mut pixels);
+        let time_ns = self.frames * FRAME_NS;
+        self.frames += 1;
+        let (engine, sound, controls) = (&mut self.engine, &mut self.sound, &self.controls);
+        engine.track(&view, time_ns, &[], controls)?;
+        engine.begin(&view, time_ns, sound, controls)?;
+        let outcome = engine.finish(&mut view, Some(&mut || wait))?;
+        drop(view);
+        assert!(pixels.iter().all(|&pixel| pixel == pixels[0]));
+        Ok((outcome, pixels[0]))
+    }
+
+    fn run(&self, run: Run) {
+        self.runs.send(run).unwrap();
+    }
+
+    /// Lets the network end a run that is under way, and waits until the engine has it back.
+    fn end_run(&mut self, run: Run) -> Result<(), Error> {
+        self.run(run);
+        // Frames that are left alone take it in.
+        let bypass = Controls {
+            bypass: true,
+            ..self.controls
+        };
+        let asked = std::mem::replace(&mut self.controls, bypass);
+        let mut result = Ok(());
+        for _ in 0..200 {
+            result = self.frame(NO_TIME).map(|_| ());
+            self.frames -= 1;
+            if result.is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.controls = asked;
+        result
+    }
+}
+
+#[test]
+fn in_time_it_is_as_if_there_were_no_thread() {
+    let mut rig = Rig::new();
+    for level in [100, 150] {
+        rig.run(Run::Draws(level));
+        assert_eq!(rig.frame(PATIENCE).unwrap(), (Outcome::Synced, level));
+    }
+}
+
+#[test]
+fn a_late_frame_shows_the_last_mouth_and_the_first_in_time_a_new_one() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.frame(NO_TIME).unwrap(), (Outcome::Late, BEFORE));
+    rig.end_run(Run::Draws(100)).unwrap();
+    for _ in 0..10 {
+        assert_eq!(rig.frame(NO_TIME).unwrap(), (Outcome::Repeated, 100));
+    }
+    // Of these ten, the network has been given the first alone.
+    rig.end_run(Run::Draws(120)).unwrap();
+    rig.run(Run::Draws(130));
+    assert_eq!(rig.frame(PATIENCE).unwrap(), (Outcome::Synced, 130));
+}
+
+#[test]
+fn the_original_shows_where_that_is_wanted() {
+    let mut rig = Rig::new();
+    rig.controls.late = Late::Original;
+    rig.run(Run::Draws(100));
+    assert_eq!(rig.frame(PATIENCE).unwrap(), (Outcome::Synced, 100));
+    for _ in 0..3 {
+        assert_eq!(rig.frame(NO_TIME).unwrap(), (Outcome::Late, BEFORE));
+    }
+}
+
+#[test]
+fn a_mouth_of_long_ago_is_not_painted_again() {
+    let mut rig = Rig::new();
+    rig.run(Run::Draws(100));
+    rig.frame(PATIENCE).unwrap();
+    assert_eq!(rig.frame(NO_TIME).unwrap().0, Outcome::Repeated);
+    rig.frames += 60;
+    assert_eq!(rig.frame(NO_TIME).unwrap(), (Outcome::Late, BEFORE));
+}
+
+#[test]
+fn what_was_drawn_before_a_reset_is_not_shown_after_it() {
+    let mut rig = Rig::new();
+    rig.run(Run::Draws(100));
+    rig.frame(PATIENCE).unwrap();
+    assert_eq!(rig.frame(NO_TIME).unwrap().0, Outcome::Repeated);
+    rig.engine.reset();
+    rig.end_run(Run::Draws(110)).unwrap();
+    assert_eq!(rig.frame(NO_TIME).unwrap(), (Outcome::Late, BEFORE));
+    rig.end_run(Run::Draws(120)).unwrap();
+    assert_eq!(rig.frame(NO_TIME).unwrap(), (Outcome::Repeated, 120));
+}
+
+#[test]
+fn an_error_that_comes_late_is_an_error_of_the_frame_at_which_it_comes() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.frame(NO_TIME).unwrap().0, Outcome::Late);
+    assert!(matches!(
+        rig.end_run(Run::Fails),
+        Err(Error::Inference { .. })
+    ));
+    // One after a reset is nobody's.
+    assert_eq!(rig.frame(NO_TIME).unwrap().0, Outcome::Late);
+    rig.engine.reset();
+    rig.end_run(Run::Fails).unwrap();
+    rig.run(Run::Draws(100));
+    assert_eq!(rig.frame(PATIENCE).unwrap(), (Outcome::Synced, 100));
+}
+
+#[test]
+fn a_generator_that_panics_costs_its_frame_only() {
+    let mut rig = Rig::new();
+    rig.run(Run::Panics);
+    let err = rig.frame(PATIENCE).unwrap_err();
+    assert!(matches!(err, Error::Inference { .. }), "{err}");
+    rig.run(Run::Draws(100));
+    assert_eq!(rig.frame(PATIENCE).unwrap(), (Outcome::Synced, 100));
+}
+
+#[test]
+fn the_next_frame_is_tracked_while_the_network_runs() {
+    let mut rig = Rig::new();
+    let mut pixels = [BEFORE; 16];
+    let mut view = grey(&mut pixels);
+    let (engine, sound, controls) = (&mut rig.engine, &mut rig.sound, &rig.controls);
+    engine.track(&view, 0, &[], controls).unwrap();
+    for frame in 0..5 {
+        let time_ns = frame * FRAME_NS;
+        engine.begin(&view, time_ns, sound, controls).unwrap();
+        engine
+            .track(&view, time_ns + FRAME_NS, &[], controls)
+            .unwrap();
+        rig.runs.send(Run::Draws(10 * frame as u8)).unwrap();
+        assert_eq!(engine.finish(&mut view, None).unwrap(), Outcome::Synced);
+        assert_eq!(view.planes[0].data[0], 10 * frame as u8);
+    }
+}
+
+#[test]
+fn an_engine_that_goes_while_the_network_runs_waits_for_it() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.frame(NO_TIME).unwrap().0, Outcome::Late);
+    let Rig { runs, engine, .. } = rig;
+    let going = std::thread::spawn(move || drop(engine));
+    runs.send(Run::Draws(1)).unwrap();
+    going.join().unwrap();
+    assert!(runs.send(Run::Draws(2)).is_err(), "the generator has gone");
+}
