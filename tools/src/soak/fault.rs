@@ -144,7 +144,14 @@ impl Fault {
                 station.wait(seconds / 4);
                 station.set("strength", "1");
             }
-            Self::Flush => station.flush()?,
+            Self::Flush => {
+                let both = ["camera", "microphone"];
+                station.flush(match dice.below(3) {
+                    0 => &both[..1],
+                    1 => &both[1..],
+                    _ => &both,
+                })?;
+            }
             Self::SoundPad => {
                 station.stop_listening()?;
                 station.wait(seconds / 4);

@@ -117,7 +117,7 @@ fn run() -> Result<bool> {
     for station in &mut stations {
         station.stop(gst::State::Null)?;
         station.attend();
-        let (offsets, skipped) = station.offsets();
+        let (offsets, skipped) = station.pulses();
         let name = station.build.name();
         lines.extend(report::of_station(
             name,
@@ -163,6 +163,14 @@ fn run() -> Result<bool> {
             frames.synced,
             frames.late,
             frames.failed
+        );
+        let (offsets, skipped) = station.pulses();
+        println!(
+            "  {} pulses seen; disturbed: {} in sound, {} in frames, {} not drawn or too early",
+            offsets.len(),
+            skipped.sound,
+            skipped.frames,
+            skipped.drawing
         );
         for error in &station.errors {
             println!("{}: {error}", station.build.name());

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use gstlipsync::{
     Error,
     face::Face,
-    generator::{self, Cost, Generator, Heard, Hearing, Look, Source},
+    generator::{self, Brush, Generator, Heard, Hearing, Look, Sketch, Source},
     pixels::View,
     runtime,
-    sound::{BANDS, COLUMNS_PER_SECOND, MEL_RANGE},
+    sound::{BANDS, COLUMNS_PER_SECOND, MEL_RANGE, Spectrum},
 };
 
 use crate::weather::Sky;
@@ -20,11 +20,16 @@ use crate::weather::Sky;
 const STAND_IN: Hearing = Hearing {
     columns: 32,
     look_ahead_ns: 160_000_000,
+    spectrum: Spectrum::Mel,
 };
 /// Begins a stamp.
 const MAGIC: [u8; 3] = [0xa5, 0x5a, 0xc3];
 /// Magic, loudness, time in nanoseconds.
 const STAMP: usize = MAGIC.len() + 1 + size_of::<i64>();
+
+/// Numbers of a stamp on its way from the generator to the brush, and those of none.
+const DRAWN: usize = 5;
+const NO_STAMP: [f32; DRAWN] = [-1.0; DRAWN];
 
 /// What a frame says it was drawn to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +48,34 @@ impl Stamp {
         Some(Self {
             loudness: *loudness,
             time_ns: i64::from_le_bytes(time.try_into().ok()?),
+        })
+    }
+
+    /// As numbers that are whole and small enough for `f32`.
+    fn to_drawn(self) -> [f32; DRAWN] {
+        let [a, b, c, d, e, f, g, h] = self.time_ns.to_le_bytes();
+        let part = |bytes| f32::from(u16::from_le_bytes(bytes));
+        let loudness = f32::from(self.loudness);
+        [
+            loudness,
+            part([a, b]),
+            part([c, d]),
+            part([e, f]),
+            part([g, h]),
+        ]
+    }
+
+    fn of_drawn([loudness, parts @ ..]: &[f32; DRAWN]) -> Option<Self> {
+        if *loudness < 0.0 {
+            return None;
+        }
+        let time_ns = parts
+            .iter()
+            .rev()
+            .fold(0, |time, part| time << 16 | *part as i64);
+        Some(Self {
+            loudness: *loudness as u8,
+            time_ns,
         })
     }
 
@@ -116,13 +149,13 @@ impl Generator for Troubled {
         }
     }
 
-    fn draw(
-        &mut self,
-        view: &mut View,
-        face: Option<&Face>,
-        time_ns: i64,
-        look: &Look,
-    ) -> Result<Cost, Error> {
+    fn brush(&self) -> Box<dyn Brush> {
+        Box::new(Stamper {
+            real: self.real.as_ref().map(|real| real.brush()),
+        })
+    }
+
+    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
         let weather = self.sky.now();
         std::thread::sleep(weather.slow);
         self.frames += 1;
@@ -132,18 +165,56 @@ impl Generator for Troubled {
                 reason: "the soak wants it".into(),
             });
         }
-        let cost = match &mut self.real {
-            Some(real) => real.draw(view, face, time_ns, look)?,
-            None => Cost::default(),
-        };
-        if let Some(stamp) = self.heard {
-            stamp.write(view);
+        match &mut self.real {
+            Some(real) => real.draw(sketch)?,
+            None => sketch.drawn.clear(),
         }
-        Ok(cost)
+        sketch
+            .drawn
+            .extend(self.heard.map_or(NO_STAMP, Stamp::to_drawn));
+        Ok(())
     }
 
     fn reset(&mut self) {
         self.heard = None;
+        if let Some(real) = &mut self.real {
+            real.reset();
+        }
+    }
+}
+
+/// Paints what the real network drew, and the stamp that comes behind it.
+struct Stamper {
+    real: Option<Box<dyn Brush>>,
+}
+
+impl Brush for Stamper {
+    fn sample(
+        &mut self,
+        view: &View,
+        face: Option<&Face>,
+        time_ns: i64,
+        seen: &mut Vec<f32>,
+    ) -> bool {
+        match &mut self.real {
+            Some(real) => real.sample(view, face, time_ns, seen),
+            None => true,
+        }
+    }
+
+    fn paint(&mut self, view: &mut View, face: Option<&Face>, look: &Look, drawn: &[f32]) {
+        let Some((drawn, stamp)) = drawn.split_last_chunk() else {
+            return;
+        };
+        if let Some(real) = &mut self.real {
+            real.paint(view, face, look, drawn);
+        }
+        if let Some(stamp) = Stamp::of_drawn(stamp) {
+            stamp.write(view);
+        }
+    }
+
+    fn reset(&mut self) {
         if let Some(real) = &mut self.real {
             real.reset();
         }
@@ -179,6 +250,8 @@ mod tests {
         };
         let mut bytes = vec![0; 64];
         assert_eq!(Stamp::read(&bytes), None);
+        assert_eq!(Stamp::of_drawn(&stamp.to_drawn()), Some(stamp));
+        assert_eq!(Stamp::of_drawn(&NO_STAMP), None);
         let none = || gstlipsync::pixels::Plane {
             data: &mut [],
             stride: 0,
@@ -208,7 +281,7 @@ mod tests {
         // Nothing is known: silence.
         let columns = 32;
         let mut mel = vec![0.0; BANDS * columns];
-        sound.window(20, &mut mel, columns);
+        sound.window(Spectrum::Mel, 20, &mut mel, columns);
         // A tone in the two columns round 100 ms, which are 8 and 9.
         for column in [8i64, 9] {
             mel[(column - (20 - 31)) as usize] = 0.0;

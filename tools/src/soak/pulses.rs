@@ -72,6 +72,23 @@ pub struct Offset {
     pub half_a_frame_ns: f64,
 }
 
+/// Pulses that were disturbed, and by what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Sound did not come as it should.
+    pub sound: u64,
+    /// Frames did not, or were dropped.
+    pub frames: u64,
+    /// Frames were not drawn, or went on before all their sound was there.
+    pub drawing: u64,
+}
+
+impl Skipped {
+    pub fn all(self) -> u64 {
+        self.sound + self.frames + self.drawing
+    }
+}
+
 /// Watches frames go by and takes the time of every pulse that nothing has disturbed.
 #[derive(Default)]
 pub struct PulseWatch {
@@ -82,8 +99,7 @@ pub struct PulseWatch {
     judged: Option<i64>,
     late: u64,
     pub offsets: Vec<Offset>,
-    /// Pulses that were disturbed.
-    pub skipped: u64,
+    pub skipped: Skipped,
 }
 
 impl PulseWatch {
@@ -123,37 +139,54 @@ impl PulseWatch {
         self.judged = Some(pulse);
         let late = late();
         let is_late = std::mem::replace(&mut self.late, late) != late;
-        match self.seen(pulse).filter(|_| !is_late) {
-            Some(offset) => self.offsets.push(offset),
-            None => self.skipped += 1,
+        if self.is_broken(pulse) {
+            self.skipped.sound += 1;
+        } else if !self.is_steady(pulse) {
+            self.skipped.frames += 1;
+        } else {
+            match self.seen(pulse).filter(|_| !is_late) {
+                Some(offset) => self.offsets.push(offset),
+                None => self.skipped.drawing += 1,
+            }
         }
         self.frames.retain(|frame| frame.time_ns > pulse + SEEN_NS);
         self.broken
             .retain(|(_, to)| *to > pulse + PERIOD_NS - WHOLE_NS);
     }
 
-    /// `None` where frames are missing or not drawn to their own time, or sound is not whole.
-    fn seen(&self, pulse: i64) -> Option<Offset> {
-        let is_broken =
-            |(from, to): &(i64, i64)| *from < pulse + WHOLE_NS && pulse - WHOLE_NS < *to;
-        if self.broken.iter().any(is_broken) {
-            return None;
-        }
-        let near = |frame: &&Shown| (frame.time_ns - pulse).abs() <= SEEN_NS;
-        let frames: Vec<&Shown> = self.frames.iter().filter(near).collect();
-        let (first, last) = (frames.first()?, frames.last()?);
+    fn is_broken(&self, pulse: i64) -> bool {
+        let near = |(from, to): &(i64, i64)| *from < pulse + WHOLE_NS && pulse - WHOLE_NS < *to;
+        self.broken.iter().any(near)
+    }
+
+    /// Frames that tell when a pulse was seen.
+    fn near(&self, pulse: i64) -> impl Iterator<Item = &Shown> + Clone {
+        let near = move |frame: &&Shown| (frame.time_ns - pulse).abs() <= SEEN_NS;
+        self.frames.iter().filter(near)
+    }
+
+    /// Whether they come one after the other without holes.
+    fn is_steady(&self, pulse: i64) -> bool {
+        let frames = self.near(pulse);
+        let (Some(first), Some(last)) = (frames.clone().next(), frames.clone().last()) else {
+            return false;
+        };
         let lasts_ns = first.lasts_ns;
-        let is_steady = frames.windows(2).all(|pair| {
-            let step = pair[1].time_ns - pair[0].time_ns;
-            pair[1].lasts_ns == lasts_ns && step > 0 && step < lasts_ns * 3 / 2
-        });
-        let is_whole = first.time_ns < pulse - SEEN_NS + lasts_ns * 3 / 2
-            && last.time_ns > pulse + SEEN_NS - lasts_ns * 3 / 2;
-        if !is_steady || !is_whole {
-            return None;
-        }
+        let is_next = |(frame, next): (&Shown, &Shown)| {
+            let step = next.time_ns - frame.time_ns;
+            next.lasts_ns == lasts_ns && step > 0 && step < lasts_ns * 3 / 2
+        };
+        let mut pairs = frames.clone().zip(frames.skip(1));
+        first.time_ns < pulse - SEEN_NS + lasts_ns * 3 / 2
+            && last.time_ns > pulse + SEEN_NS - lasts_ns * 3 / 2
+            && pairs.all(is_next)
+    }
+
+    /// `None` where a frame was not drawn to its own time.
+    fn seen(&self, pulse: i64) -> Option<Offset> {
+        let lasts_ns = self.near(pulse).next()?.lasts_ns;
         let (mut sum, mut weights) = (0.0, 0.0);
-        for frame in frames {
+        for frame in self.near(pulse) {
             let stamp = frame.stamp.filter(|stamp| stamp.time_ns == frame.time_ns)?;
             let weight = f64::from(stamp.loudness);
             sum += weight * (frame.time_ns - pulse) as f64;
@@ -202,7 +235,7 @@ mod tests {
     #[test]
     fn pulses_that_were_disturbed_do_not_count() {
         let watch = watched(0, |watch| watch.break_sound(2_500_000_000, 2_600_000_000));
-        assert_eq!((watch.offsets.len(), watch.skipped), (2, 1));
+        assert_eq!((watch.offsets.len(), watch.skipped.sound), (2, 1));
     }
 
     #[test]

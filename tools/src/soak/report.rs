@@ -1,6 +1,9 @@
 //! The table at the end: limits, what was measured, and whether it holds.
 
-use crate::{pulses::Offset, station::Frames};
+use crate::{
+    pulses::{Offset, Skipped},
+    station::Frames,
+};
 
 pub struct Line {
     pub what: String,
@@ -29,8 +32,8 @@ impl Line {
 const MEASURED_PERCENT: usize = 15;
 
 /// What is asked of one station.
-pub fn of_station(name: &str, offsets: &[Offset], skipped: u64, frames: Frames) -> Vec<Line> {
-    let pulses = offsets.len() + skipped as usize;
+pub fn of_station(name: &str, offsets: &[Offset], skipped: Skipped, frames: Frames) -> Vec<Line> {
+    let pulses = offsets.len() + skipped.all() as usize;
     let share = |offset: &Offset| offset.ns.abs() / offset.half_a_frame_ns;
     let worst = offsets.iter().max_by(|a, b| share(a).total_cmp(&share(b)));
     let mean = offsets.iter().map(|offset| offset.ns).sum::<f64>() / offsets.len().max(1) as f64;

@@ -18,13 +18,15 @@ use lipsync_tools::{drive, media, stats::Stats};
 
 use crate::{
     network::{self, Stamp},
-    pulses::{Programme, PulseWatch},
+    pulses::{Offset, Programme, PulseWatch, Skipped},
     sources::{self, Picture, Studio},
     weather::{Dice, Sky},
 };
 
 /// A station that has sent nothing for this long after all is well again has died.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// What is kept for work. Sound is waited for half as long.
+const DEADLINE: Duration = Duration::from_millis(200);
 /// How long a flush lasts.
 const FLUSH: Duration = Duration::from_millis(20);
 
@@ -47,19 +49,19 @@ impl Build {
         match self {
             Self::Lipsync => {
                 "appsrc name=camera format=time is-live=true max-bytes=0 ! queue name=seen \
-                 ! lipsync name=lipsync ! queue ! fakesink name=screen sync=true signal-handoffs=true \
+                 ! lipsync name=lipsync ! queue ! fakesink name=screen sync=true async=false signal-handoffs=true \
                  appsrc name=microphone format=time is-live=true max-bytes=0 \
                  ! tee name=tee allow-not-linked=true \
                  tee. ! queue max-size-time=3000000000 max-size-bytes=0 max-size-buffers=0 \
-                 ! fakesink name=speaker sync=true \
+                 ! fakesink name=speaker sync=true async=false \
                  queue name=heard max-size-time=3000000000 max-size-bytes=0 max-size-buffers=0"
             }
             Self::Bin => {
                 "appsrc name=camera format=time is-live=true max-bytes=0 ! bin.video_sink \
-                 lipsyncbin name=bin ! fakesink name=screen sync=true signal-handoffs=true \
+                 lipsyncbin name=bin ! fakesink name=screen sync=true async=false signal-handoffs=true \
                  appsrc name=microphone format=time is-live=true max-bytes=0 \
                  ! tee name=tee allow-not-linked=true \
-                 bin.audio_src ! fakesink name=speaker sync=true"
+                 bin.audio_src ! fakesink name=speaker sync=true async=false"
             }
         }
     }
@@ -122,6 +124,8 @@ impl Station {
         // As the network does.
         lipsync.set_property("intra-threads", 1u32);
         lipsync.set_property_from_str("execution-provider", "cpu");
+        // Builds and tests may keep the processors busy meanwhile.
+        lipsync.set_property("processing-deadline", DEADLINE.as_nanos() as u64);
 
         let studio = Studio {
             pipeline: pipeline.clone(),
@@ -261,21 +265,25 @@ impl Station {
         Ok(())
     }
 
-    /// A flush from both sources, as a seek makes it, with running time going on.
-    pub fn flush(&self) -> Result<()> {
-        for name in ["camera", "microphone"] {
-            let source = media::element(self.pipeline(), name)?;
-            let pad = source.static_pad("src").context("a source has this pad")?;
-            let (Some(peer), Some(segment)) =
-                (pad.peer(), pad.sticky_event::<gst::event::Segment>(0))
-            else {
-                continue;
-            };
-            peer.send_event(gst::event::FlushStart::new());
-            std::thread::sleep(FLUSH);
-            peer.send_event(gst::event::FlushStop::new(false));
-            peer.send_event(segment);
+    /// A flush from one source or both, as a seek makes it, with running time going on.
+    pub fn flush(&self, sources: &[&str]) -> Result<()> {
+        let seqnum = gst::Seqnum::next();
+        let sources = sources
+            .iter()
+            .map(|name| media::element(self.pipeline(), name))
+            .collect::<Result<Vec<_>>>()?;
+        for source in &sources {
+            let start = gst::event::FlushStart::builder().seqnum(seqnum);
+            source.send_event(start.build());
         }
+        std::thread::sleep(FLUSH);
+        for source in &sources {
+            // It goes on by itself, with a segment of its own.
+            let stop = gst::event::FlushStop::builder(false).seqnum(seqnum);
+            source.send_event(stop.build());
+        }
+        // What was heard of the pulse that comes next has gone.
+        self.studio.watch().restart();
         Ok(())
     }
 
@@ -329,8 +337,8 @@ impl Station {
         Ok(())
     }
 
-    /// Offsets of all pulses seen so far and the number of those that were disturbed.
-    pub fn offsets(&self) -> (Vec<crate::pulses::Offset>, u64) {
+    /// All pulses seen so far: offsets, and how many were disturbed by what.
+    pub fn pulses(&self) -> (Vec<Offset>, Skipped) {
         let watch = self.studio.watch();
         (watch.offsets.clone(), watch.skipped)
     }
