@@ -46,12 +46,12 @@ impl Extent {
         }
     }
 
-    /// Values that a plane of this extent has at least.
+    /// Values that a plane of this extent has at least; 0 for what is none.
     fn len(&self) -> usize {
-        match self.height {
-            0 => 0,
-            height => (height - 1) * self.stride + self.width,
+        if self.width == 0 || self.height == 0 || self.stride < self.width {
+            return 0;
         }
+        (self.height - 1) * self.stride + self.width
     }
 }
 
@@ -313,6 +313,26 @@ mod tests {
         let source: Vec<f32> = (0..17).map(|i| (i * 13 % 256) as f32).collect();
         for scale in [Scale::Linear, Scale::Cubic, Scale::Area] {
             assert_eq!(row(&source, 17, scale), source);
+        }
+    }
+
+    #[test]
+    fn planes_without_a_size_are_left_alone() {
+        let sizes = [(0, 3, 2), (3, 0, 3), (4, 2, 3)];
+        let extents = sizes.map(|(width, height, stride)| Extent {
+            width,
+            height,
+            stride,
+        });
+        let full = Extent::square(3);
+        for empty in extents {
+            for (from, to) in [(empty, full), (full, empty), (empty, empty)] {
+                let mut resizer = Resizer::default();
+                resizer.prepare(&from, &to, Scale::Linear);
+                let mut out = [7.0; 12];
+                resizer.plane(&[1.0; 12], &from, &mut out, &to);
+                assert_eq!(out, [7.0; 12], "{from:?} {to:?}");
+            }
         }
     }
 
