@@ -23,6 +23,12 @@ const VARIABLE: &str = "ORT_DYLIB_PATH";
 /// File names of the library: as the dynamic loader knows it, and as a development package or a
 /// wheel unpacked by hand has it.
 const NAMES: [&str; 2] = ["libonnxruntime.so.1", "libonnxruntime.so"];
+/// Begins the name of a library that has its whole version there, `1.21` or `1.21.0`: Debian's
+/// package has no other. The loader does not guess such a name.
+const VERSIONED: &str = "libonnxruntime.so.1.";
+/// The system's folders of libraries; those for one kind of processor, as Debian has them, are
+/// named after it.
+const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/lib", "/usr/lib", "/usr/lib64"];
 /// Where `cargo xtask setup` puts its libraries, relative to the repository: one folder a build.
 const SETUP_FOLDER: &str = ".setup";
 const SETUP_CPU: &str = "onnxruntime";
@@ -59,8 +65,8 @@ static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 ///
 /// Search order: `explicit`; the environment variable `ORT_DYLIB_PATH`; the folder of the plugin
 /// file; `.setup` in one of the four folders above the plugin file, there first the build that
-/// was set up for `provider` and last the one for the CPU; the dynamic loader's search path. The
-/// first two are orders, not hints: when they are given, nothing else is tried. After a failure
+/// was set up for `provider` and last the one for the CPU; the dynamic loader's search path; the
+/// newest of any version in the system's folders of libraries, where Debian puts it. The first two are orders, not hints: when they are given, nothing else is tried. After a failure
 /// the next call searches again.
 ///
 /// # Errors
@@ -120,7 +126,30 @@ fn candidates(
         }
     }
     paths.extend(NAMES.map(PathBuf::from));
+    paths.extend(newest_of_system());
     paths
+}
+
+/// The library of the newest version in the system's folders.
+fn newest_of_system() -> Option<PathBuf> {
+    let triplet = format!("{}-linux-gnu", env::consts::ARCH);
+    let folders = SYSTEM_FOLDERS.map(Path::new);
+    folders
+        .into_iter()
+        .flat_map(|folder| [folder.join(&triplet), folder.to_path_buf()])
+        .filter_map(|folder| newest_in(&folder))
+        .next()
+}
+
+/// The library in `folder` whose name has the newest version.
+fn newest_in(folder: &Path) -> Option<PathBuf> {
+    let minor = |path: &PathBuf| {
+        let version = path.file_name()?.to_str()?.strip_prefix(VERSIONED)?;
+        version.split('.').next()?.parse::<u32>().ok()
+    };
+    let entries = std::fs::read_dir(folder).ok()?;
+    let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    files.filter(|path| minor(path).is_some()).max_by_key(minor)
 }
 
 /// A path with a folder in it means the working directory, a bare name the loader's search path.
@@ -273,7 +302,8 @@ mod tests {
             "libonnxruntime.so.1",
             "libonnxruntime.so",
         ];
-        assert_eq!(paths, expected.map(PathBuf::from));
+        // After these comes what the system may have.
+        assert_eq!(paths[..expected.len()], expected.map(PathBuf::from));
     }
 
     #[test]
@@ -290,6 +320,21 @@ mod tests {
         assert_eq!(builds(Provider::Auto, true)[0], SETUP_CUDA);
         // A build for a card would keep one that works from being loaded.
         assert_eq!(builds(Provider::Auto, false)[0], SETUP_OPENVINO);
+    }
+
+    #[test]
+    fn debians_library_is_found_by_the_version_in_its_name() {
+        let folder = env::temp_dir().join(format!("lipsync-library-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        assert_eq!(newest_in(&folder), None);
+        for name in ["1.9", "1.21.0", "1.21", "1.x", "2.1"] {
+            std::fs::write(folder.join(format!("libonnxruntime.so.{name}")), "").unwrap();
+        }
+        std::fs::write(folder.join("libonnxruntime_providers_shared.so"), "").unwrap();
+        let newest = newest_in(&folder).unwrap();
+        assert!(newest.to_str().unwrap().contains("libonnxruntime.so.1.21"));
+        assert_eq!(newest_in(&folder.join("none")), None);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
