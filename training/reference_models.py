@@ -8,6 +8,8 @@ writes, for each, `NAME.onnx` (opset 17, BatchNorm folded, the tensor names of t
 for PyTorch) and `NAME.toml` (the manifest). The same seed gives the same bytes. With `--checkpoint` the trained weights of the
 original systems are exported instead of random ones: parameters are matched by order and shape, so the names of every fork do.
 
+WeNet's encoder is the exception: a stand-in with its tensors, its first layers and none of its twelve blocks.
+
 The architectures are written from their published descriptions (SyncTalk_2D's and Ultralight-Digital-Human's U-Nets, the
 audio encoder AVE, Wav2Lip, its 256-pixel version and Nota's compressed one) and checked by their parameter counts. Random
 weights are made so that the output shows both inputs: convolutions see mostly smooth patterns (as trained ones do, so that one
@@ -16,7 +18,7 @@ and the last layer is scaled so that its sigmoid stays away from 0 and 1.
 
 Manifest keys (kebab-case; all needed unless marked "optional"):
   version = 1, name, licence, source, family = "unet" | "wav2lip"
-  [files.generator], [files.audio-encoder] (only where sound.features = "ave")   path (beside the manifest), sha256
+  [files.generator], [files.audio-encoder] (where sound.features = "ave" or "wenet")   path (beside the manifest), sha256
   [tensors]    image, sound, output: names in the generator; mel, features: names in the audio encoder
                batch: 1, or "any"
   [image]      size: side of the network's picture. order = "bgr" | "rgb". range = [low, high] of black and white, in and out
@@ -239,6 +241,30 @@ def nota(size=96):
     return Wav2Lip(size, face, (8, False), [(w, 0) for w in (128, 128, 96, 64, 32, 16)], last=8)
 
 
+class WenetEncoder(nn.Module):
+    """chunk [1,1,67,80], offset [1] int64, att_cache [3,8,16,128], cnn_cache [3,1,512,14] -> [1,16,512] and the next caches, as
+    Ultralight-Digital-Human's export of WeNet has them. Caches and offset show in the output."""
+
+    CACHES = ((3, 8, 16, 128), (3, 1, 512, 14))
+
+    def __init__(self, width=32):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, width, 3, 2), nn.ReLU(), nn.Conv2d(width, width, 3, 2), nn.ReLU(),
+        )  # fmt: skip
+        self.last = nn.Linear(19 * width, 512)
+
+    def forward(self, chunk, offset, att_cache, cnn_cache):
+        x = self.layers((chunk - 12) / 6)
+        x = F.layer_norm(self.last(x.transpose(1, 2).flatten(2)), (512,))
+        shown = att_cache.mean() + cnn_cache.mean() + 0.01 * offset.to(x.dtype)
+        return x * (1 + 0.1 * torch.sin(shown)), att_cache + x.mean(), cnn_cache + x.mean()
+
+    @classmethod
+    def inputs(cls):
+        return torch.zeros(1, 1, 67, 80), torch.full((1,), 100), *(torch.zeros(shape) for shape in cls.CACHES)
+
+
 # --- what there is ---------------------------------------------------------------------------------------------------
 
 MEL = {"sample-rate": 16000, "columns-per-second": 80, "window": 16}
@@ -255,6 +281,7 @@ def _unet(size, head, shape, rows):
         sound["look-ahead-ms"] = 452.5
     return dict(
         family="unet", size=size, build=lambda: UNet(side, head, shape[0]), sound_shape=tuple(shape), ave=ave,
+        wenet=head == "wenet",
         tensors=dict(image="input", sound="audio", output="output"),
         mask=[5, 5, 310, 305] if size == 320 else [5, 5, 150, 145], planes=["reference", "masked"],
         crop=dict(box="landmarks-110", size=crop, border=4, scale=blend), sound=sound,
@@ -264,7 +291,7 @@ def _unet(size, head, shape, rows):
 
 def _wav2lip(size, build):
     return dict(
-        family="wav2lip", size=size, build=build, sound_shape=(1, 80, 16), ave=False,
+        family="wav2lip", size=size, build=build, sound_shape=(1, 80, 16), ave=False, wenet=False,
         tensors=dict(image="video_frames", sound="mel_spectrogram", output="predicted_frames"),
         mask=[0, size // 2, size, size - size // 2], planes=["masked", "reference"],
         crop=dict(box="s3fd", pads=[0, 10, 0, 0], size=size, border=0, scale="linear"),
@@ -458,6 +485,12 @@ def build_encoder(seed):
     return net.float()
 
 
+def build_wenet(seed):
+    net = WenetEncoder().double().eval()
+    randomise(net, seed)
+    return net.float()
+
+
 def build(name, seed=1, encoder=None):
     """The generator `name` with random weights, float32, ready to run."""
     count, model, _ = MODELS[name]
@@ -487,15 +520,15 @@ def load_checkpoint(net, path):
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def export(net, path, inputs, inputs_names, output_name, any_batch):
+def export(net, path, inputs, inputs_names, outputs_names, any_batch):
     """Writes ONNX; returns its sha256. Everything that names the exporter's version is removed."""
     import onnx  # here, so that who only wants the networks does not wait for it
 
-    names = [*inputs_names, output_name]
+    names = [*inputs_names, *outputs_names]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            net, inputs, str(path), dynamo=False, opset_version=17, input_names=inputs_names, output_names=[output_name],
+            net, inputs, str(path), dynamo=False, opset_version=17, input_names=inputs_names, output_names=outputs_names,
             dynamic_axes={name: {0: "batch"} for name in names} if any_batch else None,
         )  # fmt: skip
     stored = onnx.load(str(path))
@@ -515,6 +548,8 @@ def manifest(name, model, title, source, licence, files, any_batch):
     tensors = dict(model["tensors"])
     if model["ave"]:
         tensors.update(mel="mel_spectrogram", features="audio_features")
+    if model["wenet"]:
+        tensors.update(mel="chunk", features="output")
     tensors["batch"] = "any" if any_batch else 1
     tables = {f"files.{key}": dict(path=path, sha256=sha) for key, (path, sha) in files.items()}
     tables["tensors"] = tensors
@@ -546,21 +581,27 @@ def write(name, out, seed=1, any_batch=False, checkpoint=None, encoder_checkpoin
     if model["family"] == "wav2lip":
         names.reverse()
     path = out / f"{name}.onnx"
-    files = {"generator": (path.name, export(net, path, inputs, names, tensors["output"], any_batch))}
+    files = {"generator": (path.name, export(net, path, inputs, names, [tensors["output"]], any_batch))}
     torch.save(net.state_dict(), path.with_suffix(".pt"))
     if encoder:
         path = out / f"{name}-ave.onnx"
         mel = (torch.zeros(1, 1, 80, 16),)
-        files["audio-encoder"] = (path.name, export(encoder, path, mel, ["mel_spectrogram"], "audio_features", True))
+        files["audio-encoder"] = (path.name, export(encoder, path, mel, ["mel_spectrogram"], ["audio_features"], True))
         torch.save(encoder.state_dict(), path.with_suffix(".pt"))
+    if model["wenet"] and not checkpoint:
+        wenet, path = build_wenet(seed), out / f"{name}-wenet.onnx"
+        names = ["chunk", "offset", "att_cache", "cnn_cache"], ["output", "r_att_cache", "r_cnn_cache"]
+        files["audio-encoder"] = (path.name, export(wenet, path, WenetEncoder.inputs(), *names, False))
+        torch.save(wenet.state_dict(), path.with_suffix(".pt"))
     path = out / f"{name}.toml"
     path.write_text(manifest(name, model, title, source, licence, files, any_batch))
     return path
 
 
 def load(path, name):
-    """The network that `write` left in NAME.pt, for PyTorch. `name` is a key of MODELS, or "ave"."""
-    net = AudioEncoder() if name == "ave" else MODELS[name][1]["build"]()
+    """The network that `write` left in NAME.pt, for PyTorch. `name` is a key of MODELS, "ave" or "wenet"."""
+    encoders = {"ave": AudioEncoder, "wenet": WenetEncoder}
+    net = encoders[name]() if name in encoders else MODELS[name][1]["build"]()
     net.load_state_dict(torch.load(path, weights_only=True))
     return net.eval()
 

@@ -64,6 +64,30 @@ def open_torch(path, name, sound_first, threads):
     return run
 
 
+def open_wenet(path, tensors, backend):
+    """A function of one window: everything else that the encoder takes is the same in every run, as in `wenet_infer.py`."""
+    if backend == "torch":
+        import torch
+
+        sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
+        import reference_models
+
+        network = reference_models.load(path.with_suffix(".pt"), "wenet")
+        _, *others = reference_models.WenetEncoder.inputs()
+
+        def encode(window):
+            with torch.no_grad():
+                return network(torch.from_numpy(window), *others)[0].numpy()
+
+        return encode
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    others = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs() if i.name != tensors["mel"]}
+    others["offset"] = np.full(1, 100, np.int64)
+    return lambda window: session.run([tensors["features"]], {tensors["mel"]: window, **others})[0]
+
+
 class Pipeline:
     def __init__(self, manifest, backend="onnxruntime", threads=0):
         path = Path(manifest)
@@ -73,23 +97,30 @@ class Pipeline:
             raise ValueError(f"{path}: there is a reference only for wav2lip and unet with blend.kind = \"reference\"")
         tensors, files = self.manifest["tensors"], self.manifest["files"]
         self.encode = None
+        encodes_mel = self.hearing["features"] == "ave"
+        if self.hearing["features"] == "wenet" and "audio-encoder" in files:
+            self.encode = open_wenet(path.parent / files["audio-encoder"]["path"], tensors, backend)
         if backend == "torch":
             self.run = open_torch(path.with_suffix(".pt"), path.stem, self.family == "wav2lip", threads)
-            if "audio-encoder" in files:
+            if encodes_mel:
                 self.encode = open_torch(path.parent / Path(files["audio-encoder"]["path"]).with_suffix(".pt"), "ave", False, threads)
         else:
             names = [tensors["image"], tensors["sound"]]
             self.run = open_onnx(path.parent / files["generator"]["path"], names, tensors["output"], threads)
-            if "audio-encoder" in files:
+            if encodes_mel:
                 encoder = path.parent / files["audio-encoder"]["path"]
                 self.encode = open_onnx(encoder, [tensors["mel"]], tensors["features"], threads)
         #: mel [80, N] float64, or None; first mel column of each window; feature rows [F, ...], or None
         self.mel, self.starts, self.table = None, None, None
 
     def listen(self, source, frame_rate=25.0):
-        """`source`: a sound file; for "hubert" and "wenet" the .npy of the feature rows, which other networks make."""
-        if self.hearing["features"] in ("hubert", "wenet"):
+        """`source`: a sound file, or for "hubert" and "wenet" the .npy of the feature rows, which other networks make."""
+        if str(source).endswith(".npy"):
             self.table = np.load(source).astype(np.float32)
+            return
+        if self.hearing["features"] == "wenet":
+            rows = [self.encode(window[None]) for window in sound.wenet_windows(sound.load(source))]
+            self.table = np.concatenate(rows)
             return
         self.mel = sound.mel_spectrum(sound.load(source))
         if self.family == "wav2lip":

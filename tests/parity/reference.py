@@ -6,7 +6,7 @@
 Frames: a folder of PNG files in the order of their names, or raw BGR, 8 bits. Boxes: JSON, [[x0, y0, x1, y1], ...], one for each
 frame, null where there is no face; or {"detections": [...], "pads": [t, b, l, r], "smooth": 5} for Wav2Lip's own padding and
 smoothing; or {"landmarks": [[[x, y] * 110], ...]} for the U-Nets' square. `--sound`: a sound file, or the feature rows (.npy)
-for HuBERT and WeNet. `--backend torch` runs NAME.pt in PyTorch instead of the ONNX file.
+for HuBERT or WeNet. `--backend torch` runs NAME.pt in PyTorch instead of the ONNX file.
 
 Writes, with n = the number of frames for which there is sound and a picture:
   mel.npy [80,N] f64, starts.npy [windows] first mel column of each, features.npy [F,512] f32 (U-Nets),

@@ -3,13 +3,22 @@
 Must not know networks or pictures. Every rule is that of the original offline scripts, edges included.
 """
 
+import sys
+from pathlib import Path
+
 import librosa
 import numpy as np
 from scipy import signal
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
+
+import make_fbank_reference as kaldi  # noqa: E402
+
 RATE, HOP, WINDOW, BANDS = 16000, 200, 800, 80
 #: Mel columns a second, and in a window.
 COLUMNS_PER_SECOND, COLUMNS = 80.0, 16
+#: Ultralight's WeNet: columns in a window and from one to the next, and 10 ms of silence before and behind the sound.
+WENET_COLUMNS, WENET_STEP, WENET_BEFORE, WENET_BEHIND = 67, 5, 32, 35
 
 
 def load(path):
@@ -54,6 +63,20 @@ def ave_starts(columns):
 def windows(mel, starts):
     """[len(starts), 1, 80, 16] float32."""
     return np.stack([mel[None, :, start : start + COLUMNS] for start in starts]).astype(np.float32)
+
+
+def wenet_windows(samples):
+    """Ultralight's `wenet_infer.py`: [R, 1, 67, 80] float32, the last window filled up with zeros."""
+    whole = kaldi.cut(32768 * samples.astype(np.float64))
+    silence = [np.zeros(160 * count, np.int16) for count in (WENET_BEFORE, WENET_BEHIND)]
+    energies = kaldi.fbank(np.concatenate([silence[0], whole, silence[1]]))
+    out, start, end = [], 0, 0
+    while end < len(energies):
+        end = start + WENET_COLUMNS
+        window = energies[start:end]
+        out.append(np.pad(window, ((0, WENET_COLUMNS - len(window)), (0, 0))))
+        start += WENET_STEP
+    return np.stack(out)[:, None].astype(np.float32)
 
 
 def feature_table(encoded):
