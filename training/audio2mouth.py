@@ -14,7 +14,8 @@ Target
     are made to meet.
 
 Generalisation comes from rare speakers drawn more often, mirrored mouths, other voices (clips played slower and faster, warped
-frequency axis), gain, rooms, codecs, coloured noise, a noise floor or a gate, and silence of all kinds with a closed mouth as its target.
+frequency axis; synthetic ones: spoken.py), gain, rooms, codecs, an expander, and from what else sounds (noise.py): under a voice with
+the target unchanged, alone with a closed mouth as its target.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from torch import nn
 
 import geometry
 import mel
+import noise
 import prepare
 
 COLUMNS = 32
@@ -37,6 +39,10 @@ HALF_STFT = 0.025
 CODES = 16
 SILENCE = -4.0
 SPEEDS = (0.82, 0.88, 0.94, 1.0, 1.07, 1.15, 1.23)
+#: Share of the windows that come from synthetic voices (spoken.py).
+SPOKEN = 0.3
+#: Lips this far apart, in pixels, count as shut: the mesh sees about so much between lips that touch.
+SHUT = 1.5
 LIPS = 40  # the first 40 landmarks
 #: Weight of lips and of skin in the PCA and in the loss.
 POINT_WEIGHT = np.array([1.0] * LIPS + [0.4] * (geometry.COUNT - LIPS), np.float32)
@@ -158,6 +164,11 @@ class Clip:
         self.raw = points - self.rest
         padded = np.pad(self.raw, ((1, 1), (0, 0), (0, 0)), "edge")
         self.shape = (0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]).astype(np.float32)  # less tracker noise
+        self.settle()
+
+    def settle(self):
+        """What is the same for every kind of clip, once its sound is known."""
+        self.level = noise.level_db(self.sound[mel.SAMPLE_RATE // 2 : -mel.SAMPLE_RATE // 2])  # of the words
         self.played = []
         self.late = 0.0  # how late the sound is
         self.scale = 1.0  # to the common amplitude
@@ -250,11 +261,14 @@ class Batches:
         self.clips, self.random = clips, np.random.default_rng(seed)
         people = sorted({c.person for c in clips})
         self.by_person = [[c for c in clips if c.person == p] for p in people]
+        seen = np.array([not p.startswith("flite") for p in people])
         share = np.array([len(c) ** 0.45 for c in self.by_person])
-        self.share = share / share.sum()
+        self.share = np.where(seen, (1 - SPOKEN) * share / share[seen].sum(), SPOKEN / max(1, (~seen).sum()))
+        self.share /= self.share.sum()
+        self.sounds = noise.library(np.random.default_rng(1), [c.sound[8000:40000] for c in clips[::4]])
 
     def draw(self, pairs):
-        r, spectra, shapes = self.random, [], []
+        r, spectra, shapes, levels = self.random, [], [], []
         for person in r.choice(len(self.by_person), pairs, p=self.share):
             clip = self.by_person[person][r.integers(len(self.by_person[person]))]
             speed, spectrum = clip.speeds()[r.integers(len(SPEEDS))]
@@ -262,15 +276,20 @@ class Batches:
             spectra.append(windows(spectrum, t + clip.late / speed, edge=r.random() < 0.5))
             shape = clip.at(t * speed)
             shapes.append(mirror(shape) if r.random() < 0.5 else shape)
-        spectra, shapes = self.augment(np.stack(spectra)), np.stack(shapes)
-        quiet = r.random(pairs) < 0.12
+            levels.append(clip.level)
+        spectra, shapes = self.augment(np.stack(spectra), np.array(levels)), np.stack(shapes)
+        quiet = r.random(pairs) < 0.16
         spectra[quiet] = self.silence(int(quiet.sum()))
         shapes[quiet] = 0
         return torch.from_numpy(spectra).flatten(0, 1)[:, None], torch.from_numpy(shapes).flatten(0, 1)
 
-    def augment(self, x):
-        """x [P, 2, 80, W]: the same change for both rows of a pair."""
+    def augment(self, x, level):
+        """x [P, 2, 80, W] of voices `level` dBFS loud: the same change for both rows of a pair."""
         r, n = self.random, len(x)
+
+        def some(share):
+            return r.random((n, 1, 1, 1)) < share
+
         # another voice: the frequency axis stretched and shifted
         stretch, shift = r.normal(0, 0.06, (n, 1)).clip(-0.15, 0.15), r.normal(0, 1.0, (n, 1))
         at = np.clip((np.arange(80) - 30) * (1 + stretch) + 30 + shift, 0, 78.999)
@@ -279,39 +298,56 @@ class Batches:
         rows = np.arange(n)[:, None]
         x = x.transpose(0, 2, 1, 3)
         x = (x[rows, low] * (1 - f.transpose(0, 2, 1, 3)) + x[rows, low + 1] * f.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3)
-        # a gate (expander) or a noise floor, then gain and colour of microphone and room
-        threshold = r.uniform(-3.5, -1.0, (n, 1, 1, 1))
-        gated = np.where(x < threshold, np.maximum(SILENCE, threshold - (threshold - x) * r.uniform(1, 5, (n, 1, 1, 1))), x)
-        x = np.where(r.random((n, 1, 1, 1)) < 0.4, gated, x)
-        bend = np.cumsum(r.normal(0, 0.06, (n, 1, 80, 1)), 2)
-        x = x + r.normal(0, 0.5, (n, 1, 1, 1)) + bend - bend.mean(2, keepdims=True) + r.normal(0, 0.08, (n, 1, 80, 1))
         # reverberation: every band falls no faster than so much a column
         tail = x.copy()
         fall = r.uniform(0.08, 0.5, (n, 1, 1))
         for i in range(1, COLUMNS):
             tail[..., i] = np.maximum(tail[..., i], tail[..., i - 1] - fall)
-        x = np.where(r.random((n, 1, 1, 1)) < 0.2, tail, x)
+        x = np.where(some(0.2), tail, x)
+        # what else sounds in the room
+        kinds = r.choice(list(self.sounds), n)
+        least = np.where(np.isin(kinds, noise.MUTE[:5]), 0, 5)  # dB by which the voice is louder
+        loud = level - r.uniform(least, 45)
+        x = np.where(some(0.5), noise.add(x, self.sound(kinds, loud)), x)
+        # gain and colour of the microphone, an expander
+        bend = np.cumsum(r.normal(0, 0.06, (n, 1, 80, 1)), 2)
+        x = x + r.uniform(-1.3, 1.0, (n, 1, 1, 1)) + bend - bend.mean(2, keepdims=True) + r.normal(0, 0.08, (n, 1, 80, 1))
+        threshold = r.uniform(-3.5, -1.0, (n, 1, 1, 1))
+        gated = np.where(x < threshold, np.maximum(SILENCE, threshold - (threshold - x) * r.uniform(1, 5, (n, 1, 1, 1))), x)
+        x = np.where(some(0.25), gated, x)
         # codecs and telephones: nothing above one band, little below another
         band = np.arange(80)[None, None, :, None]
         dull = np.where(band >= r.integers(45, 80, (n, 1, 1, 1)), np.minimum(x, r.uniform(-4.5, -2.5, (n, 1, 1, 1))), x)
-        x = np.where(r.random((n, 1, 1, 1)) < 0.25, dull, x)
+        x = np.where(some(0.25), dull, x)
         thin = np.where(band < r.integers(1, 10, (n, 1, 1, 1)), x - r.uniform(0.5, 3, (n, 1, 1, 1)), x)
-        x = np.where(r.random((n, 1, 1, 1)) < 0.15, thin, x)
-        noise = self.noise(n)
-        x = np.where(r.random((n, 1, 1, 1)) < 0.4, 1.6 * np.log10(10 ** (x / 1.6) + 10 ** (noise / 1.6)), x)
+        x = np.where(some(0.15), thin, x)
         return (x + r.normal(0, 0.06, x.shape)).clip(-4, 4).astype(np.float32)
 
-    def noise(self, n):
-        """Stationary coloured noise, from inaudible to a loud room: [n, 2, 80, W]."""
-        r = self.random
-        level = r.uniform(-4.0, -0.8, (n, 1, 1, 1))
-        tilt = r.uniform(-1.2, 0.6, (n, 1, 1, 1)) * np.linspace(-1, 1, 80)[None, None, :, None]
-        return level + tilt + r.uniform(0, 0.3, (n, 1, 1, 1)) * r.standard_normal((n, 2, 80, COLUMNS))
+    def sound(self, kinds, level):
+        """Excerpts of the library `level` dBFS loud, now and then beginning or ending in the window: [n, 2, 80, W]."""
+        r, out = self.random, []
+        for kind, loud in zip(kinds, level):
+            of_kind = self.sounds[kind]
+            spectrum = of_kind[r.integers(len(of_kind))]
+            start = r.integers(spectrum.shape[1] - COLUMNS - 3)
+            pair = np.stack([spectrum[:, start + i : start + i + COLUMNS] for i in (0, 3)]) + loud / noise.UNIT_DB
+            if r.random() < 0.3:
+                edge = r.integers(COLUMNS)
+                for row, i in zip(pair, (0, 3)):
+                    if edge % 2:
+                        row[:, : max(edge - i, 0)] = 2 * SILENCE
+                    else:
+                        row[:, max(edge - i, 0) :] = 2 * SILENCE
+            out.append(pair)
+        return np.stack(out) + r.normal(0, 0.1, (len(out), 1, 80, 1))
 
     def silence(self, n):
-        """Digital silence, dither and room noise."""
-        kind = self.random.random((n, 1, 1, 1))
-        x = np.where(kind < 0.35, SILENCE, self.noise(n))
+        """Nobody speaks: digital silence, rooms, machines, music; talkers far away."""
+        r = self.random
+        kinds = r.choice(list(self.sounds), n)
+        level = r.uniform(-75, np.where(kinds == "talkers", -50, -18))
+        x = self.sound(kinds, level) + np.cumsum(r.normal(0, 0.06, (n, 1, 80, 1)), 2)
+        x = np.where(r.random((n, 1, 1, 1)) < 0.2, SILENCE, x)
         return x.clip(-4, 4).astype(np.float32)
 
 
@@ -337,6 +373,7 @@ def loss_of(network, x, y):
         distance
         + 0.5 * change.mean()
         + 0.15 * (opening - wanted).abs().mean()
+        + 0.15 * (F.relu(opening - wanted) * 2 * torch.exp(-((wanted / SHUT) ** 2))).mean()  # lips that meet do meet
         + 0.3 * (1 - correlation(opening, wanted))
         + 0.15 * (1 - correlation(width, wide))
     )
@@ -366,8 +403,8 @@ def silence_opening(network, batches):
     """Largest and mean opening under digital silence and under noise, in canonical pixels."""
     network.eval()
     digital = geometry.opening(network(torch.full((1, 1, 80, COLUMNS), SILENCE))[1]).item()
-    noise = torch.from_numpy(batches.silence(200)).flatten(0, 1)[:, None]
-    opened = geometry.opening(network(noise)[1])
+    quiet = torch.from_numpy(batches.silence(200)).flatten(0, 1)[:, None]
+    opened = geometry.opening(network(quiet)[1])
     network.train()
     return digital, opened.mean().item(), opened.quantile(0.95).item()
 
@@ -396,6 +433,7 @@ def main():
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--pairs", type=int, default=96)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--voices", type=int, default=0, help="sentences of each synthetic voice (flite; needs --start)")
     parser.add_argument("--start", type=pathlib.Path, help="checkpoint whose weights to start from")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -412,7 +450,13 @@ def main():
     if arguments.start:
         network.load_state_dict(torch.load(arguments.start, weights_only=False)["state"], strict=False)
     print(f"{len(parts['train'])} clips, {sum(p.numel() for p in network.parameters())} parameters", flush=True)
-    batches = Batches(parts["train"])
+    heard = parts["train"]
+    if arguments.voices:
+        import spoken
+
+        network.eval().settle()
+        heard = heard + spoken.voices(network, arguments.voices)
+    batches = Batches(heard)
     optimiser = torch.optim.AdamW(network.parameters(), arguments.rate, weight_decay=2e-2)
     from renderer import Average
 
@@ -430,8 +474,8 @@ def main():
         optimiser.step()
         average.update(network)
         total += loss.item()
-        if step % 250 == 0 or step == arguments.steps:
-            print(f"{step} {time.time() - start:.0f}s loss {total / 250:.4f}", flush=True)
+        if step % 150 == 0 or step == arguments.steps:
+            print(f"{step} {time.time() - start:.0f}s loss {total / 150:.4f}", flush=True)
             total = 0.0
             judge.load_state_dict(average.state)
             judge.eval().settle()

@@ -35,7 +35,6 @@ import prepare
 
 SIZE = geometry.SIZE
 COUNT = geometry.COUNT
-HALF = SIZE // 2
 
 # Which landmarks drive the flow above and below the line where the lips meet. Corners, cheeks and sides are in both.
 _CORNERS = [61, 291, 78, 308]
@@ -84,124 +83,142 @@ def double(x):
 
 
 class Geometry(nn.Module):
-    """What the landmarks alone say, as pictures: the flow and the insides of the two mouths. No weights."""
+    """What the landmarks alone say, as pictures: the flow and the insides of the two mouths. No weights.
+
+    Written for few operations on whole pictures: what can be is stacked, and sums over points are matrix products.
+    """
+
+    #: Widths and shares of the Gaussians that spread the flow: a narrow one follows the lips, a faint wide one fills the jaw.
+    SPREAD = ((2.6, 1.0), (7.0, 0.1))
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("axis", torch.arange(SIZE).float())
-        self.register_buffer("above", torch.tensor(ABOVE))
-        self.register_buffer("below", torch.tensor(BELOW))
-        self.register_buffer("upper", torch.tensor(INNER_UPPER))
-        self.register_buffer("lower", torch.tensor(INNER_LOWER))
-        self.register_buffer("lip_outer", torch.tensor(LIP_OUTER_SIDE))
-        self.register_buffer("lip_inner", torch.tensor(LIP_INNER_SIDE))
-        self.register_buffer("skin", torch.tensor(SKIN))
+        self.register_buffer("axis", torch.arange(SIZE).float(), persistent=False)
+        self.split = 2 * len(ABOVE)  # every point twice, once for each Gaussian; first those above
+        rows = [(point, *gaussian) for part in (ABOVE, BELOW) for gaussian in self.SPREAD for point in part]
+        driving, sigma, share = (torch.tensor(column) for column in zip(*rows))
+        self.register_buffer("driving", driving, persistent=False)
+        self.register_buffer("narrow", (0.5**0.5 / sigma)[None, :, None], persistent=False)
+        self.register_buffer("share", share[None, :, None], persistent=False)
+        self.register_buffer("scaled_axis", (self.axis * (0.5**0.5 / sigma)[:, None])[None, :, None], persistent=False)  # 1, l, 1, 96
+        self.register_buffer("contours", torch.tensor([INNER_UPPER, INNER_LOWER]), persistent=False)
+        self.register_buffer("lip_outer", torch.tensor(LIP_OUTER_SIDE), persistent=False)
+        self.register_buffer("lip_inner", torch.tensor(LIP_INNER_SIDE), persistent=False)
+        self.register_buffer("skin", torch.tensor(SKIN), persistent=False)
 
     def spread(self, at, move):
-        """Displacement of points spread over the picture: at, move [N, l, 2] -> [N, 2, 96, 96].
+        """Displacements of the driving points spread over the picture, above and below: two [N, 2, 96, 96].
 
-        Two Gaussians, a narrow one that follows the lips and a faint wide one that fills between the points of the jaw;
-        far from all points the flow falls to 0.
+        Far from all points the flow falls to 0.
         """
-        top, bottom = 0, 0
-        dx = (self.axis - at[:, :, :1]) ** 2  # N, l, 96
-        dy = (self.axis - at[:, :, 1:]) ** 2
-        for sigma, share in ((2.6, 1.0), (7.0, 0.1)):
-            wx = torch.exp(dx * (-0.5 / sigma**2))
-            wy = torch.exp(dy * (-0.5 / sigma**2)).transpose(1, 2)  # N, 96, l
-            top = top + share * torch.stack([(wy * move[:, None, :, i]) @ wx for i in (0, 1)], 1)
-            bottom = bottom + share * (wy @ wx)[:, None]
-        return top / (bottom + 0.02)
+        away = self.scaled_axis - (at * self.narrow)[..., None]  # N, l, 2, 96
+        weight = torch.exp(-away * away)
+        wx, wy = weight[:, :, 0], (weight[:, :, 1] * self.share).transpose(1, 2)
+        moved = torch.cat([move, torch.ones_like(move[..., :1])], 2).transpose(1, 2)[:, :, None]  # N, 3, 1, l
+        flows = []
+        for part in (slice(0, self.split), slice(self.split, None)):
+            total = (wy[:, None, :, part] * moved[..., part]) @ wx[:, None, part]
+            flows.append(total[:, :2] / (total[:, 2:] + 0.02))
+        return flows
 
-    def contour(self, points):
-        """Height of a contour above each column: [N, l, 2] -> [N, 96]."""
-        weight = torch.softmax((self.axis - points[:, :, :1]) ** 2 * (-0.5 / 2.2**2), 1)
-        return (weight * points[:, :, 1:]).sum(1)
+    def mouths(self, points):
+        """Inner contours over the columns, upper and lower, and which columns lie between the corners.
 
-    def mouth(self, points):
-        """The two inner contours over the columns, and which columns lie between the corners: three [N, 96]."""
-        upper, lower = points[:, self.upper], points[:, self.lower]
-        x = self.axis[None]
-        between = torch.sigmoid((x - upper[:, :1, 0]) / 0.8) * torch.sigmoid((upper[:, -1:, 0] - x) / 0.8)
-        return self.contour(upper), self.contour(lower), between
+        points [N, M, L, 2] of M mouths -> [N, M, 2, 96] and [N, M, 96].
+        """
+        lips = points[:, :, self.contours]  # N, M, 2, 11, 2
+        away = self.axis - lips[..., :1]
+        weight = torch.softmax(away * away * (-0.5 / 2.2**2), -2)
+        height = (weight * lips[..., 1:]).sum(-2)
+        from_left, from_right = away[:, :, 0, 0], away[:, :, 0, -1]
+        return height, torch.sigmoid(from_left / 0.8) * torch.sigmoid(from_right / -0.8)
 
-    def band(self, top, bottom, margin, soft):
-        """Soft mask of what lies between two contours: [N, 96, 96]."""
-        y = self.axis[None, :, None]
-        return torch.sigmoid((y - top[:, None] + margin) / soft) * torch.sigmoid((bottom[:, None] - y + margin) / soft)
+    def bands(self, heights, margin, soft=0.5):
+        """Soft masks of what lies between pairs of contours, plus a margin: [N, B, 2, 96] -> [N, B, 96, 96]."""
+        y = (self.axis / soft)[:, None]
+        low, high = (heights[:, :, :1] - margin) / soft, (heights[:, :, 1:] + margin) / soft
+        return torch.sigmoid(y - low) * torch.sigmoid(high - y)
 
-    def inside(self, top, bottom, between):
-        """Soft mask of the inside of a mouth, 0 for a closed one: [N, 1, 96, 96]."""
-        open_ = between * ((bottom - top) / 1.5).clamp(0, 1)
-        return (self.band(top, bottom, 0.0, 0.5) * open_[:, None])[:, None]
-
-    def colour(self, crop, points, sigma):
-        """Mean colour of the crop round some points: [N, 3, 1, 1]."""
-        wx = torch.exp((self.axis - points[:, :, :1]) ** 2 * (-0.5 / sigma**2))
-        wy = torch.exp((self.axis - points[:, :, 1:]) ** 2 * (-0.5 / sigma**2))
-        weight = (wy.transpose(1, 2) @ wx)[:, None]
-        return (crop * weight).sum((2, 3), keepdim=True) / (weight.sum((2, 3), keepdim=True) + 1e-3)
+    def inside(self, points):
+        """Soft mask of the inside of a mouth, 0 for a closed one: [N, L, 2] -> [N, 1, 96, 96]."""
+        heights, between = self.mouths(points[:, None])
+        open_ = between * ((heights[:, :, 1] - heights[:, :, 0]) / 1.5).clamp(0, 1)
+        return self.bands(heights, torch.zeros(1)) * open_[:, :, None]
 
     def palette(self, crop, source):
-        """Colours of the inside of this mouth, two [N, 3, 1, 1]: its lips', and its teeth's.
+        """Colours of the inside of this mouth: its lips', and its teeth's: [N, 3, 2].
 
-        Teeth are grey with a part of the skin's hue (which carries the hue of the light), and paler than dark skin.
+        Teeth have most of the skin's hue (which carries the hue of the light, and theirs), and are paler than dark skin.
         """
-        lips = 0.5 * (source[:, self.lip_outer] + source[:, self.lip_inner])
-        skin = self.colour(crop, source[:, self.skin], 2.5)
+        weights = []
+        for at, sigma in ((0.5 * (source[:, self.lip_outer] + source[:, self.lip_inner]), 1.2), (source[:, self.skin], 2.5)):
+            away = (self.axis - at[..., None]) * (0.5**0.5 / sigma)
+            weight = torch.exp(-away * away)
+            weights.append((weight[:, :, 1].transpose(1, 2) @ weight[:, :, 0]).flatten(1))
+        weight = torch.stack(weights, 2)  # N, 9216, 2
+        colours = crop.flatten(2) @ weight / (weight.sum(1, keepdim=True) + 1e-3)
+        lips, skin = colours[..., :1], colours[..., 1:]
         mean = skin.mean(1, keepdim=True).clamp(min=0.02)
-        return self.colour(crop, lips, 1.2), 0.92 * mean**0.75 * (0.6 * skin / mean + 0.4)
+        return torch.cat([lips, 0.92 * mean**0.75 * (0.85 * skin / mean + 0.15)], 2)
 
-    def teeth(self, target, top, bottom, between):
-        """A plain mouth to start from: how far each pixel shows upper teeth, and how bright they and the cavity are.
+    def teeth(self, target, height, between):
+        """A plain mouth to start from: how surely (log-odds) each pixel shows upper teeth, and how bright they and the cavity are.
 
-        Three [N, 1, 96, 96]. Sizes in canonical pixels, of which one is about 1.15 mm: teeth hang under the upper lip by half of the
-        gap and at most 6 pixels, end before the corners, and are 7 to 5 pixels wide; small openings are darker.
+        [N, 1, 96, 96], [N, 1, 1, 96], [N, 1, 96, 96]. Sizes in canonical pixels, of which one is about 1.15 mm: teeth hang under the
+        upper lip by half of the gap and at most 5.5 pixels, end before the corners, and are 7 to 5 pixels wide; small openings are darker.
         """
-        gap = bottom - top
-        open_ = (gap / 8).clamp(0, 1)[:, None]
-        y = self.axis[None, :, None] - top[:, None]
-        height = (0.55 * gap).clamp(max=6.0)[:, None]
-        left, right = target[:, self.upper[:1], 0], target[:, self.upper[-1:], 0]
-        x = self.axis[None] - 0.5 * (left + right)
+        top, gap = height[:, :1], height[:, 1:] - height[:, :1]  # N, 1, 96
+        open_ = (gap / 8).clamp(0, 1)[:, :, None]
+        corners = target[:, self.contours[0], 0]
+        left, right = corners[:, :1, None], corners[:, -1:, None]
+        x = self.axis - 0.5 * (left + right)
         side = (x / (0.5 * (right - left)).clamp(min=1)).abs()
-        row = torch.sigmoid(((0.78 - side) / 0.06).clamp(-20, 20))[:, None]
-        shown = torch.sigmoid((y - 0.5) / 0.4) * torch.sigmoid((height - y) / 0.5) * row
+        row = torch.sigmoid(((0.78 - side) / 0.06).clamp(-20, 20))[:, :, None]
+        y = self.axis[:, None]
+        hang = top + (0.5 * gap).clamp(max=5.5)
+        shown = torch.sigmoid((y / 0.4) - ((top + 0.5) / 0.4)[:, :, None]) * torch.sigmoid((hang / 0.5)[:, :, None] - y / 0.5) * row
+        shown = shown.clamp(0.01, 0.99)
         edges = sum(torch.exp(-(((x.abs() - at) / 0.7) ** 2)) for at in (0.0, 7.2, 13.0))
-        bright = (0.62 + 0.22 * open_) * (1 - 0.12 * edges[:, None])
-        low = (y / gap.clamp(min=1)[:, None] - 0.55).clamp(0, 1)
-        cavity = 0.32 + 0.5 * low * open_ + 0.12 * (1 - (gap / 2).clamp(0, 1))[:, None]  # the tongue and closed lips catch some light
-        return shown[:, None], bright[:, None].expand_as(shown[:, None]), cavity[:, None]
+        bright = (0.68 + 0.24 * open_) * (1 - 0.12 * edges[:, :, None])
+        depth = gap.clamp(min=1)
+        low = (y / depth[:, :, None] - (top / depth + 0.55)[:, :, None]).clamp(0, 1)
+        # the tongue catches some light; lips that touch let most of it through
+        cavity = low * (0.25 * open_) + (0.18 + 0.5 * (1 - (gap / 2).clamp(0, 1)))[:, :, None]
+        return torch.log(shown / (1 - shown)), bright, cavity
 
     def forward(self, source, target):
-        move = source - target
-        above = self.spread(target[:, self.above], move[:, self.above])
-        below = self.spread(target[:, self.below], move[:, self.below])
-        top, bottom, between = self.mouth(target)
-        from_top, from_bottom, from_between = self.mouth(source)
-        under = torch.sigmoid((self.axis[None, :, None] - 0.5 * (top + bottom)[:, None]) / 0.4)[:, None]
-        flow = above * (1 - under) + below * under
+        points = torch.stack([target, source], 1)
+        driving = points[:, :, self.driving]
+        above, below = self.spread(driving[:, 0], driving[:, 1] - driving[:, 0])
+        heights, between = self.mouths(points)
+        height, from_height = heights[:, :1], heights[:, 1:]
+        gaps = heights[:, :, 1] - heights[:, :, 0]  # N, 2, 96
+        gap = gaps[:, 0]
+        middle = 0.5 * (height[:, :, 0] + height[:, :, 1])
+        under = torch.sigmoid(self.axis[:, None] / 0.4 - (middle / 0.4)[:, :, None])
+        flow = above + (below - above) * under
         # Where something is drawn: inside the wanted mouth, where stretching what is seen between the lips (up to STRETCH
         # times; the tracker sees CLOSED pixels between closed lips) would not fill it; and a line where lips that were open now meet.
-        wanted = (between * (bottom - top)).sum(1) / (between.sum(1) + 0.1)
-        seen = (from_between * (from_bottom - from_top)).sum(1) / (from_between.sum(1) + 0.1)
-        seen = (seen - CLOSED).clamp(min=0)
+        mean = (between * gaps).sum(2) / (between.sum(2) + 0.1)
+        wanted, seen = mean[:, 0], (mean[:, 1] - CLOSED).clamp(min=0)
         hollow = ((wanted - STRETCH * seen - 0.5) / 1.5).clamp(0, 1)
         shut = (1.6 - wanted).clamp(0, 1) * (seen / 1.5).clamp(0, 1)
-        gap = ((bottom - top) / 1.2).clamp(0, 1)
-        drawn = self.band(top, bottom, 0.7, 0.5) * (between * hollow[:, None] * gap)[:, None]
-        line = self.band(top, bottom, 1.2, 0.5) * (between * shut[:, None])[:, None]
-        allowed = torch.maximum(drawn, line)[:, None]
-        inside = self.inside(top, bottom, between)
-        shape = (inside, allowed, *self.teeth(target, top, bottom, between))
-        return flow, under, self.inside(from_top, from_bottom, from_between), shape
+        open_ = (gaps / 1.5).clamp(0, 1)
+        strength = between[:, :1] * torch.stack([hollow[:, None] * (gap / 1.2).clamp(0, 1), shut[:, None].expand_as(gap)], 1)
+        strength = torch.cat([between * open_, strength], 1)  # N, 4, 96
+        margins = torch.tensor([0.0, 0.0, 0.7, 1.2]).view(1, 4, 1, 1)
+        masks = self.bands(torch.cat([heights, height, height], 1), margins) * strength[:, :, None]
+        inside_target, inside_source = masks[:, :1], masks[:, 1:2]
+        allowed = torch.maximum(masks[:, 2:3], masks[:, 3:])
+        return flow, torch.cat([inside_source, inside_target, under], 1), allowed, self.teeth(target, height[:, 0], between[:, :1])
 
 
 class Renderer(nn.Module):
     """crop [N, 3, 96, 96], source and target [N, 87, 2] -> flow [N, 2, 96, 96] in pixels, alpha [N, 1, ...], rgb [N, 3, ...]."""
 
     def __init__(self, widths=(16, 32, 48, 64, 96)):
-        # Widths are multiples of 16, and odd inputs have their own small convolutions: ONNX Runtime's fast kernels want that.
+        # Widths are multiples of 16: ONNX Runtime's fast kernels want that. Nothing is convolved at full size, where a channel costs
+        # four times as much; what is sharp there comes from the geometry.
         super().__init__()
         self.geometry = Geometry()
         w = widths
@@ -211,41 +228,34 @@ class Renderer(nn.Module):
         self.down3 = nn.Sequential(conv(w[2], w[3], 3, 2), Residual(w[3]))
         self.vector = nn.Sequential(nn.Linear(COUNT * 4, 96), nn.ReLU(True), nn.Linear(96, 64))
         self.middle = nn.Sequential(conv(w[3] + 64, w[4]), Residual(w[4]))
-        self.up2 = nn.Sequential(conv(w[4] + w[2], w[3]), Residual(w[3]))
-        self.up1 = nn.Sequential(conv(w[3] + w[1], 32), Residual(32))
-        self.up0 = conv(32 + w[0], 32)
-        self.seen = nn.Conv2d(3, 32, 3, 1, 1)
-        self.last = conv(32, 32)
-        self.flow = nn.Conv2d(32, 2, 3, 1, 1)
-        self.reduce = conv(32, 16, 1)
-        self.head = nn.Conv2d(16, 16, 3, 1, 1)
-        self.shape = nn.Conv2d(3, 16, 3, 1, 1)
-        self.draw = nn.Conv2d(16, 3, 3, 1, 1)  # alpha, more or fewer teeth, brighter or darker
-        nn.init.zeros_(self.flow.weight)
-        nn.init.zeros_(self.flow.bias)
-        nn.init.zeros_(self.draw.weight)
-        nn.init.zeros_(self.draw.bias)
-        self.register_buffer("window", border_window()[None, None])
-        for name, size in (("grid", SIZE), ("grid_half", HALF)):
-            axis = torch.linspace(-1, 1, size)
-            self.register_buffer(name, torch.stack(torch.meshgrid(axis, axis, indexing="xy"))[None])
+        self.up2 = conv(w[4] + w[2], w[2])
+        self.up1 = conv(w[2] + w[1], w[1])
+        self.reduce = conv(w[1], w[0], 1)
+        self.up0 = conv(2 * w[0], w[0])
+        self.last = conv(w[0], w[0])
+        self.out = nn.Conv2d(w[0], 4, 3, 1, 1)  # flow, more or fewer teeth, brighter or darker
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.register_buffer("window", border_window()[None, None], persistent=False)
+        axis = torch.linspace(-1, 1, SIZE)
+        self.register_buffer("grid", torch.stack(torch.meshgrid(axis, axis, indexing="xy"))[None], persistent=False)
 
     def warp(self, picture, flow):
         """Backward warp of a full-size picture; flow in pixels."""
         grid = (self.grid + flow * (2 / (SIZE - 1))).permute(0, 2, 3, 1)
         return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
+    def decode(self, y, x2, x1, x0):
+        """What the picture adds to the geometry: [N, 4, 48, 48]."""
+        y = self.up2(torch.cat([double(y), x2], 1))
+        y = self.up1(torch.cat([double(y), x1], 1))
+        return self.out(self.last(self.up0(torch.cat([double(self.reduce(y)), x0], 1))))
+
     def forward(self, crop, source, target):
         """flow, alpha, rgb. The geometry is kept out of autocast: pixels need more than bf16."""
         with torch.autocast("cpu", enabled=False):
-            flow0, under, inside_source, mouth = self.geometry(source.float(), target.float())
-            inside_target, allowed, shown, bright, cavity = mouth
-            lips, teeth = self.geometry.palette(crop.float(), source.float())
-            # what the landmarks alone would show, at half size
-            half = F.avg_pool2d(flow0, 2)
-            grid = (self.grid_half + half * (1 / (HALF - 1))).permute(0, 2, 3, 1)
-            moved = F.grid_sample(F.avg_pool2d(crop, 2), grid, mode="bilinear", padding_mode="border", align_corners=True)
-        masks = torch.cat([inside_source, inside_target, under], 1)
+            flow0, masks, allowed, (shown, bright, cavity) = self.geometry(source.float(), target.float())
+            palette = self.geometry.palette(crop.float(), source.float())
         x0 = self.enter(torch.cat([crop * 2 - 1, flow0 / 8, masks], 1))
         x1 = self.down1(x0)
         x2 = self.down2(x1)
@@ -253,17 +263,14 @@ class Renderer(nn.Module):
         shape = torch.cat([(source - 47.5) / 47.5, (source - target) / 8], 2).flatten(1)
         z = self.vector(shape)[:, :, None, None].expand(-1, -1, SIZE // 16, SIZE // 16)
         y = self.middle(torch.cat([x3, z], 1))
-        y = self.up2(torch.cat([double(y), x2], 1))
-        y = self.up1(torch.cat([double(y), x1], 1))
-        y = self.last(F.relu(self.up0(torch.cat([double(y), x0], 1)) + self.seen(moved * 2 - 1)))
-        flow = (flow0 + double(self.flow(y)).float()) * self.window
-        drawn = self.draw(F.relu(self.head(double(self.reduce(y))) + self.shape(masks))).float()
-        alpha = (0.94 + 0.06 * torch.sigmoid(drawn[:, :1])) * allowed * self.window
-        shown = shown.clamp(0.01, 0.99)
-        shown = torch.sigmoid(torch.log(shown / (1 - shown)) + 1.2 * torch.tanh(drawn[:, 1:2]))  # more or fewer teeth
-        light = 0.25 * torch.tanh(drawn[:, 2:])  # brighter or darker
-        rgb = lips * cavity * torch.exp(0.6 * light) * (1 - shown) + teeth * bright * torch.exp(light) * shown
-        return flow, alpha, rgb.clamp(0, 1)
+        drawn = double(self.decode(y, x2, x1, x0)).float()
+        flow = (flow0 + drawn[:, :2]) * self.window
+        alpha = allowed * self.window
+        shown = torch.sigmoid(shown + 1.2 * torch.tanh(drawn[:, 2:3]))  # more or fewer teeth
+        light = 0.25 * torch.tanh(drawn[:, 3:])  # brighter or darker
+        shares = torch.cat([cavity * torch.exp(0.6 * light) * (1 - shown), bright * torch.exp(light) * shown], 1).flatten(2)
+        rgb = (palette @ shares).clamp(0, 1).view_as(crop)
+        return flow, alpha, rgb
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
@@ -413,7 +420,7 @@ def losses(network, a, b, source, target, truth):
     warped = network.warp(a, flow)
     out = warped * (1 - alpha) + rgb * alpha
     with torch.no_grad():
-        hidden = network.geometry.inside(*network.geometry.mouth(truth))
+        hidden = network.geometry.inside(truth)
     weight = mouth_weight(network, truth) * network.window
     drawn = weight * (1 - 0.7 * hidden * alpha.detach())  # what is drawn is judged by its texture more than pixel by pixel
     inside = (truth.sub(47.5).abs() < 38).all(2).float()[..., None]
@@ -525,7 +532,7 @@ def main():
         if step % 100 == 0:
             print(f"{done + step} {elapsed:.0f}s " + " ".join(f"{k} {v / 100:.4f}" for k, v in sums.items()), flush=True)
             sums = {}
-        if step % 400 == 0:
+        if step % 200 == 0:
             judge.load_state_dict(average.state)
             error, still, points = validate(judge, fixed)
             print(f"  unseen people: error {error:.4f} (untouched {still:.4f}), flow at the lips off by {points:.2f} px", flush=True)
