@@ -14,6 +14,12 @@ const SHIFT: f64 = 1.2;
 /// A shift means nothing in less.
 const SHORTEST: f64 = 2.0 * SHIFT;
 
+/// Level of a room's noise, in dBFS: above the element's threshold of silence, so that only the
+/// network can know that nobody speaks.
+const ROOM_DB: f32 = -40.0;
+/// By how much talkers are softer than the voice, in dB.
+const TALKERS_DB: f32 = 10.0;
+
 /// A person who speaks: frames, sound, and the face as it really moved.
 pub struct Clip {
     pub frames: Vec<Picture>,
@@ -88,6 +94,39 @@ impl Clip {
         vec![0.0; self.sound.len()]
     }
 
+    /// A room in which nobody speaks: noise whose power falls with frequency, as that of rooms does.
+    pub fn room_tone(&self) -> Vec<f32> {
+        /// One-pole low-pass: 3 dB down at about 300 Hz.
+        const SHARE: f32 = 0.11;
+        let (mut random, mut low) = (Random(1), 0.0);
+        let white = |random: &mut Random| random.below(1 << 16) as f32 / 32_768.0 - 1.0;
+        let tone: Vec<f32> = (0..self.sound.len())
+            .map(|_| {
+                let noise = white(&mut random);
+                low += SHARE * (noise - low);
+                low + 0.1 * noise
+            })
+            .collect();
+        scaled(&tone, 10_f32.powf(ROOM_DB / 20.0))
+    }
+
+    /// The true sound over a crowd, [`TALKERS_DB`] softer than it: the same voice backward, at six
+    /// places, so that it has a voice's spectrum and rhythm and no words.
+    pub fn among_talkers(&self) -> Vec<f32> {
+        const TALKERS: usize = 6;
+        let count = self.sound.len();
+        let crowd: Vec<f32> = (0..count)
+            .map(|n| {
+                (0..TALKERS)
+                    .map(|i| self.sound[(2 * count - 1 - n + i * count / TALKERS) % count])
+                    .sum()
+            })
+            .collect();
+        let level = rms(&self.sound) * 10_f32.powf(-TALKERS_DB / 20.0);
+        let crowd = scaled(&crowd, level);
+        self.sound.iter().zip(crowd).map(|(a, b)| a + b).collect()
+    }
+
     /// A vowel-like tone that never changes.
     pub fn steady_tone(&self) -> Vec<f32> {
         const PITCH: f32 = 220.0;
@@ -101,10 +140,26 @@ impl Clip {
     }
 }
 
+fn rms(samples: &[f32]) -> f32 {
+    let squares: f32 = samples.iter().map(|sample| sample * sample).sum();
+    (squares / samples.len().max(1) as f32).sqrt()
+}
+
+/// The same sound at another level (RMS).
+fn scaled(samples: &[f32], level: f32) -> Vec<f32> {
+    let gain = level / rms(samples).max(f32::MIN_POSITIVE);
+    samples.iter().map(|sample| sample * gain).collect()
+}
+
 /// Numbers that look random and are the same in every run (Knuth's MMIX generator).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
+    /// A number below `count`, which is not 0.
+    pub fn below(&mut self, count: usize) -> usize {
+        self.next() as usize % count
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self
             .0

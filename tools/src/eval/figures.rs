@@ -28,10 +28,14 @@ pub struct Figures {
     pub frozen: Speech,
     /// Frames that say other words.
     pub shifted: Speech,
+    /// First frame frozen, talkers under the voice.
+    pub talkers: Speech,
     /// Mean distance of lip landmarks from the real ones, output / frozen mouth.
     pub landmarks: f64,
     /// Share of frames with an open mouth in digital silence.
     pub silence: f64,
+    /// The same in the noise of a room.
+    pub room: f64,
     /// Pixels changed outside the mouth region.
     pub outside: u64,
     /// Gradient energy of the mouth region, output / input.
@@ -63,7 +67,7 @@ impl Figures {
     pub fn line(&self) -> String {
         format!(
             "frozen {:.2} lag {:+} amplitude {:.2} landmarks {:.2} | shifted {:.2} lag {:+} amplitude {:.2} | \
-             silence {:.0} % sharp {:.2} | {:.1} ms",
+             silence {:.0} % room {:.0} % talkers {:.2} sharp {:.2} | {:.1} ms",
             self.frozen.correlation,
             self.frozen.lag,
             self.frozen.amplitude,
@@ -72,6 +76,8 @@ impl Figures {
             self.shifted.lag,
             self.shifted.amplitude,
             self.silence * 100.0,
+            self.room * 100.0,
+            self.talkers.correlation,
             self.sharpness,
             self.total
         )
@@ -89,13 +95,17 @@ pub fn measure(clip: &Clip, model: Option<&Path>) -> Result<Figures> {
     let surface = surface::compare(&scrambled, &moving)?;
 
     let (silent, _) = run(&clip.frames, &clip.digital_silence())?;
+    let (room, _) = run(&clip.frames, &clip.room_tone())?;
+    let (crowded, _) = run(&clip.frozen(), &clip.among_talkers())?;
     let (toned, _) = run(&clip.frozen(), &clip.steady_tone())?;
 
     Ok(Figures {
         frozen: speech(&clip.mouths, &frozen_mouths)?,
         shifted: speech(&clip.mouths, &Watcher::watch_all(&moving)?)?,
+        talkers: speech(&clip.mouths, &Watcher::watch_all(&crowded)?)?,
         landmarks: landmark_distance(&clip.mouths, &frozen_mouths),
         silence: open_share(&Watcher::watch_all(&silent)?),
+        room: open_share(&Watcher::watch_all(&room)?),
         outside: surface.outside,
         sharpness: surface.sharpness,
         seam: surface.seam,

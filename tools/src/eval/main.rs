@@ -7,6 +7,7 @@
 
 mod clip;
 mod figures;
+mod people;
 mod surface;
 mod table;
 
@@ -54,7 +55,7 @@ fn run() -> Result<()> {
             _ => people.push((person, vec![measured])),
         }
     }
-    print!("\n{}", table::print(&people));
+    print!("\n{}\n{}", table::print(&people), people::print(&people));
     Ok(())
 }
 
