@@ -1,17 +1,32 @@
-//! How many threads a network should use when nobody says.
+//! How many threads a network should use when nobody says, and how many runs keep the machine busy.
 
 use std::collections::HashSet;
 
 /// Physical cores that this process may use. ONNX Runtime has a default of its own, but with it
 /// pins its threads to cores, so that two elements in one process would fight for the same ones.
 pub(super) fn physical() -> usize {
-    let usable = std::thread::available_parallelism().map_or(1, usize::from);
+    let usable = usable();
     let cores = std::fs::read_to_string("/proc/cpuinfo").map_or(0, |text| count(&text));
     if cores == 0 {
         usable
     } else {
         usable.min(cores)
     }
+}
+
+/// Logical processors that this process may use.
+fn usable() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Cores that a run of some hundred operators keeps busy for sure, however many threads it has:
+/// operators begin and end together, and not all of them can be divided.
+const BUSY: usize = 2;
+
+/// Runs of one session, each with `threads`, that keep all cores busy. Every run beyond takes
+/// memory of its own (186 MiB with the U-Net of 328 pixels) and makes no frame come sooner.
+pub(super) fn runs_at_once(threads: usize) -> usize {
+    (usable() / threads.clamp(1, BUSY)).max(1)
 }
 
 /// Distinct (socket, core) pairs of a `/proc/cpuinfo`; 0 when it does not name them.
@@ -46,5 +61,15 @@ mod tests {
         assert_eq!(count(&text), 3);
         assert_eq!(count("processor : 0\nBogoMIPS : 50\n"), 0);
         assert!(physical() >= 1);
+    }
+
+    #[test]
+    fn runs_at_once_fill_the_machine() {
+        let cores = usable();
+        assert_eq!(runs_at_once(1), cores);
+        for threads in [0, 2, cores, 1000] {
+            let runs = runs_at_once(threads);
+            assert!((1..=cores).contains(&runs), "{threads} threads: {runs}");
+        }
     }
 }

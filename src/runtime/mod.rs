@@ -17,6 +17,7 @@ mod pool;
 pub mod provider;
 pub mod session;
 mod shapes;
+mod turns;
 
 pub use library::load;
 pub use log::{Level, set_log_level, set_log_sink};

@@ -15,6 +15,7 @@ use super::accelerator::{Accelerator, is_worth_caching};
 use super::library::Runtime;
 use super::model::{Model, ModelSource};
 use super::provider::{self, Fallback, Options, Provider};
+use super::turns::Turns;
 use super::{Element, Network, TensorInfo, cache, cores, host, library, log, nvidia, pool, shapes};
 use crate::Error;
 
@@ -140,6 +141,8 @@ pub(super) struct Shared {
     outputs: Vec<TensorInfo>,
     input_names: Vec<CString>,
     output_names: Vec<CString>,
+    /// Fair use by the networks that share it.
+    turns: Turns,
 }
 
 impl Shared {
@@ -205,6 +208,11 @@ impl Shared {
             session,
             inputs,
             outputs,
+            turns: Turns::new(match provider.is_nvidia() {
+                // A card has a queue of its own.
+                true => usize::MAX,
+                false => cores::runs_at_once(threads),
+            }),
         })
     }
 }
@@ -364,6 +372,7 @@ impl Network for BoundNetwork {
 
     fn run(&mut self) -> Result<(), Error> {
         let pointers = &mut self.pointers;
+        let turn = self.shared.turns.take();
         // SAFETY: names and values are as many as the lengths say and outlive the call, since
         // `self` owns or shares them. The values are of the types and shapes of the session's
         // tensors, in host memory, which every provider takes: one for a card copies inputs to it
@@ -386,6 +395,7 @@ impl Network for BoundNetwork {
                 pointers.outputs.as_mut_ptr(),
             ))
         };
+        drop(turn);
         result.map_err(|error| Error::Inference {
             name: self.name.clone(),
             reason: error.to_string(),
