@@ -6,6 +6,7 @@ use std::path::Path;
 
 use gstlipsync::{
     engine::{Config, Controls, Engine, Outcome, Silence},
+    pixels::Affine,
     sound::{SampleFormat, Sound},
 };
 use picture::Picture;
@@ -169,4 +170,53 @@ fn noise_has_no_face_and_is_left_alone() {
         .expect("inference works");
     assert_eq!(outcome, Outcome::NoFace);
     assert!(picture.data == noise.data);
+}
+
+/// Elements of one process share networks and take turns with them.
+#[test]
+fn every_stream_draws_what_it_draws_alone() {
+    const STREAMS: usize = 4;
+    const FRAMES: i64 = 4;
+    let (Some(picture), true, Some(_)) = (Picture::load(PAINTING), engine().is_some(), speech())
+    else {
+        return;
+    };
+    let controls = Controls {
+        silence: Silence::Animate,
+        ..Controls::default()
+    };
+    // Each hears another part of the speech, and sees another part of the picture.
+    let seen: Vec<_> = (0..STREAMS)
+        .map(|stream| {
+            let map = Affine {
+                tx: 4.0 * stream as f32,
+                ..Affine::IDENTITY
+            };
+            picture.moved(picture.width, picture.height, &map)
+        })
+        .collect();
+    let drawn = |stream: usize| -> Option<Vec<Vec<u8>>> {
+        let (mut engine, mut sound) = (engine()?, speech()?);
+        let frames = (0..FRAMES).map(|frame| {
+            let mut picture = seen[stream].clone();
+            let time_ns = (frame + 25 + 10 * stream as i64) * FRAME_NS;
+            let outcome = engine
+                .process(&mut picture.view(), time_ns, &mut sound, &[], &controls)
+                .expect("the networks run");
+            assert_eq!(outcome, Outcome::Synced);
+            picture.data
+        });
+        Some(frames.collect())
+    };
+    let alone: Vec<_> = (0..STREAMS).map(drawn).collect();
+    assert!(alone.windows(2).all(|pair| pair[0] != pair[1]));
+    std::thread::scope(|scope| {
+        let drawn = &drawn;
+        let together: Vec<_> = (0..STREAMS)
+            .map(|stream| scope.spawn(move || drawn(stream)))
+            .collect();
+        for (thread, alone) in together.into_iter().zip(alone) {
+            assert!(thread.join().expect("no stream panics") == alone);
+        }
+    });
 }

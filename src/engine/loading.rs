@@ -10,7 +10,7 @@ use crate::{
     runtime::{self, Fallback},
 };
 
-/// Networks that are loaded one after the other.
+/// What is loaded, in the order in which it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Those that hear and draw.
@@ -66,15 +66,21 @@ impl Prepared {
         if !goes_on(Step::Mouths) {
             return Ok(None);
         }
-        let opened = self.generator.open(&self.runtime)?;
+        // Those that find faces are small: they are ready before it is known whether they are
+        // wanted, which they nearly always are.
+        let finds_faces = self.generator.needs_runtime();
+        let (faces, opened) = runtime::together(
+            &self.runtime,
+            || finds_faces.then(|| open_faces(&self.runtime)),
+            || self.generator.open(&self.runtime),
+        );
+        let opened = opened?;
         let mut fallbacks = opened.fallbacks.clone();
-        let tracker = match opened.generator.needs_face() {
-            false => None,
-            true if !goes_on(Step::Faces) => return Ok(None),
-            true => {
-                let runtime = precise(&self.runtime);
-                let detector = face::open_detector(&runtime)?;
-                let mesh = face::open_mesh(&runtime)?;
+        let tracker = match faces.filter(|_| opened.generator.needs_face()) {
+            None => None,
+            Some(_) if !goes_on(Step::Faces) => return Ok(None),
+            Some(faces) => {
+                let (detector, mesh) = faces?;
                 for fallback in detector.fallbacks.into_iter().chain(mesh.fallbacks) {
                     if !fallbacks.contains(&fallback) {
                         fallbacks.push(fallback);
@@ -87,6 +93,12 @@ impl Prepared {
         let engine = Engine::assemble(opened, tracker);
         Ok(Some((engine, fallbacks)))
     }
+}
+
+/// The detector and the mesh.
+fn open_faces(options: &runtime::Options) -> Result<(runtime::Opened, runtime::Opened), Error> {
+    let options = precise(options);
+    Ok((face::open_detector(&options)?, face::open_mesh(&options)?))
 }
 
 /// For finding faces: half a pixel of rounding is a mouth that trembles.

@@ -121,8 +121,12 @@ impl BuiltIn {
         let (size, count) = (canonical.size, canonical.landmarks.len());
         let window = manifest.sound.window;
 
-        let audio2mouth = runtime::open_model(&networks.audio2mouth, options, &[])?;
-        let renderer = runtime::open_model(&networks.renderer, options, &[])?;
+        let (audio2mouth, renderer) = runtime::together(
+            options,
+            || runtime::open_model(&networks.audio2mouth, options, &[]),
+            || runtime::open_model(&networks.renderer, options, &[]),
+        );
+        let (audio2mouth, renderer) = (audio2mouth?, renderer?);
         tensors(
             &*audio2mouth.network,
             &[("mel", &[1, 1, sound::BANDS, window])],

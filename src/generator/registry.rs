@@ -131,9 +131,12 @@ impl Found {
                 encoder,
             } => {
                 let open = |model: &Model| runtime::open_model(model, options, &[]);
-                let network = open(&network)?;
-                let encoder = encoder.as_ref().map(open).transpose()?;
-                Painter::open(contract, *recipe, network, encoder)
+                let (encoder, network) = runtime::together(
+                    options,
+                    || encoder.as_ref().map(open).transpose(),
+                    || open(&network),
+                );
+                Painter::open(contract, *recipe, network?, encoder?)
             }
             Kind::Bare { path, network } => open_bare(&path, &network, options),
             Kind::Custom(generator) => Ok(Opened {

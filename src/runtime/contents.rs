@@ -1,5 +1,5 @@
-//! What an ONNX file asks for beyond its own bytes: weights in other files, and parts compiled for
-//! one execution provider.
+//! What an ONNX file says by itself: what it asks for beyond its own bytes (weights in other files,
+//! parts compiled for one execution provider), and which dimensions of its inputs are open.
 //!
 //! ONNX Runtime checks the former itself only since 1.24. Must not know ONNX Runtime.
 
@@ -75,12 +75,7 @@ fn walk(kind: Kind, message: &[u8], folder: Option<&Path>, depth: usize) -> Resu
 
 fn check_entry(entry: &[u8], folder: Option<&Path>) -> Result<(), String> {
     // As everywhere in protocol buffers the last one counts.
-    let last = |wanted| {
-        Fields(entry)
-            .filter(|(number, _)| *number == wanted)
-            .last()
-            .map_or(&b""[..], |(_, content)| content)
-    };
+    let last = |wanted| each(entry, wanted).last().unwrap_or_default();
     if last(KEY) != b"location" {
         return Ok(());
     }
@@ -97,6 +92,59 @@ fn check_entry(entry: &[u8], folder: Option<&Path>) -> Result<(), String> {
         Ok(_) => refused("which leads outside its own folder"),
         Err(error) => refused(&format!("which cannot be read: {error}")),
     }
+}
+
+/// Fields on the way from a model to a dimension of an input that has a name instead of a size:
+/// ModelProto.graph, GraphProto.input, and of ValueInfoProto name and type, TypeProto.tensor_type,
+/// TypeProto.Tensor.shape, TensorShapeProto.dim, Dimension.dim_param.
+const GRAPH: u64 = 7;
+const INPUT: u64 = 11;
+const INPUT_NAME: u64 = 1;
+const INPUT_TYPE: u64 = 2;
+const TENSOR_TYPE: u64 = 1;
+const SHAPE: u64 = 2;
+const DIMENSION: u64 = 1;
+const SYMBOL: u64 = 2;
+
+/// A dimension that a model leaves open, under a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct OpenDimension {
+    pub input: String,
+    /// Which dimension of the input.
+    pub axis: usize,
+    /// One name stands for one size wherever it is used.
+    pub symbol: String,
+}
+
+/// All of them, in their order. Of what is no valid model, those that can be read.
+pub(super) fn open_dimensions(model: &[u8]) -> Vec<OpenDimension> {
+    let mut found = Vec::new();
+    for input in each(model, GRAPH).flat_map(|graph| each(graph, INPUT)) {
+        let name = each(input, INPUT_NAME).last().unwrap_or_default();
+        let dimensions = each(input, INPUT_TYPE)
+            .flat_map(|of| each(of, TENSOR_TYPE))
+            .flat_map(|tensor| each(tensor, SHAPE))
+            .flat_map(|shape| each(shape, DIMENSION));
+        for (axis, dimension) in dimensions.enumerate() {
+            let symbol = each(dimension, SYMBOL).last().unwrap_or_default();
+            if let (Ok(input), Ok(symbol)) = (str::from_utf8(name), str::from_utf8(symbol))
+                && !symbol.is_empty()
+            {
+                found.push(OpenDimension {
+                    input: input.to_owned(),
+                    axis,
+                    symbol: symbol.to_owned(),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The contents of all fields of that number.
+fn each(message: &[u8], wanted: u64) -> impl Iterator<Item = &[u8]> {
+    let fields = Fields(message).filter(move |(number, _)| *number == wanted);
+    fields.map(|(_, content)| content)
 }
 
 /// Whether a path names something in its folder or in a folder of it; links are not looked at.
@@ -214,6 +262,28 @@ mod tests {
     }
 
     #[test]
+    fn open_dimensions_have_names() {
+        let shape = [
+            message(1, &message(2, b"N")),
+            // A size: field 1, a number.
+            message(1, &[0x08, 3]),
+            message(1, &message(2, b"width")),
+        ];
+        let tensor = message(1, &message(2, &shape.concat()));
+        let input = [message(1, b"image"), message(2, &tensor)].concat();
+        let found = open_dimensions(&message(7, &message(11, &input)));
+        let found: Vec<_> = found
+            .iter()
+            .map(|open| (&*open.input, open.axis, &*open.symbol))
+            .collect();
+        assert_eq!(found, [("image", 0, "N"), ("image", 2, "width")]);
+        let renderer = include_bytes!("../../models/builtin/renderer.onnx");
+        let axes: Vec<_> = open_dimensions(renderer).iter().map(|o| o.axis).collect();
+        assert_eq!(axes, [0, 0, 0]);
+        assert!(open_dimensions(include_bytes!("../../models/face_mesh.onnx")).is_empty());
+    }
+
+    #[test]
     fn the_models_that_come_along_are_allowed() {
         check(include_bytes!("../../models/face_mesh.onnx"), None).unwrap();
     }
@@ -222,6 +292,7 @@ mod tests {
         #[test]
         fn no_bytes_are_too_strange(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = check(&bytes, None);
+            let _ = open_dimensions(&bytes);
         }
     }
 }

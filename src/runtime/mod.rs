@@ -17,6 +17,7 @@ mod pool;
 pub mod provider;
 pub mod session;
 mod shapes;
+mod together;
 mod turns;
 
 pub use library::load;
@@ -24,6 +25,7 @@ pub use log::{Level, set_log_level, set_log_sink};
 pub use model::{Model, ModelSource};
 pub use provider::{Fallback, Options, Precision, Provider, ProviderOptions};
 pub use session::{Opened, check, open, open_model};
+pub use together::together;
 
 /// What a tensor is made of. Outputs are always of 32-bit floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

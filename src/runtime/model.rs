@@ -151,7 +151,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     if metadata.len() > MAX_MODEL_BYTES {
         return Err(unreadable(TOO_LARGE.into()));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len() + 1).unwrap_or(0));
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_MODEL_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|error| unreadable(error.to_string()))?;

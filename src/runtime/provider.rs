@@ -40,7 +40,7 @@ impl Provider {
     }
 
     /// Whether the loaded library was compiled with it; says nothing about this machine.
-    fn is_compiled_in(self) -> bool {
+    pub(super) fn is_compiled_in(self) -> bool {
         match self {
             Self::Auto | Self::Cpu => true,
             Self::OpenVino => ep::OpenVINO::is_available().unwrap_or(false),

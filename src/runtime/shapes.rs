@@ -3,10 +3,10 @@
 //! Must not know providers.
 
 use ort::session::Session;
-use ort::value::{Outlet, TensorElementType, ValueType};
+use ort::value::{Outlet, TensorElementType};
 
 use super::model::Model;
-use super::{Element, TensorInfo, host};
+use super::{Element, TensorInfo, contents, host};
 use crate::Error;
 
 /// No tensor of a lip-sync model comes near (1 GiB); a corrupt model may ask for anything.
@@ -113,25 +113,16 @@ fn input_shape(input: &Outlet, fixed: Option<&[usize]>) -> Option<Vec<usize>> {
         .then_some(shape)
 }
 
-/// The open dimensions that have a name, with the sizes they get.
-pub(super) fn open_dimensions(inputs: &[Outlet], infos: &[TensorInfo]) -> Vec<(String, usize)> {
-    let mut dimensions = Vec::new();
-    for (input, info) in inputs.iter().zip(infos) {
-        let ValueType::Tensor {
-            shape,
-            dimension_symbols,
-            ..
-        } = input.dtype()
-        else {
-            continue;
-        };
-        for ((&dim, symbol), &size) in shape.iter().zip(dimension_symbols.iter()).zip(&info.shape) {
-            if dim < 0 && !symbol.is_empty() {
-                dimensions.push((symbol.to_string(), size));
-            }
-        }
-    }
-    dimensions
+/// The open dimensions of a model that have a name, with the sizes they get: known before there is
+/// a session, which then is built only once.
+pub(super) fn open_dimensions(model: &Model, shapes: &[(&str, &[usize])]) -> Vec<(String, usize)> {
+    let open = contents::open_dimensions(&model.bytes).into_iter();
+    open.map(|open| {
+        let fixed = shapes.iter().find(|(name, _)| *name == open.input);
+        let size = fixed.and_then(|(_, shape)| shape.get(open.axis));
+        (open.symbol, size.copied().unwrap_or(1))
+    })
+    .collect()
 }
 
 /// Shapes of the outputs as a run on zeros makes them: models need not declare them.
