@@ -5,7 +5,9 @@ mod frames;
 
 use frames::{COLOURS, FORMATS, Frame, around, gradient, parts, round_mask, stored};
 use gstlipsync::pixels::colour::Range;
-use gstlipsync::pixels::{Affine, Blender, Colour, Drawn, Format, Patch, draw::Pen, sample};
+use gstlipsync::pixels::{
+    Affine, Blender, Colour, Drawn, Format, Patch, Stamp, draw::Pen, resize::Extent, sample, stamp,
+};
 use proptest::prelude::*;
 
 fn format() -> impl Strategy<Value = Format> {
@@ -232,6 +234,51 @@ proptest! {
                     "component {} at {}, {}: {} wanted, {} found", component, x, y, wanted, is
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_stamp_is_a_patch_on_whole_pixels(
+        format in format(),
+        colour in colour(),
+        frame_size in sizes(20..40),
+        side in 1usize..20,
+        at in sizes(0..20),
+        strength in prop::sample::select(vec![0.0f32, 0.3, 1.0]),
+        seed in any::<u32>(),
+    ) {
+        let at = [0, 1].map(|axis: usize| at[axis].min(frame_size[axis] - side));
+        let before = Frame::noise(format, frame_size, 3, seed);
+        let before = Frame { colour, ..before };
+        let picture: Vec<f32> = (0..3 * side * side)
+            .map(|index| ((index as u32).wrapping_mul(seed | 1) >> 8 & 255) as f32)
+            .collect();
+
+        let mut stamped = before.clone();
+        let planes: Vec<_> = picture.chunks(side * side).collect();
+        stamp(&mut stamped.view(), &Stamp {
+            rgb: [planes[0], planes[1], planes[2]],
+            extent: Extent::square(side),
+            at,
+            strength,
+        });
+        let mut blended = before.clone();
+        let rgb: Vec<_> = picture.iter().map(|value| value / 255.0).collect();
+        let [tx, ty] = at.map(|at| at as f32);
+        Blender::new().blend(&mut blended.view(), &Patch {
+            size: side,
+            to_frame: Affine { tx, ty, ..Affine::IDENTITY },
+            flow: None,
+            drawn: Some(Drawn { rgb: &rgb, alpha: &vec![1.0; side * side] }),
+            mask: &vec![strength; side * side],
+        });
+        for (stamped, blended) in stamped.planes.iter().zip(&blended.planes) {
+            for (index, (stamped, blended)) in stamped.iter().zip(blended).enumerate() {
+                prop_assert!(stamped.abs_diff(*blended) <= 1, "{stamped} {blended} at {index}");
+            }
+        }
+        if strength == 0.0 {
+            prop_assert_eq!(stamped.planes, before.planes);
         }
     }
 
@@ -494,6 +541,40 @@ fn shrinking_does_not_alias() {
         for value in planes.iter().flatten() {
             assert!((value - 0.5).abs() < 0.07, "{format:?} at {scale}: {value}");
         }
+    }
+}
+
+#[test]
+fn a_stamp_is_cut_to_the_frame_and_keeps_to_its_size() {
+    // 3 x 2 pixels in rows of 4 values.
+    let plane = [10.0, 20.0, 30.0, -1.0, 40.0, 50.0, 60.0];
+    let put = |at, length: usize| {
+        let mut frame = Frame::painted(Format::Rgb, [4, 4], Colour::default(), |_, _| [0.0; 3]);
+        let picture = Stamp {
+            rgb: [&plane[..length]; 3],
+            extent: Extent {
+                width: 3,
+                height: 2,
+                stride: 4,
+            },
+            at,
+            strength: 1.0,
+        };
+        stamp(&mut frame.view(), &picture);
+        let row = |y| {
+            (0..4)
+                .map(|x| frame.get(parts(Format::Rgb)[1], x, y) as u8)
+                .collect()
+        };
+        (0..4).map(row).collect::<Vec<Vec<u8>>>()
+    };
+    let nothing = vec![0; 4];
+    let inside = [vec![0, 10, 20, 30], vec![0, 40, 50, 60]];
+    assert_eq!(put([1, 2], 7)[2..], inside);
+    assert_eq!(put([1, 2], 7)[..2], [nothing.clone(), nothing.clone()]);
+    assert_eq!(put([2, 3], 7)[3], [0, 0, 10, 20]);
+    for untouched in [put([4, 0], 7), put([0, usize::MAX], 7), put([0, 0], 6)] {
+        assert!(untouched.iter().all(|row| *row == nothing));
     }
 }
 

@@ -17,9 +17,9 @@ use super::{
 use crate::{
     face::Face,
     pixels::{
-        Affine, Blender, Drawn, Patch, View,
+        Affine, Blender, Drawn, Patch, Stamp, View,
         resize::{Extent, Resizer},
-        sample,
+        sample, stamp,
     },
 };
 
@@ -73,8 +73,10 @@ impl Plan {
 /// One face, cut out.
 pub struct Cutout {
     plan: Arc<Plan>,
-    /// Where the crop lies: its pixels, or those of `native`, to frame pixels.
+    /// Where the crop lies: its pixels to frame pixels.
     to_frame: Affine,
+    /// Where the box in whole pixels lies, and its size.
+    corner: [usize; 2],
     native_extent: Extent,
     resizer: Resizer,
     blender: Blender,
@@ -94,6 +96,7 @@ impl Cutout {
         Self {
             plan,
             to_frame: Affine::IDENTITY,
+            corner: [0; 2],
             native_extent: Extent::square(0),
             resizer: Resizer::default(),
             blender: Blender::new(),
@@ -123,7 +126,8 @@ impl Cutout {
         };
         let (width, height) = (x1 - x0, y1 - y0);
         let stride = width.max(height);
-        self.to_frame = Affine {
+        self.corner = [x0, y0];
+        let to_frame = Affine {
             tx: x0 as f32,
             ty: y0 as f32,
             ..Affine::IDENTITY
@@ -135,7 +139,7 @@ impl Cutout {
         };
         self.native.resize(3 * stride * stride, 0.0);
         let native = planes(&mut self.native, stride);
-        sample(view, &self.to_frame, stride, WHITE, 0.0, native);
+        sample(view, &to_frame, stride, WHITE, 0.0, native);
         for value in &mut self.native {
             *value = whole(*value + 0.5);
         }
@@ -194,23 +198,54 @@ impl Cutout {
         }
     }
 
-    /// Scales the crop back to the box.
-    fn scale_back(&mut self, strength: f32) {
-        let from = Extent::square(self.plan.side);
-        let to = self.native_extent;
+    fn paint_soft(&mut self, view: &mut View, face: &Face, look: &Look, drawn: &[f32]) {
+        let strength = strength_of(look);
+        let (side, map) = (self.plan.side, &self.to_frame);
+        let mask = &mut self.mask;
+        jaw::mask(&face.mesh, map, side, look.feather, strength, mask);
+        if self.plan.blend.match_colour {
+            self.before.clone_from(&self.crop);
+        }
+        self.draw(drawn);
+        if self.plan.blend.match_colour {
+            let (before, crop) = (&self.before, &mut self.crop);
+            tone::match_ring(before, crop, &self.mask, strength, side);
+        }
+        for value in &mut self.crop {
+            *value /= WHITE;
+        }
+        self.blender.blend(
+            view,
+            &Patch {
+                size: side,
+                to_frame: self.to_frame,
+                flow: None,
+                drawn: Some(Drawn {
+                    rgb: &self.crop,
+                    alpha: &self.alpha,
+                }),
+                mask: &self.mask,
+            },
+        );
+    }
+
+    fn paint_whole(&mut self, view: &mut View, look: &Look, drawn: &[f32]) {
+        self.draw(drawn);
+        let (from, to) = (Extent::square(self.plan.side), self.native_extent);
         self.resizer.prepare(&from, &to, self.plan.blend.scale);
         let sources = self.crop.chunks_exact(self.plan.side * self.plan.side);
         let targets = self.native.chunks_exact_mut(to.stride * to.stride);
         for (source, target) in sources.zip(targets) {
             self.resizer.plane(source, &from, target, &to);
         }
-        self.mask.resize(to.stride * to.stride, 0.0);
-        for (row, mask) in self.mask.chunks_exact_mut(to.stride).enumerate() {
-            mask.fill(0.0);
-            if row < to.height {
-                mask[..to.width].fill(strength);
-            }
-        }
+        let [red, green, blue] = planes(&mut self.native, to.stride);
+        let picture = Stamp {
+            rgb: [red, green, blue],
+            extent: to,
+            at: self.corner,
+            strength: strength_of(look),
+        };
+        stamp(view, &picture);
     }
 }
 
@@ -236,48 +271,17 @@ impl Brush for Cutout {
 
     /// `drawn` is `[3, size, size]`.
     fn paint(&mut self, view: &mut View, face: Option<&Face>, look: &Look, drawn: &[f32]) {
-        // A network cannot exaggerate its own mouth: more than all of it is all of it.
-        let strength = look.strength.clamp(0.0, 1.0);
-        let (size, rgb) = match (self.plan.blend.kind, face) {
-            (Kind::Soft, None) => return,
-            (Kind::Soft, Some(face)) => {
-                let (side, map) = (self.plan.side, &self.to_frame);
-                let mask = &mut self.mask;
-                jaw::mask(&face.mesh, map, side, look.feather, strength, mask);
-                if self.plan.blend.match_colour {
-                    self.before.clone_from(&self.crop);
-                }
-                self.draw(drawn);
-                if self.plan.blend.match_colour {
-                    let (before, crop) = (&self.before, &mut self.crop);
-                    tone::match_ring(before, crop, &self.mask, strength, side);
-                }
-                (side, &mut self.crop)
-            }
-            (Kind::Reference, _) => {
-                self.draw(drawn);
-                self.scale_back(strength);
-                (self.native_extent.stride, &mut self.native)
-            }
-        };
-        for value in rgb.iter_mut() {
-            *value /= WHITE;
+        match (self.plan.blend.kind, face) {
+            (Kind::Soft, None) => {}
+            (Kind::Soft, Some(face)) => self.paint_soft(view, face, look, drawn),
+            (Kind::Reference, _) => self.paint_whole(view, look, drawn),
         }
-        self.alpha.resize(size * size, 1.0);
-        self.blender.blend(
-            view,
-            &Patch {
-                size,
-                to_frame: self.to_frame,
-                flow: None,
-                drawn: Some(Drawn {
-                    rgb,
-                    alpha: &self.alpha,
-                }),
-                mask: &self.mask,
-            },
-        );
     }
+}
+
+/// A network cannot exaggerate its own mouth: more than all of it is all of it.
+fn strength_of(look: &Look) -> f32 {
+    look.strength.clamp(0.0, 1.0)
 }
 
 /// The whole number below, 0..255.

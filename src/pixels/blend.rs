@@ -88,16 +88,20 @@ impl Blender {
             return;
         }
         let density = grid.density();
-        let reach = [0, 1].map(|axis| field.reach[axis] * density[axis]);
-        let components = grid
-            .components()
-            .filter_map(|index| view.samples(grid, index));
-        source.load(components, size, region, reach);
+        // Where nothing moves every sample has but its own place to be read from.
+        let moves = field.reach != [0.0; 2];
+        if moves {
+            let reach = [0, 1].map(|axis| field.reach[axis] * density[axis]);
+            let components = grid
+                .components()
+                .filter_map(|index| view.samples(grid, index));
+            source.load(components, size, region, reach);
+        }
 
         let channels = view.format.layout().channels;
         let maps = Maps {
             field,
-            source,
+            source: moves.then_some(&*source),
             density,
         };
         for y in region.top..region.bottom {
@@ -111,7 +115,11 @@ impl Blender {
                     let channel = channels[index];
                     let plane = &mut view.planes[channel.plane];
                     let row = &mut plane.data[y as usize * plane.stride + channel.offset..];
-                    run.write(source, nth, index, row, channel.step);
+                    match maps.source {
+                        Some(source) => run.read(source, nth),
+                        None => run.stay(row, channel.step),
+                    }
+                    run.write(index, row, channel.step);
                 }
             }
         }
@@ -131,7 +139,7 @@ struct Run {
     alpha: [f32; RUN],
     ink: [Texel; RUN],
     own: [f32; RUN],
-    moved: [Texel; RUN],
+    moved: [f32; RUN],
 }
 
 impl Run {
@@ -144,7 +152,7 @@ impl Run {
             alpha: [0.0; RUN],
             ink: [[0.0; 4]; RUN],
             own: [0.0; RUN],
-            moved: [[0.0; 4]; RUN],
+            moved: [0.0; RUN],
         }
     }
 
@@ -161,7 +169,9 @@ impl Run {
                 continue;
             }
             self.columns[slot] = x as u32;
-            self.places[slot] = maps.source.place(x, y, shift);
+            if let Some(source) = maps.source {
+                self.places[slot] = source.place(x, y, shift);
+            }
             self.mask[slot] = *mask;
             self.alpha[slot] = *alpha;
             self.ink[slot] = if *alpha > 0.0 {
@@ -174,20 +184,34 @@ impl Run {
         self.count = slot;
     }
 
-    /// Writes component `index` of the format, the `nth` of the source, into `row`, whose
-    /// samples are `step` bytes apart.
-    fn write(&mut self, source: &Source, nth: usize, index: usize, row: &mut [u8], step: usize) {
-        let count = self.count;
-        source.read(nth, &self.places[..count], &mut self.own, &mut self.moved);
+    /// Reads the `nth` component of the source: what is there, and what moves there.
+    fn read(&mut self, source: &Source, nth: usize) {
+        let places = &self.places[..self.count];
+        let mut parts = [[0.0; 4]; RUN];
+        source.read(nth, places, &mut self.own, &mut parts);
+        for (moved, [first, second, third, fourth]) in self.moved.iter_mut().zip(parts) {
+            *moved = (first + second) + (third + fourth);
+        }
+    }
+
+    /// Reads what is there and stays there from `row`, whose samples are `step` bytes apart.
+    fn stay(&mut self, row: &[u8], step: usize) {
+        for (column, own) in self.columns[..self.count].iter().zip(&mut self.own) {
+            *own = f32::from(row[*column as usize * step]);
+        }
+        self.moved = self.own;
+    }
+
+    /// Writes component `index` of the format into `row`.
+    fn write(&mut self, index: usize, row: &mut [u8], step: usize) {
         let mut results = [0; RUN];
-        for (slot, result) in results.iter_mut().enumerate().take(count) {
-            let [first, second, third, fourth] = self.moved[slot];
-            let (own, moved) = (self.own[slot], (first + second) + (third + fourth));
+        for (slot, result) in results.iter_mut().enumerate().take(self.count) {
+            let (own, moved) = (self.own[slot], self.moved[slot]);
             let drawn = self.ink[slot][index] - self.alpha[slot] * moved;
             // Written so that a sample that neither moves nor is drawn stays exactly as it is.
             *result = to_byte(own + self.mask[slot] * ((moved - own) + drawn));
         }
-        for (column, result) in self.columns[..count].iter().zip(results) {
+        for (column, result) in self.columns[..self.count].iter().zip(results) {
             row[*column as usize * step] = result;
         }
     }
@@ -196,7 +220,8 @@ impl Run {
 /// What the samples of a grid are made of.
 struct Maps<'a> {
     field: &'a Field,
-    source: &'a Source,
+    /// Of what moves, if anything does.
+    source: Option<&'a Source>,
     /// See [`Grid::density`].
     density: [f32; 2],
 }

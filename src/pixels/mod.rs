@@ -19,6 +19,7 @@ mod layout;
 mod quad;
 pub mod resize;
 pub mod sample;
+pub mod stamp;
 pub mod view;
 mod warp;
 
@@ -26,4 +27,5 @@ pub use affine::Affine;
 pub use blend::{Blender, Drawn, Patch};
 pub use colour::Colour;
 pub use sample::sample;
+pub use stamp::{Stamp, stamp};
 pub use view::{Format, Plane, View};
