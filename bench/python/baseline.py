@@ -2,6 +2,7 @@
 
     python bench/python/baseline.py MODEL.toml --backend torch|onnxruntime --frames DIR --boxes boxes.json --sound voice.wav
     ... --streams 10       that many processes at once, each with its own network, started together
+    ... --follow-faces     find the face too, in every frame, instead of taking it out of boxes.json
     ... --interactive      print a line after the first frame and one when warm, then for each line "N" on standard input time
                            N frames and print a line of their milliseconds: how `cargo xtask bench` interleaves stacks
 
@@ -9,7 +10,7 @@ The pipeline is the one that tests/parity checks: OpenCV on 8-bit frames, the ne
 default options, one frame at a time. The audio features of the whole file are made first, as the original does; what that
 costs is given by itself (`sound-ms-per-frame`) and is not part of `frame`. Reading the frames is not timed.
 
-In the result: `frame` = crop + tensor + network + paste; `network` = the call alone. Milliseconds: median, p10, p90, p99, min,
+In the result: `frame` = face (with --follow-faces) + crop + tensor + network + paste; `network` = the call alone. Milliseconds: median, p10, p90, p99, min,
 max. `start`: seconds from the start of the process. Memory: `peak-rss-mib`; for streams also `pss-mib`, which counts a page
 that several processes share once.
 """
@@ -58,6 +59,11 @@ class Baseline:
         self.start = {"imports": process_age()}
         at = time.perf_counter()
         self.pipeline = Pipeline(args.manifest, args.backend, args.threads)
+        self.follower = None
+        if args.follow_faces:
+            from follow import Follower
+
+            self.follower = Follower(self.pipeline.family, args.threads)
         self.start["load-network"] = time.perf_counter() - at
         at = time.perf_counter()
         self.pipeline.listen(args.sound, args.frame_rate)
@@ -88,6 +94,9 @@ class Baseline:
         work, self.in_network = self.work[self.at % len(self.work)], 0.0
         self.at += 1
         begin = time.perf_counter()
+        if self.follower:
+            index, frame, _ = work
+            work = index, frame, self.follower.box(frame)
         self.pipeline.frame(*work)
         return time.perf_counter() - begin, self.in_network
 
@@ -179,6 +188,7 @@ def main():
     parser.add_argument("--count", type=int, default=50, help="frames to time, in each stream")
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--streams", type=int, default=0, help="processes at once")
+    parser.add_argument("--follow-faces", action="store_true")
     parser.add_argument("--interactive", action="store_true")
     args = parser.parse_args()
     if args.streams:

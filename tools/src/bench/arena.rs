@@ -118,7 +118,7 @@ impl Arena {
         command
             .arg(script("baseline.py"))
             .arg(manifest)
-            .args(["--backend", stack.name()])
+            .args(["--backend", stack.backend()])
             .args(["--threads", &self.threads.to_string()])
             .arg("--frames")
             .arg(self.job.frames(amount))
@@ -127,6 +127,9 @@ impl Arena {
             .arg(self.job.boxes(model.box_kind()))
             .arg("--sound")
             .arg(self.job.sound());
+        if stack == Stack::PythonFaces {
+            command.arg("--follow-faces");
+        }
         Ok(command)
     }
 

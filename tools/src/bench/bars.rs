@@ -97,6 +97,18 @@ pub fn all(figures: &Figures) -> Vec<Bar> {
         );
         cpu.note = headroom(contest, Stack::PythonOnnx, "cpu");
         bars.push(cpu);
+        let mut same_work = bar(
+            format!(
+                "the same where Python follows the face too, {}, cpu",
+                contest.model
+            ),
+            Side::AtLeast,
+            1.0,
+            "",
+            contest.ratio((Stack::PythonFaces, "cpu"), (Stack::Element, "cpu")),
+        );
+        same_work.note = headroom(contest, Stack::PythonFaces, "cpu");
+        bars.push(same_work);
         let Some(best) = contest.best() else {
             continue;
         };
@@ -173,8 +185,7 @@ fn headroom(contest: &Contest, stack: Stack, variant: &str) -> String {
     }
 }
 
-/// What every further stream of ours adds: mostly what a network needs while it runs, once for each
-/// that runs at the same time.
+/// What every further stream of ours adds: frames and tensors of its own.
 fn a_stream(crowd: &crate::crowd::Crowd) -> String {
     let memory =
         |size: &crate::crowd::Size| Some((size.streams as f64, size.ours.as_ref()?.pss_mib));
@@ -182,7 +193,7 @@ fn a_stream(crowd: &crate::crowd::Crowd) -> String {
     let last = crowd.sizes.last().and_then(memory);
     match first.zip(last) {
         Some(((few, less), (many, more))) if many > few => format!(
-            "one stream {less:.0} MiB, each further one {:.0}: the weights are shared, working memory is not",
+            "one stream {less:.0} MiB, each further one {:.0}: weights and working memory are shared",
             (more - less) / (many - few)
         ),
         _ => String::new(),

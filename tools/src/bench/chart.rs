@@ -79,6 +79,7 @@ fn short(stack: Stack) -> &'static str {
     match stack {
         Stack::PyTorch => "Python+PyTorch",
         Stack::PythonOnnx => "Python+ORT",
+        Stack::PythonFaces => "with faces",
         Stack::Bare => "bare call",
         Stack::Engine => "engine",
         Stack::Element => "element",
@@ -87,7 +88,7 @@ fn short(stack: Stack) -> &'static str {
 
 fn colour(stack: Stack) -> [f32; 3] {
     match stack {
-        Stack::PyTorch | Stack::PythonOnnx => PYTHON,
+        Stack::PyTorch | Stack::PythonOnnx | Stack::PythonFaces => PYTHON,
         Stack::Bare => BARE,
         Stack::Engine | Stack::Element => OURS,
     }

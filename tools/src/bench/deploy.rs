@@ -7,14 +7,14 @@ use anyhow::{Context, Result};
 use gstlipsync::runtime::{self, Provider};
 use serde_json::{Value, json};
 
-use crate::{arena::Arena, models::Model, roster::PYTHON};
+use crate::{arena::Arena, models::Model, roster::Stack};
 
 const PLUGIN: &str = "libgstlipsync.so";
 
 /// Sizes in bytes by name.
 pub fn measure(arena: &mut Arena, models: &[Model]) -> Result<Value> {
     let mut python = serde_json::Map::new();
-    for stack in PYTHON {
+    for stack in [Stack::PyTorch, Stack::PythonOnnx] {
         match arena.python_size(stack) {
             Ok(size) => {
                 python.insert(stack.name().into(), size);

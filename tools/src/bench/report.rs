@@ -172,11 +172,14 @@ fn preface(figures: &Figures) -> String {
          machine does hits all alike: ratios of one round can be trusted more than milliseconds.\n\n\
          - *Python*: the original pipelines with OpenCV as `tests/parity` has them, their sound prepared and their boxes given \
          beforehand. A frame is crop, tensor, network, paste.\n\
+         - *following the face*: the same with the boxes found in the frames, by the networks that the engine has for it \
+         (`bench/python/follow.py`).\n\
          - *ONNX Runtime's call alone*: the network that draws, on tensors that were filled once, from Rust.\n\
          - *engine*: finding and following the face, hearing (with the network for the sound), crop, tensor, network, paste; output \
          as the reference has it.\n\
          - *element*: the same in a GStreamer pipeline, `appsrc ! lipsync ! fakesink`, as fast as it takes frames.\n\n\
-         So Python is given for nothing what the engine and the element do in every frame: the face and the sound.\n",
+         So Python is given for nothing what the engine and the element do in every frame: the sound, and but for the one row the \
+         face.\n",
         figures.frame, figures.threads
     );
     text

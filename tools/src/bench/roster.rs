@@ -58,6 +58,8 @@ pub enum Stack {
     PyTorch,
     /// The same with ONNX Runtime.
     PythonOnnx,
+    /// The same again, and the face found and followed first, as ours do.
+    PythonFaces,
     /// The network's call alone, from Rust.
     Bare,
     /// Face, sound, crop, tensor, networks, paste.
@@ -67,7 +69,7 @@ pub enum Stack {
 }
 
 pub const OURS: [Stack; 3] = [Stack::Bare, Stack::Engine, Stack::Element];
-pub const PYTHON: [Stack; 2] = [Stack::PyTorch, Stack::PythonOnnx];
+pub const PYTHON: [Stack; 3] = [Stack::PyTorch, Stack::PythonOnnx, Stack::PythonFaces];
 
 impl Stack {
     /// For tables.
@@ -75,6 +77,7 @@ impl Stack {
         match self {
             Self::PyTorch => "Python + PyTorch",
             Self::PythonOnnx => "Python + ONNX Runtime + OpenCV",
+            Self::PythonFaces => "the same, following the face",
             Self::Bare => "ONNX Runtime's call alone",
             Self::Engine => "engine",
             Self::Element => "element in a pipeline",
@@ -86,9 +89,18 @@ impl Stack {
         match self {
             Self::PyTorch => "torch",
             Self::PythonOnnx => "onnxruntime",
+            Self::PythonFaces => "onnxruntime-faces",
             Self::Bare => "bare",
             Self::Engine => "engine",
             Self::Element => "element",
+        }
+    }
+
+    /// What runs the networks of a Python stack.
+    pub fn backend(self) -> &'static str {
+        match self {
+            Self::PyTorch => "torch",
+            _ => "onnxruntime",
         }
     }
 
