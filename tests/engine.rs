@@ -175,8 +175,8 @@ fn noise_has_no_face_and_is_left_alone() {
 /// Elements of one process share networks and take turns with them.
 #[test]
 fn every_stream_draws_what_it_draws_alone() {
-    const STREAMS: usize = 4;
-    const FRAMES: i64 = 4;
+    const STREAMS: usize = 3;
+    const FRAMES: i64 = 3;
     let (Some(picture), true, Some(_)) = (Picture::load(PAINTING), engine().is_some(), speech())
     else {
         return;
