@@ -31,15 +31,16 @@ const DEFAULT_SEED: u64 = 1;
 const CALM_MS: (u64, u64) = (1500, 7000);
 /// Before faults begin, so that a first pulse is seen in peace.
 const OPENING: Duration = Duration::from_secs(5);
-/// Memory and threads settle for this long, or a quarter of the time where that is less.
-const WARM_UP: Duration = Duration::from_secs(120);
+/// Memory settles for this long, or half of the time where that is less: until every fault and
+/// every format has been there.
+const WARM_UP: Duration = Duration::from_secs(600);
 /// Idle threads of GLib's pools end some time after their work: 15 s.
 const POOLS_REST: Duration = Duration::from_secs(17);
 /// GLib keeps this many idle threads for ever.
 const IDLE_THREADS: u64 = 2;
 /// What resident memory may grow by after warming up: what the allocator's free lists and larger
-/// frames make of it. One frame of 640x480 that leaks every minute exceeds it in half an hour.
-const MEMORY_KIB: f64 = 12.0 * 1024.0;
+/// frames make of it. One frame of 640x480 that leaks every minute exceeds it within the hour.
+const MEMORY_KIB: f64 = 16.0 * 1024.0;
 
 fn main() -> ExitCode {
     match run() {
@@ -222,7 +223,7 @@ fn soak(stations: &mut [Station], length: Duration, seed: u64) -> Result<Soaked>
 }
 
 fn record(began: Instant, length: Duration) -> Result<Course> {
-    let warm = WARM_UP.min(length / 4);
+    let warm = WARM_UP.min(length / 2);
     let mut memory = Course::default();
     let mut minute = 0;
     while began.elapsed() < length {

@@ -24,6 +24,8 @@ const BLOCK_NS: i64 = 10_000_000;
 const SKEW: f64 = 100e-6;
 /// A source that is further behind than this begins anew.
 const BEHIND_NS: i64 = 500_000_000;
+/// Sound and frames that lie between a source and the network at most.
+const HELD_NS: i64 = 1_000_000_000;
 const IDLE: Duration = Duration::from_millis(5);
 
 /// Frames of one kind.
@@ -50,6 +52,13 @@ pub struct Studio {
 impl Studio {
     pub fn watch(&self) -> MutexGuard<'_, PulseWatch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The element misses sound of this moment and of what it still holds.
+    pub fn break_sound_now(&self) {
+        if let Some((_, now)) = self.now() {
+            self.watch().break_sound(now - HELD_NS, now + BLOCK_NS);
+        }
     }
 
     fn is_over(&self) -> bool {

@@ -244,6 +244,7 @@ impl Station {
             }
         }
         self.heard = Some(pad);
+        self.studio.break_sound_now();
         Ok(())
     }
 
@@ -252,6 +253,7 @@ impl Station {
         let Some(pad) = self.heard.take() else {
             return Ok(());
         };
+        self.studio.break_sound_now();
         self.tee.release_request_pad(&pad);
         if self.build == Build::Lipsync {
             let queue = media::element(self.pipeline(), "heard")?;
@@ -282,8 +284,7 @@ impl Station {
             let stop = gst::event::FlushStop::builder(false).seqnum(seqnum);
             source.send_event(stop.build());
         }
-        // What was heard of the pulse that comes next has gone.
-        self.studio.watch().restart();
+        self.studio.break_sound_now();
         Ok(())
     }
 
