@@ -11,58 +11,7 @@ use std::{
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::{
-    Error,
-    face::Face,
-    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source},
-    pixels::View,
-};
-
-/// Fails to draw every other frame, and to listen to every seventh.
-#[derive(Default)]
-struct Fails {
-    frames: u64,
-}
-
-impl Generator for Fails {
-    fn name(&self) -> &str {
-        "fails"
-    }
-
-    fn hearing(&self) -> Hearing {
-        Hearing {
-            spectrum: gstlipsync::sound::Spectrum::Mel,
-            columns: COLUMNS,
-            look_ahead_ns: LOOK_AHEAD_NS,
-        }
-    }
-
-    fn needs_face(&self) -> bool {
-        false
-    }
-
-    fn brush(&self) -> Box<dyn Brush> {
-        Box::new(Untouched)
-    }
-
-    fn listen(&mut self, _heard: &Heard) -> Result<(), Error> {
-        self.frames += 1;
-        fail_if(self.frames.is_multiple_of(7))
-    }
-
-    fn draw(&mut self, _sketch: &mut Sketch) -> Result<(), Error> {
-        fail_if(self.frames.is_multiple_of(2))
-    }
-
-    fn reset(&mut self) {}
-}
-
-/// Paints nothing.
-struct Untouched;
-
-impl Brush for Untouched {
-    fn paint(&mut self, _view: &mut View, _face: Option<&Face>, _look: &Look, _drawn: &[f32]) {}
-}
+use gstlipsync::{Error, generator::Source};
 
 fn fail_if(fails: bool) -> Result<(), Error> {
     match fails {
@@ -74,8 +23,20 @@ fn fail_if(fails: bool) -> Result<(), Error> {
     }
 }
 
+/// Fails to draw every other frame, and to listen to every seventh.
 fn failing() -> Source {
-    Source::Custom(Arc::new(|| Box::new(Fails::default())))
+    Source::Custom(Arc::new(|| {
+        Box::new(StandIn {
+            name: "fails",
+            state: 0u64,
+            listen: |frames, _| {
+                *frames += 1;
+                fail_if(frames.is_multiple_of(7))
+            },
+            draw: |frames| fail_if(frames.is_multiple_of(2)).map(|()| 0.0),
+            paint: |_, _| {},
+        })
+    }))
 }
 
 #[test]

@@ -17,9 +17,7 @@ use common::*;
 use gst::prelude::*;
 use gstlipsync::{
     Error,
-    face::Face,
-    generator::{self, Brush, Generator, Heard, Hearing, Look, Sketch, Source},
-    pixels::View,
+    generator::{self, Source},
     runtime::{self, ModelSource},
 };
 use onnx::{Dim, Linear};
@@ -280,64 +278,32 @@ fn an_output_that_changes_its_shape_is_a_fault_of_that_run() {
     }
 }
 
-/// A generator whose provider can be lost: from then on every frame fails.
-struct OnCard {
-    is_lost: Arc<AtomicBool>,
-}
+/// Frames of 25 a second; the card is lost at the tenth.
+const LOST_NS: i64 = 10 * 40 * MS as i64;
+const FRAMES: u64 = 25;
 
-impl Generator for OnCard {
-    fn name(&self) -> &str {
-        "on card"
-    }
-
-    fn hearing(&self) -> Hearing {
-        Hearing {
-            spectrum: gstlipsync::sound::Spectrum::Mel,
-            columns: COLUMNS,
-            look_ahead_ns: LOOK_AHEAD_NS,
-        }
-    }
-
-    fn needs_face(&self) -> bool {
-        false
-    }
-
-    fn brush(&self) -> Box<dyn Brush> {
-        Box::new(OnePixel)
-    }
-
-    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
-        if heard.time_ns >= LOST_NS {
-            self.is_lost.store(true, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    fn draw(&mut self, _sketch: &mut Sketch) -> Result<(), Error> {
-        match self.is_lost.load(Ordering::Relaxed) {
+/// A generator whose provider can be lost: from then on every frame fails. Turns the first pixel
+/// round.
+fn on_card(is_lost: Arc<AtomicBool>) -> StandIn<Arc<AtomicBool>> {
+    StandIn {
+        name: "on card",
+        state: is_lost,
+        listen: |is_lost, heard| {
+            if heard.time_ns >= LOST_NS {
+                is_lost.store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        },
+        draw: |is_lost| match is_lost.load(Ordering::Relaxed) {
             true => Err(Error::Inference {
                 name: "on card".into(),
                 reason: "the device was lost".into(),
             }),
-            false => Ok(()),
-        }
-    }
-
-    fn reset(&mut self) {}
-}
-
-/// Turns the first pixel round.
-struct OnePixel;
-
-impl Brush for OnePixel {
-    fn paint(&mut self, view: &mut View, _face: Option<&Face>, _look: &Look, _drawn: &[f32]) {
-        view.planes[0].data[0] ^= 0xff;
+            false => Ok(0.0),
+        },
+        paint: |view, _| view.planes[0].data[0] ^= 0xff,
     }
 }
-
-/// Frames of 25 a second; the card is lost at the tenth.
-const LOST_NS: i64 = 10 * 40 * MS as i64;
-const FRAMES: u64 = 25;
 
 #[test]
 fn a_provider_that_fails_in_mid_stream_costs_frames_until_the_next_ready() {
@@ -347,9 +313,7 @@ fn a_provider_that_fails_in_mid_stream_costs_frames_until_the_next_ready() {
         // Who starts anew finds a card that works.
         Source::Custom(Arc::new(move || {
             is_lost.store(false, Ordering::Relaxed);
-            Box::new(OnCard {
-                is_lost: is_lost.clone(),
-            })
+            Box::new(on_card(is_lost.clone()))
         }))
     };
     let rig = Rig::stopped(element_with(source), FILE, true);

@@ -376,8 +376,7 @@ impl Case {
         let Some((folder, python)) = self.prepare() else {
             return;
         };
-        if let Err(err @ Error::RuntimeMissing { .. }) = runtime::load(None, Provider::Cpu)
-        {
+        if let Err(err @ Error::RuntimeMissing { .. }) = runtime::load(None, Provider::Cpu) {
             println!("skipped: {err}");
             return;
         }

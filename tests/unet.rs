@@ -5,18 +5,18 @@
 //! is known beforehand.
 
 mod onnx;
+mod opening;
 mod picture;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gstlipsync::{
-    Error,
     face::{Face, Mesh},
-    generator::{self, Generator, Heard, Look, Source},
-    runtime,
+    generator::{Generator, Heard, Look},
     sound::Bounds,
 };
-use onnx::{Dim, Linear};
+use onnx::{Dim, Linear, NOTHING, only};
+use opening::{LOOK, opened, refused, write_manifest};
 use picture::{Picture, redraw};
 
 /// The network's picture, and the crop round it.
@@ -29,19 +29,7 @@ const TOP: usize = 23;
 const ROWS: usize = 16;
 const LENGTH: usize = 512;
 const SILENCE: f32 = -4.0;
-const NOTHING: [f32; 6] = [0.0; 6];
 const EXACT: &str = "blend.kind = \"reference\"";
-
-const LOOK: Look = Look {
-    strength: 1.0,
-    activity: 1.0,
-    feather: 0.5,
-};
-
-/// The network's view `channel`, alone.
-fn only(channel: usize) -> [f32; 6] {
-    std::array::from_fn(|index| f32::from(u8::from(index == channel)))
-}
 
 fn linear(channels: [[f32; 6]; 3]) -> Linear<'static> {
     Linear {
@@ -64,11 +52,7 @@ fn white() -> Linear<'static> {
 }
 
 fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("unet")
-        .join(name);
-    std::fs::create_dir_all(&folder).expect("a folder to write to");
-    folder
+    opening::folder("unet", name)
 }
 
 /// A model folder of its own for each test, with a manifest that has these lines.
@@ -77,36 +61,9 @@ fn model(name: &str, network: &Linear, lines: &str) -> PathBuf {
     std::fs::write(folder.join("net.onnx"), network.bytes()).expect("a file");
     let encoder = onnx::encoder(["mel_spectrogram", "audio_features"], LENGTH);
     std::fs::write(folder.join("ave.onnx"), encoder).expect("a file");
-    let manifest = format!(
-        "version = 1\nfamily = \"unet\"\nname = \"{name}\"\nlicence = \"MPL-2.0\"\n\
-         source = \"a test\"\nfiles.generator = {{ path = \"net.onnx\", sha256 = \"\" }}\n\
-         files.audio-encoder = {{ path = \"ave.onnx\", sha256 = \"\" }}\n{lines}\n"
-    );
-    std::fs::write(folder.join("manifest.toml"), manifest).expect("a file");
+    let encoder = "files.audio-encoder = { path = \"ave.onnx\", sha256 = \"\" }";
+    write_manifest(&folder, "unet", name, &format!("{encoder}\n{lines}"));
     folder
-}
-
-/// Opens a model, or says why that is not possible here.
-fn open(path: &Path) -> Option<Box<dyn Generator>> {
-    match generator::open(&Source::Path(path.into()), &runtime::Options::default()) {
-        Ok(opened) => Some(opened.generator),
-        Err(err @ Error::RuntimeMissing { .. }) => {
-            println!("skipped: {err}");
-            None
-        }
-        Err(err) => panic!("{err}"),
-    }
-}
-
-fn refused(path: &Path) -> Option<String> {
-    match generator::open(&Source::Path(path.into()), &runtime::Options::default()) {
-        Ok(_) => panic!("opened {}", path.display()),
-        Err(err @ Error::RuntimeMissing { .. }) => {
-            println!("skipped: {err}");
-            None
-        }
-        Err(err) => Some(err.to_string()),
-    }
 }
 
 /// A face whose landmarks 1, 31 and 52 make a square of `side` at `x`, `y`.
@@ -198,7 +155,7 @@ fn pixel(picture: &Picture, x: usize, y: usize) -> [u8; 3] {
 /// Traps: red for blue; rows and columns for channels; -1..1 for 0..1; three channels for six.
 #[test]
 fn first_comes_the_face_as_it_is_in_bgr_and_comes_back_in_place() {
-    let Some(mut generator) = open(&model("whole", &linear([only(0), only(1), only(2)]), EXACT))
+    let Some(mut generator) = opened(&model("whole", &linear([only(0), only(1), only(2)]), EXACT))
     else {
         return;
     };
@@ -208,7 +165,7 @@ fn first_comes_the_face_as_it_is_in_bgr_and_comes_back_in_place() {
 
     // Out: blue = nothing, green = nothing, red = the face's blue.
     let network = linear([NOTHING, NOTHING, only(0)]);
-    let Some(mut generator) = open(&model("blue", &network, EXACT)) else {
+    let Some(mut generator) = opened(&model("blue", &network, EXACT)) else {
         return;
     };
     let after = draw(&mut *generator, &before, Some(&face(LEFT, TOP, SIDE)));
@@ -219,7 +176,7 @@ fn first_comes_the_face_as_it_is_in_bgr_and_comes_back_in_place() {
 #[test]
 fn then_comes_the_face_with_columns_5_to_314_of_rows_5_to_309_black() {
     let network = linear([NOTHING, NOTHING, only(3)]);
-    let Some(mut generator) = open(&model("masked", &network, EXACT)) else {
+    let Some(mut generator) = opened(&model("masked", &network, EXACT)) else {
         return;
     };
     let before = noise();
@@ -233,7 +190,7 @@ fn then_comes_the_face_with_columns_5_to_314_of_rows_5_to_309_black() {
 /// Traps: 320 pixels stretched over the whole box; the border lost.
 #[test]
 fn four_pixels_round_what_is_drawn_stay_as_they_were() {
-    let Some(mut generator) = open(&model("border", &white(), EXACT)) else {
+    let Some(mut generator) = opened(&model("border", &white(), EXACT)) else {
         return;
     };
     let before = noise();
@@ -245,7 +202,7 @@ fn four_pixels_round_what_is_drawn_stay_as_they_were() {
 #[test]
 fn the_crop_is_scaled_to_the_network_and_back_to_the_box() {
     let network = linear([only(0), only(1), only(2)]);
-    let Some(mut generator) = open(&model("scaled", &network, EXACT)) else {
+    let Some(mut generator) = opened(&model("scaled", &network, EXACT)) else {
         return;
     };
     let before = smooth();
@@ -255,7 +212,7 @@ fn the_crop_is_scaled_to_the_network_and_back_to_the_box() {
         let worst = worst.map(|(a, b)| a.abs_diff(*b)).max();
         assert!(worst <= Some(2), "{side}: {worst:?}");
     }
-    let Some(mut generator) = open(&model("place", &white(), EXACT)) else {
+    let Some(mut generator) = opened(&model("place", &white(), EXACT)) else {
         return;
     };
     let after = draw(&mut *generator, &before, Some(&face(30, 20, 164)));
@@ -280,7 +237,7 @@ fn what_is_drawn_is_cut_to_whole_numbers() {
         bias: [254.9 / 255.0, 0.99 / 255.0, 1.01 / 255.0],
         ..linear([NOTHING; 3])
     };
-    let Some(mut generator) = open(&model("cut", &network, EXACT)) else {
+    let Some(mut generator) = opened(&model("cut", &network, EXACT)) else {
         return;
     };
     let before = noise();
@@ -292,7 +249,7 @@ fn what_is_drawn_is_cut_to_whole_numbers() {
 #[test]
 fn every_frame_has_its_own_box_and_its_own_pixels() {
     let network = linear([only(2), only(1), only(0)]);
-    let Some(mut generator) = open(&model("moves", &network, EXACT)) else {
+    let Some(mut generator) = opened(&model("moves", &network, EXACT)) else {
         return;
     };
     let mut before = noise();
@@ -312,7 +269,7 @@ fn every_frame_has_its_own_box_and_its_own_pixels() {
 /// Traps: one row sixteen times; rows a mel column apart; only whole chunks of sound heard.
 #[test]
 fn sixteen_rows_lie_one_frame_of_25_apart_from_eight_before_the_frame() {
-    let Some(mut generator) = open(&model("rows", &linear([NOTHING; 3]), EXACT)) else {
+    let Some(mut generator) = opened(&model("rows", &linear([NOTHING; 3]), EXACT)) else {
         return;
     };
     assert_eq!(generator.hearing().look_ahead_ns, 452_500_000);
@@ -339,7 +296,7 @@ fn the_rows_are_the_networks_channels_and_zeros_where_there_is_no_sound() {
     // Feature 5 of row 11: 5632 values into the window.
     let mut network = linear([NOTHING; 3]);
     network.window[ROWS * LENGTH + 11 * LENGTH + 5] = 0.1;
-    let Some(mut generator) = open(&model("layout", &network, EXACT)) else {
+    let Some(mut generator) = opened(&model("layout", &network, EXACT)) else {
         return;
     };
     let before = noise();
@@ -376,7 +333,7 @@ fn in_silence_the_network_hears_silence() {
     // Green = (feature 0 of row 3 + 4) / 8.
     network.window[ROWS * LENGTH + 3 * LENGTH] = 0.125;
     network.bias = [0.0, 0.5, 0.0];
-    let Some(mut generator) = open(&model("silence", &network, EXACT)) else {
+    let Some(mut generator) = opened(&model("silence", &network, EXACT)) else {
         return;
     };
     let before = noise();
@@ -430,7 +387,7 @@ fn any_names_and_any_batch_are_recognised_in_a_bare_file_with_its_encoder_beside
             assert!(message.contains("`NAME-ave.onnx`"), "{message}");
         }
         std::fs::write(folder.join(encoder), onnx::encoder(["m", "f"], LENGTH)).expect("a file");
-        let Some(mut generator) = open(&path) else {
+        let Some(mut generator) = opened(&path) else {
             return;
         };
         assert_eq!(generator.name(), "unet (net.onnx)");
@@ -453,7 +410,7 @@ fn tensors_that_shapes_do_not_tell_apart_are_told_by_name() {
         "{EXACT}\ntensors = {{ image = \"input\", sound = \"audio\", output = \"output\", \
          mel = \"mel_spectrogram\", features = \"audio_features\" }}"
     );
-    let Some(mut generator) = open(&model("named", &white(), &lines)) else {
+    let Some(mut generator) = opened(&model("named", &white(), &lines)) else {
         return;
     };
     let before = noise();
@@ -497,7 +454,7 @@ fn networks_of_160_pixels_have_their_own_rectangle_and_range() {
         size: 160,
         ..linear([only(3), only(1), only(2)])
     };
-    let Some(mut generator) = open(&model("duix", &network, &lines)) else {
+    let Some(mut generator) = opened(&model("duix", &network, &lines)) else {
         return;
     };
     let before = noise();
@@ -514,7 +471,7 @@ fn networks_of_160_pixels_have_their_own_rectangle_and_range() {
 #[test]
 fn a_fixed_box_needs_no_face() {
     let place = format!("{EXACT}\ncrop.box = [{LEFT}, {TOP}, {SIDE}, {SIDE}]");
-    let Some(mut generator) = open(&model("fixed", &white(), &place)) else {
+    let Some(mut generator) = opened(&model("fixed", &white(), &place)) else {
         return;
     };
     assert!(!generator.needs_face());
@@ -523,7 +480,7 @@ fn a_fixed_box_needs_no_face() {
     check(&before, &after, |_, _, _| [255; 3]);
     // With a soft edge, mouth and jaw have to be found.
     let place = format!("crop.box = [{LEFT}, {TOP}, {SIDE}, {SIDE}]");
-    let Some(mut generator) = open(&model("fixed-soft", &white(), &place)) else {
+    let Some(mut generator) = opened(&model("fixed-soft", &white(), &place)) else {
         return;
     };
     assert!(generator.needs_face());
@@ -533,7 +490,7 @@ fn a_fixed_box_needs_no_face() {
 
 #[test]
 fn a_region_of_upstream_replaces_the_box() {
-    let Some(mut generator) = open(&model(
+    let Some(mut generator) = opened(&model(
         "roi",
         &white(),
         &format!("{EXACT}\ncrop.roi = true"),
@@ -556,7 +513,7 @@ fn generators_that_share_a_session_do_not_disturb_each_other() {
     let mut network = linear([only(0), only(1), only(2)]);
     network.window[7 * LENGTH] = 0.05;
     let path = model("shared", &network, EXACT);
-    let Some(mut alone) = open(&path) else {
+    let Some(mut alone) = opened(&path) else {
         return;
     };
     let drawn = |generator: &mut dyn Generator, stream: usize| {
@@ -580,7 +537,7 @@ fn generators_that_share_a_session_do_not_disturb_each_other() {
         for (stream, wanted) in wanted.iter().enumerate() {
             let (path, drawn) = (&path, &drawn);
             scope.spawn(move || {
-                let mut generator = open(path).expect("it opened before");
+                let mut generator = opened(path).expect("it opened before");
                 assert!(drawn(&mut *generator, stream) == *wanted, "stream {stream}");
             });
         }

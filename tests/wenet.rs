@@ -2,16 +2,16 @@
 //! Runtime, on networks whose every value is known beforehand.
 
 mod onnx;
+mod opening;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gstlipsync::{
-    Error,
-    generator::{self, Generator, Heard, Source},
-    runtime,
+    generator::{Generator, Heard},
     sound::{BANDS, SampleFormat, Sound, Spectrum},
 };
 use onnx::{Dim, Linear};
+use opening::{opened, refused, write_manifest};
 
 /// As Ultralight has it, but for the four numbers that the stand-in makes of a window.
 const ROWS: usize = 8;
@@ -38,11 +38,7 @@ fn unet(hears: [u64; 3]) -> Vec<u8> {
 }
 
 fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("wenet")
-        .join(name);
-    std::fs::create_dir_all(&folder).expect("a folder to write to");
-    folder
+    opening::folder("wenet", name)
 }
 
 /// A model folder with a manifest that has these lines.
@@ -51,26 +47,15 @@ fn model(name: &str, lines: &str) -> PathBuf {
     std::fs::write(folder.join("net.onnx"), unet([8, 1, 4])).expect("a file");
     let encoder = onnx::streaming(COLUMNS, PICKS);
     std::fs::write(folder.join("encoder.onnx"), encoder).expect("a file");
-    let manifest = format!(
-        "version = 1\nfamily = \"unet\"\nname = \"{name}\"\nlicence = \"MPL-2.0\"\n\
-         source = \"a test\"\nfiles.generator = {{ path = \"net.onnx\", sha256 = \"\" }}\n\
-         files.audio-encoder = {{ path = \"encoder.onnx\", sha256 = \"\" }}\n\
-         sound.features = \"wenet\"\nsound.rows = 8\nsound.rows-before = 4\n{lines}\n"
+    let encoder = "files.audio-encoder = { path = \"encoder.onnx\", sha256 = \"\" }";
+    let sound = "sound.features = \"wenet\"\nsound.rows = 8\nsound.rows-before = 4";
+    write_manifest(
+        &folder,
+        "unet",
+        name,
+        &format!("{encoder}\n{sound}\n{lines}"),
     );
-    std::fs::write(folder.join("manifest.toml"), manifest).expect("a file");
     folder
-}
-
-/// Opens a model, or says why that is not possible here.
-fn open(path: &Path) -> Option<Result<Box<dyn Generator>, Error>> {
-    match generator::open(&Source::Path(path.into()), &runtime::Options::default()) {
-        Ok(opened) => Some(Ok(opened.generator)),
-        Err(err @ Error::RuntimeMissing { .. }) => {
-            println!("skipped: {err}");
-            None
-        }
-        Err(err) => Some(Err(err)),
-    }
 }
 
 fn speech() -> Sound {
@@ -128,10 +113,9 @@ fn rows_caches_and_offset_are_those_of_the_whole_sound_whatever_the_chunks() {
     for (name, lines, carried) in [("plain", "", false), ("carried", caches, true)] {
         let path = model(name, lines);
         for (chunk, frame_ns) in [(160, ROW_NS), (1_024, 40_000_000), (9_999, 33_366_700)] {
-            let Some(generator) = open(&path) else {
+            let Some(mut generator) = opened(&path) else {
                 return;
             };
-            let mut generator = generator.expect("it opens");
             assert_eq!(generator.hearing().look_ahead_ns, 515_000_000);
             let mut sound = speech();
             let mut pieces = SPEECH.chunks(2 * chunk).enumerate();
@@ -169,17 +153,13 @@ fn a_bare_network_is_recognised_with_its_encoder_beside() {
     std::fs::write(&path, unet([128, 16, 32])).expect("a file");
     let encoder = folder.join("encoder.onnx");
     let _ = std::fs::remove_file(&encoder);
-    let Some(refused) = open(&path) else {
+    let Some(message) = refused(&path) else {
         return;
     };
-    let message = refused.err().expect("no encoder").to_string();
     assert!(message.contains("`NAME-wenet.onnx`"), "{message}");
     // Four numbers in a row, where the network hears 8192.
     std::fs::write(&encoder, onnx::streaming(COLUMNS, PICKS)).expect("a file");
-    let message = open(&path)
-        .and_then(Result::err)
-        .expect("too few")
-        .to_string();
+    let message = refused(&path).expect("it could be told before");
     assert!(
         message.contains("hears has 32 numbers, 8 rows"),
         "{message}"
@@ -198,10 +178,9 @@ fn encoders_that_do_not_fit_are_refused() {
         ),
         ("named", "tensors.mel = \"speech\"", "named speech"),
     ] {
-        let Some(opened) = open(&model(name, lines)) else {
+        let Some(message) = refused(&model(name, lines)) else {
             return;
         };
-        let message = opened.err().expect(name).to_string();
         assert!(message.contains(wanted), "{message}\nwanted {wanted}");
     }
 }

@@ -5,7 +5,7 @@
 //! `docs/models.md`.
 
 use super::{
-    painter::{Contract, Ports, find},
+    painter::{self, Contract, Ports},
     recipe::{COLUMNS, Tensors},
 };
 use crate::{runtime::Network, sound::BANDS};
@@ -27,24 +27,12 @@ pub const EDTALK: Contract = Contract {
 };
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
-    let (inputs, outputs) = (network.inputs(), network.outputs());
-    let face = |shape: &[usize]| matches!(*shape, [_, 3, height, width] if height == width);
-    let sound = find(inputs, &names.sound, |shape| {
-        matches!(*shape, [_, 1, BANDS, COLUMNS])
-    })?;
-    let image = find(inputs, &names.image, face)?;
-    let weight = find(inputs, &names.weight, |shape| {
-        shape.iter().product::<usize>() == 1
-    })?;
-    let size = inputs[image].shape[2];
-    let output = find(outputs, &names.output, |shape| {
-        face(shape) && shape[2] == size
-    })?;
-    (inputs.len() == 3).then_some(Ports {
-        sound,
-        image,
+    let is_mel = |shape: &[usize]| matches!(*shape, [_, 1, BANDS, COLUMNS]);
+    let ports = painter::ports(network, names, 3, is_mel)?;
+    let is_number = |shape: &[usize]| shape.iter().product::<usize>() == 1;
+    let weight = painter::find(network.inputs(), &names.weight, is_number)?;
+    (network.inputs().len() == 3).then_some(Ports {
         weight: Some(weight),
-        output,
-        size,
+        ..ports
     })
 }

@@ -44,6 +44,33 @@ pub struct Ports {
     pub size: usize,
 }
 
+/// The sound, which `hears` tells by its shape, a face of so many channels, and the drawn face of
+/// its size.
+pub fn ports(
+    network: &dyn Network,
+    names: &Tensors,
+    channels: usize,
+    hears: impl Fn(&[usize]) -> bool,
+) -> Option<Ports> {
+    let (inputs, outputs) = (network.inputs(), network.outputs());
+    let is_face = |shape: &[usize], channels| matches!(*shape, [_, depth, height, width] if depth == channels && height == width);
+    let image = find(inputs, &names.image, |shape| is_face(shape, channels))?;
+    let size = inputs[image].shape[2];
+    let sound = find(inputs, &names.sound, |shape| {
+        shape != inputs[image].shape && hears(shape)
+    })?;
+    let output = find(outputs, &names.output, |shape| {
+        is_face(shape, 3) && shape[2] == size
+    })?;
+    Some(Ports {
+        sound,
+        image,
+        weight: None,
+        output,
+        size,
+    })
+}
+
 /// The only tensor of that name, if one is given, and of a shape that fits.
 pub fn find(
     tensors: &[TensorInfo],

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{
-    painter::{Contract, Ports, find},
+    painter::{self, Contract, Ports},
     recipe::{Tensors, file, table},
 };
 use crate::{
@@ -42,31 +42,10 @@ pub const UNET: Contract = Contract {
 };
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
-    let (inputs, outputs) = (network.inputs(), network.outputs());
-    let image = find(
-        inputs,
-        &names.image,
-        |shape| matches!(*shape, [_, 6, height, width] if height == width),
-    )?;
-    let size = inputs[image].shape[2];
     // What is not the picture is the sound; that of Wav2Lip is another family.
-    let sound = find(inputs, &names.sound, |shape| {
-        shape != inputs[image].shape
-            && matches!(*shape, [_, _, ..])
-            && !matches!(*shape, [_, 1, BANDS, _])
-    })?;
-    let output = find(
-        outputs,
-        &names.output,
-        |shape| matches!(*shape, [_, 3, height, width] if [height, width] == [size; 2]),
-    )?;
-    (inputs.len() == 2).then_some(Ports {
-        sound,
-        image,
-        weight: None,
-        output,
-        size,
-    })
+    let is_features =
+        |shape: &[usize]| matches!(*shape, [_, _, ..]) && !matches!(*shape, [_, 1, BANDS, _]);
+    painter::ports(network, names, 6, is_features).filter(|_| network.inputs().len() == 2)
 }
 
 /// What a manifest would say of the network `path` that has none, by the shape of what it hears:

@@ -4,7 +4,7 @@
 //! 2020: any size, Nota's compressed one, exports of any tensor names. `docs/models.md`.
 
 use super::{
-    painter::{Contract, Ports, find},
+    painter::{self, Contract, Ports},
     recipe::{COLUMNS, Tensors},
 };
 use crate::{runtime::Network, sound::BANDS};
@@ -19,26 +19,6 @@ pub const WAV2LIP: Contract = Contract {
 };
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
-    let (inputs, outputs) = (network.inputs(), network.outputs());
-    let sound = find(inputs, &names.sound, |shape| {
-        matches!(*shape, [_, 1, BANDS, COLUMNS])
-    })?;
-    let image = find(
-        inputs,
-        &names.image,
-        |shape| matches!(*shape, [_, 6, height, width] if height == width),
-    )?;
-    let size = inputs[image].shape[2];
-    let output = find(
-        outputs,
-        &names.output,
-        |shape| matches!(*shape, [_, 3, height, width] if [height, width] == [size; 2]),
-    )?;
-    (inputs.len() == 2).then_some(Ports {
-        sound,
-        image,
-        weight: None,
-        output,
-        size,
-    })
+    let is_mel = |shape: &[usize]| matches!(*shape, [_, 1, BANDS, COLUMNS]);
+    painter::ports(network, names, 6, is_mel).filter(|_| network.inputs().len() == 2)
 }

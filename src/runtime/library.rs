@@ -79,8 +79,11 @@ pub fn load(explicit: Option<&Path>, provider: Provider) -> Result<&'static Runt
             provider,
             NVIDIA_DRIVER.iter().any(|path| Path::new(path).exists()),
         );
-        let candidates = candidates(explicit, env::var_os(VARIABLE), plugin.as_deref(), &builds);
-        first_usable(&candidates)
+        let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty());
+        let named_by = variable.as_ref().filter(|_| explicit.is_none());
+        let named_by = named_by.map(|_| VARIABLE);
+        let candidates = candidates(explicit, variable, plugin.as_deref(), &builds);
+        first_usable(&candidates, named_by)
     })?;
     match explicit {
         Some(wanted) if !is_same_file(wanted, &runtime.path) => Err(missing(vec![format!(
@@ -113,7 +116,7 @@ fn candidates(
     if let Some(path) = explicit {
         return vec![anchored(path)];
     }
-    if let Some(path) = variable.filter(|value| !value.is_empty()) {
+    if let Some(path) = variable {
         return vec![anchored(Path::new(&path))];
     }
     let mut paths = Vec::new();
@@ -160,7 +163,8 @@ fn anchored(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-fn first_usable(candidates: &[PathBuf]) -> Result<Runtime, Error> {
+/// `named_by` is the variable that the candidates are from, for messages.
+fn first_usable(candidates: &[PathBuf], named_by: Option<&str>) -> Result<Runtime, Error> {
     let mut tried = Vec::new();
     for path in candidates {
         // `ort` panics on a library that promises an interface and does not deliver it.
@@ -169,6 +173,9 @@ fn first_usable(candidates: &[PathBuf]) -> Result<Runtime, Error> {
             Ok(Err(reason)) => tried.push(labelled(path, reason)),
             Err(_) => tried.push(labelled(path, "is not a working ONNX Runtime".into())),
         }
+    }
+    if let Some(variable) = named_by {
+        tried.push(format!("nothing else was tried, since {variable} names it"));
     }
     Err(missing(tried))
 }
@@ -289,9 +296,22 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_that_leads_nowhere_is_named() {
+        let missing = [PathBuf::from("/nowhere/libonnxruntime.so")];
+        let told = |named_by| match first_usable(&missing, named_by) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("it was loaded"),
+        };
+        let message = told(Some(VARIABLE));
+        assert!(message.contains("/nowhere/"), "{message}");
+        assert!(message.contains("ORT_DYLIB_PATH names it"), "{message}");
+        assert!(!told(None).contains("nothing else was tried"));
+    }
+
+    #[test]
     fn search_goes_outwards_from_the_plugin() {
         let plugin = Path::new("/home/me/lipsync/target/debug/libgstlipsync.so");
-        let paths = candidates(None, Some(OsString::new()), Some(plugin), &[SETUP_CPU]);
+        let paths = candidates(None, None, Some(plugin), &[SETUP_CPU]);
         let expected = [
             "/home/me/lipsync/target/debug/libonnxruntime.so.1",
             "/home/me/lipsync/target/debug/libonnxruntime.so",

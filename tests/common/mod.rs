@@ -67,20 +67,19 @@ pub const COLUMNS: usize = 32;
 pub const LOOK_AHEAD_NS: i64 = 200_000_000;
 const COLUMNS_AHEAD: usize = 14;
 
-/// Paints how loud the loudest band is at the time of the frame: 0 = silence .. 255.
-pub struct ShowsSound {
-    brightness: u8,
+/// A generator without networks that needs no face.
+pub struct StandIn<S> {
+    pub name: &'static str,
+    pub state: S,
+    pub listen: fn(&mut S, &Heard) -> Result<(), Error>,
+    /// What it draws is one number.
+    pub draw: fn(&mut S) -> Result<f32, Error>,
+    pub paint: fn(&mut View, f32),
 }
 
-impl ShowsSound {
-    pub fn source() -> Source {
-        Source::Custom(Arc::new(|| Box::new(Self { brightness: 0 })))
-    }
-}
-
-impl Generator for ShowsSound {
+impl<S: Send> Generator for StandIn<S> {
     fn name(&self) -> &str {
-        "shows sound"
+        self.name
     }
 
     fn hearing(&self) -> Hearing {
@@ -96,10 +95,51 @@ impl Generator for ShowsSound {
     }
 
     fn brush(&self) -> Box<dyn Brush> {
-        Box::new(Square)
+        Box::new(Paint(self.paint))
     }
 
     fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+        (self.listen)(&mut self.state, heard)
+    }
+
+    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
+        let drawn = (self.draw)(&mut self.state)?;
+        sketch.drawn.clear();
+        sketch.drawn.push(drawn);
+        Ok(())
+    }
+
+    fn reset(&mut self) {}
+}
+
+struct Paint(fn(&mut View, f32));
+
+impl Brush for Paint {
+    fn paint(&mut self, view: &mut View, _face: Option<&Face>, _look: &Look, drawn: &[f32]) {
+        (self.0)(view, drawn[0]);
+    }
+}
+
+/// Paints how loud the loudest band is at the time of the frame: 0 = silence .. 255.
+pub struct ShowsSound;
+
+impl ShowsSound {
+    pub fn source() -> Source {
+        Source::Custom(Arc::new(|| {
+            Box::new(StandIn {
+                name: "shows sound",
+                state: 0.0,
+                listen: |brightness, heard| {
+                    *brightness = Self::brightness(heard);
+                    Ok(())
+                },
+                draw: |brightness| Ok(*brightness),
+                paint: Self::fill_square,
+            })
+        }))
+    }
+
+    fn brightness(heard: &Heard) -> f32 {
         // The frame's time lies somewhere between these two columns.
         let now = COLUMNS - 1 - COLUMNS_AHEAD;
         let loudest = |column: usize| {
@@ -108,30 +148,14 @@ impl Generator for ShowsSound {
                 .fold(-4.0, f32::max)
         };
         let level = (loudest(now) + loudest(now + 1)) / 2.0;
-        self.brightness = ((level + 4.0) / 8.0 * 255.0) as u8;
-        Ok(())
+        (level + 4.0) / 8.0 * 255.0
     }
 
-    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
-        sketch.drawn.clear();
-        sketch.drawn.push(f32::from(self.brightness));
-        Ok(())
-    }
-
-    fn reset(&mut self) {
-        self.brightness = 0;
-    }
-}
-
-/// Fills the upper left corner with the brightness that was drawn.
-pub struct Square;
-
-impl Brush for Square {
-    fn paint(&mut self, view: &mut View, _face: Option<&Face>, _look: &Look, drawn: &[f32]) {
+    fn fill_square(view: &mut View, brightness: f32) {
         let side = SQUARE.min(view.width).min(view.height);
         let plane = &mut view.planes[0];
         for row in 0..side {
-            plane.data[row * plane.stride..][..side].fill(drawn[0] as u8);
+            plane.data[row * plane.stride..][..side].fill(brightness as u8);
         }
     }
 }

@@ -129,6 +129,14 @@ pub struct Linear<'a> {
 /// Rows and columns of the matrices that [`Linear::slow_to_load`] multiplies.
 const LARGE: i64 = 1200;
 
+/// The weights of an output channel that shows nothing.
+pub const NOTHING: [f32; 6] = [0.0; 6];
+
+/// The weights of an output channel that shows the face's channel `channel` alone.
+pub fn only(channel: usize) -> [f32; 6] {
+    std::array::from_fn(|index| f32::from(u8::from(index == channel)))
+}
+
 impl Linear<'_> {
     pub fn bytes(&self) -> Vec<u8> {
         self.with_constants(0)
