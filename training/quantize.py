@@ -5,7 +5,7 @@
 Families wav2lip, unet, edtalk and builtin (its renderer; `--network audio2mouth` for the other one). The clip, one speaking face,
 goes through the real preprocessing: the face models of `models/`, the reference pipelines of tests/parity/ or, for builtin, those of
 training/. Two frames in three give the value ranges, the third ones measure. Weights are 8 bits for each output channel,
-activations 8 bits for each tensor. The layer before the last sigmoid stays float: its steps would be visible in the picture.
+activations 8 bits for each tensor. The layer that makes an output stays float: its steps would be visible in the picture.
 
 Prints speed (interleaved calls, medians) and error beside the original: of 255, where an output's range is 255 (of pictures the
 manifest's, of other outputs what they cover on the clip). Writes NAME-int8.onnx and the manifest NAME-int8.toml only where INT8
@@ -147,19 +147,26 @@ class Reader(CalibrationDataReader):
         return next(self.inputs, None)
 
 
-def last_convolutions(model):
-    """Names of the nodes that make what a sigmoid takes that makes an output."""
-    outputs = {output.name for output in model.graph.output}
+def last_layers(model):
+    """Names of the layers whose sums become an output, but for what follows without weights (a sigmoid, a split)."""
     makers = {output: node for node in model.graph.node for output in node.output}
-    last = [node for node in model.graph.node if node.op_type == "Sigmoid" and outputs & set(node.output)]
-    return [makers[node.input[0]].name for node in last]
+    found, waiting = set(), [output.name for output in model.graph.output]
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is None:
+            continue
+        if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+            found.add(node.name)
+        else:
+            waiting += node.input
+    return sorted(found)
 
 
 def quantize(source, target, inputs, method):
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        keep = last_convolutions(onnx.load(str(prepared)))
+        keep = last_layers(onnx.load(str(prepared)))
         quantize_static(
             str(prepared), str(target), Reader(inputs), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=METHODS[method],
