@@ -11,7 +11,7 @@ use gstlipsync::{
     generator::{self, Brush, Generator, Heard, Hearing, Look, Sketch, Source},
     pixels::View,
     runtime,
-    sound::{BANDS, COLUMNS_PER_SECOND, MEL_RANGE},
+    sound::{BANDS, COLUMNS_PER_SECOND, MEL_RANGE, Spectrum},
 };
 
 use crate::weather::Sky;
@@ -281,7 +281,7 @@ mod tests {
         // Nothing is known: silence.
         let columns = 32;
         let mut mel = vec![0.0; BANDS * columns];
-        sound.window(20, &mut mel, columns);
+        sound.window(Spectrum::Mel, 20, &mut mel, columns);
         // A tone in the two columns round 100 ms, which are 8 and 9.
         for column in [8i64, 9] {
             mel[(column - (20 - 31)) as usize] = 0.0;
