@@ -145,7 +145,6 @@ impl Rig {
         engine.track(&view, time_ns, &[], controls)?;
         engine.begin(&view, time_ns, sound, controls)?;
         let outcome = engine.finish(&mut view, Some(&mut || wait))?;
-        drop(view);
         assert!(pixels.iter().all(|&pixel| pixel == pixels[0]));
         Ok((outcome, pixels[0]))
     }

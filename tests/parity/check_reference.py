@@ -71,6 +71,24 @@ class Mel(unittest.TestCase):
             self.assertLess(np.abs(mel - (wanted if wanted.shape == mel.shape else wanted.T)).max(), 1e-12, name)
 
 
+class Wenet(unittest.TestCase):
+    def test_a_row_every_50_ms_from_the_beginning_until_the_end_is_reached(self):
+        for samples in (1, 400, 16000, 16079, 16080, 40003):
+            windows = sound.wenet_windows(0.1 * np.ones(samples, np.float32))
+            columns = 1 + (5120 + samples + 5600 - 400) // 160
+            self.assertEqual(windows.shape, (1 + max(0, -(-(columns - 67) // 5)), 1, 67, 80), samples)
+            silence = np.float32(np.log(np.finfo(np.float32).eps))
+            np.testing.assert_array_equal(windows[0, 0, :29], silence)
+            filled = columns - 5 * (len(windows) - 1)
+            self.assertTrue((windows[-1, 0, filled:] == 0).all() and (windows[-1, 0, filled - 1] != 0).all(), samples)
+
+    def test_the_stored_energies_are_these(self):
+        folder = Path(sound.kaldi.__file__).parent
+        samples = sound.kaldi.cut(np.fromfile(folder / "speech.s16le", "<i2"))
+        stored = np.fromfile(folder / "speech_fbank.f32le", "<f4").reshape(-1, 80)
+        self.assertLess(np.abs(sound.kaldi.fbank(samples) - stored).max(), 1e-5)
+
+
 class Windows(unittest.TestCase):
     def test_wav2lip_rule(self):
         # 81 columns at 25 fps: 0, 3, 6, 9, 12, 16, ... 64; the next (67) would run past the end and becomes 65, the last.
