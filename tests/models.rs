@@ -239,6 +239,39 @@ fn weights_are_read_beside_the_model_and_nowhere_else() {
 }
 
 #[test]
+fn weights_that_claim_more_than_their_file_has_are_refused() {
+    if !has_runtime() {
+        return;
+    }
+    let folder = folder("claims");
+    fs::write(folder.join("weights.bin"), [0; 16]).unwrap();
+    for (count, offset, length) in [
+        (4, "8", "16"),
+        (4, "-16", "16"),
+        (4, "9223372036854775800", "16"),
+        (1 << 20, "0", "4194304"),
+        (1 << 36, "0", "274877906944"),
+        (u64::MAX >> 2, "0", "18446744073709551612"),
+    ] {
+        let path = folder.join("net.onnx");
+        fs::write(
+            &path,
+            onnx::with_weights("weights.bin", count, offset, length),
+        )
+        .unwrap();
+        let opened = runtime::open(ModelSource::File(&path), &runtime::Options::default(), &[]);
+        match opened {
+            Err(Error::ModelUnreadable { reason, .. } | Error::Inference { reason, .. }) => {
+                assert!(!reason.is_empty());
+            }
+            Err(Error::ModelMismatch { .. }) => (),
+            Err(other) => panic!("{count} at {offset}: another error: {other}"),
+            Ok(_) => panic!("{count} at {offset}, {length} bytes: it was opened"),
+        }
+    }
+}
+
+#[test]
 fn operators_of_somebody_elses_library_are_unknown() {
     if !has_runtime() {
         return;

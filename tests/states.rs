@@ -87,9 +87,9 @@ fn a_pipeline_plays_to_its_end_again_and_again() {
 }
 
 #[test]
-fn a_hundred_ready_cycles_leave_nothing_behind() {
+fn a_thousand_state_cycles_leave_nothing_behind() {
     let element = element();
-    for _ in 0..100 {
+    for _ in 0..1000 {
         element.set_state(gst::State::Paused).unwrap();
         element.set_state(gst::State::Ready).unwrap();
     }

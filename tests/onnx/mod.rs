@@ -29,14 +29,19 @@ pub fn doubling(element: u64, shape: &[Dim]) -> Vec<u8> {
 
 /// `y = x + weights`, four floats each; the weights are the first 16 bytes of another file.
 pub fn with_weights_in(location: &str) -> Vec<u8> {
+    with_weights(location, 4, "0", "16")
+}
+
+/// The same, with so many weights, which claim to lie at `offset` and to have `length` bytes.
+pub fn with_weights(location: &str, count: u64, offset: &str, length: &str) -> Vec<u8> {
     let entry = |key: &str, value: &str| message(13, &[text(1, key), text(2, value)].concat());
     let weights = [
-        number(1, 4),
+        number(1, count),
         number(2, FLOAT),
         text(8, "weights"),
         entry("location", location),
-        entry("offset", "0"),
-        entry("length", "16"),
+        entry("offset", offset),
+        entry("length", length),
         // TensorProto.data_location: EXTERNAL.
         number(14, 1),
     ]
@@ -48,7 +53,7 @@ pub fn with_weights_in(location: &str) -> Vec<u8> {
         text(4, "Add"),
     ]
     .concat();
-    let shape = [Dim::Fixed(4)];
+    let shape = [Dim::Fixed(count)];
     let graph = [
         message(1, &node),
         text(2, "weights elsewhere"),
