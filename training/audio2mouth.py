@@ -425,6 +425,11 @@ def report(network, parts, batches):
     print(f"  silence opens the mouth by {digital:.3f} px, noise by {mean:.2f} (95 %: {most:.2f})", flush=True)
 
 
+def blend(start, end, share):
+    """Weights between two states: what was learned of closures is kept in good part, what was forgotten of pictures hardly lost."""
+    return {k: torch.lerp(v, end[k], share) if v.is_floating_point() else end[k] for k, v in start.items()}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
@@ -435,6 +440,8 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--voices", type=int, default=0, help="sentences of each synthetic voice (flite; needs --start)")
     parser.add_argument("--start", type=pathlib.Path, help="checkpoint whose weights to start from")
+    parser.add_argument("--tail-only", action="store_true", help="leave the layers along frequency as they are (needs --start)")
+    parser.add_argument("--share", type=float, default=1.0, help="how far to go from --start to what was learned, 0 to 1")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
@@ -456,8 +463,13 @@ def main():
 
         network.eval().settle()
         heard = heard + spoken.voices(network, arguments.voices)
+    start_state = {k: v.clone() for k, v in network.state_dict().items()}
     batches = Batches(heard)
-    optimiser = torch.optim.AdamW(network.parameters(), arguments.rate, weight_decay=2e-2)
+    if arguments.tail_only:
+        network.bands.requires_grad_(False)
+        network.enter.requires_grad_(False)
+    learning = [p for p in network.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(learning, arguments.rate, weight_decay=2e-2)
     from renderer import Average
 
     average, judge = Average(network), AudioToMouth(basis)
@@ -466,6 +478,9 @@ def main():
         left = 1 - step / arguments.steps
         for group in optimiser.param_groups:
             group["lr"] = arguments.rate * min(1, step / 100) * max(0.02, left)
+        if arguments.tail_only:
+            network.bands.eval()
+            network.enter[1].eval()
         x, y = batches.draw(arguments.pairs)
         loss = loss_of(network, x, y)
         optimiser.zero_grad()
@@ -477,10 +492,11 @@ def main():
         if step % 150 == 0 or step == arguments.steps:
             print(f"{step} {time.time() - start:.0f}s loss {total / 150:.4f}", flush=True)
             total = 0.0
-            judge.load_state_dict(average.state)
+            state = blend(start_state, average.state, arguments.share)
+            judge.load_state_dict(state)
             judge.eval().settle()
             report(judge, {k: parts[k] for k in ("held", "unseen")}, batches)
-            torch.save(dict(state=average.state, basis=basis, mean=mean_shape(parts["train"])), arguments.out / "audio2mouth.pt")
+            torch.save(dict(state=state, basis=basis, mean=mean_shape(parts["train"])), arguments.out / "audio2mouth.pt")
 
 
 if __name__ == "__main__":
