@@ -5,7 +5,9 @@
 
 mod bench;
 mod demo;
+mod elsewhere;
 mod eval;
+mod memcheck;
 mod plugin;
 mod process;
 mod setup;
@@ -21,8 +23,10 @@ Usage: cargo xtask COMMAND
 
   setup [--provider P]       install what is missing: GStreamer, ONNX Runtime, demo media; for
                              openvino (84 MB), cuda (1.6 GB) or tensorrt another ONNX Runtime too
-  test [--filter TEXT] [--gpu]
-                             run the tests of the whole workspace, or only those for a GPU
+  test [--filter TEXT] [--gpu | --valgrind | --asan | --on trixie|forky [--folder DIR]]
+                             run the tests of the whole workspace; only those for a GPU; a choice
+                             of them under valgrind or AddressSanitizer; or, as root, all of them
+                             in another Debian's folder with its GStreamer and ONNX Runtime
   demo [--video F] [--audio F] [--out F.mp4]
                              make a face speak: by default a painting reads Jane Austen.
                              F is a still picture or a video, with or without its own sound

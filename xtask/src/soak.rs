@@ -24,6 +24,9 @@ pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
         .arg(setup::media(setup::DEFAULT_PICTURE))
         .arg("--speech")
         .arg(setup::media(setup::DEFAULT_SPEECH));
+    // With several arenas the allocator's free lists come and go by tens of megabytes, in which
+    // what leaks would not be seen.
+    soak.env("MALLOC_ARENA_MAX", "1");
     for (name, value) in [("--minutes", minutes), ("--seed", seed)] {
         if let Some(value) = value {
             soak.arg(name).arg(value);

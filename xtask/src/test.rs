@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::Command};
 use anyhow::Result;
 
 use crate::{
-    nothing_left,
+    elsewhere, memcheck, nothing_left,
     plugin::{self, Profile},
     process, setup, take_flag, take_option,
 };
@@ -19,6 +19,9 @@ const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
     let filter = take_option(&mut arguments, "--filter")?;
     let is_gpu = take_flag(&mut arguments, "--gpu");
+    let checker = memcheck::Checker::take(&mut arguments);
+    let on = take_option(&mut arguments, "--on")?;
+    let folder = take_option(&mut arguments, "--folder")?;
     nothing_left(&arguments)?;
     if let Err(missing) = setup::run_without_media()? {
         println!("setup: demo media: missing, the tests that need them are skipped: {missing:#}");
@@ -26,6 +29,12 @@ pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
 
     if is_gpu {
         return run_gpu(filter);
+    }
+    if let Some(checker) = checker {
+        return memcheck::run(checker, filter);
+    }
+    if let Some(release) = on {
+        return elsewhere::run(&release, folder, filter);
     }
 
     // Also puts the plugin itself where pipelines in the tests find it.
