@@ -185,6 +185,7 @@ pub(super) struct Samples<'a> {
 
 impl<'a> Samples<'a> {
     /// Row `y` of `height`, from its first sample to its last.
+    #[inline]
     pub fn row(&self, y: usize) -> &'a [u8] {
         let start = y * self.stride;
         &self.data[start..start + (self.width - 1) * self.step + 1]

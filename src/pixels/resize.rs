@@ -134,28 +134,30 @@ fn weigh(lines: &[f32], taps: &[(usize, f32)], out: &mut [f32]) {
     }
 }
 
-/// Rows that are turned together: a line of cache on most processors.
-const BAND: usize = 16;
+/// Side of the blocks that are turned at once: four numbers fit a vector of any processor.
+const BLOCK: usize = 4;
 
 /// Makes columns of rows: the first `width` values of every row, which lie `stride` apart, into
 /// `out`, one column after the other.
 fn turn(rows: &[f32], stride: usize, width: usize, out: &mut [f32]) {
     let height = out.len() / width;
-    let mut above = 0;
-    for band in rows.chunks(stride.saturating_mul(BAND)) {
-        let mut lines = [&[][..]; BAND];
-        let count = BAND.min(height - above);
-        for (line, row) in lines[..count].iter_mut().zip(band.chunks(stride)) {
-            *line = &row[..width];
-        }
-        for (x, column) in out.chunks_exact_mut(height).enumerate() {
-            for (out, line) in column[above..above + count].iter_mut().zip(lines) {
-                *out = line[x];
+    let row = |y: usize| &rows[y * stride..][..width];
+    let whole = [width, height].map(|side| side - side % BLOCK);
+    for y in (0..whole[1]).step_by(BLOCK) {
+        let lines = [0, 1, 2, 3].map(|below| row(y + below).as_chunks::<BLOCK>().0);
+        let [a, b, c, d] = lines;
+        for (block, (((a, b), c), d)) in a.iter().zip(b).zip(c).zip(d).enumerate() {
+            let columns = &mut out[block * BLOCK * height + y..];
+            for (index, column) in columns.chunks_mut(height).take(BLOCK).enumerate() {
+                column[..BLOCK].copy_from_slice(&[a[index], b[index], c[index], d[index]]);
             }
         }
-        above += count;
-        if above == height {
-            break;
+    }
+    // What is left on the right, and below.
+    for y in 0..height {
+        let first = if y < whole[1] { whole[0] } else { 0 };
+        for (x, value) in row(y).iter().enumerate().skip(first) {
+            out[x * height + y] = *value;
         }
     }
 }
@@ -379,12 +381,15 @@ mod tests {
 
     #[test]
     fn rows_become_columns() {
-        // 18 rows of 3, 5 apart; the last one ends without its padding.
-        let rows: Vec<f32> = (0..17 * 5 + 3).map(|at| at as f32).collect();
-        let mut out = [0.0; 3 * 18];
-        turn(&rows, 5, 3, &mut out);
-        for (at, value) in out.into_iter().enumerate() {
-            assert_eq!(value, (at % 18 * 5 + at / 18) as f32);
+        // 11 apart; the last one ends without its padding.
+        for (width, height) in [(9, 18), (8, 4), (3, 2), (1, 1)] {
+            let length = (height - 1) * 11 + width;
+            let rows: Vec<f32> = (0..length).map(|at| at as f32).collect();
+            let mut out = vec![0.0; width * height];
+            turn(&rows, 11, width, &mut out);
+            for (at, value) in out.into_iter().enumerate() {
+                assert_eq!(value, (at % height * 11 + at / height) as f32);
+            }
         }
     }
 

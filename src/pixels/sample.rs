@@ -156,9 +156,9 @@ impl Window {
         for (out, y) in out.chunks_exact_mut(size).take(size).zip(top..) {
             let values = samples.row(y.clamp(0, last[1]) as usize);
             if inside {
-                let values = values[left as usize * STEP..].chunks(STEP);
+                let values = values[left as usize * STEP..].iter().step_by(STEP);
                 for (out, value) in out.iter_mut().zip(values) {
-                    *out = f32::from(value[0]);
+                    *out = f32::from(*value);
                 }
                 continue;
             }
