@@ -56,18 +56,26 @@ done
 own=$(cd "$root" && ls usr/lib/*/libonnxruntime.so.1.* | sort -V | tail -n 1)
 if [ -n "$library" ]; then mount --bind "$root/$own" "$root$library"; fi
 inside() {
-    chroot "$root" env HOME=/root G_DEBUG=fatal_warnings ORT_DYLIB_PATH="/$own" \
+    chroot "$root" env HOME=/root G_DEBUG=fatal_warnings ORT_DYLIB_PATH="${library:-/$own}" \
         GST_PLUGIN_PATH="$target/debug" GST_REGISTRY=/tmp/lipsync-registry.bin "$@"
 }
 inside sed -n 's/^PRETTY_NAME=/test: /p' /etc/os-release
 inside gst-inspect-1.0 --version | sed -n 's/^GStreamer/test: &/p'
 echo "test: ONNX Runtime /$own"
-G_DEBUG= inside gst-inspect-1.0 lipsync >/dev/null
+mkdir -p "$root/tmp/lipsync-alone"
+cp "$target/debug/libgstlipsync.so" "$root/tmp/lipsync-alone"
+inside env -u ORT_DYLIB_PATH G_DEBUG= GST_PLUGIN_PATH=/tmp/lipsync-alone \
+    gst-launch-1.0 -q videotestsrc num-buffers=3 ! lipsync ! fakesink 2>/dev/null
+echo "test: the plugin finds that one by itself"
+inside env G_DEBUG= gst-inspect-1.0 lipsync >/dev/null
 failed=
 for program; do
     echo "== ${program##*/}"
     inside sh -c 'cd "$1" && shift && exec timeout --kill-after=10 "$@"' - \
-        "$repository" SECONDS "$program" --test-threads=2 --quiet || failed="$failed ${program##*/}"
+        "$repository" SECONDS "$program" --test-threads=2 --quiet 2>"$root/tmp/said" \
+        || failed="$failed ${program##*/}"
+    # Debian's ONNX Runtime brings every operator twice, and says so of each.
+    grep -v 'Schema error: Trying to register' "$root/tmp/said" >&2 || true
 done
 [ -z "$failed" ] || { echo "test: failed:$failed" >&2; exit 1; }
 "#;

@@ -162,6 +162,7 @@ pub fn microphone(
         let mut next = (0, 0);
         let mut heard = None;
         let mut lead = 0;
+        let mut is_discont = false;
         while !studio.is_over() {
             let Some((take, now)) = studio.now() else {
                 std::thread::sleep(IDLE);
@@ -176,7 +177,6 @@ pub fn microphone(
                 }
                 next = (take, now);
             }
-            let mut is_discont = false;
             let wanted = weather.lead.as_nanos() as i64;
             if wanted != lead {
                 // A jump forwards leaves sound out, one back brings it twice.
@@ -194,6 +194,8 @@ pub fn microphone(
             next.1 = to;
             let is_lost = dice.below(100) < weather.lost_sound;
             if weather.no_sound || weather.gaps || is_lost {
+                // As a source must: what comes next does not go on where the last block ended.
+                is_discont = true;
                 studio.watch().break_sound(from, to);
                 if weather.gaps {
                     send_gap(&source, from, to - from);
@@ -210,7 +212,7 @@ pub fn microphone(
             if let Some(buffer) = buffer.get_mut() {
                 buffer.set_pts(clock_time(from + dice.jitter(weather.jitter)));
                 buffer.set_duration(clock_time(to - from));
-                if is_discont {
+                if std::mem::take(&mut is_discont) {
                     buffer.set_flags(gst::BufferFlags::DISCONT);
                 }
             }
