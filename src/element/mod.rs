@@ -6,6 +6,7 @@ mod frame;
 pub mod lipsync;
 pub mod lipsyncbin;
 mod loader;
+mod pace;
 mod pairing;
 mod settings;
 mod stats;

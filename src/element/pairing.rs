@@ -48,11 +48,15 @@ pub fn position_to_running_ns(
     position: gst::ClockTime,
     segment: &gst::FormattedSegment<gst::ClockTime>,
 ) -> Option<i64> {
-    let ns = |time: gst::ClockTime| i64::try_from(time.nseconds()).unwrap_or(i64::MAX);
     Some(match segment.to_running_time_full(position)? {
-        gst::Signed::Positive(time) => ns(time),
-        gst::Signed::Negative(time) => -ns(time),
+        gst::Signed::Positive(time) => signed_ns(time),
+        gst::Signed::Negative(time) => -signed_ns(time),
     })
+}
+
+/// Nanoseconds that can be reckoned with.
+pub fn signed_ns(time: gst::ClockTime) -> i64 {
+    i64::try_from(time.nseconds()).unwrap_or(i64::MAX)
 }
 
 enum Item {

@@ -12,14 +12,15 @@ use crate::engine::{Outcome, Timings};
 pub struct Stats {
     pub frames_in: u64,
     pub frames_out: u64,
-    /// Frames that came in and were given up: flushed, or refused by downstream.
+    /// Frames that came in and were given up: flushed, refused by downstream, or too late for it.
     pub dropped: u64,
     synced: u64,
     no_face: u64,
     silent: u64,
     bypassed: u64,
+    /// Frames whose networks were late, with the last mouth, and as they were.
     repeated: u64,
-    skipped: u64,
+    pub skipped: u64,
     /// Frames whose sound had not arrived when they had to go on.
     pub late: u64,
     pub errors: u64,
@@ -57,6 +58,14 @@ impl Stats {
         self.frames_in
             .saturating_sub(self.frames_out)
             .saturating_sub(self.dropped)
+    }
+
+    /// Frames that were given the time they needed, and those that were not.
+    pub fn in_time_and_lost(&self) -> (u64, u64) {
+        (
+            self.synced + self.no_face + self.silent + self.bypassed,
+            self.repeated + self.skipped + self.dropped,
+        )
     }
 
     /// Counts a frame that the engine did not fail on. Only frames on which it worked have times.
@@ -267,6 +276,8 @@ mod tests {
             "frames-no-face",
             "frames-silent",
             "frames-bypassed",
+            "frames-repeated",
+            "frames-skipped",
             "frames-late",
             "frames-error",
             "frames-loading",

@@ -3,7 +3,10 @@
 //!
 //! Must not know pads, properties or messages.
 
-use std::mem::{Discriminant, discriminant};
+use std::{
+    mem::{Discriminant, discriminant},
+    time::Duration,
+};
 
 use gst_audio::{AudioFormat, AudioInfo};
 use gst_video::VideoInfo;
@@ -53,8 +56,20 @@ pub struct Stream {
     pub video_next_ns: i64,
     /// Downstream knows that no frames come any more.
     pub ended: bool,
+    /// A frame before the one that goes out next was dropped.
+    pub has_dropped: bool,
     regions: Vec<[f32; 4]>,
     warned: Vec<Discriminant<Error>>,
+}
+
+/// How much is done for a frame.
+pub enum Effort<'a> {
+    /// All, however long it takes.
+    Whole,
+    /// All that can be done while there is time left, which this tells.
+    While(&'a mut dyn FnMut() -> Duration),
+    /// What needs no networks that draw.
+    LastMouth,
 }
 
 /// What a buffer of sound was.
@@ -248,6 +263,7 @@ impl Stream {
         frame: &mut Frame,
         controls: &Controls,
         metas: Metas,
+        effort: Effort,
     ) -> Option<Result<(Outcome, Timings), Error>> {
         let Self {
             engine,
@@ -262,9 +278,19 @@ impl Stream {
             frame::face_regions(&frame.buffer, regions);
         }
         let running_ns = frame.running_ns;
-        let outcome = frame::with_view(frame.buffer.make_mut(), video.as_ref()?, |view| {
-            engine.process(view, running_ns, sound, regions, controls)
-        })?;
+        let outcome = frame::with_view(
+            frame.buffer.make_mut(),
+            video.as_ref()?,
+            |view| match effort {
+                Effort::Whole => engine.process(view, running_ns, sound, regions, controls),
+                Effort::LastMouth => engine.repeat(view, running_ns, sound, regions, controls),
+                Effort::While(left) => {
+                    engine.track(view, running_ns, regions, controls)?;
+                    engine.begin(view, running_ns, sound, controls)?;
+                    engine.finish(view, Some(left))
+                }
+            },
+        )?;
         if metas.attach && outcome.is_ok() {
             frame::mark_faces(frame.buffer.make_mut(), engine.faces());
         }

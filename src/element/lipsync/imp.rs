@@ -60,6 +60,7 @@ use crate::{
     element::{
         frame,
         loader::Loader,
+        pace::Pace,
         settings::{self, Settings},
         stats::Stats,
         stream::Stream,
@@ -73,6 +74,7 @@ use loading::Model;
 mod events;
 mod flow;
 mod loading;
+mod qos;
 mod setup;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -105,6 +107,7 @@ pub struct Lipsync {
     stops: AtomicBool,
     stats: Mutex<Stats>,
     delays: Mutex<Delays>,
+    pace: Mutex<Pace>,
     /// Buffers that have come to the video pad and were not taken yet.
     at_video_pad: AtomicI64,
     /// The next timeout means that frames crowd the video pad, not that one is late.
@@ -143,6 +146,7 @@ impl ObjectSubclass for Lipsync {
             stops: AtomicBool::new(false),
             stats: Mutex::default(),
             delays: Mutex::default(),
+            pace: Mutex::default(),
             at_video_pad: AtomicI64::new(0),
             woken_for_room: AtomicBool::new(false),
             flush_video: AtomicBool::new(false),
@@ -328,6 +332,7 @@ impl AggregatorImpl for Lipsync {
         }
         self.put_stream(Box::new(stream));
         lock(&self.stats).begin();
+        lock(&self.pace).reset();
         self.at_video_pad.store(0, Ordering::Relaxed);
         self.flush_video.store(false, Ordering::Release);
         self.flush_audio.store(false, Ordering::Release);
@@ -420,6 +425,13 @@ impl AggregatorImpl for Lipsync {
                 done
             }
         }
+    }
+
+    fn src_event(&self, event: gst::Event) -> bool {
+        if let gst::EventView::Qos(qos) = event.view() {
+            self.downstream_said(qos);
+        }
+        self.parent_src_event(event)
     }
 
     fn sink_query(&self, pad: &gst_base::AggregatorPad, query: &mut gst::QueryRef) -> bool {

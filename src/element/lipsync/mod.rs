@@ -133,6 +133,27 @@ impl From<Silence> for engine::Silence {
     }
 }
 
+/// What a frame shows that the networks were too late for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstLipsyncLatePolicy")]
+#[repr(i32)]
+pub enum LatePolicy {
+    #[default]
+    #[enum_value(name = "The mouth that was drawn last", nick = "last-mouth")]
+    LastMouth,
+    #[enum_value(name = "The picture's own mouth", nick = "original")]
+    Original,
+}
+
+impl From<LatePolicy> for engine::Late {
+    fn from(policy: LatePolicy) -> Self {
+        match policy {
+            LatePolicy::LastMouth => Self::LastMouth,
+            LatePolicy::Original => Self::Original,
+        }
+    }
+}
+
 /// What becomes of a frame on which a network fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstLipsyncOnError")]

@@ -9,7 +9,7 @@ use std::{path::PathBuf, time::Duration};
 use gst::{glib, prelude::*};
 
 use super::{
-    lipsync::{ExecutionProvider, FaceSelect, OnError, Precision, Silence},
+    lipsync::{ExecutionProvider, FaceSelect, LatePolicy, OnError, Precision, Silence},
     stream::Metas,
 };
 use crate::{engine, face, generator, runtime};
@@ -31,6 +31,8 @@ pub struct Settings {
     feather: f64,
     sync_offset: i64,
     processing_deadline: u64,
+    pub qos: bool,
+    late_policy: LatePolicy,
     silence: Silence,
     silence_threshold: f64,
     silence_hold: u64,
@@ -94,6 +96,8 @@ impl Default for Settings {
             feather: 0.5,
             sync_offset: 0,
             processing_deadline: gst::ClockTime::from_mseconds(40).nseconds(),
+            qos: true,
+            late_policy: LatePolicy::default(),
             silence: Silence::default(),
             silence_threshold: -50.0,
             silence_hold: gst::ClockTime::from_mseconds(120).nseconds(),
@@ -129,7 +133,7 @@ impl Settings {
             silence: self.silence.into(),
             silence_threshold_db: self.silence_threshold as f32,
             silence_hold_ns: i64::try_from(self.silence_hold).unwrap_or(i64::MAX),
-            late: engine::Late::default(),
+            late: self.late_policy.into(),
             draw_debug: self.draw_debug,
         }
     }

@@ -279,6 +279,26 @@ fn table() -> Vec<Property> {
                 .build(),
             setting!(processing_deadline),
         ),
+        (
+            glib::ParamSpecBoolean::builder("qos")
+                .nick("Quality of service")
+                .blurb(
+                    "Frames that are late, by the clock of a live pipeline or by what downstream \
+                     says, lose what takes time; without, each is drawn however late",
+                )
+                .default_value(default.qos)
+                .mutable_playing()
+                .build(),
+            setting!(qos),
+        ),
+        (
+            glib::ParamSpecEnum::builder_with_default("late-policy", default.late_policy)
+                .nick("Late policy")
+                .blurb("What a frame shows that the networks were too late for")
+                .mutable_playing()
+                .build(),
+            setting!(late_policy),
+        ),
         // Silence.
         (
             glib::ParamSpecEnum::builder_with_default("silence", default.silence)

@@ -67,6 +67,7 @@ impl Lipsync {
             gst::EventView::Segment(segment) => {
                 if let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>() {
                     obj.update_segment(segment);
+                    lock(&self.pace).reset();
                 }
                 true
             }

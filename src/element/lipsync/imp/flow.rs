@@ -11,8 +11,9 @@ use crate::{
     Error,
     element::{
         faults,
+        pace::Verdict,
         pairing::{self, Frame},
-        stream::{Heard, Stream},
+        stream::{Effort, Heard, Stream},
     },
     engine::{Controls, Outcome},
 };
@@ -106,6 +107,7 @@ impl Lipsync {
         if self.flush_video.swap(false, Ordering::AcqRel) {
             self.drop_waiting(stream);
             stream.flush_video();
+            lock(&self.pace).reset();
         }
         if self.flush_audio.swap(false, Ordering::AcqRel) {
             stream.flush_audio();
@@ -252,10 +254,13 @@ impl Lipsync {
         {
             gst::warning!(CAT, imp = self, "{err}");
         }
-        let controls = lock(&self.settings).controls();
-        self.redraw(stream, &mut frame, &controls, listens)?;
+        let (controls, qos) = {
+            let settings = lock(&self.settings);
+            (settings.controls(), settings.qos)
+        };
+        let goes_on = self.treat(stream, &mut frame, &controls, listens, qos)?;
 
-        let buffer = frame.buffer;
+        let mut buffer = frame.buffer;
         let (pts, dts) = (buffer.pts(), buffer.dts());
         let duration = buffer
             .duration()
@@ -263,11 +268,20 @@ impl Lipsync {
         let lasts_ns = duration.map_or(0, |duration| {
             i64::try_from(duration.nseconds()).unwrap_or(i64::MAX)
         });
+        lock(&self.pace).frames_last(lasts_ns);
         stream.video_next_ns = frame.running_ns.saturating_add(lasts_ns);
         stream.forget_sound_before(frame.running_ns, controls.sync_offset_ns);
         obj.selected_samples(pts, dts, duration, None);
         if let Some(pts) = pts {
             obj.set_position(pts + duration.unwrap_or_default());
+        }
+        if !goes_on {
+            stream.has_dropped = true;
+            self.post_stats();
+            return Ok(gst::FlowSuccess::Ok);
+        }
+        if std::mem::take(&mut stream.has_dropped) {
+            buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
         }
         let success = obj.finish_buffer(buffer)?;
         lock(&self.stats).frames_out += 1;
@@ -289,23 +303,72 @@ impl Lipsync {
         }
     }
 
-    fn redraw(
+    /// Does with the frame what there is time for. False when it is not to go on at all.
+    fn treat(
         &self,
         stream: &mut Stream,
         frame: &mut Frame,
         controls: &Controls,
         listens: bool,
-    ) -> Result<(), gst::FlowError> {
+        qos: bool,
+    ) -> Result<bool, gst::FlowError> {
+        let deadline = match qos {
+            true => self.deadline(frame),
+            false => None,
+        };
+        let (verdict, mut late_ns) = match qos {
+            true => self.judge(frame, deadline.as_ref()),
+            false => (Verdict::Draw, 0),
+        };
+        let is_lost = match (verdict, &deadline) {
+            (Verdict::Drop, _) => {
+                lock(&self.stats).dropped += 1;
+                true
+            }
+            _ if !self.draws(stream, controls, listens) => false,
+            (Verdict::Pass, _) => {
+                lock(&self.stats).skipped += 1;
+                true
+            }
+            (Verdict::Repeat, _) => self.redraw(stream, frame, controls, Effort::LastMouth)?,
+            (Verdict::Draw, None) => self.redraw(stream, frame, controls, Effort::Whole)?,
+            (Verdict::Draw, Some(deadline)) => {
+                let reserve_ns = self.reserve_ns();
+                let mut left = || deadline.left_but(reserve_ns);
+                let is_lost = self.redraw(stream, frame, controls, Effort::While(&mut left))?;
+                late_ns = reserve_ns.saturating_sub(deadline.left_ns());
+                is_lost
+            }
+        };
+        if is_lost {
+            self.tell_of_loss(stream, frame, late_ns);
+        }
+        Ok(verdict != Verdict::Drop)
+    }
+
+    /// Whether there is anything to be drawn; counts the frame where there is not.
+    fn draws(&self, stream: &Stream, controls: &Controls, listens: bool) -> bool {
         if !listens || !controls.draws() {
             lock(&self.stats).count(Outcome::Bypassed, None);
-            return Ok(());
+            return false;
         }
         if stream.engine().is_none() {
             lock(&self.stats).loading += 1;
-            return Ok(());
+            return false;
         }
+        true
+    }
+
+    /// Redraws the frame. Whether it had too little time.
+    fn redraw(
+        &self,
+        stream: &mut Stream,
+        frame: &mut Frame,
+        controls: &Controls,
+        effort: Effort,
+    ) -> Result<bool, gst::FlowError> {
         let metas = lock(&self.settings).metas();
-        let result = stream.redraw(frame, controls, metas);
+        let result = stream.redraw(frame, controls, metas, effort);
         let mut stats = lock(&self.stats);
         if let Some(engine) = stream.engine() {
             stats.faces_last = engine.faces().len() as u64;
@@ -316,18 +379,20 @@ impl Lipsync {
             Some(Ok((outcome, timings))) => {
                 stats.count(outcome, Some(&timings));
                 drop(stats);
+                lock(&self.pace).painted(timings.blend);
                 gst::trace!(
                     CAT,
                     imp = self,
                     "Frame at {} ns: {outcome:?}",
                     frame.running_ns
                 );
-                Ok(())
+                Ok(matches!(outcome, Outcome::Repeated | Outcome::Late))
             }
             Some(Err(err)) => {
                 stats.errors += 1;
                 drop(stats);
-                self.report(stream, &err)
+                self.report(stream, &err)?;
+                Ok(false)
             }
             None => {
                 stats.errors += 1;
@@ -338,7 +403,7 @@ impl Lipsync {
                     "{:?} is no frame of its caps",
                     frame.buffer
                 );
-                Ok(())
+                Ok(false)
             }
         }
     }
