@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Error,
-    engine::{Controls, Engine, Outcome, Timings},
+    engine::{Controls, Engine, Fade, Outcome, Timings},
     sound::{SampleFormat, Sound},
 };
 
@@ -56,6 +56,7 @@ pub struct Stream {
     pub video_next_ns: i64,
     /// Downstream knows that no frames come any more.
     pub ended: bool,
+    fade: Fade,
     /// A frame before the one that goes out next was dropped.
     pub has_dropped: bool,
     regions: Vec<[f32; 4]>,
@@ -117,6 +118,7 @@ impl Stream {
     pub fn flush_video(&mut self) {
         self.ended = false;
         self.waiting.flush();
+        self.fade.reset();
         self.forget_pictures();
     }
 
@@ -254,6 +256,22 @@ impl Stream {
     /// What the resampler holds back, in nanoseconds.
     pub fn sound_latency_ns(&self) -> i64 {
         self.sound.latency_ns()
+    }
+
+    /// What the frame is to be drawn with, where it can be drawn, so that strength and bypass do not
+    /// jump.
+    pub fn fade(
+        &mut self,
+        frame: &Frame,
+        wanted: Controls,
+        fade_ns: i64,
+        can_draw: bool,
+    ) -> Controls {
+        if !can_draw {
+            self.fade.show_nothing(frame.running_ns);
+            return wanted;
+        }
+        self.fade.follow(wanted, frame.running_ns, fade_ns)
     }
 
     /// Redraws the frame. `None` when there is no engine or the buffer cannot be mapped; it is then

@@ -10,6 +10,7 @@
 
 mod controls;
 mod debug;
+mod fade;
 mod loading;
 mod mouths;
 mod worker;
@@ -17,6 +18,7 @@ mod worker;
 use std::time::{Duration, Instant};
 
 pub use controls::{Controls, Late, Outcome, Silence};
+pub use fade::Fade;
 use mouths::Mouths;
 use worker::{Done, Job, Worker};
 

@@ -28,6 +28,7 @@ pub struct Settings {
     smoothing: f64,
     strength: f64,
     bypass: bool,
+    fade_time: u64,
     feather: f64,
     sync_offset: i64,
     processing_deadline: u64,
@@ -93,6 +94,7 @@ impl Default for Settings {
             smoothing: 0.5,
             strength: 1.0,
             bypass: false,
+            fade_time: gst::ClockTime::from_mseconds(200).nseconds(),
             feather: 0.5,
             sync_offset: 0,
             processing_deadline: gst::ClockTime::from_mseconds(40).nseconds(),
@@ -166,6 +168,11 @@ impl Settings {
             },
             tracking: self.tracking(),
         }
+    }
+
+    /// In which strength moves by 1, in nanoseconds.
+    pub fn fade_ns(&self) -> i64 {
+        i64::try_from(self.fade_time).unwrap_or(i64::MAX)
     }
 
     pub fn metas(&self) -> Metas {

@@ -245,6 +245,19 @@ fn table() -> Vec<Property> {
             setting!(bypass),
         ),
         (
+            glib::ParamSpecUInt64::builder("fade-time")
+                .nick("Fade time")
+                .blurb(
+                    "Nanoseconds in which strength moves by 1 when it or bypass changes; slower \
+                     changes are followed exactly; 0 = at once",
+                )
+                .maximum(FADE_TIME_MAX_NS)
+                .default_value(default.fade_time)
+                .mutable_playing()
+                .build(),
+            setting!(fade_time),
+        ),
+        (
             glib::ParamSpecDouble::builder("feather")
                 .nick("Feather")
                 .blurb(
@@ -395,4 +408,5 @@ fn table() -> Vec<Property> {
 /// Nobody hears sound 10 s off as belonging to the picture.
 const SYNC_OFFSET_MAX_NS: i64 = 10_000_000_000;
 const PROCESSING_DEADLINE_MAX_NS: u64 = 10_000_000_000;
+const FADE_TIME_MAX_NS: u64 = 10_000_000_000;
 const SILENCE_HOLD_MAX_NS: u64 = 10_000_000_000;

@@ -254,10 +254,12 @@ impl Lipsync {
         {
             gst::warning!(CAT, imp = self, "{err}");
         }
-        let (controls, qos) = {
+        let (wanted, fade_ns, qos) = {
             let settings = lock(&self.settings);
-            (settings.controls(), settings.qos)
+            (settings.controls(), settings.fade_ns(), settings.qos)
         };
+        let can_draw = listens && stream.engine().is_some();
+        let controls = stream.fade(&frame, wanted, fade_ns, can_draw);
         let goes_on = self.treat(stream, &mut frame, &controls, listens, qos)?;
 
         let mut buffer = frame.buffer;
