@@ -8,6 +8,7 @@ pub mod lipsyncbin;
 mod loader;
 mod pace;
 mod pairing;
+mod queues;
 mod settings;
 mod stats;
 mod stream;

@@ -14,6 +14,7 @@ use gst_video::VideoInfo;
 use super::{
     frame,
     pairing::{self, Frame, Waiting},
+    queues::TooSmall,
 };
 use crate::{
     Error,
@@ -57,6 +58,8 @@ pub struct Stream {
     /// Downstream knows that no frames come any more.
     pub ended: bool,
     fade: Fade,
+    /// The queue that was last warned of.
+    pub too_small: Option<TooSmall>,
     /// A frame before the one that goes out next was dropped.
     pub has_dropped: bool,
     regions: Vec<[f32; 4]>,
@@ -238,6 +241,12 @@ impl Stream {
             }
         }
         Heard::Gap
+    }
+
+    /// Of the sound as it comes in.
+    pub fn bytes_per_second(&self) -> u64 {
+        let per_second = |info: &AudioInfo| u64::from(info.rate()) * u64::from(info.bpf());
+        self.audio.as_ref().map_or(0, per_second)
     }
 
     /// Whether sound is to be taken in even where frames need none.

@@ -39,6 +39,19 @@
  * networks are slower than `processing-deadline`, raise it; `stats` has the times. Half of it may
  * pass while late sound is waited for; then a frame goes on with what was heard.
  *
+ * ## Overload
+ *
+ * In a live pipeline the networks have a frame until it must leave to be in time: its running time
+ * and the reported latency, less what painting takes. Where they are late, the frame shows the
+ * mouth that was drawn last (`late-policy=last-mouth`, for 2 s at most) or its own
+ * (`late-policy=original`), and leaves in time all the same. Networks that are too slow for good
+ * draw as many frames as they can; the first run that is in time shows. A frame that comes to this
+ * element too late for that is not looked at and goes on as it is. What downstream reports as late
+ * with QOS events is dropped when it is late by more than 40 ms; a sink of a pipeline that is not
+ * live is given time to catch up besides, in frames that need no network. Each such frame posts a
+ * QOS message and counts in `stats`: frames-repeated, frames-skipped, frames-dropped. `qos=false`
+ * draws each frame however late.
+ *
  * ## Example pipelines
  *
  * A camera, with its own microphone heard by the mouth only:
@@ -108,6 +121,8 @@ pub struct Lipsync {
     stats: Mutex<Stats>,
     delays: Mutex<Delays>,
     pace: Mutex<Pace>,
+    /// What waits elsewhere for what is heard here may have too little room.
+    check_queues: AtomicBool,
     /// Buffers that have come to the video pad and were not taken yet.
     at_video_pad: AtomicI64,
     /// The next timeout means that frames crowd the video pad, not that one is late.
@@ -147,6 +162,7 @@ impl ObjectSubclass for Lipsync {
             stats: Mutex::default(),
             delays: Mutex::default(),
             pace: Mutex::default(),
+            check_queues: AtomicBool::new(false),
             at_video_pad: AtomicI64::new(0),
             woken_for_room: AtomicBool::new(false),
             flush_video: AtomicBool::new(false),

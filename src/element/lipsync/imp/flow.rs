@@ -144,7 +144,9 @@ impl Lipsync {
                 }
                 return Ok(covered);
             };
+            let lasts = buffer.duration();
             let heard = stream.hear(buffer, &self.time_segment(pad)?);
+            self.check_queues(stream, pad, lasts);
             let mut stats = lock(&self.stats);
             match heard {
                 Heard::Samples(samples) => stats.audio_samples_in += samples,

@@ -1,10 +1,12 @@
 //! The latency that the model causes, and room for the frames that wait.
 
-use gst::subclass::prelude::*;
+use std::sync::atomic::Ordering;
+
+use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 
 use super::{CAT, Lipsync, flow::frame_duration, lock};
-use crate::element::stream::Stream;
+use crate::element::{queues, stream::Stream};
 
 impl Lipsync {
     pub(super) fn take_stream(&self) -> Option<Box<Stream>> {
@@ -38,7 +40,51 @@ impl Lipsync {
             latency
         };
         gst::debug!(CAT, imp = self, "Latency {latency}");
+        self.check_queues.store(true, Ordering::Relaxed);
         self.obj().set_latency(latency, gst::ClockTime::NONE);
+    }
+
+    /// Warns, once for each change of what is needed, of a queue beside this element that is too
+    /// small for the sound that is heard ahead here. `lasts` is the length of a buffer of it.
+    pub(super) fn check_queues(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+        lasts: Option<gst::ClockTime>,
+    ) {
+        if !self.check_queues.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let reported = lock(&self.delays).reported.unwrap_or_default();
+        let wait = match self.obj().latency() {
+            // What is played waits as long as the frame.
+            Some(_) => reported,
+            None => reported.saturating_sub(lock(&self.settings).processing_deadline()),
+        };
+        let flow = queues::Flow {
+            bytes_per_second: stream.bytes_per_second(),
+            buffer: lasts.unwrap_or_default(),
+        };
+        let found = queues::too_small(pad.upcast_ref(), wait, flow);
+        if found == stream.too_small {
+            return;
+        }
+        if let Some(queues::TooSmall {
+            queue,
+            property,
+            has,
+            wants,
+        }) = &found
+        {
+            gst::element_imp_warning!(
+                self,
+                gst::LibraryError::Settings,
+                ("lipsync hears {wait} ahead of what is played, but the queue `{queue}` behind \
+                     the same tee is limited to {property}={has}, where playing may come to a \
+                     halt: set {property}={wants} or more, or 0")
+            );
+        }
+        stream.too_small = found;
     }
 
     /// Passes downstream's offer on with room for the frames that wait here.
