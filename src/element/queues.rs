@@ -98,7 +98,7 @@ fn is(element: &gst::Element, factory: &str) -> bool {
 /// Which limit of the queue is too tight; 0 is none.
 fn lacks(queue: &gst::Element, wait: gst::ClockTime, flow: Flow) -> Option<TooSmall> {
     let room = wait.saturating_add(SLACK);
-    let bytes = gst::ClockTime::SECOND.nseconds();
+    let second = gst::ClockTime::SECOND.nseconds();
     let limits = [
         (
             "max-size-time",
@@ -109,8 +109,8 @@ fn lacks(queue: &gst::Element, wait: gst::ClockTime, flow: Flow) -> Option<TooSm
         (
             "max-size-bytes",
             queue.property::<u32>("max-size-bytes").into(),
-            share(flow.bytes_per_second, wait.nseconds(), bytes),
-            share(flow.bytes_per_second, room.nseconds(), bytes),
+            share(flow.bytes_per_second, wait.nseconds(), second),
+            share(flow.bytes_per_second, room.nseconds(), second),
         ),
         (
             "max-size-buffers",
