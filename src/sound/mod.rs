@@ -8,7 +8,8 @@
 //! Time stamps against sample counts:
 //! - a stamp less than [`TOLERANCE_NS`] from where the sound before it ended is jitter: the sound
 //!   goes on without a seam. Its mean is followed slowly (0.2 % faster or slower), so that drift
-//!   between a sound card and the clock does not build up;
+//!   between a sound card and the clock does not build up. Where stamps differ all the same way for
+//!   half a second, sound was lost or doubled without a flag, and it is placed anew;
 //! - a larger difference, or any with the discontinuity flag, places the sound anew: forward over
 //!   silence, or back, where the newest sound replaces what was heard before.
 
@@ -27,7 +28,7 @@ pub use voice::VoiceGate;
 
 use crate::Error;
 use columns::{Analysis, Columns};
-use drift::Drift;
+use drift::{Drift, Verdict};
 use fbank::Fbank;
 use mel::LogMel;
 use resample::Resampler;
@@ -380,10 +381,17 @@ impl Sound {
             if -tolerance < error && error < tolerance {
                 let duration = frames as f64 / f64::from(input.rate);
                 let error = error - input.resampler.pending_delay_ns();
-                if let Some(correction) = input.drift.observe(error, duration) {
-                    input.resampler.delay(correction);
+                match input.drift.observe(error, duration) {
+                    Verdict::Fine => return,
+                    Verdict::Slide(correction) => {
+                        input.resampler.delay(correction);
+                        return;
+                    }
+                    Verdict::Place(hole) => {
+                        let time_ns = time_ns.saturating_sub(error).saturating_add(hole);
+                        return self.start_run(time_ns);
+                    }
                 }
-                return;
             }
         }
         self.start_run(time_ns);

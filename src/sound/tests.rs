@@ -355,6 +355,26 @@ fn drift_does_not_build_up() {
 }
 
 #[test]
+fn sound_that_was_lost_without_a_flag_is_found_to_be_missing() {
+    for (rate, lost) in [(16_000, 3), (48_000, 3), (44_100, 2), (48_000, 1)] {
+        let block = rate as usize / 100;
+        let click_at = SECOND * 2;
+        let mut sound = sound(rate);
+        for index in (0..250).filter(|index| !(50..50 + lost).contains(index)) {
+            let mut samples = vec![0.0; block];
+            let at = index as i64 * SECOND / 100;
+            if at == click_at {
+                samples[0] = 1.0;
+            }
+            sound.push(&bytes(&samples), at, false);
+        }
+        let found = click_time(&sound, click_at, 100 * MS).expect("the click is heard");
+        let off = found - click_at as f64;
+        assert!(off.abs() < 1e6, "{rate} Hz, {lost} blocks: {off} ns off");
+    }
+}
+
+#[test]
 fn loudness_is_rms_about_the_mean() {
     let tone: Vec<f32> = (0..RATE as usize)
         .map(|n| (TAU * n as f64 / 16.0).sin() as f32 * 0.1 + 0.3)
