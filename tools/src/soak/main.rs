@@ -24,13 +24,15 @@ use fault::Fault;
 use pulses::Programme;
 use station::{Build, Station};
 use vitals::{Course, Vitals};
-use weather::Dice;
+use weather::{Dice, Weather};
 
 const DEFAULT_SEED: u64 = 1;
 /// Between two faults.
 const CALM_MS: (u64, u64) = (1500, 7000);
 /// Before faults begin, so that a first pulse is seen in peace.
 const OPENING: Duration = Duration::from_secs(5);
+/// Of pictures and of sound, each.
+const FORMATS: usize = 6;
 /// Memory settles for this long, or half of the time where that is less: until every fault and
 /// every format has been there.
 const WARM_UP: Duration = Duration::from_secs(600);
@@ -40,7 +42,7 @@ const POOLS_REST: Duration = Duration::from_secs(17);
 const IDLE_THREADS: u64 = 2;
 /// What resident memory may grow by after warming up: what the allocator's free lists and larger
 /// frames make of it. One frame of 640x480 that leaks every minute exceeds it within the hour.
-const MEMORY_KIB: f64 = 16.0 * 1024.0;
+const MEMORY_KIB: f64 = 24.0 * 1024.0;
 
 fn main() -> ExitCode {
     match run() {
@@ -99,7 +101,13 @@ fn run() -> Result<bool> {
     // Everything that stays for the life of the process has been there once.
     for station in &mut stations {
         station.play()?;
-        station.wait(OPENING);
+        for format in 0..FORMATS {
+            station
+                .sky
+                .change(|weather| (weather.picture, weather.sound) = (format, format));
+            station.wait(OPENING / 2);
+        }
+        station.sky.change(|weather| *weather = Weather::default());
         station.stop(gst::State::Null)?;
     }
     std::thread::sleep(POOLS_REST);

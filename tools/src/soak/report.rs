@@ -29,7 +29,7 @@ impl Line {
 }
 
 /// Of a hundred pulses so many must have been measured, or nothing is said about the offset.
-const MEASURED_PERCENT: usize = 15;
+const MEASURED_PERCENT: usize = 5;
 
 /// What is asked of one station.
 pub fn of_station(name: &str, offsets: &[Offset], skipped: Skipped, frames: Frames) -> Vec<Line> {
