@@ -445,6 +445,33 @@ fn a_live_frame_leaves_as_soon_as_its_sound_is_there_and_before_its_deadline() {
     assert_eq!(live.rig.stat("frames-late"), 0);
 }
 
+/// Found by `fuzz/fuzz_targets/pairing.rs`.
+#[test]
+fn a_live_frame_of_another_age_holds_nothing_up() {
+    let rig = Rig::stopped(element(), LIVE, true);
+    let clock = gst::SystemClock::obtain();
+    rig.element.set_clock(Some(&clock)).unwrap();
+    // The furthest that the clock takes for the future at all.
+    let began = clock.time() - 60 * gst::ClockTime::SECOND;
+    rig.element.set_base_time(began);
+    rig.element.set_property("sync-offset", -9_000_000_000i64);
+    rig.play();
+    let pictures = Pictures::at(25, 1);
+    let mut video = begin("video", &pictures.caps(), &segment_from(0));
+    let mut frame = pictures.frame(0);
+    let pts = gst::ClockTime::from_nseconds(9_507_110_955_440_023_516);
+    frame.make_mut().set_pts(pts);
+    video.extend([frame.into(), end()]);
+    let caps = Tones::silent(0).caps();
+    let feeding = rig.feed(video, begin("audio", &caps, &segment_from(0)));
+    // Long enough for the element to wait for the sound of that frame.
+    std::thread::sleep(Duration::from_millis(300));
+    let ending = feed(rig.audio.as_ref().unwrap(), vec![end()]);
+    assert_eq!(rig.frames_until_eos().len(), 1);
+    feeding.join();
+    ending.join().unwrap();
+}
+
 #[test]
 fn a_live_frame_whose_sound_does_not_come_leaves_at_its_deadline() {
     let live = Live::new();

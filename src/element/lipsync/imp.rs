@@ -101,6 +101,10 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 /// Largest picture, in pixels a side.
 const SIZE_MAX: i32 = 16384;
 
+/// Frames of 146 years ahead and more have broken timestamps. No clock can wait for them: the sums
+/// of GStreamer's system clock overflow, and it waits in a busy loop.
+const FURTHEST_NS: i64 = i64::MAX / 2;
+
 /// Locks that a panic elsewhere must not poison: the element answers with an error then anyway.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -395,7 +399,8 @@ impl AggregatorImpl for Lipsync {
                 return Some(gst::ClockTime::ZERO);
             }
             stream.waiting.first_ns().or_else(|| self.pad_ns(stream))
-        }?;
+        }
+        .filter(|&ns| ns < FURTHEST_NS)?;
         // Sources jitter: sound that comes late is waited for in the first half of the deadline.
         let for_work = lock(&self.settings).processing_deadline() / 2;
         let time = gst::ClockTime::from_nseconds(u64::try_from(next_ns).unwrap_or(0));
