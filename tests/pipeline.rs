@@ -424,6 +424,21 @@ fn both_pads_may_end_before_anything_else() {
     feeding.join();
 }
 
+/// Found by `fuzz/fuzz_targets/pairing.rs`.
+#[test]
+fn a_frame_at_the_end_of_time_goes_through() {
+    let rig = Rig::without_audio();
+    let pictures = Pictures::at(25, 1);
+    let mut video = begin("video", &pictures.caps(), &segment_from(0));
+    let mut frame = pictures.frame(0);
+    frame.make_mut().set_pts(gst::ClockTime::MAX);
+    video.extend([frame.into(), end()]);
+    let feeding = rig.feed(video, Vec::new());
+    assert_eq!(rig.frames_until_eos().len(), 1);
+    feeding.join();
+    assert!(rig.errors().is_empty());
+}
+
 #[test]
 fn tiny_pictures_go_through() {
     for format in [

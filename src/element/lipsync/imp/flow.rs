@@ -277,7 +277,7 @@ impl Lipsync {
         stream.forget_sound_before(frame.running_ns, controls.sync_offset_ns);
         obj.selected_samples(pts, dts, duration, None);
         if let Some(pts) = pts {
-            obj.set_position(pts + duration.unwrap_or_default());
+            obj.set_position(pts.saturating_add(duration.unwrap_or_default()));
         }
         if !goes_on {
             stream.has_dropped = true;
