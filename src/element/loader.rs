@@ -155,13 +155,6 @@ impl<T: Send + 'static> Loader<T> {
         drop(self.shared.state());
         self.shared.changed.notify_all();
     }
-
-    /// Drops what may take a while to drop, in a thread of its own where there is one to be had.
-    pub fn discard(&self, made: T) {
-        let dropped = thread::Builder::new().name(THREAD_NAME.into());
-        // Otherwise it is dropped right here.
-        let _ = dropped.spawn(move || drop(made));
-    }
 }
 
 impl<T> Drop for Loader<T> {
@@ -172,6 +165,13 @@ impl<T> Drop for Loader<T> {
         drop(state);
         drop((job, made));
     }
+}
+
+/// Does in a thread of its own what nobody waits for. Where there is none to be had, `job` is
+/// dropped undone.
+pub fn aside(job: impl FnOnce() + Send + 'static) {
+    let thread = thread::Builder::new().name(THREAD_NAME.into());
+    let _ = thread.spawn(job);
 }
 
 /// Does what is ordered until nothing is.

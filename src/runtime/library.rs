@@ -14,6 +14,7 @@ use once_cell::sync::OnceCell;
 use ort::LoadDynamicError;
 use ort::environment::Environment;
 
+use super::exit;
 use super::log;
 use super::provider::Provider;
 use crate::Error;
@@ -83,7 +84,9 @@ pub fn load(explicit: Option<&Path>, provider: Provider) -> Result<&'static Runt
         let named_by = variable.as_ref().filter(|_| explicit.is_none());
         let named_by = named_by.map(|_| VARIABLE);
         let candidates = candidates(explicit, variable, plugin.as_deref(), &builds);
-        first_usable(&candidates, named_by)
+        let runtime = first_usable(&candidates, named_by)?;
+        exit::wait_at_exit(&runtime.environment);
+        Ok(runtime)
     })?;
     match explicit {
         Some(wanted) if !is_same_file(wanted, &runtime.path) => Err(missing(vec![format!(

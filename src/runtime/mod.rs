@@ -8,6 +8,7 @@ mod accelerator;
 mod cache;
 mod contents;
 mod cores;
+mod exit;
 mod host;
 pub mod library;
 pub mod log;
@@ -20,6 +21,7 @@ mod shapes;
 mod together;
 mod turns;
 
+pub use exit::wait_for_this_thread;
 pub use library::load;
 pub use log::{Level, set_log_level, set_log_sink};
 pub use model::{Model, ModelSource};

@@ -13,13 +13,13 @@ use crate::{
     Error,
     element::{
         faults,
-        loader::{Course, Order},
+        loader::{self, Course, Order},
         settings::{Settings, Setup},
         stream::Stream,
     },
     engine::{self, Controls, Engine, Prepared, Step},
     generator,
-    runtime::{Fallback, Provider},
+    runtime::{self, Fallback, Provider},
 };
 
 /// Of the PROGRESS messages while a model is loaded.
@@ -166,6 +166,7 @@ impl Lipsync {
         model.wanted = Some(setup.clone());
         let weak = self.downgrade();
         let started = self.loader.load(move |order| {
+            runtime::wait_for_this_thread();
             let loaded = make(&mut |step| {
                 let this = weak.upgrade().filter(|_| order.is_wanted());
                 this.inspect(|this| this.post_progress(gst::ProgressType::Continue, about(step)))
@@ -302,7 +303,11 @@ impl Lipsync {
         self.show(&about);
         gst::info!(CAT, imp = self, "Goes on with {about:?}");
         if let Some(old) = stream.go_on_with(engine) {
-            self.loader.discard(old);
+            // May take a while.
+            loader::aside(move || {
+                runtime::wait_for_this_thread();
+                drop(old);
+            });
         }
         self.know_look_ahead(about.look_ahead_ns);
     }
