@@ -5,6 +5,12 @@
 
 use std::collections::VecDeque;
 
+/// Flags of a segment in which frames or sound are left out.
+const TRICKS: gst::SegmentFlags = gst::SegmentFlags::TRICKMODE
+    .union(gst::SegmentFlags::TRICKMODE_KEY_UNITS)
+    .union(gst::SegmentFlags::TRICKMODE_FORWARD_PREDICTED)
+    .union(gst::SegmentFlags::TRICKMODE_NO_AUDIO);
+
 /// A frame and when it is shown.
 pub struct Frame {
     pub buffer: gst::Buffer,
@@ -12,6 +18,8 @@ pub struct Frame {
     pub running_ns: i64,
     /// For controlled properties.
     pub stream_time: Option<gst::ClockTime>,
+    /// Played backwards, faster or slower, or with frames left out: no sound belongs to it.
+    pub is_trick: bool,
 }
 
 impl Frame {
@@ -24,6 +32,7 @@ impl Frame {
         Self {
             running_ns: running_ns(&buffer, segment).unwrap_or(otherwise_ns),
             stream_time: segment.to_stream_time(buffer.pts()),
+            is_trick: segment.rate() != 1.0 || segment.flags().intersects(TRICKS),
             buffer,
         }
     }

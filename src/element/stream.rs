@@ -48,6 +48,8 @@ pub struct Stream {
     /// Where sound without timestamp goes on.
     audio_next_ns: i64,
     audio_ended: bool,
+    /// The segment of the sound has been played, and another is to come.
+    pub awaits_segment: bool,
     /// A gap without end is silence only until sound comes.
     gap_is_open: bool,
     pub waiting: Waiting,
@@ -322,6 +324,12 @@ impl Stream {
             frame::mark_faces(frame.buffer.make_mut(), engine.faces());
         }
         Some(outcome.map(|outcome| (outcome, engine.timings())))
+    }
+
+    /// Forgets the sound that frames do not need which come `span_ns` after it, or earlier.
+    pub fn forget_sound_but(&mut self, span_ns: i64) {
+        let from_ns = self.sound.covered_until().saturating_sub(span_ns);
+        self.forget_sound_before(from_ns, 0);
     }
 
     /// Forgets the sound that frames from `running_ns` on do not need.

@@ -18,6 +18,13 @@
  * `identity drop-allocation=true` before the `tee` keeps a decoder from asking the far end of the
  * other branch for memory, which would answer only after the first frame.
  *
+ * ## Seeking
+ *
+ * A mouth follows sound that is played as it was recorded. Frames that are played backwards, faster
+ * or slower, or with frames or sound left out (any segment whose rate is not 1, or that is flagged as
+ * a trick mode) pass untouched and count as `frames-bypassed`. Seeks are answered by the video's
+ * upstream.
+ *
  * ## Models
  *
  * Going to READY finds ONNX Runtime, reads the model and checks it; what a person has to put right
@@ -101,7 +108,7 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 /// Largest picture, in pixels a side.
 const SIZE_MAX: i32 = 16384;
 
-/// Frames of 146 years ahead and more have broken timestamps. No clock can wait for them: the sums
+/// Frames and sound of 146 years ahead and more have broken timestamps. No clock can wait for them: the sums
 /// of GStreamer's system clock overflow, and it waits in a busy loop.
 const FURTHEST_NS: i64 = i64::MAX / 2;
 
@@ -129,7 +136,8 @@ pub struct Lipsync {
     check_queues: AtomicBool,
     /// Buffers that have come to the video pad and were not taken yet.
     at_video_pad: AtomicI64,
-    /// The next timeout means that frames crowd the video pad, not that one is late.
+    /// The next timeout means that frames crowd the video pad, or sound comes without any, not that
+    /// one is late.
     woken_for_room: AtomicBool,
     /// What a flush on a pad asks of the streaming thread.
     flush_video: AtomicBool,
@@ -142,6 +150,8 @@ struct Delays {
     look_ahead_ns: i64,
     resampler_ns: i64,
     reported: Option<gst::ClockTime>,
+    /// With that of upstream, where that is live.
+    whole: Option<gst::ClockTime>,
 }
 
 #[glib::object_subclass]
@@ -385,7 +395,7 @@ impl AggregatorImpl for Lipsync {
     /// When a live element is called though a pad has nothing, less the latency: in time to work on
     /// the next frame, or at once where frames crowd the pad.
     fn next_time(&self) -> Option<gst::ClockTime> {
-        lock(&self.audio_pad).as_ref()?;
+        let audio_pad = lock(&self.audio_pad).clone()?;
         if !self.video_pad.has_buffer() {
             // One may have been counted and be on its way to the pad.
             self.at_video_pad.fetch_min(1, Ordering::Relaxed);
@@ -399,8 +409,16 @@ impl AggregatorImpl for Lipsync {
                 return Some(gst::ClockTime::ZERO);
             }
             stream.waiting.first_ns().or_else(|| self.pad_ns(stream))
+        };
+        let Some(next_ns) = next_ns else {
+            let heard_alone = self.sound_due(&audio_pad);
+            self.woken_for_room
+                .store(heard_alone.is_some(), Ordering::Relaxed);
+            return heard_alone;
+        };
+        if next_ns >= FURTHEST_NS {
+            return None;
         }
-        .filter(|&ns| ns < FURTHEST_NS)?;
         // Sources jitter: sound that comes late is waited for in the first half of the deadline.
         let for_work = lock(&self.settings).processing_deadline() / 2;
         let time = gst::ClockTime::from_nseconds(u64::try_from(next_ns).unwrap_or(0));

@@ -202,7 +202,7 @@ fn soak(stations: &mut [Station], length: Duration, seed: u64) -> Result<Soaked>
         station.play()?;
         station.wait(OPENING / 2);
     }
-    let counted = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let controllers: Vec<_> = stations
             .iter_mut()
             .zip(0..)
@@ -226,8 +226,7 @@ fn soak(stations: &mut [Station], length: Duration, seed: u64) -> Result<Soaked>
             memory,
             faults: faults.to_vec(),
         })
-    });
-    counted
+    })
 }
 
 fn record(began: Instant, length: Duration) -> Result<Course> {

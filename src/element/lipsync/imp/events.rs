@@ -25,6 +25,7 @@ impl Lipsync {
             }
             // For the frames behind it; a segment that counts no time fails with them.
             gst::EventView::Segment(_) => {
+                self.revive_sound(stream);
                 self.parent_sink_event(pad, event.clone());
             }
             // From 1.28 on Aggregator does not end before it has seen all begin.
@@ -94,6 +95,19 @@ impl Lipsync {
         }
     }
 
+    /// Another segment begins after SEGMENT_DONE: sound comes again, and frames are to wait for it.
+    /// To Aggregator only STREAM_START ends an end.
+    fn revive_sound(&self, stream: &mut Stream) {
+        let audio_pad = lock(&self.audio_pad).clone();
+        if std::mem::take(&mut stream.awaits_segment)
+            && let Some(pad) = audio_pad
+            && let Some(start) = pad.sticky_event::<gst::event::StreamStart>(0)
+        {
+            stream.begin_audio();
+            self.parent_sink_event(&pad, start.into());
+        }
+    }
+
     pub(super) fn audio_event(
         &self,
         stream: &mut Stream,
@@ -118,7 +132,17 @@ impl Lipsync {
                 stream.begin_audio();
                 self.parent_sink_event(pad, event)
             }
-            gst::EventView::Segment(_) => self.parent_sink_event(pad, event),
+            gst::EventView::Segment(_) => {
+                self.revive_sound(stream);
+                // No frame may ever come.
+                self.ask_latency();
+                self.parent_sink_event(pad, event)
+            }
+            // No sound comes before the next segment, and frames must not wait for it.
+            gst::EventView::SegmentDone(_) => {
+                stream.awaits_segment = true;
+                self.parent_sink_event(pad, gst::event::Eos::new())
+            }
             // What else comes with the sound is of no concern to the pictures.
             _ => true,
         }

@@ -6,7 +6,7 @@ use std::{sync::atomic::Ordering, time::Instant};
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{AGGREGATOR_FLOW_NEED_DATA, prelude::*};
 
-use super::{super::OnError, CAT, Lipsync, lock};
+use super::{super::OnError, CAT, FURTHEST_NS, Lipsync, lock};
 use crate::{
     Error,
     element::{
@@ -36,6 +36,9 @@ impl Lipsync {
         loop {
             self.release_events(stream);
             let Some(next_ns) = self.next_ns(stream)? else {
+                if timeout {
+                    self.hear_ahead(stream)?;
+                }
                 break;
             };
             let controls = lock(&self.settings).controls();
@@ -65,7 +68,8 @@ impl Lipsync {
                 );
             }
             let is_gap = frame.is_gap();
-            let sent = self.send(stream, frame, audio_pad.is_some());
+            let listens = audio_pad.is_some() && !frame.is_trick;
+            let sent = self.send(stream, frame, listens);
             if sent.is_err() && !is_gap {
                 lock(&self.stats).dropped += 1;
             }
@@ -145,15 +149,54 @@ impl Lipsync {
                 return Ok(covered);
             };
             let lasts = buffer.duration();
-            let heard = stream.hear(buffer, &self.time_segment(pad)?);
+            self.take_in(stream, pad, buffer)?;
             self.check_queues(stream, pad, lasts);
-            let mut stats = lock(&self.stats);
-            match heard {
-                Heard::Samples(samples) => stats.audio_samples_in += samples,
-                Heard::Gap => stats.audio_gaps += 1,
-                Heard::Nothing => (),
-            }
         }
+    }
+
+    fn take_in(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+        buffer: gst::Buffer,
+    ) -> Result<(), gst::FlowError> {
+        let heard = stream.hear(buffer, &self.time_segment(pad)?);
+        let mut stats = lock(&self.stats);
+        match heard {
+            Heard::Samples(samples) => stats.audio_samples_in += samples,
+            Heard::Gap => stats.audio_gaps += 1,
+            Heard::Nothing => (),
+        }
+        Ok(())
+    }
+
+    /// When the sound on the pad is to be taken though no frame has come, less the latency: when it
+    /// sounds. In a live pipeline it goes on without frames, and upstream must not be held up with
+    /// it, as a microphone has others that listen.
+    pub(super) fn sound_due(&self, pad: &gst_base::AggregatorPad) -> Option<gst::ClockTime> {
+        let buffer = pad.peek_buffer()?;
+        let segment = pad.segment().downcast::<gst::ClockTime>().ok()?;
+        // Aggregator's lock is held here: it cannot be asked.
+        let latency = lock(&self.delays).whole?;
+        let due_ns = pairing::running_ns(&buffer, &segment).unwrap_or(0);
+        if due_ns >= FURTHEST_NS {
+            return None;
+        }
+        let due = gst::ClockTime::from_nseconds(u64::try_from(due_ns).unwrap_or(0));
+        Some(due.saturating_sub(latency))
+    }
+
+    /// Takes sound for which no frame has come, and keeps what frames may need that come late.
+    fn hear_ahead(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
+        let Some(pad) = lock(&self.audio_pad).clone() else {
+            return Ok(());
+        };
+        if let Some(buffer) = pad.pop_buffer() {
+            self.take_in(stream, &pad, buffer)?;
+        }
+        let latency = lock(&self.delays).reported.unwrap_or_default() + WAITING_SLACK;
+        stream.forget_sound_but(i64::try_from(latency.nseconds()).unwrap_or(i64::MAX));
+        Ok(())
     }
 
     /// Whether frames should be taken off the video pad though they cannot go out yet: in a live
@@ -167,7 +210,7 @@ impl Lipsync {
     }
 
     fn make_room(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
-        if self.obj().latency().is_none() {
+        if self.ask_latency().is_none() {
             return Ok(());
         }
         while self.wants_room(stream) {

@@ -17,6 +17,13 @@ impl Lipsync {
         *lock(&self.stream) = Some(stream);
     }
 
+    /// The whole latency where the pipeline is live; remembered for when it cannot be asked for.
+    pub(super) fn ask_latency(&self) -> Option<gst::ClockTime> {
+        let latency = self.obj().latency();
+        lock(&self.delays).whole = latency;
+        latency
+    }
+
     /// Tells the pipeline when frames come out later, or earlier, than was said.
     pub(super) fn update_latency(&self) {
         let listens = lock(&self.audio_pad).is_some();
