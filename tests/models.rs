@@ -27,7 +27,8 @@ fn outside() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("models");
     fs::create_dir_all(&folder).unwrap();
     // In one step, as tests run beside each other.
-    let copy = folder.join(format!("copy-{:?}", std::thread::current().id()));
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    let copy = folder.join(format!("copy-{process}-{thread:?}"));
     fs::write(&copy, network([0.0; 3])).unwrap();
     fs::rename(&copy, folder.join("secret.onnx")).unwrap();
     folder

@@ -511,7 +511,7 @@ fn unet_160_with_ave_is_the_reference() {
 }
 
 /// All frames that the reference has: 165 columns with the silence round the sound, 5 to a row.
-/// OpenVINO 2025.4 computes LayerNormalization too roughly (`docs/providers.md`).
+/// The encoder's LayerNormalization is too rough in the ONNX Runtime that brings OpenVINO (`docs/providers.md`).
 #[test]
 fn ultralight_160_with_wenet_is_the_reference() {
     Case {

@@ -104,10 +104,12 @@ pub struct Options {
     pub provider_options: Option<ProviderOptions>,
 }
 
-/// A provider that [`Provider::Auto`] would have preferred, and why it does not run.
+/// A provider that [`Provider::Auto`] would have preferred for a network, what runs it instead, and
+/// why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fallback {
     pub wanted: String,
+    pub taken: Provider,
     pub reason: String,
 }
 

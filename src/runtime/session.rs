@@ -66,31 +66,33 @@ pub fn open_model(
     shapes: &[(&str, &[usize])],
 ) -> Result<Opened, Error> {
     let runtime = library::load(options.library.as_deref(), options.provider)?;
-    let mut fallbacks = Vec::new();
+    let mut refused = Vec::new();
     for provider in provider::candidates(options, runtime)? {
         match bind(model, runtime, provider, options, shapes) {
             Ok(network) => {
+                let fallbacks = refused.into_iter().map(|(wanted, reason)| Fallback {
+                    wanted,
+                    taken: provider,
+                    reason,
+                });
                 return Ok(Opened {
                     network: Box::new(network),
                     active: provider,
-                    fallbacks,
+                    fallbacks: fallbacks.collect(),
                 });
             }
             Err(Error::ProviderUnavailable { provider, reason })
                 if options.provider == Provider::Auto =>
             {
-                fallbacks.push(Fallback {
-                    wanted: provider,
-                    reason,
-                });
+                refused.push((provider, reason));
             }
             Err(error) => return Err(error),
         }
     }
     // Even the CPU could not do what was asked for.
-    let reasons = fallbacks
+    let reasons = refused
         .iter()
-        .map(|f| format!("{}: {}", f.wanted, f.reason));
+        .map(|(provider, reason)| format!("{provider}: {reason}"));
     Err(options
         .provider
         .unavailable(reasons.collect::<Vec<_>>().join("; ")))

@@ -240,9 +240,9 @@ impl Lipsync {
                 self,
                 gst::LibraryError::Init,
                 (
-                    "the execution provider `{}` is not used, networks run on `{}`: {}",
+                    "a network runs on `{}`, not on the execution provider `{}`: {}",
+                    fallback.taken.name(),
                     fallback.wanted,
-                    about.provider.unwrap_or("none"),
                     fallback.reason
                 )
             );
