@@ -9,6 +9,7 @@ use std::{
 
 use common::*;
 use gst::{glib, prelude::*};
+use gstlipsync::element::lipsync::Lipsync;
 
 /// Set for the process in which the tracer runs.
 const INNER: &str = "LIPSYNC_TEST_LEAKS_INNER";
@@ -45,6 +46,7 @@ fn count_leaks() {
     assert_eq!(rig.frames_until_eos().len(), 1);
     feeding.join();
     drop(rig);
+    play_to_the_end(&through_bin(1));
     leaks.emit_by_name::<()>("activity-start-tracking", &[]);
 
     let pictures = Pictures {
@@ -78,6 +80,21 @@ fn count_leaks() {
     assert!(element.set_state(gst::State::Ready).is_err());
     element.set_state(gst::State::Null).unwrap();
     drop(element);
+    // The same with what is around it in `lipsyncbin`.
+    play_to_the_end(&through_bin(25));
+    let pipeline = through_bin(-1);
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let frames = |pipeline: &gst::Pipeline| {
+        let stats: gst::Structure = pipeline.by_name("bin").unwrap().property("stats");
+        stats.get::<u64>("frames-out").unwrap()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while frames(&pipeline) < 5 {
+        assert!(Instant::now() < deadline, "no frames");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    drop(pipeline);
+    drop(through_bin(25));
 
     // A task ends a little after its pad.
     let deadline = Instant::now() + PATIENCE;
@@ -96,6 +113,29 @@ fn count_leaks() {
         assert!(Instant::now() < deadline, "left behind: {left:#?}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// A pipeline with a `lipsyncbin` that hears and shows so many frames; -1 has no end.
+fn through_bin(frames: i32) -> Running {
+    let pipeline = gst::parse::launch(&format!(
+        "videotestsrc num-buffers={frames} ! video/x-raw,format=I420,width=32,height=32 \
+         ! bin.video_sink audiotestsrc num-buffers={} ! bin.audio_sink lipsyncbin name=bin \
+         bin.video_src ! fakesink bin.audio_src ! fakesink",
+        (frames * 3).max(-1)
+    ));
+    let pipeline = pipeline.unwrap().downcast::<gst::Pipeline>().unwrap();
+    let lipsync = pipeline.by_name("lipsync").unwrap();
+    let lipsync = lipsync.downcast_ref::<Lipsync>().unwrap();
+    lipsync.set_generator(ShowsSound::source());
+    Running(pipeline)
+}
+
+fn play_to_the_end(pipeline: &gst::Pipeline) {
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let patience = gst::ClockTime::try_from(PATIENCE).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = pipeline.bus().unwrap().timed_pop_filtered(patience, &ends);
+    assert_eq!(end.expect("the end").type_(), gst::MessageType::Eos);
 }
 
 /// Type and address of each object of the list.

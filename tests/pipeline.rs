@@ -723,7 +723,10 @@ fn queries_about_the_stream_are_answered_by_the_video() {
     let rig = Rig::new();
     let mut seeking = gst::query::Seeking::new(gst::Format::Time);
     assert!(rig.sink.peer_query(&mut seeking));
-    assert!(seeking.result().0, "the video can seek");
+    let (can_seek, from, to) = seeking.result();
+    assert!(can_seek, "the video can, the sound cannot");
+    let file = 10 * gst::ClockTime::SECOND;
+    assert_eq!((from, to), (gst::ClockTime::ZERO.into(), file.into()));
 
     let rgb = gst::Caps::builder("video/x-raw")
         .field("format", "RGB")

@@ -2,31 +2,11 @@
 
 mod common;
 
-use std::{
-    ops::Deref,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use common::*;
 use gst::prelude::*;
 use gstlipsync::element::lipsync::Lipsync;
-
-/// A pipeline that stops when a test is over, also when it fails.
-struct Running(gst::Pipeline);
-
-impl Deref for Running {
-    type Target = gst::Pipeline;
-
-    fn deref(&self) -> &gst::Pipeline {
-        &self.0
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.set_state(gst::State::Null);
-    }
-}
 
 /// A pipeline with an element `l` that draws with [`ShowsSound`].
 fn launch(description: &str) -> Running {

@@ -66,14 +66,17 @@ impl Prepared {
         if !goes_on(Step::Mouths) {
             return Ok(None);
         }
-        // Those that find faces are small: they are ready before it is known whether they are
-        // wanted, which they nearly always are.
-        let finds_faces = self.generator.needs_runtime();
-        let (faces, opened) = runtime::together(
-            &self.runtime,
-            || finds_faces.then(|| open_faces(&self.runtime)),
-            || self.generator.open(&self.runtime),
-        );
+        let options = &self.runtime;
+        let (faces, opened) = match self.generator.needs_runtime() {
+            // Those that find faces are small: they are ready before it is known whether they are
+            // wanted, which they nearly always are.
+            true => runtime::together(
+                options,
+                || Some(open_faces(options)),
+                || self.generator.open(options),
+            ),
+            false => (None, self.generator.open(options)),
+        };
         let opened = opened?;
         let mut fallbacks = opened.fallbacks.clone();
         let tracker = match faces.filter(|_| opened.generator.needs_face()) {

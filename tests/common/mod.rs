@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
-    ops::Range,
+    ops::{Deref, Range},
     path::Path,
     sync::{
         Arc, Mutex, Once,
@@ -192,6 +192,23 @@ pub fn loaded(bus: &gst::Bus) -> Result<String, glib::Error> {
             }
             _ => (),
         }
+    }
+}
+
+/// A pipeline that stops when a test is over, also when it fails.
+pub struct Running(pub gst::Pipeline);
+
+impl Deref for Running {
+    type Target = gst::Pipeline;
+
+    fn deref(&self) -> &gst::Pipeline {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.set_state(gst::State::Null);
     }
 }
 
@@ -436,8 +453,10 @@ pub fn src_pad(name: &str, upstream: Upstream) -> gst::Pad {
                 latency.set(upstream.live, upstream.latency, gst::ClockTime::NONE);
                 true
             }
-            gst::QueryViewMut::Seeking(seeking) if pad.name() == "video" => {
-                seeking.set(true, gst::ClockTime::ZERO, 10 * gst::ClockTime::SECOND);
+            // A file of 10 s, and a microphone.
+            gst::QueryViewMut::Seeking(seeking) => {
+                let can_seek = pad.name() == "video";
+                seeking.set(can_seek, gst::ClockTime::ZERO, 10 * gst::ClockTime::SECOND);
                 true
             }
             _ => gst::Pad::query_default(pad, parent, query),
