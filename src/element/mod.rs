@@ -6,6 +6,7 @@ mod frame;
 pub mod lipsync;
 pub mod lipsyncbin;
 mod loader;
+mod mark;
 mod pace;
 mod pairing;
 mod queues;

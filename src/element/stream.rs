@@ -13,6 +13,7 @@ use gst_video::VideoInfo;
 
 use super::{
     frame,
+    mark::Mark,
     pairing::{self, Frame, Waiting},
     queues::TooSmall,
 };
@@ -64,6 +65,8 @@ pub struct Stream {
     pub too_small: Option<TooSmall>,
     /// A frame before the one that goes out next was dropped.
     pub has_dropped: bool,
+    /// Whether downstream knows that the picture is altered.
+    pub mark: Mark,
     regions: Vec<[f32; 4]>,
     warned: Vec<Discriminant<Error>>,
 }

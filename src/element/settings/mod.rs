@@ -40,6 +40,7 @@ pub struct Settings {
     pub on_error: OnError,
     roi_meta: bool,
     attach_meta: bool,
+    tag_altered: bool,
     stats_interval: u64,
     draw_debug: bool,
 }
@@ -106,6 +107,7 @@ impl Default for Settings {
             on_error: OnError::default(),
             roi_meta: true,
             attach_meta: false,
+            tag_altered: true,
             stats_interval: 0,
             draw_debug: false,
         }
@@ -180,6 +182,17 @@ impl Settings {
             read: self.roi_meta,
             attach: self.attach_meta,
         }
+    }
+
+    /// Whether a frame of this outcome shows another mouth than the one it came with, and that is to be said.
+    pub fn marks(&self, outcome: engine::Outcome) -> bool {
+        use engine::Outcome::*;
+        let alters = match outcome {
+            Synced | Repeated => true,
+            Silent => self.silence != Silence::Original,
+            NoFace | Bypassed | Late => false,
+        };
+        alters && self.tag_altered
     }
 
     /// Time between two messages with statistics, where they are wanted.

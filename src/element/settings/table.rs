@@ -388,6 +388,18 @@ fn table() -> Vec<Property> {
             setting!(attach_meta),
         ),
         (
+            glib::ParamSpecBoolean::builder("tag-altered")
+                .nick("Tag altered")
+                .blurb(
+                    "Says with a tag, a comment that muxers write into the file, that the picture is altered; from \
+                     the first frame on that is",
+                )
+                .default_value(default.tag_altered)
+                .mutable_ready()
+                .build(),
+            setting!(tag_altered),
+        ),
+        (
             glib::ParamSpecBoolean::builder("draw-debug")
                 .nick("Draw debug")
                 .blurb(

@@ -73,12 +73,27 @@ impl Lipsync {
                 true
             }
             // The first goes out in place of the one that Aggregator makes up.
-            gst::EventView::StreamStart(_) => {
+            gst::EventView::StreamStart(start) => {
+                stream.mark.begin(start.stream_id());
                 let src_pad = obj.src_pad();
                 let begun = src_pad.sticky_event::<gst::event::StreamStart>(0).is_some();
                 !begun || src_pad.push_event(event)
             }
+            gst::EventView::Tag(_) => match stream.mark.keep_in(event) {
+                Some(event) => obj.src_pad().push_event(event),
+                None => true,
+            },
             _ => obj.src_pad().push_event(event),
+        }
+    }
+
+    /// Sends the tags that are due right before the frame, and after the segment, which Aggregator sends with
+    /// the first one: the pad keeps them until then.
+    pub(super) fn send_tags(&self, stream: &mut Stream) {
+        if let Some(event) = stream.mark.before_frame()
+            && let Err(err) = self.obj().src_pad().store_sticky_event(&event)
+        {
+            gst::debug!(CAT, imp = self, "No tags: {err}");
         }
     }
 

@@ -291,6 +291,7 @@ impl Lipsync {
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         let obj = self.obj();
         if frame.is_gap() {
+            self.send_tags(stream);
             return Ok(self.send_gap(&frame));
         }
         if let Some(time) = frame.stream_time
@@ -330,6 +331,7 @@ impl Lipsync {
         if std::mem::take(&mut stream.has_dropped) {
             buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
         }
+        self.send_tags(stream);
         let success = obj.finish_buffer(buffer)?;
         lock(&self.stats).frames_out += 1;
         self.post_stats();
@@ -433,6 +435,9 @@ impl Lipsync {
                     "Frame at {} ns: {outcome:?}",
                     frame.running_ns
                 );
+                if lock(&self.settings).marks(outcome) {
+                    stream.mark.set();
+                }
                 Ok(matches!(outcome, Outcome::Repeated | Outcome::Late))
             }
             Some(Err(err)) => {
