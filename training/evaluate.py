@@ -6,6 +6,10 @@ For every clip of the unseen people, three times: the first frame frozen, the fr
 words), and the first frame under digital silence. The true sound drives the mouth; the output frames are measured by the
 face mesh again, from scratch, and compared with the mesh of the real frames. Every person counts once.
 
+The sync judge (judge.py), which knows neither these people nor the generator, then says for the real frames, for both outputs and
+for what went in: how far mouth and sound are apart, how sure that is, and at which offset. Beside them, for scale: the real frames
+with another person's sound, and a mouth that does not move.
+
 The plugin's own evaluation (cargo xtask eval) prints the same figures through the real element; this one is the
 reference in Python: alignment smoothed over 5 frames, rest mouth = the most closed fifth of the frames so far, closed.
 """
@@ -19,6 +23,7 @@ import numpy as np
 
 import audio2mouth
 import geometry
+import judge
 import mel
 import prepare
 from compose import Mouth
@@ -81,24 +86,41 @@ def rerender(mouth, clip, order, displacement):
 
 
 def measure(tracker, frames):
+    """What the mesh sees: landmarks in canonical space, and the luma of the lower face as the judge is shown it."""
     meshes = tracker.track(frames)
     lost = sum(m is None for m in meshes)
     if lost:
         raise SystemExit(f"the mesh lost the face in {lost} output frames")
-    return canonical(meshes)
+    matrices = prepare.smooth(np.stack([geometry.fit_face(m) for m in meshes]))
+    return canonical(meshes), np.stack([prepare.crop(f, m, 0) @ judge.LUMA for f, m in zip(frames, matrices)])
 
 
-def evaluate_clip(mouth, tracker, clip):
+def judged(watcher, faces, clip, foreign):
+    """What the sync judge says of each of the videos `faces` with the clip's sound: (name of the row, figure) -> value."""
+    heard = watcher.hear(clip.mel, len(clip.frames))
+    pairs = {name: (watcher.see(face), heard) for name, face in faces.items()}
+    pairs["another person's sound"] = (pairs["real"][0], watcher.hear(foreign.mel, len(clip.frames)))
+    row = {}
+    for name, (seen, sound) in pairs.items():
+        found = judge.judgement(judge.curve(seen, sound))
+        for figure, value in zip(("distance", "confidence", "offset"), found):
+            row[f"judge, {name}", figure] = value
+        row[f"judge, {name}", "offset beyond 1 frame, %"] = 100.0 * (abs(found[2]) > 1)
+    return row
+
+
+def evaluate_clip(mouth, tracker, watcher, clip, foreign):
     n = len(clip.frames)
     moved = mouth.displacement(audio2mouth.windows(clip.mel, clip.times))
-    real = measure(tracker, clip.frames)
+    real, shown = measure(tracker, clip.frames)
+    faces = {"real": shown, "frozen mouth": shown[np.zeros(n, int)]}
     truth = geometry.opening(real)
     closed = np.quantile(truth, 0.1)
     row, kept = {}, {}
     orders = {"frozen": np.zeros(n, int), "shifted": (np.arange(n) + round(SHIFT_SECONDS * clip.fps)) % n}
     for name, order in orders.items():
         output = rerender(mouth, clip, order, moved)
-        points = measure(tracker, output)
+        points, faces[f"{name} output"] = measure(tracker, output)
         gap = geometry.opening(points)
         base = real[order]  # the source, untouched
         row[name, "correlation"] = np.corrcoef(gap, truth)[0, 1]
@@ -112,9 +134,11 @@ def evaluate_clip(mouth, tracker, clip):
         )
         row[name, "source correlation"] = np.corrcoef(geometry.opening(base), truth)[0, 1] if name == "shifted" else 0.0
         kept[name] = output
+    faces["shifted source"] = shown[orders["shifted"]]
+    row |= judged(watcher, faces, clip, foreign)
     silent = mouth.displacement(np.full((n, 80, audio2mouth.COLUMNS), -4.0, np.float32))
     output = rerender(mouth, clip, orders["shifted"], silent)
-    gap = geometry.opening(measure(tracker, output))
+    gap = geometry.opening(measure(tracker, output)[0])
     row["silence", "open %"] = 100 * np.mean(gap > closed + OPEN)
     row["silence", "mean gap - closed"] = gap.mean() - closed
     row["silence", "source open %"] = 100 * np.mean(truth > closed + OPEN)
@@ -167,24 +191,30 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
     parser.add_argument("--models", type=pathlib.Path, required=True)
     parser.add_argument("--builtin", type=pathlib.Path, help="folder of audio2mouth.onnx and renderer.onnx, if elsewhere")
-    parser.add_argument("--part", default="unseen", choices=["unseen", "held"])
+    parser.add_argument("--judge", type=pathlib.Path, help="folder of the sync judge, if elsewhere than in --models")
+    parser.add_argument("--part", default="unseen", choices=["unseen", "held"],
+                        help="the sync judge was trained on the held clips: its figures mean something on the unseen people only")  # fmt: skip
     parser.add_argument("--each", type=int, default=3, help="at most so many clips of one person")
     parser.add_argument("--sheets", type=pathlib.Path, help="folder for pictures to look at")
     arguments = parser.parse_args()
     mouth = Mouth(arguments.builtin or arguments.models / "builtin")
     tracker = FaceTracker(arguments.models)
+    watcher = judge.Judge(arguments.judge or arguments.models / "judge")
     names = prepare.split(p.stem for p in arguments.data.glob("*.npz"))[arguments.part]
     people = {}
     for name in names:
         people.setdefault(prepare.speaker(name), []).append(name)
     table = {}
+    order = list(people)
     for person, clips in people.items():
+        stranger = people[order[order.index(person) - 1]][0]
         for name in clips[: arguments.each]:
-            clip = Clip(arguments.clips, arguments.data, name)
-            row, kept = evaluate_clip(mouth, tracker, clip)
+            clip, foreign = (Clip(arguments.clips, arguments.data, n) for n in (name, stranger))
+            row, kept = evaluate_clip(mouth, tracker, watcher, clip, foreign)
             table.setdefault(person, []).append(row)
             print(f"{name}: " + " ".join(f"{k} {row[k, 'correlation']:.2f}/{row[k, 'amplitude']:.2f}/{row[k, 'lag']:+d}" for k in ("frozen", "shifted"))
-                  + f" silence open {row['silence', 'open %']:.0f} %", flush=True)  # fmt: skip
+                  + f" silence open {row['silence', 'open %']:.0f} %"
+                  + " judge " + " ".join(f"{k} {row[f'judge, {k}', 'distance']:.2f}/{row[f'judge, {k}', 'offset']:+d}" for k in ("real", "frozen output", "shifted output")), flush=True)  # fmt: skip
             if arguments.sheets:
                 arguments.sheets.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(arguments.sheets / f"{name}.png"), sheet(clip, kept))

@@ -174,6 +174,8 @@ def estimate_sync(folder):
             times = (np.arange(len(gap)) + 0.5) / float(z["fps"])
             clips.setdefault(speaker(path.stem), []).append((z["mel"], times, (gap - gap.mean()) / (gap.std() + 1e-3)))
     offsets = {s: 0.0 for s in clips}
+    if len(clips) < 2:
+        return offsets  # nobody to compare with
     shifts = np.arange(-SYNC_RANGE, SYNC_RANGE + 1e-9, SYNC_STEP)
     for _ in range(2):  # the second round fits on corrected speakers
         found = {}

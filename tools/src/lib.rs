@@ -7,6 +7,7 @@
 pub mod arguments;
 pub mod drive;
 pub mod faces;
+pub mod judge;
 pub mod media;
 pub mod numbers;
 pub mod picture;
