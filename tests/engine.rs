@@ -112,6 +112,69 @@ fn a_painting_speaks_and_only_its_mouth_changes() {
     println!("{:?}", engine.timings());
 }
 
+/// Paints a rectangle, x0, y0, x1, y1, in one colour.
+fn hold_before(picture: &mut Picture, [x0, y0, x1, y1]: [usize; 4], colour: [u8; 3]) {
+    for y in y0..y1 {
+        let row = 3 * y * picture.width;
+        for pixel in picture.data[row + 3 * x0..row + 3 * x1].chunks_exact_mut(3) {
+            pixel.copy_from_slice(&colour);
+        }
+    }
+}
+
+/// The share of the bytes in a rectangle that differ by more than a few levels.
+fn share_changed(before: &Picture, after: &Picture, [x0, y0, x1, y1]: [usize; 4]) -> f64 {
+    let mut differing = 0;
+    for y in y0..y1 {
+        let row = 3 * y * before.width;
+        let bytes = row + 3 * x0..row + 3 * x1;
+        let pairs = before.data[bytes.clone()].iter().zip(&after.data[bytes]);
+        differing += pairs.filter(|(a, b)| a.abs_diff(**b) > 8).count();
+    }
+    differing as f64 / (3 * (x1 - x0) * (y1 - y0)).max(1) as f64
+}
+
+#[test]
+fn what_is_held_before_a_mouth_is_not_painted_over() {
+    let (Some(painting), Some(mut sound), Some(mut engine)) =
+        (Picture::load(PAINTING), speech(), engine())
+    else {
+        return;
+    };
+    // Something dark comes up from below the chin, as fast as a hand, stays and sinks.
+    let held_up = |frame: i64| (frame - 25).min(60 - frame).clamp(0, 8) as f32 / 8.0;
+    let mut face = [0.0; 4];
+    // How much of what lies below the nose is redrawn without it, behind it, and after it.
+    let mut redrawn = [0.0; 3];
+    for frame in 0..90 {
+        let [x0, nose, x1, chin] = face;
+        let top = chin + held_up(frame) * (nose - chin);
+        let mut shown = painting.clone();
+        let cover = |top: f32| [x0, top, x1, chin].map(|edge| edge as usize);
+        hold_before(&mut shown, cover(top), [40, 38, 44]);
+        let mut picture = shown.clone();
+        let (time_ns, controls) = (frame * FRAME_NS, Controls::default());
+        engine
+            .process(&mut picture.view(), time_ns, &mut sound, &[], &controls)
+            .expect("inference works");
+        let share = share_changed(&shown, &picture, cover(nose));
+        match frame {
+            0..25 => {
+                let mesh = &engine.faces()[0].mesh;
+                let [x0, _, x1, y1] = mesh.bbox();
+                face = [x0, mesh.points[2][1], x1, y1];
+                redrawn[0] += share / 25.0;
+            }
+            33..53 => redrawn[1] += share / 20.0,
+            65.. => redrawn[2] += share / 25.0,
+            _ => (),
+        }
+    }
+    let [before, behind, after] = redrawn;
+    assert!(before > 0.1 && after > 0.1, "{redrawn:?}");
+    assert!(behind < 0.25 * before.min(after), "{redrawn:?}");
+}
+
 #[test]
 fn silence_bypass_and_strength_0_leave_every_byte() {
     let (Some(painting), Some(mut engine)) = (Picture::load(PAINTING), engine()) else {

@@ -17,6 +17,12 @@ pub const LIPS_OUTER: [usize; 20] = [
 pub const LIPS_INNER: [usize; 20] = [
     78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191,
 ];
+/// Contour of the face, from the middle of the forehead down to the chin and up on the other side.
+pub const FACE_OVAL: [usize; 36] = [
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
+    148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+];
+
 /// The similarity (scale, rotation, shift; no mirror) that maps `from` to `to` with the least
 /// squared error. `None` when the lengths differ, `from` is a single place or a point is not
 /// finite.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{
     Brush, Generator, Heard, Hearing, Look, Sketch, finite,
     manifest::Manifest,
+    occlusion::{LIGHT_SIDE, Occlusion, Sight},
     registry::{Opened, describe},
     rest::{Closing, RestMouth},
 };
@@ -23,6 +24,8 @@ use crate::{
 const CORNERS: [usize; 2] = [61, 291];
 /// Base of the nose in the face mesh: moves with the head, hardly with speech.
 const NOSE_BASE: [usize; 2] = [2, 164];
+/// A mouth of which more is covered tells nothing about how it is at rest.
+const HIDDEN: f32 = 0.3;
 /// A feather of 1 fades over this share of the patch, from each edge.
 const WIDEST_FEATHER: f32 = 0.35;
 
@@ -267,9 +270,15 @@ struct Aligned {
     source: Vec<[f32; 2]>,
     rest: Vec<[f32; 2]>,
     rigid: Vec<[f32; 2]>,
+    occlusion: Occlusion,
+    /// R, G, B above the mouth, for `occlusion`.
+    light: Vec<f32>,
     blender: Blender,
+    /// Soft towards the edges of the crop.
+    frame: Vec<f32>,
+    frame_feather: f32,
+    /// `frame` without what is in front of the mouth.
     mask: Vec<f32>,
-    mask_feather: f32,
 }
 
 impl Aligned {
@@ -281,19 +290,22 @@ impl Aligned {
             source: vec![[0.0; 2]; count],
             rest: vec![[0.0; 2]; count],
             rigid: vec![[0.0; 2]; geometry.rigid.len()],
+            occlusion: Occlusion::new(),
+            light: vec![0.0; 3 * LIGHT_SIDE * LIGHT_SIDE],
             blender: Blender::new(),
+            frame: vec![0.0; geometry.size * geometry.size],
+            frame_feather: f32::NAN,
             mask: vec![0.0; geometry.size * geometry.size],
-            mask_feather: f32::NAN,
             geometry,
         }
     }
 
-    /// Rebuilds the soft-edged mask when the feather has changed.
+    /// Rebuilds the soft edges when the feather has changed.
     fn feather(&mut self, feather: f32) {
-        if feather == self.mask_feather {
+        if feather == self.frame_feather {
             return;
         }
-        self.mask_feather = feather;
+        self.frame_feather = feather;
         let size = self.geometry.size;
         // At the edge itself the mask is always 0, so even without a feather no line shows.
         let width = (feather.clamp(0.0, 1.0) * WIDEST_FEATHER * size as f32).max(1.0);
@@ -301,7 +313,7 @@ impl Aligned {
             let t = (i.min(size - 1 - i) as f32 / width).min(1.0);
             t * t * (3.0 - 2.0 * t)
         };
-        for (i, value) in self.mask.iter_mut().enumerate() {
+        for (i, value) in self.frame.iter_mut().enumerate() {
             *value = fade(i % size) * fade(i / size);
         }
     }
@@ -332,23 +344,45 @@ impl Brush for Aligned {
         for (point, &index) in self.source.iter_mut().zip(&geometry.landmarks) {
             *point = to_canonical.apply(face.mesh.points[index]);
         }
-        if face.fresh {
-            self.rest_mouth.forget();
-        }
-        self.rest_mouth.update(
-            &self.source,
-            time_ns,
-            &geometry.closing,
-            geometry.corners,
-            &geometry.nose_base,
-            &mut self.rest,
-        );
-
         let size = geometry.size;
         let seen = geometry.seen_mut(seen);
         let (red, others) = seen.crop.split_at_mut(size * size);
         let (green, blue) = others.split_at_mut(size * size);
         sample(view, &to_frame, size, 1.0, 0.0, [red, green, blue]);
+        let (red, others) = self.light.split_at_mut(LIGHT_SIDE * LIGHT_SIDE);
+        let (green, blue) = others.split_at_mut(LIGHT_SIDE * LIGHT_SIDE);
+        let light_to_frame = to_frame.after(&Occlusion::light_to_crop(size));
+        sample(
+            view,
+            &light_to_frame,
+            LIGHT_SIDE,
+            1.0,
+            0.0,
+            [red, green, blue],
+        );
+        self.occlusion.update(&Sight {
+            crop: seen.crop,
+            size,
+            light: &self.light,
+            mesh: &face.mesh,
+            to_crop: &to_canonical,
+            is_fresh: face.fresh,
+            time_ns,
+        });
+
+        if face.fresh {
+            self.rest_mouth.forget();
+        }
+        if face.fresh || self.occlusion.of_mouth() < HIDDEN {
+            self.rest_mouth.update(
+                &self.source,
+                time_ns,
+                &geometry.closing,
+                geometry.corners,
+                &geometry.nose_base,
+                &mut self.rest,
+            );
+        }
         seen.source.copy_from_slice(self.source.as_flattened());
         seen.rest.copy_from_slice(self.rest.as_flattened());
         true
@@ -356,6 +390,9 @@ impl Brush for Aligned {
 
     fn paint(&mut self, view: &mut View, _face: Option<&Face>, look: &Look, drawn: &[f32]) {
         self.feather(look.feather);
+        self.mask.copy_from_slice(&self.frame);
+        self.occlusion
+            .cut_out_of(&mut self.mask, self.geometry.size);
         let Rendered { flow, alpha, rgb } = self.geometry.rendered(drawn);
         self.blender.blend(
             view,
@@ -371,6 +408,7 @@ impl Brush for Aligned {
 
     fn reset(&mut self) {
         self.rest_mouth.forget();
+        self.occlusion.forget();
     }
 }
 

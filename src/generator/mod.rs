@@ -3,6 +3,7 @@
 //! Must not know GStreamer. A model family is one file here and one manifest in `models/`.
 
 mod builtin;
+mod cells;
 mod crop;
 mod cutout;
 mod edtalk;
@@ -10,6 +11,7 @@ mod features;
 mod files;
 mod jaw;
 mod manifest;
+mod occlusion;
 mod painter;
 mod recipe;
 mod registry;
