@@ -279,8 +279,9 @@ class Batches:
             levels.append(clip.level)
         spectra, shapes = self.augment(np.stack(spectra), np.array(levels)), np.stack(shapes)
         quiet = r.random(pairs) < 0.16
-        spectra[quiet] = self.silence(int(quiet.sum()))
-        shapes[quiet] = 0
+        if quiet.any():
+            spectra[quiet] = self.silence(int(quiet.sum()))
+            shapes[quiet] = 0
         return torch.from_numpy(spectra).flatten(0, 1)[:, None], torch.from_numpy(shapes).flatten(0, 1)
 
     def augment(self, x, level):

@@ -79,16 +79,21 @@ def wrapped(values, indent="  ", width=118):
     return "[\n" + "\n".join(lines + [line.rstrip()]) + "\n]"
 
 
-def manifest(hashes):
+def manifest(
+    hashes,
+    name="Built-in mouth",
+    source="trained by training/ on clips of the GRID corpus (CC BY 4.0), see models/builtin/README.md",
+    writer="training/export.py",
+):
     """The TOML that the plugin reads."""
     pairs = [f"[{x:.2f}, {y:.2f}]" for x, y in geometry.RIGID_XY]
     weights = [f"{w:.4g}" if w else "0.0" for w in geometry.CLOSE_WEIGHT]
-    return f"""# Written by training/export.py
+    return f"""# Written by {writer}
 version = 1
 family = "builtin"
-name = "Built-in mouth"
+name = "{name}"
 licence = "MPL-2.0"
-source = "trained by training/ on clips of the GRID corpus (CC BY 4.0), see models/builtin/README.md"
+source = "{source}"
 
 [files]
 audio2mouth = {{ path = "audio2mouth.onnx", sha256 = "{hashes["audio2mouth"]}" }}

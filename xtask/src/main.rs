@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask setup | test | demo | eval | bench | soak`.
+//! The project's own commands: `cargo xtask setup | test | demo | eval | bench | soak |
+//! personalize`.
 //!
 //! Must build and run on a machine that has nothing but Rust: what needs GStreamer lives in
 //! `tools/` and is built by the commands here once `setup` has found or installed it.
@@ -8,6 +9,7 @@ mod demo;
 mod elsewhere;
 mod eval;
 mod memcheck;
+mod personalize;
 mod plugin;
 mod process;
 mod setup;
@@ -39,6 +41,10 @@ Usage: cargo xtask COMMAND
   soak [--minutes N] [--seed S]
                              run live pipelines in which everything goes wrong, by default for 3
                              minutes, and check offset, memory, threads, files and frames
+  personalize --clip F [--out DIR] [--minutes N] [--python P]
+                             fit the built-in mouth to the person in the clip, in 8 minutes by
+                             default, and write a folder for lipsync's model. P is a Python that
+                             has what training/requirements.txt names
 
 test, demo, eval, bench and soak run setup first.";
 
@@ -62,6 +68,7 @@ fn dispatch(command: Option<OsString>, arguments: Vec<OsString>) -> Result<()> {
         Some("eval") => eval::run(arguments),
         Some("bench") => bench::run(arguments),
         Some("soak") => soak::run(arguments),
+        Some("personalize") => personalize::run(arguments),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             Ok(())

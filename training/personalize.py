@@ -1,0 +1,667 @@
+"""Fine-tune the built-in networks on a clip of one person, and say what it gained.
+
+    python training/personalize.py --clip CLIP --models models --out FOLDER [--minutes 8]
+
+Writes a folder that `lipsync model=FOLDER` runs: manifest.toml, audio2mouth.onnx, renderer.onnx, README.md with the figures, NOTICE.
+The clip is any video of one person who speaks, with the sound that belongs to it; its first 5 minutes are used.
+
+The last fifth of the clip is kept back for the report. Of the rest a quarter, in blocks, chooses and the others teach:
+
+1. the sound's offset, by the generic network (a clip that is not in sync would teach lips that are not);
+2. shapes: a regression from the generic network's codes to this person's displacements, drawn towards the generic shapes as
+   firmly as blocks that were left out want;
+3. the later layers of audio2mouth, with the augmentation they were trained with;
+4. the renderer, on pairs of frames of the clip;
+5. how far the mouth opens: frames are redrawn and measured, and the opening scaled to this person's amplitude.
+
+Of 3 and 4 as much is kept (a share of the way from the generic weights to the learned ones) as the choosing part gains by, and a network
+that does not gain on the report's part either stays the generic one. What learns is small and what chooses has not been learned from, so a
+short clip changes little rather than spoiling the mouth.
+
+The generic weights come out of the ONNX files themselves (`recover`): batch normalisation is folded in there, and stays as it is.
+"""
+
+import argparse
+import hashlib
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+import audio2mouth
+import evaluate
+import export
+import geometry
+import mel
+import noise
+import prepare
+import renderer
+from compose import Mouth
+from faces import FaceTracker
+
+#: Longer clips are cut: more of the same person teaches little, and pictures take memory.
+LONGEST_SECONDS = 300
+#: A run of frames with a face, without a cut, is used from this length on.
+SHORTEST_TAKE = 25
+#: The share of the clip, at its end, that the report is about.
+REPORT = 0.2
+#: The rest falls into so many blocks of at least so many frames, of which every fourth chooses.
+BLOCKS, LEAST_BLOCK = 12, 15
+#: The report redraws at most so many frames of its part.
+REPORTED_FRAMES = 250
+#: From which the figures for a mouth that says other words mean something.
+SHIFTED_FRAMES = 60
+#: How late sound may be found to be, in frames either way.
+LATEST_FRAMES = 5
+#: Strengths with which the regression holds on to the generic shapes, in frames that speak for them.
+HOLDS = (20000, 6000, 2000, 600, 200, 60, 20)
+#: How far to go from the generic weights to the learned ones.
+STEPS_OF_THE_WAY = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: The opening is scaled by this factor at most, either way, in so many corrections, on so many frames.
+MOST_GAIN = 2.2
+CORRECTIONS, CORRECTED_FRAMES = 2, 100
+#: Of the time to learn, for audio2mouth; the rest is the renderer's.
+SOUND_SHARE = 0.35
+
+
+# --- weights out of an ONNX file ----------------------------------------------------------------------------------
+
+
+def recover(network, path):
+    """Load the weights of an exported network back into its module, and check that it computes the same.
+
+    In the file batch normalisation is folded into the convolution before it: here the normalisation becomes the bias alone.
+    The decoder of audio2mouth comes as it was calibrated. Returns the largest difference to ONNX Runtime.
+    """
+    graph = onnx.load(path).graph
+    stored = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
+    convolutions = iter([n for n in graph.node if n.op_type == "Conv"])
+    linear = iter([n for n in graph.node if n.op_type == "Gemm"])
+    open_bias = None
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Linear)):
+                node = next(linear if isinstance(module, nn.Linear) else convolutions)
+                module.weight.copy_(same_shape(stored[node.input[1]], module.weight, node))
+                if module.bias is not None:
+                    module.bias.copy_(stored[node.input[2]])
+                else:
+                    open_bias = stored[node.input[2]]
+            elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                module.running_mean.zero_()
+                module.running_var.fill_(1 - module.eps)
+                module.weight.fill_(1)
+                module.bias.copy_(open_bias)
+        for name, value in network.named_buffers():
+            if name in stored:
+                value.copy_(same_shape(stored[name], value, name))
+    network.eval()
+    random = np.random.default_rng(0)
+    points = random.uniform(20, 76, (2, geometry.COUNT, 2))
+    ranges = dict(mel=random.uniform(-4, 4, (2, 1, mel.BANDS, audio2mouth.COLUMNS)), crop=random.random((2, 3, 96, 96)),
+                  source=points, target=points + random.normal(0, 1, points.shape))  # fmt: skip
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    fed = {i.name: ranges[i.name].astype(np.float32) for i in session.get_inputs()}
+    with torch.no_grad():
+        wanted = network(*(torch.from_numpy(v) for v in fed.values()))
+    worst = max(float(np.abs(a - b.numpy()).max()) for a, b in zip(session.run(None, fed), wanted))
+    if worst > 1e-3:
+        raise SystemExit(f"{path} is not a network of this version of training/: outputs differ by {worst:.1e}")
+    return worst
+
+
+def same_shape(found, wanted, where):
+    if found.shape != wanted.shape:
+        raise SystemExit(f"{where}: {tuple(found.shape)} in the file, {tuple(wanted.shape)} in training/")
+    return found
+
+
+# --- the clip -----------------------------------------------------------------------------------------------------
+
+
+def pictures(path, frames):
+    """The first frames of a video, one at a time."""
+    capture = cv2.VideoCapture(str(path))
+    for _ in range(frames):
+        ok, frame = capture.read()
+        if not ok:
+            return
+        yield frame
+
+
+def heard(path):
+    """Mono samples at 16 kHz from the time of the first picture on; where the sound has gaps, as joined clips have, there is silence."""
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-ac", "1", "-ar", str(mel.SAMPLE_RATE)]
+    command += ["-af", "aresample=async=1:min_hard_comp=0.01:first_pts=0", "-f", "f32le", "-"]
+    return np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.float32)
+
+
+class Take(audio2mouth.Clip):
+    """Frames of the clip between two cuts, as a clip of its own: for audio2mouth's training; and what the renderer wants of it."""
+
+    def __init__(self, person, first, last):
+        self.name, self.person = f"{first}", "person"
+        self.first, self.fps = first, person.fps
+        points = person.points[first:last]
+        self.points, self.crops = points, person.crops[first:last]
+        self.rest = geometry.rest_mouth(points)
+        self.raw = points - self.rest
+        padded = np.pad(self.raw, ((1, 1), (0, 0), (0, 0)), "edge")
+        self.shape = (0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]).astype(np.float32)
+        at = (np.array([first, last]) / person.fps * mel.SAMPLE_RATE).astype(int)
+        self.hear(person.sound[at[0] : at[1]])
+
+    def hear(self, sound):
+        self.sound, self.mel = sound, mel.melspectrogram(sound)
+        self.settle()
+
+    def settle(self):
+        self.level = noise.level_db(self.sound)  # a block may be all words
+        self.played, self.late, self.scale = [], 0.0, 1.0
+
+    def windows(self, person, late):
+        """What is heard at each frame, out of the whole clip's sound."""
+        return audio2mouth.windows(person.mel, (self.first + np.arange(len(self.raw))) / self.fps + late)
+
+    def part(self, low, high):
+        """Some of its frames, with the same rest mouth."""
+        other = object.__new__(Take)
+        other.__dict__ = dict(self.__dict__)
+        for name in ("points", "crops", "raw", "shape"):
+            setattr(other, name, getattr(self, name)[low:high])
+        at = (np.array([low, high]) / self.fps * mel.SAMPLE_RATE).astype(int)
+        other.first = self.first + low
+        other.hear(self.sound[at[0] : at[1]])
+        return other
+
+
+class Person:
+    """The clip: tracked, cut into takes, its sound."""
+
+    def __init__(self, path, models):
+        capture = cv2.VideoCapture(str(path))
+        self.path, self.fps = path, capture.get(cv2.CAP_PROP_FPS)
+        if not capture.isOpened() or not self.fps > 0:
+            raise SystemExit(f"{path} is not a video that can be read")
+        capture.release()
+        most = int(LONGEST_SECONDS * self.fps)
+        meshes = FaceTracker(models).track(pictures(path, most))
+        try:
+            self.sound = heard(path)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise SystemExit(f"no sound could be read from {path} (is ffmpeg installed?): {error}")
+        if len(self.sound) < mel.SAMPLE_RATE:
+            raise SystemExit(f"{path} has no sound, or less than a second of it")
+        self.mel = mel.melspectrogram(self.sound)
+        runs = self.runs(meshes)
+        count = sum(last - first for first, last in runs)
+        if count < 2 * SHORTEST_TAKE:
+            raise SystemExit(f"{path}: {count} usable frames of {len(meshes)}; one face that stays in the picture is wanted, 15 s or more")
+        self.points = np.zeros((len(meshes), geometry.COUNT, 2), np.float32)
+        self.matrix = np.zeros((len(meshes), 2, 3))
+        for first, last in runs:
+            of_run = np.array(meshes[first:last])
+            self.matrix[first:last] = prepare.smooth(np.array([geometry.fit_face(m) for m in of_run]))
+            for i in range(first, last):
+                self.points[i] = geometry.apply(self.matrix[i], meshes[i])[geometry.LANDMARKS]
+        self.used = np.zeros(len(meshes), bool)
+        for first, last in runs:
+            self.used[first:last] = True
+        self.crops = np.zeros((len(meshes), prepare.CROP, prepare.CROP, 3), np.uint8)
+        for i, frame in enumerate(pictures(path, len(meshes))):
+            if self.used[i]:
+                self.crops[i] = prepare.crop(frame, self.matrix[i])
+        self.takes = [Take(self, first, last) for first, last in runs]
+        self.frames = count
+
+    @staticmethod
+    def runs(meshes):
+        """Runs of frames with a face that does not jump: (first, last + 1)."""
+        runs, start, centre = [], None, np.array([47.5, 47.5])
+        before = None
+        for i, mesh in enumerate([*meshes, None]):
+            matrix = None if mesh is None else geometry.fit_face(mesh)
+            jumps = before is not None and matrix is not None and (
+                np.linalg.norm(geometry.apply(matrix, geometry.apply(geometry.invert(before), centre)) - centre) > prepare.JUMP
+            )
+            if start is not None and (matrix is None or jumps):
+                if i - start >= SHORTEST_TAKE:
+                    runs.append((start, i))
+                start = None
+            if start is None and matrix is not None:
+                start = i
+            before = matrix
+        return runs
+
+    def split(self):
+        """The takes that teach, choose and report. Blocks that cuts leave too short teach and choose nothing."""
+        parts = dict(teach=[], choose=[], report=[])
+        border = (1 - REPORT) * self.frames
+        length = max(LEAST_BLOCK, round(border / BLOCKS))
+        at = block = 0
+        for take in self.takes:
+            n = len(take.raw)
+            known = int(np.clip(border - at, 0, n))
+            at += n
+            for low in range(0, known - LEAST_BLOCK + 1, length):
+                high = known if known - low - length < LEAST_BLOCK else low + length
+                parts["choose" if block % 4 == 2 else "teach"].append(take.part(low, high))
+                block += 1
+            if n - known >= LEAST_BLOCK:
+                parts["report"].append(take.part(known, n))
+        return parts
+
+
+# --- audio2mouth --------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def codes(network, takes, person, late):
+    network.eval()
+    return np.concatenate([network.codes(torch.from_numpy(t.windows(person, late))[:, None]).numpy() for t in takes])
+
+
+@torch.no_grad()
+def decoded(decoder, found):
+    return decoder(torch.from_numpy(found.astype(np.float32))).numpy()
+
+
+def truth(takes):
+    return np.concatenate([t.raw for t in takes])
+
+
+def find_late(network, takes, person):
+    """How much later than the picture the sound is, in seconds: where the generic network's opening fits best."""
+    real = geometry.opening(truth(takes))
+    scores = []
+    for frames in range(-LATEST_FRAMES, LATEST_FRAMES + 1):
+        moved = decoded(network.decoder, codes(network, takes, person, frames / person.fps))
+        scores.append(np.corrcoef(geometry.opening(moved), real)[0, 1])
+    best = int(np.argmax(scores)) - LATEST_FRAMES
+    return best / person.fps if abs(best) > 1 else 0.0, max(scores)
+
+
+def speaking(found):
+    return 1 - np.exp(-4 * (found * found).mean(1, keepdims=True))
+
+
+def regress(decoder, found, real, hold):
+    """(basis, habit): least squares from codes to displacement, drawn towards the decoder's own with the weight of `hold` frames."""
+    x = np.concatenate([found, speaking(found)], 1).astype(np.float64)
+    start = np.concatenate([decoder.basis.numpy(), decoder.habit.numpy().reshape(1, -1)]).astype(np.float64)
+    rest = real.reshape(len(real), -1) - x @ start
+    change = np.linalg.solve(x.T @ x + hold * np.eye(x.shape[1]) * (x * x).mean(0).mean(), x.T @ rest)
+    new = (start + change).astype(np.float32)
+    return new[:-1], new[-1].reshape(geometry.COUNT, 2)
+
+
+def with_opening(basis, factor):
+    """A basis whose mouths open `factor` times as far."""
+    rows = basis.reshape(len(basis), geometry.COUNT, 2).astype(np.float64)
+    wanted = (factor - 1) * geometry.gaps(rows)
+    rows[:, :, 1] -= geometry.CLOSE_WEIGHT * wanted[:, geometry.CLOSE_PAIR]
+    return rows.reshape(basis.shape).astype(np.float32)
+
+
+def set_decoder(decoder, basis, habit):
+    with torch.no_grad():
+        decoder.basis.copy_(torch.from_numpy(basis))
+        decoder.habit.copy_(torch.from_numpy(habit))
+
+
+def misfit(moved, real):
+    """What a choice goes by: landmark error of the lips against the closed mouth's, and how badly the opening follows. Less is better."""
+    error = np.linalg.norm(moved - real, axis=2)[:, : audio2mouth.LIPS].mean() / np.linalg.norm(real, axis=2)[:, : audio2mouth.LIPS].mean()
+    follows = np.corrcoef(geometry.opening(moved), geometry.opening(real))[0, 1]
+    return error + (1 - follows) if np.isfinite(follows) else np.inf
+
+
+def fit_shapes(network, parts, person, late):
+    """Step 2: the decoder's shapes. Returns a line for the report."""
+    decoder, takes = network.decoder, parts["teach"] + parts["choose"]
+    start = decoder.basis.numpy().copy(), decoder.habit.numpy().copy()
+    found = [codes(network, [t], person, late) for t in takes]
+    real = [t.raw for t in takes]
+
+    def without(rows, i):
+        return np.concatenate([r for k, r in enumerate(rows) if k != i])
+
+    def left_out(hold):
+        """Every block by what the others teach."""
+        moved = []
+        for i, block in enumerate(found):
+            set_decoder(decoder, *start)
+            set_decoder(decoder, *regress(decoder, without(found, i), without(real, i), hold))
+            moved.append(decoded(decoder, block))
+        set_decoder(decoder, *start)
+        return np.concatenate(moved)
+
+    everything = np.concatenate(real)
+    least, best = misfit(decoded(decoder, np.concatenate(found)), everything), None
+    generic = least
+    for hold in HOLDS:
+        score = misfit(left_out(hold), everything)
+        if score < 0.995 * least:
+            least, best = score, hold
+    if best is None:
+        return "shapes: the generic ones"
+    set_decoder(decoder, *regress(decoder, np.concatenate(found), everything, best))
+    return f"shapes: held by {best} frames; misfit {generic:.3f} with the generic ones, {least:.3f} with these, on frames left out"
+
+
+def fit_opening(network, folder, shown):
+    """Step 5: how far the mouth opens, measured on redrawn frames. `folder` has the renderer. Returns a line for the report."""
+    tracker, mouth = shown.tracker, Mouth(folder)
+    real = geometry.opening(evaluate.measure(tracker, shown.frames))
+    n, factor = len(shown.frames), 1.0
+    orders = [np.zeros(n, int)] + ([(np.arange(n) + round(evaluate.SHIFT_SECONDS * shown.fps)) % n] if n >= SHIFTED_FRAMES else [])
+    basis, ratios = network.decoder.basis.numpy().copy(), []
+    for _ in range(CORRECTIONS):
+        with torch.no_grad():
+            moved = network(torch.from_numpy(audio2mouth.windows(shown.mel, shown.times))[:, None])[1].numpy()
+        drawn = [geometry.opening(evaluate.measure(tracker, evaluate.rerender(mouth, shown, o, moved))).std() for o in orders]
+        ratios.append(np.exp(np.mean(np.log(np.maximum(drawn, 1e-3)))) / max(real.std(), 1e-3))
+        factor = float(np.clip(factor / ratios[-1], 1 / MOST_GAIN, MOST_GAIN))
+        set_decoder(network.decoder, with_opening(basis, factor), network.decoder.habit.numpy())
+    return f"opening: drawn {ratios[0]:.2f} of the real amplitude, hence times {factor:.2f}"
+
+
+def tune_layers(network, parts, person, late, seconds, steps):
+    """Step 3: the later layers, for so many seconds of processor time and so many steps at most. Returns a line for the report."""
+    start = {k: v.clone() for k, v in network.state_dict().items()}
+    for take in parts["teach"]:
+        take.late, take.shape = late, take.shape - network.decoder.habit.numpy()  # which the decoder adds
+    batches = audio2mouth.Batches(parts["teach"])
+    learning = [p for m in (network.time2, network.time3, network.out) for p in m.parameters()]
+    optimiser = torch.optim.AdamW(learning, 3e-4, weight_decay=2e-2)
+    average = renderer.Average(network, 0.99)
+    began, step = time.process_time(), 0
+    while step < steps and time.process_time() - began < seconds:
+        network.out.train()  # its dropout; the normalisations stay folded
+        loss = audio2mouth.loss_of(network, *batches.draw(48))
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(learning, 1.0)
+        optimiser.step()
+        average.update(network)
+        step += 1
+    judged, best, least = truth(parts["choose"]), 0.0, np.inf
+    for share in STEPS_OF_THE_WAY:
+        network.load_state_dict(audio2mouth.blend(start, average.state, share))
+        network.eval().settle()
+        score = misfit(decoded(network.decoder, codes(network, parts["choose"], person, late)), judged)
+        if score < (0.99 if share else 1) * least:
+            best, least = share, score
+    network.load_state_dict(audio2mouth.blend(start, average.state, best))
+    network.eval().settle()
+    return f"later layers: {step} steps, {best:.0%} of the way taken"
+
+
+# --- renderer -----------------------------------------------------------------------------------------------------
+
+
+class OwnPairs(renderer.Pairs):
+    """Pairs of frames of this person's takes."""
+
+    def __init__(self, takes, seed=0):
+        self.random = np.random.default_rng(seed)
+        self.clips = [(t.crops, t.points, np.argsort(geometry.opening(t.points))) for t in takes]
+        self.people = {"person": list(range(len(takes)))}
+        self.names, self.share = ["person"], np.ones(1)
+
+
+def tune_renderer(network, parts, seconds, steps):
+    """Step 4: the renderer, as long. Returns a line for the report."""
+    start = {k: v.clone() for k, v in network.state_dict().items()}
+    training, judging = OwnPairs(parts["teach"]), OwnPairs(parts["choose"], 1)
+    fixed = [judging.batch(12, jitter=False) for _ in range(6)]
+    network.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(network.parameters(), 2e-4, weight_decay=1e-3)
+    average = renderer.Average(network, 0.99)
+    began, step = time.process_time(), 0
+    while step < steps and time.process_time() - began < seconds:
+        a, b, la, lb = training.batch(8, jitter=step % 2 == 0)
+        source, target = renderer.tell(la, lb)
+        terms = renderer.losses(network, a, b, source, target, lb)
+        loss = sum(renderer.WEIGHTS[k] * v for k, v in terms.items())
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        average.update(network)
+        step += 1
+    best, least = 0.0, np.inf
+    for share in STEPS_OF_THE_WAY:
+        network.load_state_dict(audio2mouth.blend(start, average.state, share))
+        network.eval()
+        error = judge_renderer(network, fixed)
+        if error < (0.99 if share else 1) * least:
+            best, least = share, error
+    network.load_state_dict(audio2mouth.blend(start, average.state, best))
+    network.eval()
+    return f"renderer: {step} steps, {best:.0%} of the way taken"
+
+
+def judge_renderer(network, fixed):
+    error, _, _ = renderer.validate(network, fixed)
+    network.eval()
+    return error
+
+
+# --- the report ---------------------------------------------------------------------------------------------------
+
+
+class Shown:
+    """The first run of frames of some takes, as evaluate.py wants a clip."""
+
+    def __init__(self, person, takes, late, most, tracker):
+        first = takes[0].first
+        last = max((t.first + len(t.raw) for t in takes if all(person.used[first : t.first])), default=first)
+        last = min(last, first + most)
+        self.tracker = tracker
+        self.frames = [f for i, f in enumerate(pictures(person.path, last)) if i >= first]
+        self.fps, self.mel = person.fps, person.mel
+        self.matrix, self.points = person.matrix[first:last], person.points[first:last]
+        self.times = np.arange(first, last) / person.fps + late
+
+
+def figures(folder, shown, picture):
+    """Name -> value of one pair of networks on the report's frames, and the redrawn frames. `picture`: the renderer's own error."""
+    row, kept = evaluate.evaluate_clip(Mouth(folder), shown.tracker, shown)
+    protocols = ["frozen", "shifted"] if len(shown.frames) >= SHIFTED_FRAMES else ["frozen"]
+    found = {(p, f): float(row[p, f]) for p in protocols for f in ("correlation", "amplitude", "distance", "sharpness")}
+    found["silence", "open %"] = float(row["silence", "open %"])
+    found["picture", "error"] = picture
+    return found, kept
+
+
+def shortfall(found):
+    """What a decision goes by: how far the mouths are from the real ones. Less is better."""
+    terms = []
+    for protocol in {"frozen", "shifted"} & {p for p, _ in found}:
+        value = {f: found[protocol, f] for f in ("correlation", "amplitude", "distance")}
+        terms.append((1 - value["correlation"]) + value["distance"] + 0.5 * abs(1 - value["amplitude"]))
+    return float(np.mean(terms)) + found["picture", "error"]
+
+
+def table(generic, personal):
+    titles = {"frozen": "first frame frozen", "shifted": "source says other words", "silence": "digital silence", "picture": "frames redrawn with true landmarks"}
+    lines = [f"{'':52}{'generic':>9}{'personal':>10}"]
+    for key in generic:
+        what = {"distance": "landmark distance", "open %": "open mouths, %", "error": "picture error"}.get(key[1], key[1])
+        lines.append(f"{what + ', ' + titles[key[0]]:52}{generic[key]:9.2f}{personal[key]:10.2f}")
+    return "\n".join(lines)
+
+
+README = """# A mouth of one person
+
+Made by `training/personalize.py` of gst-plugin-lipsync out of the plugin's built-in networks and one clip:
+
+| | |
+| --- | --- |
+| clip | `{clip}`, {seconds:.1f} s used, sha256 {clip_hash} |
+| generic audio2mouth.onnx | sha256 {generic_hashes[audio2mouth]} |
+| generic renderer.onnx | sha256 {generic_hashes[renderer]} |
+| audio2mouth.onnx here | {kinds[audio2mouth]} |
+| renderer.onnx here | {kinds[renderer]} |
+
+Run it with `lipsync model=` and this folder's path. It is made for this person, and says how this person's mouth moves: use it with
+their consent only, and tell viewers that mouths were redrawn.
+
+## Figures
+
+On the last fifth of the clip, which nothing was learned from; only whether a network is the personal one was decided by them (correlation and amplitude of the lips' opening against the real
+frames; landmark distance against the untouched source's, less is better; `docs/measuring.md` explains them):
+
+```
+{table}
+```
+
+{verdict}
+
+## How
+
+{steps}
+"""
+
+NOTICE = """The networks in this folder are derived from the built-in networks of gst-plugin-lipsync, licence MPL-2.0, which were trained on clips of
+the GRID audiovisual sentence corpus: M. Cooke, J. Barker, S. Cunningham, X. Shao, "An audio-visual corpus for speech perception and
+automatic speech recognition", Journal of the Acoustical Society of America 120, 2421 (2006), CC BY 4.0.
+They were changed with a clip of one person: see README.md. Rights in that clip, and that person's rights, are not granted by this licence.
+"""
+
+
+def sha256(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def write(folder, sound, drawing):
+    """Both networks as ONNX; the hashes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    points = torch.rand(1, geometry.COUNT, 2) * 60 + 18
+    return dict(
+        audio2mouth=export.write(
+            sound, dict(mel=torch.rand(1, 1, mel.BANDS, audio2mouth.COLUMNS) * 8 - 4), ["coefficients", "displacement"],
+            folder / "audio2mouth.onnx",
+        ),
+        renderer=export.write(
+            export.RendererGraph(drawing.to(memory_format=torch.contiguous_format)),
+            dict(crop=torch.rand(1, 3, 96, 96), source=points, target=points + torch.randn_like(points)),
+            ["flow", "alpha", "rgb"], folder / "renderer.onnx",
+        ),
+    )  # fmt: skip
+
+
+def picture_error(folder, takes):
+    """How wrong the mouth is when a frame is given the landmarks of another, over how wrong the untouched frame is."""
+    network = renderer.Renderer()
+    recover(network, folder / "renderer.onnx")
+    pairs = OwnPairs(takes, 2)
+    error, still, _ = renderer.validate(network, [pairs.batch(12, jitter=False) for _ in range(8)])
+    return error / still
+
+
+def decide(generic, candidates, takes, shown, work):
+    """Which networks gain on the report's frames: (which parts are personal, generic figures, figures of those, pictures of both)."""
+    errors = {True: picture_error(candidates, takes), False: picture_error(generic, takes)}
+    base, before = figures(generic, shown, errors[False])
+    best, found, after = (), base, before
+    for parts in (("audio2mouth", "renderer"), ("audio2mouth",)):
+        folder = work / "-".join(parts)
+        folder.mkdir()
+        for name in ("audio2mouth", "renderer"):
+            shutil.copy((candidates if name in parts else generic) / f"{name}.onnx", folder)
+        tried, redrawn = figures(folder, shown, errors["renderer" in parts])
+        if shortfall(tried) < shortfall(found) - 0.01 and tried["frozen", "sharpness"] > 0.9 * base["frozen", "sharpness"]:
+            best, found, after = parts, tried, redrawn
+    return best, base, found, before, after
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--clip", type=pathlib.Path, required=True, help="video of one person who speaks, with its sound")
+    parser.add_argument("--models", type=pathlib.Path, required=True, help="folder with the face models and builtin/")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the networks and their manifest")
+    parser.add_argument("--minutes", type=float, default=8, help="processor time to learn, beside what following the face takes")
+    parser.add_argument("--steps", type=int, default=4000, help="steps of each network at most")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sheets", type=pathlib.Path, help="folder for pictures to look at, before and after")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    cv2.setNumThreads(arguments.threads)
+    torch.manual_seed(0)
+    generic = arguments.models / "builtin"
+    sound, drawing = audio2mouth.AudioToMouth(np.zeros((audio2mouth.CODES, 2 * geometry.COUNT), np.float32)), renderer.Renderer()
+    for name, network in (("audio2mouth", sound), ("renderer", drawing)):
+        print(f"{name}: weights recovered, outputs differ by {recover(network, generic / f'{name}.onnx'):.1e} at most", flush=True)
+    began = time.time()
+    person = Person(arguments.clip, arguments.models)
+    parts = person.split()
+    counts = {p: sum(len(t.raw) for t in takes) for p, takes in parts.items()}
+    print(f"{person.frames} frames in {len(person.takes)} takes, followed in {time.time() - began:.0f} s: {counts}", flush=True)
+    if any(not takes for takes in parts.values()):
+        raise SystemExit(f"{arguments.clip} is too short, or cut too often: 15 s of one take are wanted")
+    if person.frames < 15 * person.fps:
+        print("less than 15 s: little can be learned, and the figures say little", flush=True)
+    late, follows = find_late(sound, parts["teach"], person)
+    seconds, tracker = 60 * arguments.minutes, FaceTracker(arguments.models)
+    steps = []
+
+    def say(line):
+        steps.append(line)
+        print(line, flush=True)
+
+    say(f"sound: {1000 * late:+.0f} ms later than the picture; the generic opening then correlates by {follows:.2f}")
+    say(fit_shapes(sound, parts, person, late))
+    say(tune_layers(sound, parts, person, late, SOUND_SHARE * seconds, arguments.steps))
+    say(tune_renderer(drawing, parts, (1 - SOUND_SHARE) * seconds, arguments.steps))
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        candidates = work / "candidates"
+        write(candidates, sound, drawing)
+        say(fit_opening(sound, candidates, Shown(person, parts["teach"], late, CORRECTED_FRAMES, tracker)))
+        write(candidates, sound, drawing)
+        shown = Shown(person, parts["report"], late, REPORTED_FRAMES, tracker)
+        chosen, base, found, before, after = decide(generic, candidates, parts["report"], shown, work)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        hashes, kinds = {}, {}
+        for name in ("audio2mouth", "renderer"):
+            personal = name in chosen
+            shutil.copy((candidates if personal else generic) / f"{name}.onnx", arguments.out)
+            hashes[name] = sha256(arguments.out / f"{name}.onnx")
+            kinds[name] = "personal" if personal else "the generic one, as the personal one gained nothing"
+    if chosen:
+        verdict = f"Personal: {' and '.join(chosen)}. The mouths are nearer to the real ones: {shortfall(base):.2f} before, {shortfall(found):.2f} after (0 = as real)."
+    else:
+        verdict = "No gain over the generic networks on this clip: both are the generic ones."
+    shown_table = table(base, found)
+    print(f"\n{shown_table}\n\n{verdict}")
+    clip_hash = sha256(arguments.clip)
+    text = README.format(
+        clip=arguments.clip.name, seconds=person.frames / person.fps, clip_hash=clip_hash, kinds=kinds, table=shown_table, verdict=verdict,
+        generic_hashes={n: sha256(generic / f"{n}.onnx") for n in hashes}, steps="\n".join(f"- {s}" for s in steps),
+    )  # fmt: skip
+    (arguments.out / "README.md").write_text(text)
+    (arguments.out / "NOTICE").write_text(NOTICE)
+    source = f"built-in networks, changed by training/personalize.py with a clip of sha256 {clip_hash}"
+    (arguments.out / "manifest.toml").write_text(
+        export.manifest(hashes, "Mouth of one person", source, "training/personalize.py")
+    )
+    if arguments.sheets:
+        arguments.sheets.mkdir(parents=True, exist_ok=True)
+        for name, kept in (("generic", before), ("personal", after)):
+            cv2.imwrite(str(arguments.sheets / f"{name}.png"), evaluate.sheet(shown, kept))
+    print(f"{arguments.out} is ready: lipsync model={arguments.out}")
+
+
+if __name__ == "__main__":
+    main()
