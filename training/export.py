@@ -61,6 +61,7 @@ def write(network, inputs, outputs, path):
     rows = {n: torch.cat([v, v.flip(0) * 0.9]) for n, v in inputs.items()}  # another batch size than traced
     with torch.no_grad():
         wanted = network(*rows.values())
+    wanted = wanted if isinstance(wanted, tuple) else (wanted,)
     got = session.run(outputs, {n: v.numpy() for n, v in rows.items()})
     worst = max(float(np.abs(g - w.numpy()).max()) for g, w in zip(got, wanted))
     print(f"{path.name}: {path.stat().st_size} bytes, largest difference to PyTorch {worst:.1e}")

@@ -1,6 +1,6 @@
 """Train the sync judge: two towers that give a mouth and the sound it says the same embedding.
 
-    python training/sync_judge.py train --data DATA --more MORE --out RUN [--minutes 4]     # again to go on
+    python training/sync_judge.py train --data DATA --more MORE --out RUN        # again to go on
     python training/sync_judge.py export --run RUN --out models/judge
 
 judge.py says what the windows are, and measures the result. The towers learn by contrast: each window of a picture must find its
@@ -351,8 +351,8 @@ def main():
     command.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote of the generator's clips")
     command.add_argument("--more", type=pathlib.Path, help="folder that prepare.py wrote of clips that the generator was not given")
     command.add_argument("--out", type=pathlib.Path, required=True)
-    command.add_argument("--minutes", type=float, default=4, help="of CPU time")
-    command.add_argument("--steps", type=int, default=3000, help="at most")
+    command.add_argument("--minutes", type=float, default=10, help="of CPU time, at most")
+    command.add_argument("--steps", type=int, default=400)
     command.add_argument("--rate", type=float, default=2e-3)
     command.add_argument("--seed", type=int, default=1)
     command.add_argument("--fold", help="trains on the other unseen people too, for judging this one")
