@@ -85,21 +85,34 @@ def rerender(mouth, clip, order, displacement):
     return output
 
 
-def measure(tracker, frames):
-    """What the mesh sees: landmarks in canonical space, and the luma of the lower face as the judge is shown it."""
+def watch(tracker, frames):
     meshes = tracker.track(frames)
     lost = sum(m is None for m in meshes)
     if lost:
         raise SystemExit(f"the mesh lost the face in {lost} output frames")
-    matrices = prepare.smooth(np.stack([geometry.fit_face(m) for m in meshes]))
-    return canonical(meshes), np.stack([prepare.crop(f, m, 0) @ judge.LUMA for f, m in zip(frames, matrices)])
+    return meshes
 
 
-def judged(watcher, faces, clip, foreign):
-    """What the sync judge says of each of the videos `faces` with the clip's sound: (name of the row, figure) -> value."""
-    heard = watcher.hear(clip.mel, len(clip.frames))
+def measure(tracker, frames):
+    """Landmarks in canonical space, as the mesh sees them."""
+    return canonical(watch(tracker, frames))
+
+
+def lower_faces(tracker, frames):
+    """Luma of the lower face, as the judge is shown it: [T, 96, 96]."""
+    matrices = prepare.smooth(np.stack([geometry.fit_face(m) for m in watch(tracker, frames)]))
+    return np.stack([prepare.crop(f, m, 0) @ judge.LUMA for f, m in zip(frames, matrices)])
+
+
+def judged(watcher, tracker, clip, outputs, foreign):
+    """What the sync judge says of the clip, of the generator's outputs and of what went in: (name of the row, figure) -> value."""
+    n = len(clip.frames)
+    real = lower_faces(tracker, clip.frames)
+    faces = {"real": real, "frozen mouth": real[np.zeros(n, int)], "shifted source": real[shifted_order(clip)]}
+    faces |= {f"{name} output": lower_faces(tracker, frames) for name, frames in outputs.items()}
+    heard = watcher.hear(clip.mel, n)
     pairs = {name: (watcher.see(face), heard) for name, face in faces.items()}
-    pairs["another person's sound"] = (pairs["real"][0], watcher.hear(foreign.mel, len(clip.frames)))
+    pairs["another person's sound"] = (pairs["real"][0], watcher.hear(foreign.mel, n))
     row = {}
     for name, (seen, sound) in pairs.items():
         found = judge.judgement(judge.curve(seen, sound))
@@ -109,18 +122,23 @@ def judged(watcher, faces, clip, foreign):
     return row
 
 
-def evaluate_clip(mouth, tracker, watcher, clip, foreign):
+def shifted_order(clip):
+    """Frames that say other words: which frame is seen when."""
+    n = len(clip.frames)
+    return (np.arange(n) + round(SHIFT_SECONDS * clip.fps)) % n
+
+
+def evaluate_clip(mouth, tracker, clip):
     n = len(clip.frames)
     moved = mouth.displacement(audio2mouth.windows(clip.mel, clip.times))
-    real, shown = measure(tracker, clip.frames)
-    faces = {"real": shown, "frozen mouth": shown[np.zeros(n, int)]}
+    real = measure(tracker, clip.frames)
     truth = geometry.opening(real)
     closed = np.quantile(truth, 0.1)
     row, kept = {}, {}
-    orders = {"frozen": np.zeros(n, int), "shifted": (np.arange(n) + round(SHIFT_SECONDS * clip.fps)) % n}
+    orders = {"frozen": np.zeros(n, int), "shifted": shifted_order(clip)}
     for name, order in orders.items():
         output = rerender(mouth, clip, order, moved)
-        points, faces[f"{name} output"] = measure(tracker, output)
+        points = measure(tracker, output)
         gap = geometry.opening(points)
         base = real[order]  # the source, untouched
         row[name, "correlation"] = np.corrcoef(gap, truth)[0, 1]
@@ -134,11 +152,9 @@ def evaluate_clip(mouth, tracker, watcher, clip, foreign):
         )
         row[name, "source correlation"] = np.corrcoef(geometry.opening(base), truth)[0, 1] if name == "shifted" else 0.0
         kept[name] = output
-    faces["shifted source"] = shown[orders["shifted"]]
-    row |= judged(watcher, faces, clip, foreign)
     silent = mouth.displacement(np.full((n, 80, audio2mouth.COLUMNS), -4.0, np.float32))
     output = rerender(mouth, clip, orders["shifted"], silent)
-    gap = geometry.opening(measure(tracker, output)[0])
+    gap = geometry.opening(measure(tracker, output))
     row["silence", "open %"] = 100 * np.mean(gap > closed + OPEN)
     row["silence", "mean gap - closed"] = gap.mean() - closed
     row["silence", "source open %"] = 100 * np.mean(truth > closed + OPEN)
@@ -172,7 +188,7 @@ def sheet(clip, kept, columns=9, side=200):
     """Rows: real, frozen, shifted source, shifted output. Columns: frames over time."""
     pick = np.linspace(8, len(clip.frames) - 8, columns).astype(int)
     n = len(clip.frames)
-    order = (np.arange(n) + round(SHIFT_SECONDS * clip.fps)) % n
+    order = shifted_order(clip)
     rows = []
     for frames, at in ((clip.frames, np.arange(n)), (kept["frozen"], np.zeros(n, int)),
                        ([clip.frames[j] for j in order], order), (kept["shifted"], order)):  # fmt: skip
@@ -210,7 +226,8 @@ def main():
         stranger = people[order[order.index(person) - 1]][0]
         for name in clips[: arguments.each]:
             clip, foreign = (Clip(arguments.clips, arguments.data, n) for n in (name, stranger))
-            row, kept = evaluate_clip(mouth, tracker, watcher, clip, foreign)
+            row, kept = evaluate_clip(mouth, tracker, clip)
+            row |= judged(watcher, tracker, clip, kept, foreign)
             table.setdefault(person, []).append(row)
             print(f"{name}: " + " ".join(f"{k} {row[k, 'correlation']:.2f}/{row[k, 'amplitude']:.2f}/{row[k, 'lag']:+d}" for k in ("frozen", "shifted"))
                   + f" silence open {row['silence', 'open %']:.0f} %"
