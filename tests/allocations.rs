@@ -132,6 +132,7 @@ fn count(generator: &Source, own_thread: bool, mut picture: Picture) -> usize {
             true => engine
                 .track(view, time_ns, &[], &controls)
                 .and_then(|()| engine.begin(view, time_ns, sound, &controls))
+                .map(|()| engine.submit())
                 .and_then(|()| engine.finish(view, None)),
         };
         sound.forget_before((frame - 25) * FRAME_NS);

@@ -12,7 +12,7 @@ use gstlipsync::{
     Error,
     engine::{Config, Controls, Engine, Fade, Silence},
     face::Face,
-    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source},
+    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
     pixels::View,
     sound::Sound,
 };
@@ -42,15 +42,13 @@ impl Generator for White {
         Box::new(Shade)
     }
 
-    fn listen(&mut self, _heard: &Heard) -> Result<(), Error> {
+    fn listen(&mut self, _heard: &Heard, _out: &mut Vec<f32>) -> Result<(), Error> {
         Ok(())
     }
 
-    fn draw(&mut self, _sketch: &mut Sketch) -> Result<(), Error> {
+    fn draw(&mut self, _sketches: &mut [Sketch]) -> Result<(), Error> {
         Ok(())
     }
-
-    fn reset(&mut self) {}
 }
 
 struct Shade;
@@ -59,7 +57,14 @@ struct Shade;
 const WHITE: f32 = 100.0;
 
 impl Brush for Shade {
-    fn paint(&mut self, view: &mut View, _face: Option<&Face>, look: &Look, _drawn: &[f32]) {
+    fn paint(
+        &mut self,
+        view: &mut View,
+        _face: Option<&Face>,
+        look: &Look,
+        _spot: &mut Spot,
+        _drawn: &[f32],
+    ) {
         for byte in view.planes[0].data.iter_mut() {
             *byte = (*byte).saturating_add((look.strength * WHITE).round() as u8);
         }

@@ -87,13 +87,20 @@ fn heard(mel: &[f32]) -> Heard<'_> {
     }
 }
 
+/// What the network hears of it.
+fn listen(generator: &mut dyn Generator, mel: &[f32]) -> Vec<f32> {
+    let mut out = Vec::new();
+    generator
+        .listen(&heard(mel), &mut out)
+        .expect("a window of the right size");
+    out
+}
+
 /// `picture` redrawn for `mel`.
 fn redrawn(generator: &mut dyn Generator, picture: &Picture, mel: &[f32], look: &Look) -> Picture {
     let mut after = picture.clone();
-    generator
-        .listen(&heard(mel))
-        .expect("a window of the right size");
-    redraw(generator, &mut after, Some(&face(SIZE, SIZE)), look).expect("inference works");
+    let heard = listen(generator, mel);
+    redraw(generator, &mut after, Some(&face(SIZE, SIZE)), look, &heard).expect("inference works");
     after
 }
 
@@ -303,7 +310,7 @@ fn strength_fades_and_nothing_is_drawn_beside_the_frame() {
                 *point = [point[0] + shift[0], point[1] + shift[1]];
             }
             let mut after = before.clone();
-            redraw(&mut *generator, &mut after, Some(&face), &LOOK)
+            redraw(&mut *generator, &mut after, Some(&face), &LOOK, &[])
                 .expect("nothing to draw is no error");
             assert!(after.data == before.data, "{shift:?}");
         }
@@ -321,11 +328,10 @@ fn a_network_that_returns_nan_leaves_the_frame_alone() {
     };
     let before = noise();
     let mut after = before.clone();
-    generator
-        .listen(&heard(&QUIET))
-        .expect("a window of the right size");
-    let err = redraw(&mut *generator, &mut after, Some(&face(SIZE, SIZE)), &LOOK)
-        .expect_err("not numbers");
+    let heard = listen(&mut *generator, &QUIET);
+    let one = face(SIZE, SIZE);
+    let err =
+        redraw(&mut *generator, &mut after, Some(&one), &LOOK, &heard).expect_err("not numbers");
     assert!(matches!(err, Error::Inference { .. }), "{err}");
     assert!(after.data == before.data);
 }
@@ -404,10 +410,8 @@ fn edtalk_sees_the_aligned_face_in_rgb_and_is_told_how_strongly() {
     ] {
         let mut after = before.clone();
         let look = Look { strength, ..LOOK };
-        generator
-            .listen(&heard(&mel))
-            .expect("a window of the right size");
-        redraw(&mut *generator, &mut after, Some(&face), &look).expect("inference works");
+        let heard = listen(&mut *generator, &mel);
+        redraw(&mut *generator, &mut after, Some(&face), &look, &heard).expect("inference works");
         // Red = 40 + 255 / 2 of the weight, which is half the strength.
         let mouth = ((TOP + 74) * before.width + LEFT + 48) * 3;
         let found = &after.data[mouth..][..3];

@@ -12,7 +12,7 @@ use gstlipsync::{
     Error,
     engine::{Config, Controls, Engine, Late, Outcome, Silence},
     face::Face,
-    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source},
+    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
     pixels::{Colour, Format, Plane, View},
     sound::Sound,
 };
@@ -52,13 +52,13 @@ impl Generator for Slow {
         Box::new(Fill)
     }
 
-    fn listen(&mut self, _heard: &Heard) -> Result<(), Error> {
+    fn listen(&mut self, _heard: &Heard, _out: &mut Vec<f32>) -> Result<(), Error> {
         Ok(())
     }
 
-    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
+    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
         match self.runs.recv() {
-            Ok(Run::Draws(level)) => sketch.drawn = vec![f32::from(level)],
+            Ok(Run::Draws(level)) => sketches[0].drawn = vec![f32::from(level)],
             Ok(Run::Panics) => panic!("the test wants it"),
             Ok(Run::Fails) | Err(_) => {
                 return Err(Error::Inference {
@@ -69,15 +69,20 @@ impl Generator for Slow {
         }
         Ok(())
     }
-
-    fn reset(&mut self) {}
 }
 
 /// Fills the frame with what was drawn.
 struct Fill;
 
 impl Brush for Fill {
-    fn paint(&mut self, view: &mut View, _face: Option<&Face>, _look: &Look, drawn: &[f32]) {
+    fn paint(
+        &mut self,
+        view: &mut View,
+        _face: Option<&Face>,
+        _look: &Look,
+        _spot: &mut Spot,
+        drawn: &[f32],
+    ) {
         view.planes[0].data.fill(drawn[0] as u8);
     }
 }
@@ -144,6 +149,7 @@ impl Rig {
         let (engine, sound, controls) = (&mut self.engine, &mut self.sound, &self.controls);
         engine.track(&view, time_ns, &[], controls)?;
         engine.begin(&view, time_ns, sound, controls)?;
+        engine.submit();
         let outcome = engine.finish(&mut view, Some(&mut || wait))?;
         assert!(pixels.iter().all(|&pixel| pixel == pixels[0]));
         Ok((outcome, pixels[0]))
@@ -269,6 +275,7 @@ fn the_next_frame_is_tracked_while_the_network_runs() {
     for frame in 0..5 {
         let time_ns = frame * FRAME_NS;
         engine.begin(&view, time_ns, sound, controls).unwrap();
+        engine.submit();
         engine
             .track(&view, time_ns + FRAME_NS, &[], controls)
             .unwrap();

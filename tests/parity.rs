@@ -312,11 +312,14 @@ impl Case {
                 time_ns,
                 bounds: sound.bounds(),
             };
-            generator.listen(&heard).expect("inference works");
-            features.extend(generator.features());
+            let mut window = Vec::new();
+            generator
+                .listen(&heard, &mut window)
+                .expect("inference works");
             let mut picture = frame(index, self.place(index));
             let face = (self.face)(self.place(index));
-            redraw(generator, &mut picture, Some(&face), &look).expect("inference works");
+            redraw(generator, &mut picture, Some(&face), &look, &window).expect("inference works");
+            features.extend(window);
             pictures.push(picture);
         }
         (pictures, features)

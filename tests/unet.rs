@@ -104,8 +104,12 @@ fn smooth() -> Picture {
     })
 }
 
-/// Lets the generator hear `level` everywhere in the frame at `time_ns`.
-fn hear(generator: &mut dyn Generator, time_ns: i64, level: impl Fn(usize, i64) -> f32) {
+/// What the network hears where `level` is everywhere in the frame at `time_ns`.
+fn hear(
+    generator: &mut dyn Generator,
+    time_ns: i64,
+    level: impl Fn(usize, i64) -> f32,
+) -> Vec<f32> {
     let hearing = generator.hearing();
     let last_column = hearing.spectrum.column_for(time_ns + hearing.look_ahead_ns);
     let first = last_column + 1 - hearing.columns as i64;
@@ -116,19 +120,29 @@ fn hear(generator: &mut dyn Generator, time_ns: i64, level: impl Fn(usize, i64) 
         begin: Some(0),
         end: None,
     };
-    generator
-        .listen(&Heard {
-            mel: &mel,
-            last_column,
-            time_ns,
-            bounds,
-        })
-        .expect("inference works");
+    let heard = Heard {
+        mel: &mel,
+        last_column,
+        time_ns,
+        bounds,
+    };
+    let mut out = Vec::new();
+    generator.listen(&heard, &mut out).expect("inference works");
+    out
 }
 
 fn draw(generator: &mut dyn Generator, before: &Picture, face: Option<&Face>) -> Picture {
+    draw_to(generator, before, face, &[])
+}
+
+fn draw_to(
+    generator: &mut dyn Generator,
+    before: &Picture,
+    face: Option<&Face>,
+    heard: &[f32],
+) -> Picture {
     let mut after = before.clone();
-    redraw(generator, &mut after, face, &LOOK).expect("inference works");
+    redraw(generator, &mut after, face, &LOOK, heard).expect("inference works");
     after
 }
 
@@ -276,8 +290,7 @@ fn sixteen_rows_lie_one_frame_of_25_apart_from_eight_before_the_frame() {
     for frame in [40_i64, 41, 42, 43, 44, 1_000_003] {
         // Every value of the mel says where it stands.
         let level = |band: usize, column: i64| (column % 997) as f32 / 200.0 + band as f32;
-        hear(&mut *generator, frame * 40_000_000, level);
-        let features = generator.features();
+        let features = hear(&mut *generator, frame * 40_000_000, level);
         assert_eq!(features.len(), ROWS * LENGTH);
         for (row, features) in features.chunks_exact(LENGTH).enumerate() {
             // Row r of the table belongs to window r - 1, which begins at column 16 (r - 1) / 5.
@@ -302,10 +315,11 @@ fn the_rows_are_the_networks_channels_and_zeros_where_there_is_no_sound() {
     let before = noise();
     let one = face(LEFT, TOP, SIDE);
     let green = |generator: &mut dyn Generator, frame: i64| {
-        hear(generator, frame * 40_000_000, |band, column| {
+        let heard = hear(generator, frame * 40_000_000, |band, column| {
             f32::from(u8::from(band == 5)) * (column % 10) as f32
         });
-        pixel(&draw(generator, &before, Some(&one)), LEFT + 90, TOP + 90)[1]
+        let after = draw_to(generator, &before, Some(&one), &heard);
+        pixel(&after, LEFT + 90, TOP + 90)[1]
     };
     for frame in [20, 21, 22, 23] {
         let level = (16 * (frame + 2) / 5 % 10) as f32 * 0.1;
@@ -317,8 +331,8 @@ fn the_rows_are_the_networks_channels_and_zeros_where_there_is_no_sound() {
         );
     }
     // Rows -8 to 7 of frame 0: nothing before row 0; rows 0 and 1 are window 0.
-    hear(&mut *generator, 0, |_, column| column as f32);
-    let rows: Vec<_> = generator.features().chunks_exact(LENGTH).collect();
+    let heard = hear(&mut *generator, 0, |_, column| column as f32);
+    let rows: Vec<_> = heard.chunks_exact(LENGTH).collect();
     assert!(rows[..8].iter().all(|row| row.iter().all(|v| *v == 0.0)));
     let begins: Vec<f32> = rows[8..].iter().map(|row| row[0]).collect();
     assert_eq!(begins, [0.0, 0.0, 3.0, 6.0, 9.0, 12.0, 16.0, 19.0]);
@@ -338,7 +352,7 @@ fn in_silence_the_network_hears_silence() {
     };
     let before = noise();
     for (activity, wanted) in [(1.0, 255), (0.5, 127), (0.0, 0)] {
-        hear(&mut *generator, 1_000_000_000, |_, _| -SILENCE);
+        let heard = hear(&mut *generator, 1_000_000_000, |_, _| -SILENCE);
         let mut after = before.clone();
         let look = Look { activity, ..LOOK };
         redraw(
@@ -346,6 +360,7 @@ fn in_silence_the_network_hears_silence() {
             &mut after,
             Some(&face(LEFT, TOP, SIDE)),
             &look,
+            &heard,
         )
         .expect("inference works");
         assert_eq!(pixel(&after, LEFT + 90, TOP + 90)[1], wanted);
@@ -392,10 +407,15 @@ fn any_names_and_any_batch_are_recognised_in_a_bare_file_with_its_encoder_beside
         };
         assert_eq!(generator.name(), "unet (net.onnx)");
         assert!(generator.needs_face());
-        hear(&mut *generator, 0, |_, _| SILENCE);
+        let heard = hear(&mut *generator, 0, |_, _| SILENCE);
         // The default is soft: white on the mouth, darkened towards the skin round it as far as
         // colours are matched; the frame's own bytes on eyes and cheeks.
-        let after = draw(&mut *generator, &before, Some(&face(LEFT, TOP, SIDE)));
+        let after = draw_to(
+            &mut *generator,
+            &before,
+            Some(&face(LEFT, TOP, SIDE)),
+            &heard,
+        );
         let mouth = (LEFT + SIDE / 2, TOP + SIDE * 9 / 20);
         assert_eq!(pixel(&after, mouth.0, mouth.1), [223; 3]);
         for (x, y) in [(LEFT + 10, TOP + 150), (LEFT + 164, TOP + 20), (0, 0)] {
@@ -521,9 +541,9 @@ fn generators_that_share_a_session_do_not_disturb_each_other() {
         let frames = (0..6).map(|frame| {
             let level =
                 |_: usize, column: i64| (column * (stream as i64 + 3)).rem_euclid(9) as f32 - 4.0;
-            hear(generator, frame * 33_366_700, level);
+            let heard = hear(generator, frame * 33_366_700, level);
             let one = face(LEFT + stream, TOP, SIDE - 10 * stream);
-            draw(generator, &before, Some(&one)).data
+            draw_to(generator, &before, Some(&one), &heard).data
         });
         frames.collect::<Vec<_>>()
     };

@@ -77,8 +77,9 @@ fn hear(generator: &mut dyn Generator, sound: &mut Sound, time_ns: i64) -> Vec<f
         time_ns,
         bounds: sound.bounds(),
     };
-    generator.listen(&heard).expect("inference works");
-    generator.features().to_vec()
+    let mut out = Vec::new();
+    generator.listen(&heard, &mut out).expect("inference works");
+    out
 }
 
 /// What the stand-in makes of row `row`, caches empty before row 0.

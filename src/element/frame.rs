@@ -2,6 +2,7 @@
 //!
 //! Must not compute pixels.
 
+use gst::prelude::*;
 use gst_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameExt, VideoInfo};
 
 use crate::{
@@ -77,6 +78,13 @@ pub fn with_view<R>(
         ],
     };
     Some(work(&mut view))
+}
+
+/// How long a frame lasts; `None` at a variable rate.
+pub fn duration(info: &VideoInfo) -> Option<gst::ClockTime> {
+    let fps = info.fps();
+    let numer = u64::try_from(fps.numer()).ok().filter(|&numer| numer > 0)?;
+    gst::ClockTime::SECOND.mul_div_round(u64::try_from(fps.denom()).ok()?, numer)
 }
 
 /// Faces that upstream marked with region-of-interest metas: x0, y0, x1, y1 in pixels, where an

@@ -4,6 +4,7 @@
 //! Must not know pads, properties or messages.
 
 use std::{
+    collections::VecDeque,
     mem::{Discriminant, discriminant},
     time::Duration,
 };
@@ -37,6 +38,41 @@ pub struct Metas {
     pub attach: bool,
 }
 
+/// A frame whose turn it is as soon as there are enough to be drawn at once.
+pub struct Turn {
+    pub frame: Frame,
+    /// Whether there is sound that belongs to it.
+    pub listens: bool,
+    pub controls: Controls,
+    pub course: Course,
+    /// How late it was for more than was begun.
+    pub late_ns: i64,
+}
+
+/// What is being done with a frame.
+#[derive(Default)]
+pub enum Course {
+    /// It goes on as it is.
+    #[default]
+    Untouched,
+    /// It goes nowhere.
+    Dropped,
+    /// What [`Stream::begin`] said.
+    Begun(Option<Result<(), Error>>),
+}
+
+impl Turn {
+    pub fn new(frame: Frame, listens: bool) -> Self {
+        Self {
+            frame,
+            listens,
+            controls: Controls::default(),
+            course: Course::default(),
+            late_ns: 0,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct Stream {
@@ -54,6 +90,10 @@ pub struct Stream {
     /// A gap without end is silence only until sound comes.
     gap_is_open: bool,
     pub waiting: Waiting,
+    /// Frames whose sound is there, and that are drawn at once when they are enough.
+    pub batch: VecDeque<Turn>,
+    /// What became of frames that were sent while nobody could be told.
+    pub failed: Option<gst::FlowError>,
     /// Of the frames that go out next.
     pub video: Option<VideoInfo>,
     /// Where a frame without timestamp is shown.
@@ -69,16 +109,6 @@ pub struct Stream {
     pub mark: Mark,
     regions: Vec<[f32; 4]>,
     warned: Vec<Discriminant<Error>>,
-}
-
-/// How much is done for a frame.
-pub enum Effort<'a> {
-    /// All, however long it takes.
-    Whole,
-    /// All that can be done while there is time left, which this tells.
-    While(&'a mut dyn FnMut() -> Duration),
-    /// What needs no networks that draw.
-    LastMouth,
 }
 
 /// What a buffer of sound was.
@@ -126,6 +156,8 @@ impl Stream {
     pub fn flush_video(&mut self) {
         self.ended = false;
         self.waiting.flush();
+        self.batch.clear();
+        self.failed = None;
         self.fade.reset();
         self.forget_pictures();
     }
@@ -288,15 +320,22 @@ impl Stream {
         self.fade.follow(wanted, frame.running_ns, fade_ns)
     }
 
-    /// Redraws the frame. `None` when there is no engine or the buffer cannot be mapped; it is then
-    /// as it was.
-    pub fn redraw(
+    /// How long the frame lasts; `None` where nothing says so.
+    pub fn duration(&self, frame: &Frame) -> Option<gst::ClockTime> {
+        let rate = || frame::duration(self.video.as_ref()?);
+        frame.buffer.duration().or_else(rate)
+    }
+
+    /// Begins to redraw the frame; `in_time` its networks have time for it. `None` when there is no
+    /// engine or the buffer cannot be mapped. Only where this succeeds is the frame to be finished;
+    /// elsewhere it is as it was.
+    pub fn begin(
         &mut self,
         frame: &mut Frame,
         controls: &Controls,
         metas: Metas,
-        effort: Effort,
-    ) -> Option<Result<(Outcome, Timings), Error>> {
+        in_time: bool,
+    ) -> Option<Result<(), Error>> {
         let Self {
             engine,
             sound,
@@ -310,19 +349,27 @@ impl Stream {
             frame::face_regions(&frame.buffer, regions);
         }
         let running_ns = frame.running_ns;
-        let outcome = frame::with_view(
-            frame.buffer.make_mut(),
-            video.as_ref()?,
-            |view| match effort {
-                Effort::Whole => engine.process(view, running_ns, sound, regions, controls),
-                Effort::LastMouth => engine.repeat(view, running_ns, sound, regions, controls),
-                Effort::While(left) => {
-                    engine.track(view, running_ns, regions, controls)?;
-                    engine.begin(view, running_ns, sound, controls)?;
-                    engine.finish(view, Some(left))
-                }
-            },
-        )?;
+        frame::with_view(frame.buffer.make_mut(), video.as_ref()?, |view| {
+            engine.track(view, running_ns, regions, controls)?;
+            match in_time {
+                true => engine.begin(view, running_ns, sound, controls),
+                false => engine.begin_outrun(view, running_ns, sound, controls),
+            }
+        })
+    }
+
+    /// Finishes the frame, the first of those that were begun: however long it takes, or while there
+    /// is time `left`. `None` when the buffer cannot be mapped.
+    pub fn finish(
+        &mut self,
+        frame: &mut Frame,
+        metas: Metas,
+        left: Option<&mut dyn FnMut() -> Duration>,
+    ) -> Option<Result<(Outcome, Timings), Error>> {
+        let engine = self.engine.as_mut()?;
+        let outcome = frame::with_view(frame.buffer.make_mut(), self.video.as_ref()?, |view| {
+            engine.finish(view, left)
+        })?;
         if metas.attach && outcome.is_ok() {
             frame::mark_faces(frame.buffer.make_mut(), engine.faces());
         }

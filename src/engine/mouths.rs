@@ -2,10 +2,9 @@
 //!
 //! Must not know networks or time limits.
 
-use super::worker::{Drawing, Job};
 use crate::{
     face::Face,
-    generator::{Brush, Generator, Look, Sketch},
+    generator::{Brush, Generator, Look, Sketch, Spot},
     pixels::View,
 };
 
@@ -20,8 +19,6 @@ struct Mouth {
     brush: Box<dyn Brush>,
     /// What was drawn last; what it saw is not of interest any more.
     last: Sketch,
-    /// What goes to the networks next; they have it while there is none.
-    next: Option<Sketch>,
     /// Running time of the frame that `last` was drawn for, if it was drawn.
     drawn_ns: Option<i64>,
     /// What was sampled before says nothing of this face.
@@ -32,18 +29,25 @@ struct Mouth {
 #[derive(Default)]
 pub struct Mouths {
     all: Vec<Mouth>,
+    /// Memory that nobody uses.
+    sketches: Vec<Sketch>,
+    spots: Vec<Spot>,
+}
+
+/// A mouth that was found in a frame that is not painted yet.
+pub struct Sampled {
+    /// Which of the frame's faces has it.
+    pub face: usize,
+    pub mouth: usize,
+    /// Whose mouth it was then.
+    pub owner: u64,
+    spot: Spot,
+    /// What was drawn for it.
+    pub drawn: Option<Sketch>,
 }
 
 fn id(face: Option<&Face>) -> u64 {
     face.map_or(WHOLE_FRAME, |face| face.id)
-}
-
-fn blank() -> Sketch {
-    Sketch {
-        look: Look::default(),
-        seen: Vec::new(),
-        drawn: Vec::new(),
-    }
 }
 
 impl Mouths {
@@ -58,17 +62,14 @@ impl Mouths {
         if let Some(known) = self.known(face) {
             return known;
         }
-        let is_free = |mouth: &Mouth| {
-            mouth.next.is_some() && in_frame.iter().all(|other| other.id != mouth.face)
-        };
+        let is_free = |mouth: &Mouth| in_frame.iter().all(|other| other.id != mouth.face);
         let index = match self.all.iter().position(is_free) {
             Some(free) => free,
             None => {
                 self.all.push(Mouth {
                     face: WHOLE_FRAME,
                     brush: generator.brush(),
-                    last: blank(),
-                    next: Some(blank()),
+                    last: Sketch::default(),
                     drawn_ns: None,
                     since_ns: i64::MIN,
                 });
@@ -87,69 +88,86 @@ impl Mouths {
         self.all.iter().position(|mouth| mouth.face == id(face))
     }
 
-    /// Samples the face for the networks. `None` where there is nothing to draw.
+    /// Samples the mouth of the `index`-th face, for the networks and to be painted. `None` where
+    /// there is nothing to draw.
     pub fn sample(
         &mut self,
         mouth: usize,
         view: &View,
+        index: usize,
         face: Option<&Face>,
         time_ns: i64,
-        look: Look,
-    ) -> Option<Drawing> {
+    ) -> Option<(Sampled, Sketch)> {
         let this = &mut self.all[mouth];
-        this.meet(face, time_ns);
-        let mut sketch = this.next.take()?;
-        sketch.look = look;
-        if !this.brush.sample(view, face, time_ns, &mut sketch.seen) {
-            this.next = Some(sketch);
+        if face.is_some_and(|face| face.fresh) {
+            this.drawn_ns = None;
+            this.since_ns = time_ns;
+        }
+        let mut sketch = self.sketches.pop().unwrap_or_default();
+        let mut spot = self.spots.pop().unwrap_or_default();
+        let seen = &mut sketch.seen;
+        if !this.brush.sample(view, face, time_ns, seen, &mut spot) {
+            self.sketches.push(sketch);
+            self.spots.push(spot);
             return None;
         }
-        Some(Drawing {
+        let sampled = Sampled {
+            face: index,
             mouth,
-            face: this.face,
-            sketch,
-        })
+            owner: this.face,
+            spot,
+            drawn: None,
+        };
+        Some((sampled, sketch))
     }
 
-    /// Only finds where the mouth is, to paint the last one there. False where there is nothing to
-    /// draw.
-    pub fn locate(&mut self, mouth: usize, view: &View, face: Option<&Face>, time_ns: i64) -> bool {
-        let this = &mut self.all[mouth];
-        this.meet(face, time_ns);
-        this.brush.sample(view, face, time_ns, &mut this.last.seen)
-    }
-
-    /// Keeps what the networks drew, unless it is of no use any more.
-    pub fn keep(&mut self, job: &mut Job, is_void: bool) {
-        let drawn = job.done.drawn;
-        for (index, drawing) in job.drawings.drain(..).enumerate() {
-            let mouth = &mut self.all[drawing.mouth];
-            let is_its_own = drawing.face == mouth.face && job.time_ns >= mouth.since_ns;
-            let next = mouth.next.insert(drawing.sketch);
-            if index < drawn && is_its_own && !is_void {
-                std::mem::swap(&mut mouth.last, next);
-                mouth.drawn_ns = Some(job.time_ns);
-            }
-        }
-    }
-
-    /// Paints what was last drawn, where the mouth was last sampled. False where that is nothing,
-    /// or too old at `time_ns`.
+    /// Paints what was drawn for it, or, where `stands_in`, what was drawn last, unless that is too
+    /// old. False where that is nothing. `time_ns` is the frame's running time.
     pub fn paint(
         &mut self,
-        mouth: usize,
+        sampled: &mut Sampled,
         view: &mut View,
         face: Option<&Face>,
         time_ns: i64,
         look: &Look,
+        stands_in: bool,
     ) -> bool {
-        let this = &mut self.all[mouth];
+        let this = &mut self.all[sampled.mouth];
         let is_young = |drawn_ns| time_ns.abs_diff(drawn_ns) <= LAST_MOUTH_NS as u64;
-        let has_one = this.drawn_ns.is_some_and(is_young);
-        if has_one {
-            this.brush.paint(view, face, look, &this.last.drawn);
+        let last = match stands_in && this.drawn_ns.is_some_and(is_young) {
+            true => Some(&this.last),
+            false => None,
+        };
+        let Some(sketch) = sampled.drawn.as_ref().or(last) else {
+            return false;
+        };
+        this.brush
+            .paint(view, face, look, &mut sampled.spot, &sketch.drawn);
+        true
+    }
+
+    /// Takes back what was found in a frame that is done with at `time_ns`, and keeps what was drawn
+    /// for it.
+    pub fn take_back(&mut self, sampled: Sampled, time_ns: i64) {
+        self.spots.push(sampled.spot);
+        if let Some(sketch) = sampled.drawn {
+            self.keep(sampled.mouth, sampled.owner, time_ns, sketch);
         }
-        has_one
+    }
+
+    /// Keeps what was drawn for the frame at `time_ns`, unless it is of no use any more.
+    pub fn keep(&mut self, mouth: usize, owner: u64, time_ns: i64, mut sketch: Sketch) {
+        let mouth = &mut self.all[mouth];
+        if owner == mouth.face && time_ns >= mouth.since_ns {
+            std::mem::swap(&mut mouth.last, &mut sketch);
+            mouth.drawn_ns = Some(time_ns);
+        }
+        self.drop(sketch);
+    }
+
+    /// Keeps no more than the memory.
+    pub fn drop(&mut self, sketch: Sketch) {
+        self.sketches.push(sketch);
     }
 
     /// Forgets all faces and what was drawn.
@@ -159,15 +177,6 @@ impl Mouths {
             mouth.brush.reset();
             mouth.drawn_ns = None;
             mouth.since_ns = i64::MIN;
-        }
-    }
-}
-
-impl Mouth {
-    fn meet(&mut self, face: Option<&Face>, time_ns: i64) {
-        if face.is_some_and(|face| face.fresh) {
-            self.drawn_ns = None;
-            self.since_ns = time_ns;
         }
     }
 }

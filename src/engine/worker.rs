@@ -18,88 +18,158 @@ use crate::{
     sound::Bounds,
 };
 
-/// What the networks do for one frame.
+/// What the networks do for one frame, or for several at once.
 pub struct Job {
     pub generator: Box<dyn Generator>,
-    /// Running time of the frame.
-    pub time_ns: i64,
-    /// The sound around it: see [`Heard`].
+    /// The first `begun` count.
+    moments: Vec<Moment>,
+    begun: usize,
+    /// One for each sketch.
+    pub targets: Vec<Target>,
+    pub sketches: Vec<Sketch>,
+    /// Frames that were not drawn, or not whole.
+    pub failed: Vec<(u64, Error)>,
+    /// Time that hearing took, and drawing.
+    pub features: Duration,
+    pub infer: Duration,
+    heard: Vec<f32>,
+}
+
+/// A frame and the sound around it: see [`Heard`].
+#[derive(Default)]
+pub struct Moment {
+    /// Counts frames.
+    pub frame: u64,
     pub mel: Vec<f32>,
     pub last_column: i64,
     pub heard_ns: i64,
     pub bounds: Bounds,
-    /// One for each face.
-    pub drawings: Vec<Drawing>,
-    pub done: Done,
+    /// So many of the sketches are of this frame.
+    pub faces: usize,
 }
 
-/// One face on its way through the networks.
-pub struct Drawing {
-    /// Whose it is, for who sent it.
+/// What a sketch is of, for who sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    pub frame: u64,
+    /// Running time of the frame.
+    pub time_ns: i64,
+    /// Which of the mouths that were sampled in it.
+    pub place: usize,
     pub mouth: usize,
-    pub face: u64,
-    pub sketch: Sketch,
-}
-
-/// What became of a job.
-pub struct Done {
-    /// So many of the drawings, from the first on.
-    pub drawn: usize,
-    pub result: Result<(), Error>,
-    /// Time that hearing took, and drawing.
-    pub features: Duration,
-    pub infer: Duration,
-}
-
-impl Default for Done {
-    fn default() -> Self {
-        Self {
-            drawn: 0,
-            result: Ok(()),
-            features: Duration::ZERO,
-            infer: Duration::ZERO,
-        }
-    }
+    pub owner: u64,
+    pub is_drawn: bool,
 }
 
 impl Job {
-    pub fn new(generator: Box<dyn Generator>, mel: Vec<f32>) -> Self {
+    pub fn new(generator: Box<dyn Generator>) -> Self {
         Self {
             generator,
-            time_ns: 0,
-            mel,
-            last_column: 0,
-            heard_ns: 0,
-            bounds: Bounds::default(),
-            drawings: Vec::new(),
-            done: Done::default(),
+            moments: Vec::new(),
+            begun: 0,
+            targets: Vec::new(),
+            sketches: Vec::new(),
+            failed: Vec::new(),
+            features: Duration::ZERO,
+            infer: Duration::ZERO,
+            heard: Vec::new(),
         }
+    }
+
+    /// Adds a frame, of which all but its sketches is to be filled in.
+    pub fn begin(&mut self) -> &mut Moment {
+        if self.begun == self.moments.len() {
+            self.moments.push(Moment::default());
+        }
+        self.begun += 1;
+        let moment = &mut self.moments[self.begun - 1];
+        moment.faces = 0;
+        moment
+    }
+
+    /// Adds a face of the frame that was added last.
+    pub fn add(&mut self, target: Target, sketch: Sketch) {
+        self.targets.push(target);
+        self.sketches.push(sketch);
+        if let Some(moment) = self.begun.checked_sub(1) {
+            self.moments[moment].faces += 1;
+        }
+    }
+
+    /// Frames that were added.
+    pub fn begun(&self) -> &[Moment] {
+        &self.moments[..self.begun]
+    }
+
+    /// Forgets the frames, and what is left of their sketches.
+    pub fn clear(&mut self) {
+        self.begun = 0;
+        self.targets.clear();
+        self.sketches.clear();
+        self.failed.clear();
+        (self.features, self.infer) = (Duration::ZERO, Duration::ZERO);
     }
 
     pub fn run(&mut self) {
-        self.done = Done::default();
-        self.done.result = self.listen_and_draw();
+        let started = Instant::now();
+        self.listen();
+        self.features = started.elapsed();
+        self.draw();
+        self.infer = started.elapsed() - self.features;
     }
 
-    fn listen_and_draw(&mut self) -> Result<(), Error> {
-        let (generator, done) = (&mut self.generator, &mut self.done);
-        let started = Instant::now();
-        let heard = generator.listen(&Heard {
-            mel: &self.mel,
-            last_column: self.last_column,
-            time_ns: self.heard_ns,
-            bounds: self.bounds,
-        });
-        done.features = started.elapsed();
-        heard?;
-        for drawing in &mut self.drawings {
-            let started = Instant::now();
-            let drawn = generator.draw(&mut drawing.sketch);
-            done.infer += started.elapsed();
-            drawn?;
-            done.drawn += 1;
+    fn listen(&mut self) {
+        let mut sketches = self.sketches.iter_mut();
+        for moment in &self.moments[..self.begun] {
+            let heard = Heard {
+                mel: &moment.mel,
+                last_column: moment.last_column,
+                time_ns: moment.heard_ns,
+                bounds: moment.bounds,
+            };
+            if let Err(err) = self.generator.listen(&heard, &mut self.heard) {
+                self.failed.push((moment.frame, err));
+            }
+            for sketch in sketches.by_ref().take(moment.faces) {
+                sketch.heard.clone_from(&self.heard);
+            }
         }
-        Ok(())
+    }
+
+    fn draw(&mut self) {
+        let batch = self.generator.batch().max(1);
+        let targets = self.targets.chunks_mut(batch);
+        for (targets, sketches) in targets.zip(self.sketches.chunks_mut(batch)) {
+            let has_failed = |failed: &[(u64, Error)], target: &Target| {
+                failed.iter().any(|(frame, _)| *frame == target.frame)
+            };
+            let is_whole = targets.iter().all(|to| !has_failed(&self.failed, to));
+            if sketches.len() > 1 && is_whole && self.generator.draw(sketches).is_ok() {
+                targets.iter_mut().for_each(|target| target.is_drawn = true);
+                continue;
+            }
+            // One frame's fault is not to cost the others'.
+            for (target, sketch) in targets.iter_mut().zip(sketches) {
+                if has_failed(&self.failed, target) {
+                    continue;
+                }
+                match self.generator.draw(std::slice::from_mut(sketch)) {
+                    Ok(()) => target.is_drawn = true,
+                    Err(err) => self.failed.push((target.frame, err)),
+                }
+            }
+        }
+    }
+
+    /// What was not drawn will not be.
+    fn fail(&mut self, reason: &str) {
+        for moment in &self.moments[..self.begun] {
+            let error = Error::Inference {
+                name: self.generator.name().to_owned(),
+                reason: reason.into(),
+            };
+            self.failed.push((moment.frame, error));
+        }
     }
 }
 
@@ -118,10 +188,7 @@ impl Worker {
             while let Some(mut job) = from.take(None) {
                 // A job that is not given back would take the generator with it.
                 if catch_unwind(AssertUnwindSafe(|| job.run())).is_err() {
-                    job.done.result = Err(Error::Inference {
-                        name: job.generator.name().to_owned(),
-                        reason: "it has panicked".into(),
-                    });
+                    job.fail("it has panicked");
                 }
                 to.put(job);
             }

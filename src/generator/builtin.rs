@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use super::{
-    Brush, Generator, Heard, Hearing, Look, Sketch, finite,
+    Brush, Generator, Heard, Hearing, Look, Sketch, Spot, finite,
     manifest::Manifest,
     occlusion::{LIGHT_SIDE, Occlusion, Sight},
-    registry::{Opened, describe},
+    registry::{self, Opened, describe},
     rest::{Closing, RestMouth},
 };
 use crate::{
@@ -52,8 +52,8 @@ pub struct BuiltIn {
     audio2mouth: Box<dyn Network>,
     renderer: Box<dyn Network>,
     geometry: Arc<Geometry>,
-    /// Displacement of each landmark from the rest mouth, as last heard.
-    displacement: Vec<[f32; 2]>,
+    /// Faces that the renderer draws at once.
+    batch: usize,
 }
 
 /// Parts of [`Sketch::seen`].
@@ -126,10 +126,13 @@ impl BuiltIn {
 
         let (audio2mouth, renderer) = runtime::together(
             options,
-            || runtime::open_model(&networks.audio2mouth, options, &[]),
-            || runtime::open_model(&networks.renderer, options, &[]),
+            || registry::open_alone(&networks.audio2mouth, options),
+            || registry::open_batch(&networks.renderer, options),
         );
         let (audio2mouth, renderer) = (audio2mouth?, renderer?);
+        let batch = renderer.network.inputs().first();
+        let batch = batch.and_then(|crop| crop.shape.first().copied());
+        let batch = batch.unwrap_or(1);
         tensors(
             &*audio2mouth.network,
             &[("mel", &[1, 1, sound::BANDS, window])],
@@ -138,14 +141,14 @@ impl BuiltIn {
         tensors(
             &*renderer.network,
             &[
-                ("crop", &[1, 3, size, size]),
-                ("source", &[1, count, 2]),
-                ("target", &[1, count, 2]),
+                ("crop", &[batch, 3, size, size]),
+                ("source", &[batch, count, 2]),
+                ("target", &[batch, count, 2]),
             ],
             &[
-                ("flow", &[1, 2, size, size]),
-                ("alpha", &[1, 1, size, size]),
-                ("rgb", &[1, 3, size, size]),
+                ("flow", &[batch, 2, size, size]),
+                ("alpha", &[batch, 1, size, size]),
+                ("rgb", &[batch, 3, size, size]),
             ],
         )?;
 
@@ -192,7 +195,7 @@ impl BuiltIn {
                 },
                 audio2mouth: audio2mouth.network,
                 renderer: renderer.network,
-                displacement: vec![[0.0; 2]; count],
+                batch,
                 geometry: Arc::new(geometry),
             }),
         })
@@ -212,40 +215,44 @@ impl Generator for BuiltIn {
         Box::new(Aligned::new(self.geometry.clone()))
     }
 
-    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// `out` is the displacement of each landmark from the rest mouth, x, y.
+    fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error> {
         self.audio2mouth.input(MEL).copy_from_slice(heard.mel);
         self.audio2mouth.run()?;
-        let heard = self.audio2mouth.output(DISPLACEMENT);
-        finite(heard, self.audio2mouth.name())?;
-        for (displacement, heard) in self.displacement.iter_mut().zip(heard.chunks_exact(2)) {
-            displacement.copy_from_slice(heard);
-        }
+        let displacement = self.audio2mouth.output(DISPLACEMENT);
+        finite(displacement, self.audio2mouth.name())?;
+        out.clear();
+        out.extend_from_slice(displacement);
         Ok(())
     }
 
-    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
-        let seen = self.geometry.seen(&sketch.seen);
-        self.renderer.input(CROP).copy_from_slice(seen.crop);
-        self.renderer.input(SOURCE).copy_from_slice(seen.source);
-        let displacement = self.displacement.as_flattened();
-        aim(
-            &sketch.look,
-            &seen,
-            displacement,
-            self.renderer.input(TARGET),
-        );
+    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
+        let [crop, landmarks] = self.geometry.lengths();
+        // Where there are fewer faces than the network takes, the others are anybody's.
+        for (index, sketch) in sketches.iter().enumerate() {
+            let seen = self.geometry.seen(&sketch.seen);
+            let part = |length| index * length..(index + 1) * length;
+            self.renderer.input(CROP)[part(crop)].copy_from_slice(seen.crop);
+            self.renderer.input(SOURCE)[part(landmarks)].copy_from_slice(seen.source);
+            let target = &mut self.renderer.input(TARGET)[part(landmarks)];
+            aim(&sketch.look, &seen, &sketch.heard, target);
+        }
         self.renderer.run()?;
-        sketch.drawn.clear();
-        for tensor in [FLOW, ALPHA, RGB] {
-            let drawn = self.renderer.output(tensor);
-            finite(drawn, self.renderer.name())?;
-            sketch.drawn.extend_from_slice(drawn);
+        for (index, sketch) in sketches.iter_mut().enumerate() {
+            sketch.drawn.clear();
+            for tensor in [FLOW, ALPHA, RGB] {
+                let all = self.renderer.output(tensor);
+                let length = all.len() / self.batch;
+                let drawn = &all[index * length..][..length];
+                finite(drawn, self.renderer.name())?;
+                sketch.drawn.extend_from_slice(drawn);
+            }
         }
         Ok(())
-    }
-
-    fn reset(&mut self) {
-        self.displacement.fill([0.0; 2]);
     }
 }
 
@@ -261,12 +268,11 @@ fn aim(look: &Look, seen: &Seen<&[f32]>, displacement: &[f32], target: &mut [f32
     }
 }
 
-/// One face, aligned with the canonical one.
+/// One face, aligned with the canonical one. [`Spot::pixels`] is the share of each canonical pixel
+/// that nothing is in front of.
 struct Aligned {
     geometry: Arc<Geometry>,
     rest_mouth: RestMouth,
-    /// From the canonical picture to the frame.
-    to_frame: Affine,
     source: Vec<[f32; 2]>,
     rest: Vec<[f32; 2]>,
     rigid: Vec<[f32; 2]>,
@@ -286,7 +292,6 @@ impl Aligned {
         let count = geometry.landmarks.len();
         Self {
             rest_mouth: RestMouth::new(count, &geometry.closing),
-            to_frame: Affine::IDENTITY,
             source: vec![[0.0; 2]; count],
             rest: vec![[0.0; 2]; count],
             rigid: vec![[0.0; 2]; geometry.rigid.len()],
@@ -326,6 +331,7 @@ impl Brush for Aligned {
         face: Option<&Face>,
         time_ns: i64,
         seen: &mut Vec<f32>,
+        spot: &mut Spot,
     ) -> bool {
         let Some(face) = face else {
             return false;
@@ -340,7 +346,7 @@ impl Brush for Aligned {
         else {
             return false;
         };
-        self.to_frame = to_frame;
+        spot.to_frame = to_frame;
         for (point, &index) in self.source.iter_mut().zip(&geometry.landmarks) {
             *point = to_canonical.apply(face.mesh.points[index]);
         }
@@ -370,6 +376,10 @@ impl Brush for Aligned {
             time_ns,
         });
 
+        spot.pixels.clear();
+        spot.pixels.resize(size * size, 1.0);
+        self.occlusion.cut_out_of(&mut spot.pixels, size);
+
         if face.fresh {
             self.rest_mouth.forget();
         }
@@ -388,17 +398,25 @@ impl Brush for Aligned {
         true
     }
 
-    fn paint(&mut self, view: &mut View, _face: Option<&Face>, look: &Look, drawn: &[f32]) {
+    fn paint(
+        &mut self,
+        view: &mut View,
+        _face: Option<&Face>,
+        look: &Look,
+        spot: &mut Spot,
+        drawn: &[f32],
+    ) {
         self.feather(look.feather);
-        self.mask.copy_from_slice(&self.frame);
-        self.occlusion
-            .cut_out_of(&mut self.mask, self.geometry.size);
+        let parts = self.frame.iter().zip(&spot.pixels);
+        for (mask, (frame, seen)) in self.mask.iter_mut().zip(parts) {
+            *mask = frame * seen;
+        }
         let Rendered { flow, alpha, rgb } = self.geometry.rendered(drawn);
         self.blender.blend(
             view,
             &Patch {
                 size: self.geometry.size,
-                to_frame: self.to_frame,
+                to_frame: spot.to_frame,
                 flow: Some(flow),
                 drawn: Some(Drawn { rgb, alpha }),
                 mask: &self.mask,

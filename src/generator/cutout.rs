@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::{
-    Brush, Look, crop, jaw,
+    Brush, Look, Spot, crop, jaw,
     recipe::{self, Blend, Crop, Image, Kind, Order, Planes},
     tone,
 };
@@ -70,18 +70,12 @@ impl Plan {
     }
 }
 
-/// One face, cut out.
+/// Cuts out one face of each frame. [`Spot::pixels`] is the crop, `[3, side, side]`: R, G, B,
+/// 0..255.
 pub struct Cutout {
     plan: Arc<Plan>,
-    /// Where the crop lies: its pixels to frame pixels.
-    to_frame: Affine,
-    /// Where the box in whole pixels lies, and its size.
-    corner: [usize; 2],
-    native_extent: Extent,
     resizer: Resizer,
     blender: Blender,
-    /// `[3, side, side]`: R, G, B, 0..255.
-    crop: Vec<f32>,
     /// The crop before the network drew into it, where colours are matched.
     before: Vec<f32>,
     /// `[3, n, n]`: the box in the frame's own pixels, in the upper left corner.
@@ -95,12 +89,8 @@ impl Cutout {
         let side = plan.side;
         Self {
             plan,
-            to_frame: Affine::IDENTITY,
-            corner: [0; 2],
-            native_extent: Extent::square(0),
             resizer: Resizer::default(),
             blender: Blender::new(),
-            crop: vec![0.0; 3 * side * side],
             before: Vec::new(),
             native: Vec::new(),
             alpha: vec![1.0; side * side],
@@ -108,60 +98,56 @@ impl Cutout {
         }
     }
 
-    fn cut_soft(&mut self, view: &View, face: Option<&Face>) -> bool {
+    fn cut_soft(&mut self, view: &View, face: Option<&Face>, spot: &mut Spot) -> bool {
         let frame = [view.width, view.height];
         let Some(map) = self.plan.recipe.map(face, self.plan.side, frame) else {
             return false;
         };
-        self.to_frame = map;
-        let planes = planes(&mut self.crop, self.plan.side);
-        sample(view, &self.to_frame, self.plan.side, WHITE, 0.0, planes);
+        spot.to_frame = map;
+        let planes = planes(&mut spot.pixels, self.plan.side);
+        sample(view, &map, self.plan.side, WHITE, 0.0, planes);
         true
     }
 
-    fn cut_whole(&mut self, view: &View, face: Option<&Face>) -> bool {
+    fn cut_whole(&mut self, view: &View, face: Option<&Face>, spot: &mut Spot) -> bool {
         let frame = [view.width, view.height];
         let Some([x0, y0, x1, y1]) = self.plan.recipe.whole(face, frame) else {
             return false;
         };
-        let (width, height) = (x1 - x0, y1 - y0);
-        let stride = width.max(height);
-        self.corner = [x0, y0];
+        spot.area = [x0, y0, x1 - x0, y1 - y0];
+        let native = extent(spot.area);
+        let stride = native.stride;
         let to_frame = Affine {
             tx: x0 as f32,
             ty: y0 as f32,
             ..Affine::IDENTITY
         };
-        self.native_extent = Extent {
-            width,
-            height,
-            stride,
-        };
         self.native.resize(3 * stride * stride, 0.0);
-        let native = planes(&mut self.native, stride);
-        sample(view, &to_frame, stride, WHITE, 0.0, native);
+        let whole_planes = planes(&mut self.native, stride);
+        sample(view, &to_frame, stride, WHITE, 0.0, whole_planes);
         for value in &mut self.native {
             *value = whole(*value + 0.5);
         }
         let to = Extent::square(self.plan.side);
-        self.resizer
-            .prepare(&self.native_extent, &to, self.plan.scale);
+        self.resizer.prepare(&native, &to, self.plan.scale);
         let sources = self.native.chunks_exact(stride * stride);
-        let targets = self.crop.chunks_exact_mut(self.plan.side * self.plan.side);
+        let targets = spot
+            .pixels
+            .chunks_exact_mut(self.plan.side * self.plan.side);
         for (source, target) in sources.zip(targets) {
-            self.resizer.plane(source, &self.native_extent, target, &to);
+            self.resizer.plane(source, &native, target, &to);
         }
         true
     }
 
     /// The network's views of the crop.
-    fn fill(&self, tensor: &mut [f32]) {
+    fn fill(&self, crop: &[f32], tensor: &mut [f32]) {
         let (size, side) = (self.plan.size, self.plan.side);
         let border = (side - size) / 2;
         let [black, white] = self.plan.image.range;
         let [mask_x, mask_y, mask_width, mask_height] = self.plan.image.rectangle(size);
         for (index, plane) in tensor.chunks_exact_mut(size * size).enumerate() {
-            let source = &self.crop[self.plan.channel(index % 3) * side * side..];
+            let source = &crop[self.plan.channel(index % 3) * side * side..];
             let masked = self.plan.image.planes[index / 3] == Planes::Masked;
             for (row, out) in plane.chunks_exact_mut(size).enumerate() {
                 let source = &source[(row + border) * side + border..][..size];
@@ -176,14 +162,14 @@ impl Cutout {
     }
 
     /// Writes what the network drew into the crop; its border stays.
-    fn draw(&mut self, output: &[f32]) {
+    fn draw(&self, output: &[f32], crop: &mut [f32]) {
         let (size, side) = (self.plan.size, self.plan.side);
         let border = (side - size) / 2;
         let [black, white] = self.plan.image.range;
         let exact = self.plan.blend.kind == Kind::Reference;
         for (index, plane) in output.chunks_exact(size * size).take(3).enumerate() {
             let channel = self.plan.channel(index);
-            let target = &mut self.crop[channel * side * side..];
+            let target = &mut crop[channel * side * side..];
             for (row, values) in plane.chunks_exact(size).enumerate() {
                 let target = &mut target[(row + border) * side + border..][..size];
                 for (out, value) in target.iter_mut().zip(values) {
@@ -198,30 +184,41 @@ impl Cutout {
         }
     }
 
-    fn paint_soft(&mut self, view: &mut View, face: &Face, look: &Look, drawn: &[f32]) {
+    fn paint_soft(
+        &mut self,
+        view: &mut View,
+        face: &Face,
+        look: &Look,
+        spot: &mut Spot,
+        drawn: &[f32],
+    ) {
         let strength = strength_of(look);
-        let (side, map) = (self.plan.side, &self.to_frame);
+        let side = self.plan.side;
+        let Spot {
+            to_frame: map,
+            pixels: crop,
+            ..
+        } = spot;
         let mask = &mut self.mask;
         jaw::mask(&face.mesh, map, side, look.feather, strength, mask);
         if self.plan.blend.match_colour {
-            self.before.clone_from(&self.crop);
+            self.before.clone_from(crop);
         }
-        self.draw(drawn);
+        self.draw(drawn, crop);
         if self.plan.blend.match_colour {
-            let (before, crop) = (&self.before, &mut self.crop);
-            tone::match_ring(before, crop, &self.mask, strength, side);
+            tone::match_ring(&self.before, crop, &self.mask, strength, side);
         }
-        for value in &mut self.crop {
+        for value in crop.iter_mut() {
             *value /= WHITE;
         }
         self.blender.blend(
             view,
             &Patch {
                 size: side,
-                to_frame: self.to_frame,
+                to_frame: *map,
                 flow: None,
                 drawn: Some(Drawn {
-                    rgb: &self.crop,
+                    rgb: crop,
                     alpha: &self.alpha,
                 }),
                 mask: &self.mask,
@@ -229,11 +226,12 @@ impl Cutout {
         );
     }
 
-    fn paint_whole(&mut self, view: &mut View, look: &Look, drawn: &[f32]) {
-        self.draw(drawn);
-        let (from, to) = (Extent::square(self.plan.side), self.native_extent);
+    fn paint_whole(&mut self, view: &mut View, look: &Look, spot: &mut Spot, drawn: &[f32]) {
+        self.draw(drawn, &mut spot.pixels);
+        let (from, to) = (Extent::square(self.plan.side), extent(spot.area));
         self.resizer.prepare(&from, &to, self.plan.blend.scale);
-        let sources = self.crop.chunks_exact(self.plan.side * self.plan.side);
+        self.native.resize(3 * to.stride * to.stride, 0.0);
+        let sources = spot.pixels.chunks_exact(self.plan.side * self.plan.side);
         let targets = self.native.chunks_exact_mut(to.stride * to.stride);
         for (source, target) in sources.zip(targets) {
             self.resizer.plane(source, &from, target, &to);
@@ -242,7 +240,7 @@ impl Cutout {
         let picture = Stamp {
             rgb: [red, green, blue],
             extent: to,
-            at: self.corner,
+            at: [spot.area[0], spot.area[1]],
             strength: strength_of(look),
         };
         stamp(view, &picture);
@@ -257,25 +255,43 @@ impl Brush for Cutout {
         face: Option<&Face>,
         _time_ns: i64,
         seen: &mut Vec<f32>,
+        spot: &mut Spot,
     ) -> bool {
+        spot.pixels.resize(3 * self.plan.side * self.plan.side, 0.0);
         let found = match self.plan.blend.kind {
-            Kind::Soft => self.cut_soft(view, face),
-            Kind::Reference => self.cut_whole(view, face),
+            Kind::Soft => self.cut_soft(view, face, spot),
+            Kind::Reference => self.cut_whole(view, face, spot),
         };
         if found {
             seen.resize(self.plan.seen(), 0.0);
-            self.fill(seen);
+            self.fill(&spot.pixels, seen);
         }
         found
     }
 
     /// `drawn` is `[3, size, size]`.
-    fn paint(&mut self, view: &mut View, face: Option<&Face>, look: &Look, drawn: &[f32]) {
+    fn paint(
+        &mut self,
+        view: &mut View,
+        face: Option<&Face>,
+        look: &Look,
+        spot: &mut Spot,
+        drawn: &[f32],
+    ) {
         match (self.plan.blend.kind, face) {
             (Kind::Soft, None) => {}
-            (Kind::Soft, Some(face)) => self.paint_soft(view, face, look, drawn),
-            (Kind::Reference, _) => self.paint_whole(view, look, drawn),
+            (Kind::Soft, Some(face)) => self.paint_soft(view, face, look, spot, drawn),
+            (Kind::Reference, _) => self.paint_whole(view, look, spot, drawn),
         }
+    }
+}
+
+/// Of the box in whole pixels, in planes as wide as they are high.
+fn extent([_, _, width, height]: [usize; 4]) -> Extent {
+    Extent {
+        width,
+        height,
+        stride: width.max(height),
     }
 }
 

@@ -29,10 +29,14 @@ pub const EDTALK: Contract = Contract {
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
     let is_mel = |shape: &[usize]| matches!(*shape, [_, 1, BANDS, COLUMNS]);
     let ports = painter::ports(network, names, 3, is_mel)?;
-    let is_number = |shape: &[usize]| shape.iter().product::<usize>() == 1;
+    // One for all faces of a batch, or one for each.
+    let is_number = |shape: &[usize]| shape.iter().skip(1).product::<usize>() == 1;
     let weight = painter::find(network.inputs(), &names.weight, is_number)?;
     (network.inputs().len() == 3).then_some(Ports {
         weight: Some(weight),
+        batch: ports
+            .batch
+            .min(network.inputs()[weight].shape.first().copied().unwrap_or(1)),
         ..ports
     })
 }

@@ -23,7 +23,7 @@ mod wav2lip;
 use crate::{
     Error,
     face::Face,
-    pixels::View,
+    pixels::{Affine, View},
     sound::{Bounds, Spectrum},
 };
 
@@ -70,13 +70,35 @@ pub struct Heard<'a> {
 }
 
 /// One face on its way through the networks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sketch {
     pub look: Look,
+    /// What is heard in its frame: what [`Generator::listen`] made of it.
+    pub heard: Vec<f32>,
     /// What was sampled of the face, as its generator wants it.
     pub seen: Vec<f32>,
     /// What the networks drew, for the brush to paint with.
     pub drawn: Vec<f32>,
+}
+
+/// Where a face was sampled, and what its brush keeps of the frame until it is painted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spot {
+    /// From the pixels of what was sampled to those of the frame.
+    pub to_frame: Affine,
+    /// x, y, width and height in the frame, of brushes that work on whole pixels.
+    pub area: [usize; 4],
+    pub pixels: Vec<f32>,
+}
+
+impl Default for Spot {
+    fn default() -> Self {
+        Self {
+            to_frame: Affine::IDENTITY,
+            area: [0; 4],
+            pixels: Vec::new(),
+        }
+    }
 }
 
 /// Hears the sound and draws mouths to it.
@@ -98,42 +120,51 @@ pub trait Generator: Send {
     /// What one face, or all of the frame, is sampled and painted with.
     fn brush(&self) -> Box<dyn Brush>;
 
-    /// Hears the sound around the next frame.
-    fn listen(&mut self, heard: &Heard) -> Result<(), Error>;
-
-    /// What the network that draws was last given to hear, row-major, for comparison with other
-    /// implementations; empty where that is no window of features.
-    fn features(&self) -> &[f32] {
-        &[]
+    /// Faces that are drawn at once where so many are there, of one frame or of several.
+    fn batch(&self) -> usize {
+        1
     }
 
-    /// Draws the face that `sketch` holds, for the sound last heard. After an error what is drawn
-    /// there is not looked at.
-    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error>;
+    /// Hears the sound around the next frame, and writes to `out` what drawing wants of it: the
+    /// frame's faces have it as [`Sketch::heard`].
+    fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error>;
+
+    /// Draws the faces that `sketches` hold, at most [`batch`](Self::batch) of them. After an
+    /// error what is drawn there is not looked at.
+    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error>;
 
     /// Forgets everything about earlier frames.
-    fn reset(&mut self);
+    fn reset(&mut self) {}
 }
 
 /// Reads one face of each frame and writes its mouth. Works in the thread that has the frames and
-/// must not run networks.
+/// must not run networks. Several frames may be sampled before the first of them is painted.
 pub trait Brush: Send {
-    /// Writes to `seen` what the generator wants of this face. False where there is nothing to
-    /// draw. `time_ns` is the frame's running time.
+    /// Writes to `seen` what the generator wants of this face, and to `spot` what painting will.
+    /// False where there is nothing to draw. `time_ns` is the frame's running time.
     fn sample(
         &mut self,
         view: &View,
         face: Option<&Face>,
         time_ns: i64,
         seen: &mut Vec<f32>,
+        spot: &mut Spot,
     ) -> bool {
-        let _ = (view, face, time_ns, seen);
+        let _ = (view, face, time_ns, seen, spot);
         true
     }
 
-    /// Paints what the generator drew where the face was last sampled: of this frame, or, when the
-    /// networks are late, of an earlier one.
-    fn paint(&mut self, view: &mut View, face: Option<&Face>, look: &Look, drawn: &[f32]);
+    /// Paints what the generator drew where the face was sampled in this frame: of the frame
+    /// itself, or, when the networks are late, of an earlier one. What `spot` keeps is of no use
+    /// afterwards.
+    fn paint(
+        &mut self,
+        view: &mut View,
+        face: Option<&Face>,
+        look: &Look,
+        spot: &mut Spot,
+        drawn: &[f32],
+    );
 
     /// Forgets everything about earlier frames: another face comes next.
     fn reset(&mut self) {}

@@ -42,6 +42,8 @@ pub struct Ports {
     pub weight: Option<usize>,
     pub output: usize,
     pub size: usize,
+    /// Faces that it draws at once.
+    pub batch: usize,
 }
 
 /// The sound, which `hears` tells by its shape, a face of so many channels, and the drawn face of
@@ -68,6 +70,7 @@ pub fn ports(
         weight: None,
         output,
         size,
+        batch: (inputs[image].shape[0].min(inputs[sound].shape[0])).min(outputs[output].shape[0]),
     })
 }
 
@@ -95,8 +98,7 @@ pub struct Painter {
     plan: Arc<Plan>,
     /// Makes what the network hears; without, it hears the mel window itself.
     features: Option<Features>,
-    /// As last heard, and what it would be in silence.
-    window: Vec<f32>,
+    /// What is heard in silence.
     silence: Vec<f32>,
     weight: f32,
 }
@@ -167,7 +169,6 @@ impl Painter {
                 ports,
                 plan: Arc::new(plan),
                 features,
-                window: silence.clone(),
                 silence,
                 weight: recipe.sound.weight,
             }),
@@ -220,47 +221,67 @@ impl Generator for Painter {
         Box::new(Cutout::new(self.plan.clone()))
     }
 
-    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+    fn batch(&self) -> usize {
+        self.ports.batch
+    }
+
+    /// `out` is what the network hears, row-major.
+    fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error> {
+        out.resize(self.silence.len(), 0.0);
         match &mut self.features {
-            None => self.window.copy_from_slice(heard.mel),
-            Some(features) => features.listen(heard, &mut self.window)?,
+            None => out.copy_from_slice(heard.mel),
+            Some(features) => features.listen(heard, out)?,
         }
         Ok(())
     }
 
-    fn features(&self) -> &[f32] {
-        &self.window
+    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
+        // Where there are fewer faces than the network takes, the others are anybody's.
+        for (index, sketch) in sketches.iter().enumerate() {
+            self.put(index, sketch);
+        }
+        self.network.run()?;
+        let output = &self.network.outputs()[self.ports.output].shape;
+        let length = output[1..].iter().product();
+        let drawn = self.network.output(self.ports.output);
+        for (sketch, drawn) in sketches.iter_mut().zip(drawn.chunks_exact(length)) {
+            finite(drawn, self.network.name())?;
+            sketch.drawn.clear();
+            sketch.drawn.extend_from_slice(drawn);
+        }
+        Ok(())
     }
 
-    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
+    fn reset(&mut self) {
+        if let Some(features) = &mut self.features {
+            features.reset();
+        }
+    }
+}
+
+impl Painter {
+    /// Gives the network a face, at its place in the batch.
+    fn put(&mut self, index: usize, sketch: &Sketch) {
         let look = &sketch.look;
-        // A network that the file fixes to a larger batch draws the first picture of it.
-        self.network.input(self.ports.image)[..sketch.seen.len()].copy_from_slice(&sketch.seen);
+        let image = part(&mut *self.network, self.ports.image, index);
+        image[..sketch.seen.len()].copy_from_slice(&sketch.seen);
         // The network knows no mouth at rest; in silence it hears silence.
-        let input = self.network.input(self.ports.sound).iter_mut();
-        for ((out, heard), silence) in input.zip(&self.window).zip(&self.silence) {
+        let sound = part(&mut *self.network, self.ports.sound, index).iter_mut();
+        for ((out, heard), silence) in sound.zip(&sketch.heard).zip(&self.silence) {
             *out = match look.activity < 1.0 {
                 true => silence + look.activity * (heard - silence),
                 false => *heard,
             };
         }
         if let Some(weight) = self.ports.weight {
-            let weight = self.network.input(weight);
-            weight.fill((self.weight * look.strength.max(1.0)).min(1.0));
+            let value = (self.weight * look.strength.max(1.0)).min(1.0);
+            part(&mut *self.network, weight, index).fill(value);
         }
-        self.network.run()?;
-        let drawn = self.network.output(self.ports.output);
-        let drawn = &drawn[..3 * self.ports.size * self.ports.size];
-        finite(drawn, self.network.name())?;
-        sketch.drawn.clear();
-        sketch.drawn.extend_from_slice(drawn);
-        Ok(())
     }
+}
 
-    fn reset(&mut self) {
-        self.window.copy_from_slice(&self.silence);
-        if let Some(features) = &mut self.features {
-            features.reset();
-        }
-    }
+/// The part of an input that belongs to one face of the batch.
+fn part(network: &mut dyn Network, input: usize, index: usize) -> &mut [f32] {
+    let length: usize = network.inputs()[input].shape.iter().skip(1).product();
+    &mut network.input(input)[index * length..][..length]
 }

@@ -130,11 +130,13 @@ impl Found {
                 network,
                 encoder,
             } => {
-                let open = |model: &Model| runtime::open_model(model, options, &[]);
                 let (encoder, network) = runtime::together(
                     options,
-                    || encoder.as_ref().map(open).transpose(),
-                    || open(&network),
+                    || {
+                        let open = |encoder| open_alone(encoder, options);
+                        encoder.as_ref().map(open).transpose()
+                    },
+                    || open_batch(&network, options),
                 );
                 Painter::open(contract, *recipe, network?, encoder?)
             }
@@ -237,7 +239,7 @@ fn find_recipe(contract: &'static Contract, text: &str, path: &Path) -> Result<K
 
 /// Opens a bare network of a family that is known by the shapes of its tensors.
 fn open_bare(path: &Path, network: &Model, options: &runtime::Options) -> Result<Opened, Error> {
-    let opened = runtime::open_model(network, options, &[])?;
+    let opened = open_batch(network, options)?;
     let ports = |contract: &Contract| (contract.ports)(&*opened.network, &Tensors::default());
     if let Some(contract) = [&WAV2LIP, &EDTALK]
         .into_iter()
@@ -251,7 +253,7 @@ fn open_bare(path: &Path, network: &Model, options: &runtime::Options) -> Result
         let recipe = Recipe::bare(UNET.name, said, UNET.defaults, path)?;
         let encoder = recipe.files.audio_encoder.as_ref();
         let encoder = encoder
-            .map(|encoder| runtime::open(ModelSource::File(&encoder.path), options, &[]))
+            .map(|encoder| runtime::open(ModelSource::File(&encoder.path), &alone(options), &[]))
             .transpose()?;
         return Painter::open(&UNET, recipe, opened, encoder);
     }
@@ -268,6 +270,33 @@ fn open_bare(path: &Path, network: &Model, options: &runtime::Options) -> Result
             WAV2LIP.shapes, UNET.shapes, EDTALK.shapes
         ),
     })
+}
+
+/// For a network that takes one thing at a time.
+fn alone(options: &runtime::Options) -> runtime::Options {
+    runtime::Options {
+        batch: 1,
+        ..options.clone()
+    }
+}
+
+pub(super) fn open_alone(
+    model: &Model,
+    options: &runtime::Options,
+) -> Result<runtime::Opened, Error> {
+    runtime::open_model(model, &alone(options), &[])
+}
+
+/// Opens a network that draws, for as many faces at once as wanted; for one where it says that it
+/// takes any number, and fails on more.
+pub(super) fn open_batch(
+    model: &Model,
+    options: &runtime::Options,
+) -> Result<runtime::Opened, Error> {
+    match runtime::open_model(model, options, &[]) {
+        Err(Error::Inference { .. }) if options.batch > 1 => open_alone(model, options),
+        opened => opened,
+    }
 }
 
 /// Tensors as `name [1, 80, 32], …` for messages.

@@ -22,6 +22,7 @@ pub(super) fn entry(
     let folder = options.cache_dir.as_ref()?;
     let mut hasher = DefaultHasher::new();
     (options.device_id, options.precision, shapes).hash(&mut hasher);
+    options.batch.max(1).hash(&mut hasher);
     options.provider_options.hash(&mut hasher);
     Some(folder.join(format!(
         "{}-{version}-{}-{:016x}",
@@ -138,7 +139,12 @@ mod tests {
             device_id: 1,
             ..options.clone()
         };
+        let batch = Options {
+            batch: 4,
+            ..options.clone()
+        };
         let others = [
+            name(Provider::TensorRt, &batch, "1.31", &model, &[]),
             name(Provider::OpenVino, &options, "1.31", &model, &[]),
             name(Provider::TensorRt, &options, "1.32", &model, &[]),
             name(Provider::TensorRt, &options, "1.31", &Digest::of(b"x"), &[]),

@@ -37,7 +37,8 @@ pub enum Element {
     I64,
 }
 
-/// Name, type and shape of one tensor. A dimension that the model leaves open is 1 once bound.
+/// Name, type and shape of one tensor. A dimension that the model leaves open is 1 once bound, the
+/// first one [`Options::batch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorInfo {
     pub name: String,

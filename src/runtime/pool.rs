@@ -22,6 +22,7 @@ pub(super) struct Key {
     pub precision: Precision,
     pub provider_options: Option<ProviderOptions>,
     pub intra_threads: usize,
+    pub batch: usize,
     pub shapes: Vec<(String, Vec<usize>)>,
 }
 

@@ -96,6 +96,8 @@ pub struct Options {
     pub device_id: u32,
     /// Threads that work on one network at once; 0 = all physical cores.
     pub intra_threads: usize,
+    /// What the first dimension of an input becomes where the model leaves it open; 0 = 1.
+    pub batch: usize,
     /// The ONNX Runtime library to load; see [`load`](super::load).
     pub library: Option<PathBuf>,
     pub precision: Precision,

@@ -15,6 +15,7 @@ use super::accelerator::{Accelerator, is_worth_caching};
 use super::library::Runtime;
 use super::model::{Model, ModelSource};
 use super::provider::{self, Fallback, Options, Provider};
+use super::shapes::Sizes;
 use super::turns::Turns;
 use super::{Element, Network, TensorInfo, cache, cores, host, library, log, nvidia, pool, shapes};
 use crate::Error;
@@ -33,7 +34,7 @@ type Wanted<'a> = [(&'a str, &'a [usize])];
 /// Opens a model, or shares the session of a network that is open with the same options.
 ///
 /// `shapes` gives whole shapes of inputs by name; a dimension that the model leaves open and that
-/// no shape fixes becomes 1. The network has been run once on zeros when this returns, so that
+/// no shape fixes becomes 1, the first one [`Options::batch`]. The network has been run once on zeros when this returns, so that
 /// the first frame is no slower than the others, and a provider that cannot run it is found out.
 ///
 /// # Errors
@@ -118,17 +119,26 @@ fn bind(
         precision: options.precision,
         provider_options: options.provider_options.clone(),
         intra_threads: threads,
+        batch: options.batch.max(1),
         shapes: shapes
             .iter()
             .map(|&(name, shape)| (name.into(), shape.into()))
             .collect(),
     };
+    let batch = key.batch;
     let shared = pool::get(key, || {
         let entry = cache::entry(provider, options, runtime.version(), &model.digest, shapes);
         let entry = entry.filter(|_| is_worth_caching(provider, options));
         cache::with(entry.as_deref(), |folder| {
             let accelerator = Accelerator::new(provider, options, threads, folder)?;
-            Shared::build(model, runtime, provider, accelerator, threads, shapes)
+            Shared::build(
+                model,
+                runtime,
+                provider,
+                accelerator,
+                threads,
+                &Sizes { shapes, batch },
+            )
         })
     })?;
     let name = model.name.clone();
@@ -155,10 +165,10 @@ impl Shared {
         provider: Provider,
         accelerator: Option<Accelerator>,
         threads: usize,
-        shapes: &Wanted,
+        sizes: &Sizes,
     ) -> Result<Self, Error> {
         // Fixed shapes let ONNX Runtime simplify the network before anything runs.
-        let dimensions = shapes::open_dimensions(model, shapes);
+        let dimensions = shapes::open_dimensions(model, sizes);
         let on_cpu = |level| {
             builder(model, runtime, level, &dimensions)
                 .and_then(|builder| Ok(builder.with_intra_threads(threads)?))
@@ -172,7 +182,7 @@ impl Shared {
             Some(_) => on_cpu(GraphOptimizationLevel::Disable)?,
         };
         shapes::check_types(model, &session)?;
-        let inputs = shapes::inputs(model, session.inputs(), shapes)?;
+        let inputs = shapes::inputs(model, session.inputs(), sizes)?;
         let outputs = match &accelerator {
             Some(accelerator) => {
                 if provider.is_nvidia() {

@@ -12,6 +12,29 @@ use crate::Error;
 /// No tensor of a lip-sync model comes near (1 GiB); a corrupt model may ask for anything.
 const MAX_TENSOR_ELEMENTS: usize = 1 << 28;
 
+/// What open dimensions become.
+pub(super) struct Sizes<'a> {
+    /// Whole shapes by the names of inputs.
+    pub shapes: &'a [(&'a str, &'a [usize])],
+    /// The first dimension of other inputs.
+    pub batch: usize,
+}
+
+impl Sizes<'_> {
+    fn shape(&self, input: &str) -> Option<&[usize]> {
+        let named = self.shapes.iter().find(|(name, _)| *name == input);
+        named.map(|(_, shape)| *shape)
+    }
+
+    /// Of a dimension that neither the model nor a shape fixes.
+    fn open(&self, axis: usize) -> usize {
+        match axis {
+            0 => self.batch,
+            _ => 1,
+        }
+    }
+}
+
 impl Element {
     const ALL: [Self; 3] = [Self::F32, Self::I32, Self::I64];
 
@@ -57,9 +80,10 @@ pub(super) fn check_types(model: &Model, session: &Session) -> Result<(), Error>
 pub(super) fn inputs(
     model: &Model,
     inputs: &[Outlet],
-    shapes: &[(&str, &[usize])],
+    sizes: &Sizes,
 ) -> Result<Vec<TensorInfo>, Error> {
-    if let Some((unknown, _)) = shapes
+    if let Some((unknown, _)) = sizes
+        .shapes
         .iter()
         .find(|(name, _)| inputs.iter().all(|input| input.name() != *name))
     {
@@ -70,10 +94,9 @@ pub(super) fn inputs(
         ));
     }
     let infos = inputs.iter().map(|input| {
-        let fixed = shapes.iter().find(|(name, _)| *name == input.name());
-        let shape = input_shape(input, fixed.map(|(_, shape)| *shape)).ok_or_else(|| {
-            let wanted = match fixed {
-                Some((_, shape)) => format!("{shape:?}"),
+        let shape = input_shape(input, sizes).ok_or_else(|| {
+            let wanted = match sizes.shape(input.name()) {
+                Some(shape) => format!("{shape:?}"),
                 None => format!("at most {MAX_TENSOR_ELEMENTS} elements"),
             };
             model.mismatch(
@@ -90,8 +113,9 @@ pub(super) fn inputs(
     infos.collect()
 }
 
-/// `None` when `fixed` contradicts the model or the tensor is too large.
-fn input_shape(input: &Outlet, fixed: Option<&[usize]>) -> Option<Vec<usize>> {
+/// `None` when a wanted shape contradicts the model or the tensor is too large.
+fn input_shape(input: &Outlet, sizes: &Sizes) -> Option<Vec<usize>> {
+    let fixed = sizes.shape(input.name());
     let dims = input.dtype().tensor_shape()?;
     if fixed.is_some_and(|fixed| fixed.len() != dims.len()) {
         return None;
@@ -102,7 +126,7 @@ fn input_shape(input: &Outlet, fixed: Option<&[usize]>) -> Option<Vec<usize>> {
         shape.push(match usize::try_from(dim) {
             Ok(known) if asked.is_none_or(|asked| asked == known) => known,
             Ok(_) => return None,
-            Err(_) => asked.unwrap_or(1),
+            Err(_) => asked.unwrap_or(sizes.open(i)),
         });
     }
     let elements = shape
@@ -115,12 +139,12 @@ fn input_shape(input: &Outlet, fixed: Option<&[usize]>) -> Option<Vec<usize>> {
 
 /// The open dimensions of a model that have a name, with the sizes they get: known before there is
 /// a session, which then is built only once.
-pub(super) fn open_dimensions(model: &Model, shapes: &[(&str, &[usize])]) -> Vec<(String, usize)> {
+pub(super) fn open_dimensions(model: &Model, sizes: &Sizes) -> Vec<(String, usize)> {
     let open = contents::open_dimensions(&model.bytes).into_iter();
     open.map(|open| {
-        let fixed = shapes.iter().find(|(name, _)| *name == open.input);
-        let size = fixed.and_then(|(_, shape)| shape.get(open.axis));
-        (open.symbol, size.copied().unwrap_or(1))
+        let fixed = sizes.shape(&open.input);
+        let size = fixed.and_then(|shape| shape.get(open.axis).copied());
+        (open.symbol, size.unwrap_or(sizes.open(open.axis)))
     })
     .collect()
 }

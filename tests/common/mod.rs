@@ -22,7 +22,7 @@ use gstlipsync::{
     Error,
     element::lipsync::Lipsync,
     face::Face,
-    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source},
+    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
     pixels::View,
 };
 
@@ -98,24 +98,31 @@ impl<S: Send> Generator for StandIn<S> {
         Box::new(Paint(self.paint))
     }
 
-    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+    fn listen(&mut self, heard: &Heard, _out: &mut Vec<f32>) -> Result<(), Error> {
         (self.listen)(&mut self.state, heard)
     }
 
-    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
-        let drawn = (self.draw)(&mut self.state)?;
-        sketch.drawn.clear();
-        sketch.drawn.push(drawn);
+    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
+        for sketch in sketches {
+            let drawn = (self.draw)(&mut self.state)?;
+            sketch.drawn.clear();
+            sketch.drawn.push(drawn);
+        }
         Ok(())
     }
-
-    fn reset(&mut self) {}
 }
 
 struct Paint(fn(&mut View, f32));
 
 impl Brush for Paint {
-    fn paint(&mut self, view: &mut View, _face: Option<&Face>, _look: &Look, drawn: &[f32]) {
+    fn paint(
+        &mut self,
+        view: &mut View,
+        _face: Option<&Face>,
+        _look: &Look,
+        _spot: &mut Spot,
+        drawn: &[f32],
+    ) {
         (self.0)(view, drawn[0]);
     }
 }
@@ -139,7 +146,7 @@ impl ShowsSound {
         }))
     }
 
-    fn brightness(heard: &Heard) -> f32 {
+    pub fn brightness(heard: &Heard) -> f32 {
         // The frame's time lies somewhere between these two columns.
         let now = COLUMNS - 1 - COLUMNS_AHEAD;
         let loudest = |column: usize| {
@@ -151,7 +158,7 @@ impl ShowsSound {
         (level + 4.0) / 8.0 * 255.0
     }
 
-    fn fill_square(view: &mut View, brightness: f32) {
+    pub fn fill_square(view: &mut View, brightness: f32) {
         let side = SQUARE.min(view.width).min(view.height);
         let plane = &mut view.planes[0];
         for row in 0..side {

@@ -76,7 +76,11 @@ impl Source {
 
 impl Live {
     pub fn new() -> Self {
-        let rig = Rig::stopped(element(), LIVE, true);
+        Self::with(element())
+    }
+
+    pub fn with(element: gst::Element) -> Self {
+        let rig = Rig::stopped(element, LIVE, true);
         let clock = gst_check::TestClock::new();
         rig.element.set_clock(Some(&clock)).unwrap();
         rig.element.set_base_time(gst::ClockTime::ZERO);

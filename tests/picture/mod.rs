@@ -8,7 +8,7 @@ use std::path::Path;
 use gstlipsync::{
     Error,
     face::Face,
-    generator::{Generator, Look, Sketch},
+    generator::{Generator, Look, Sketch, Spot},
     pixels::{Affine, Colour, Format, Plane, View},
 };
 
@@ -127,22 +127,24 @@ impl Picture {
     }
 }
 
-/// Redraws one face for the sound last heard, with a brush that has seen no frame before.
+/// Redraws one face for what is `heard`, with a brush that has seen no frame before.
 pub fn redraw(
     generator: &mut dyn Generator,
     picture: &mut Picture,
     face: Option<&Face>,
     look: &Look,
+    heard: &[f32],
 ) -> Result<(), Error> {
     let mut brush = generator.brush();
     let mut sketch = Sketch {
         look: *look,
-        seen: Vec::new(),
-        drawn: Vec::new(),
+        heard: heard.to_vec(),
+        ..Sketch::default()
     };
-    if brush.sample(&picture.view(), face, 0, &mut sketch.seen) {
-        generator.draw(&mut sketch)?;
-        brush.paint(&mut picture.view(), face, look, &sketch.drawn);
+    let mut spot = Spot::default();
+    if brush.sample(&picture.view(), face, 0, &mut sketch.seen, &mut spot) {
+        generator.draw(std::slice::from_mut(&mut sketch))?;
+        brush.paint(&mut picture.view(), face, look, &mut spot, &sketch.drawn);
     }
     Ok(())
 }

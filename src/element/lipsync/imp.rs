@@ -98,6 +98,7 @@ use crate::{
 
 use loading::Model;
 
+mod batch;
 mod events;
 mod flow;
 mod loading;
@@ -118,6 +119,10 @@ const SIZE_MAX: i32 = 16384;
 /// Frames and sound of 146 years ahead and more have broken timestamps. No clock can wait for them: the sums
 /// of GStreamer's system clock overflow, and it waits in a busy loop.
 const FURTHEST_NS: i64 = i64::MAX / 2;
+
+/// How long a frame is taken to last at a variable rate, for the latency of a batch. In a live
+/// pipeline one that does not fill in this time goes without the rest.
+const USUAL_FRAME_NS: i64 = 40_000_000;
 
 /// Locks that a panic elsewhere must not poison: the element answers with an error then anyway.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -152,13 +157,28 @@ pub struct Lipsync {
 }
 
 /// Parts of the latency that the engine and the sound decide.
-#[derive(Default)]
 struct Delays {
     look_ahead_ns: i64,
     resampler_ns: i64,
+    /// Frames that are collected, and how long one lasts.
+    batch: i64,
+    frame_ns: i64,
     reported: Option<gst::ClockTime>,
     /// With that of upstream, where that is live.
     whole: Option<gst::ClockTime>,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self {
+            look_ahead_ns: 0,
+            resampler_ns: 0,
+            batch: 1,
+            frame_ns: USUAL_FRAME_NS,
+            reported: None,
+            whole: None,
+        }
+    }
 }
 
 #[glib::object_subclass]
@@ -407,7 +427,7 @@ impl AggregatorImpl for Lipsync {
             // One may have been counted and be on its way to the pad.
             self.at_video_pad.fetch_min(1, Ordering::Relaxed);
         }
-        let next_ns = {
+        let (collected_ns, next_ns) = {
             let stream = lock(&self.stream);
             let stream = stream.as_deref()?;
             let wants_room = self.wants_room(stream);
@@ -415,21 +435,21 @@ impl AggregatorImpl for Lipsync {
             if wants_room {
                 return Some(gst::ClockTime::ZERO);
             }
-            stream.waiting.first_ns().or_else(|| self.pad_ns(stream))
+            let collected = stream.batch.front().map(|turn| turn.frame.running_ns);
+            let waiting = stream.waiting.first_ns();
+            (collected, waiting.or_else(|| self.pad_ns(stream)))
         };
-        let Some(next_ns) = next_ns else {
-            let heard_alone = self.sound_due(&audio_pad);
-            self.woken_for_room
-                .store(heard_alone.is_some(), Ordering::Relaxed);
-            return heard_alone;
+        let due = collected_ns.or(next_ns).and_then(|ns| self.frame_due(ns));
+        let heard_alone = match next_ns {
+            Some(_) => None,
+            None => self.sound_due(&audio_pad),
         };
-        if next_ns >= FURTHEST_NS {
-            return None;
+        let sound_is_first = heard_alone.is_some() && due.is_none_or(|due| heard_alone < Some(due));
+        if !sound_is_first {
+            return due;
         }
-        // Sources jitter: sound that comes late is waited for in the first half of the deadline.
-        let for_work = lock(&self.settings).processing_deadline() / 2;
-        let time = gst::ClockTime::from_nseconds(u64::try_from(next_ns).unwrap_or(0));
-        Some(time.saturating_sub(for_work))
+        self.woken_for_room.store(true, Ordering::Relaxed);
+        heard_alone
     }
 
     fn aggregate(&self, timeout: bool) -> Result<gst::FlowSuccess, gst::FlowError> {
@@ -463,6 +483,9 @@ impl AggregatorImpl for Lipsync {
                 let Some(mut stream) = self.take_stream() else {
                     return false;
                 };
+                self.apply_flushes(&mut stream);
+                // It comes behind them, or changes the sound that they hear.
+                self.send_batch_early(&mut stream);
                 let done = match is_video {
                     true => self.video_event(&mut stream, pad, event),
                     false => self.audio_event(&mut stream, pad, event),

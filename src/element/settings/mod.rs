@@ -47,7 +47,7 @@ pub struct Settings {
 
 /// What the engine is built from. A change has another one built: from PAUSED on beside the one
 /// that draws, otherwise when the element next leaves READY.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
     model: Option<String>,
     execution_provider: ExecutionProvider,
@@ -56,12 +56,29 @@ pub struct Setup {
     precision: Precision,
     cache_dir: Option<String>,
     intra_threads: u32,
+    pub batch_size: u32,
     onnxruntime_library: Option<String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            model: None,
+            execution_provider: ExecutionProvider::default(),
+            device_id: 0,
+            provider_options: None,
+            precision: Precision::default(),
+            cache_dir: None,
+            intra_threads: 0,
+            batch_size: 1,
+            onnxruntime_library: None,
+        }
+    }
 }
 
 impl Setup {
     /// Each property with whether it is the same in both.
-    fn parts(&self, other: &Self) -> [(&'static str, bool); 8] {
+    fn parts(&self, other: &Self) -> [(&'static str, bool); 9] {
         [
             ("model", self.model == other.model),
             (
@@ -76,6 +93,7 @@ impl Setup {
             ("precision", self.precision == other.precision),
             ("cache-dir", self.cache_dir == other.cache_dir),
             ("intra-threads", self.intra_threads == other.intra_threads),
+            ("batch-size", self.batch_size == other.batch_size),
             (
                 "onnxruntime-library",
                 self.onnxruntime_library == other.onnxruntime_library,
@@ -163,6 +181,7 @@ impl Settings {
                 provider: setup.execution_provider.into(),
                 device_id: setup.device_id,
                 intra_threads: setup.intra_threads as usize,
+                batch: setup.batch_size as usize,
                 library: named(&setup.onnxruntime_library),
                 precision: setup.precision.into(),
                 cache_dir: named(&setup.cache_dir),

@@ -9,6 +9,9 @@ use gst::{glib, prelude::*};
 
 use super::Settings;
 
+/// Of frames of 1080p in I420 these are 200 MB.
+const BATCH_SIZE_MAX: u32 = 64;
+
 pub struct Property {
     spec: glib::ParamSpec,
     pub access: Access,
@@ -145,6 +148,21 @@ fn table() -> Vec<Property> {
                 .mutable_playing()
                 .build(),
             setting!(setup.intra_threads),
+        ),
+        (
+            glib::ParamSpecUInt::builder("batch-size")
+                .nick("Batch size")
+                .blurb(
+                    "Frames that are collected, drawn at once and sent one after the other. For \
+                     files: each waits for the last of its batch, which the reported latency \
+                     says. A network whose first dimension is fixed draws as many as that says",
+                )
+                .minimum(1)
+                .maximum(BATCH_SIZE_MAX)
+                .default_value(default.setup.batch_size)
+                .mutable_playing()
+                .build(),
+            setting!(setup.batch_size),
         ),
         (
             glib::ParamSpecString::builder("onnxruntime-library")

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gstlipsync::{
     Error,
     face::Face,
-    generator::{self, Brush, Generator, Heard, Hearing, Look, Sketch, Source},
+    generator::{self, Brush, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
     pixels::View,
     runtime,
     sound::{BANDS, COLUMNS_PER_SECOND, MEL_RANGE, Spectrum},
@@ -138,13 +138,13 @@ impl Generator for Troubled {
         self.real.is_some()
     }
 
-    fn listen(&mut self, heard: &Heard) -> Result<(), Error> {
+    fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error> {
         self.heard = Some(Stamp {
             loudness: loudness(heard, self.hearing().columns),
             time_ns: heard.time_ns,
         });
         match &mut self.real {
-            Some(real) => real.listen(heard),
+            Some(real) => real.listen(heard, out),
             None => Ok(()),
         }
     }
@@ -155,7 +155,7 @@ impl Generator for Troubled {
         })
     }
 
-    fn draw(&mut self, sketch: &mut Sketch) -> Result<(), Error> {
+    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
         let weather = self.sky.now();
         std::thread::sleep(weather.slow);
         self.frames += 1;
@@ -166,12 +166,13 @@ impl Generator for Troubled {
             });
         }
         match &mut self.real {
-            Some(real) => real.draw(sketch)?,
-            None => sketch.drawn.clear(),
+            Some(real) => real.draw(sketches)?,
+            None => sketches.iter_mut().for_each(|sketch| sketch.drawn.clear()),
         }
-        sketch
-            .drawn
-            .extend(self.heard.map_or(NO_STAMP, Stamp::to_drawn));
+        let stamp = self.heard.map_or(NO_STAMP, Stamp::to_drawn);
+        for sketch in sketches {
+            sketch.drawn.extend(stamp);
+        }
         Ok(())
     }
 
@@ -195,19 +196,27 @@ impl Brush for Stamper {
         face: Option<&Face>,
         time_ns: i64,
         seen: &mut Vec<f32>,
+        spot: &mut Spot,
     ) -> bool {
         match &mut self.real {
-            Some(real) => real.sample(view, face, time_ns, seen),
+            Some(real) => real.sample(view, face, time_ns, seen, spot),
             None => true,
         }
     }
 
-    fn paint(&mut self, view: &mut View, face: Option<&Face>, look: &Look, drawn: &[f32]) {
+    fn paint(
+        &mut self,
+        view: &mut View,
+        face: Option<&Face>,
+        look: &Look,
+        spot: &mut Spot,
+        drawn: &[f32],
+    ) {
         let Some((drawn, stamp)) = drawn.split_last_chunk() else {
             return;
         };
         if let Some(real) = &mut self.real {
-            real.paint(view, face, look, drawn);
+            real.paint(view, face, look, spot, drawn);
         }
         if let Some(stamp) = Stamp::of_drawn(stamp) {
             stamp.write(view);

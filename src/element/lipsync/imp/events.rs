@@ -4,8 +4,11 @@
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::prelude::*};
 
-use super::{CAT, Lipsync, lock};
-use crate::{Error, element::stream::Stream};
+use super::{CAT, Lipsync, USUAL_FRAME_NS, lock};
+use crate::{
+    Error,
+    element::{frame, pairing::signed_ns, stream::Stream},
+};
 
 impl Lipsync {
     /// An event between frames: applied now, or when the frames before it have gone.
@@ -15,7 +18,6 @@ impl Lipsync {
         pad: &gst_base::AggregatorPad,
         event: gst::Event,
     ) -> bool {
-        self.apply_flushes(stream);
         match event.view() {
             gst::EventView::Caps(caps) => {
                 if let Err(err) = gst_video::VideoInfo::from_caps(caps.caps()) {
@@ -43,6 +45,7 @@ impl Lipsync {
 
     pub(super) fn release_events(&self, stream: &mut Stream) {
         while let Some(event) = stream.waiting.pop_event() {
+            self.send_batch_early(stream);
             self.apply_event(stream, event);
         }
     }
@@ -61,7 +64,10 @@ impl Lipsync {
                         ("frames are interlaced and taken for whole pictures: put `deinterlace` before lipsync")
                     );
                 }
+                let lasts_ns = frame::duration(&info).map_or(USUAL_FRAME_NS, signed_ns);
                 stream.set_video(info);
+                lock(&self.delays).frame_ns = lasts_ns;
+                self.update_latency();
                 obj.set_src_caps(&caps.caps_owned());
                 true
             }
@@ -129,7 +135,6 @@ impl Lipsync {
         pad: &gst_base::AggregatorPad,
         event: gst::Event,
     ) -> bool {
-        self.apply_flushes(stream);
         match event.view() {
             gst::EventView::Caps(caps) => {
                 let result = gst_audio::AudioInfo::from_caps(caps.caps())

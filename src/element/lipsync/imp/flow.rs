@@ -1,21 +1,15 @@
 //! The pace of frames: which one goes out when, and what is done with it on the way. All in the
 //! source pad's thread.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::sync::atomic::Ordering;
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{AGGREGATOR_FLOW_NEED_DATA, prelude::*};
 
-use super::{super::OnError, CAT, FURTHEST_NS, Lipsync, lock};
-use crate::{
-    Error,
-    element::{
-        faults,
-        pace::Verdict,
-        pairing::{self, Frame},
-        stream::{Effort, Heard, Stream},
-    },
-    engine::{Controls, Outcome},
+use super::{CAT, FURTHEST_NS, Lipsync, lock};
+use crate::element::{
+    pairing::{self, Frame, signed_ns},
+    stream::{Heard, Stream},
 };
 
 /// Frames that wait this much beyond the latency are left to upstream.
@@ -33,8 +27,14 @@ impl Lipsync {
         self.make_room(stream)?;
         let mut may_be_late = timeout && !self.woken_for_room.load(Ordering::Relaxed);
         let mut flow = Err(AGGREGATOR_FLOW_NEED_DATA);
+        if may_be_late && !stream.batch.is_empty() {
+            // The first of these is the one that cannot wait.
+            may_be_late = false;
+            flow = Ok(self.send_batch(stream)?);
+        }
         loop {
             self.release_events(stream);
+            stream.failed.take().map_or(Ok(()), Err)?;
             let Some(next_ns) = self.next_ns(stream)? else {
                 if timeout {
                     self.hear_ahead(stream)?;
@@ -43,7 +43,9 @@ impl Lipsync {
             };
             let controls = lock(&self.settings).controls();
             let audio_pad = lock(&self.audio_pad).clone();
-            if !self.has_its_model(stream, audio_pad.is_some(), &controls)? {
+            let has_its_model = self.has_its_model(stream, audio_pad.is_some(), &controls)?;
+            stream.failed.take().map_or(Ok(()), Err)?;
+            if !has_its_model {
                 return flow;
             }
             let covered = match &audio_pad {
@@ -67,18 +69,16 @@ impl Lipsync {
                     "Frame at {next_ns} ns goes on without all sound"
                 );
             }
-            let is_gap = frame.is_gap();
             let listens = audio_pad.is_some() && !frame.is_trick;
-            let sent = self.send(stream, frame, listens);
-            if sent.is_err() && !is_gap {
-                lock(&self.stats).dropped += 1;
+            if let Some(sent) = self.collect(stream, frame, listens)? {
+                flow = Ok(sent);
             }
-            flow = Ok(sent?);
             if self.flush_video.load(Ordering::Acquire) {
                 return flow;
             }
         }
         if stream.waiting.is_empty() && self.video_pad.is_eos() {
+            self.send_batch(stream)?;
             return self.end(stream);
         }
         flow
@@ -114,13 +114,15 @@ impl Lipsync {
             lock(&self.pace).reset();
         }
         if self.flush_audio.swap(false, Ordering::AcqRel) {
+            self.send_batch_early(stream);
             stream.flush_audio();
         }
     }
 
     /// Counts the frames that wait as given up.
     pub(super) fn drop_waiting(&self, stream: &Stream) {
-        lock(&self.stats).dropped += stream.waiting.pictures() as u64;
+        let waiting = stream.waiting.pictures() + stream.batch.len();
+        lock(&self.stats).dropped += waiting as u64;
     }
 
     /// Takes in the sound of the frame at `running_ns`; whether all of it is there.
@@ -168,6 +170,18 @@ impl Lipsync {
             Heard::Nothing => (),
         }
         Ok(())
+    }
+
+    /// When the frame of that running time has to go on with the sound that there is, less the
+    /// latency.
+    pub(super) fn frame_due(&self, running_ns: i64) -> Option<gst::ClockTime> {
+        if running_ns >= FURTHEST_NS {
+            return None;
+        }
+        // Sources jitter: sound that comes late is waited for in the first half of the deadline.
+        let for_work = lock(&self.settings).processing_deadline() / 2;
+        let time = gst::ClockTime::from_nseconds(u64::try_from(running_ns).unwrap_or(0));
+        Some(time.saturating_sub(for_work))
     }
 
     /// When the sound on the pad is to be taken though no frame has come, less the latency: when it
@@ -244,6 +258,8 @@ impl Lipsync {
                     Some((count - 1).max(0))
                 });
             lock(&self.stats).frames_in += 1;
+            let lasts_ns = stream.duration(&frame).map_or(0, signed_ns);
+            stream.video_next_ns = frame.running_ns.saturating_add(lasts_ns);
         }
         Ok(Some(frame))
     }
@@ -281,218 +297,4 @@ impl Lipsync {
             gst::FlowError::Error
         })
     }
-
-    /// Redraws the frame and pushes it.
-    fn send(
-        &self,
-        stream: &mut Stream,
-        mut frame: Frame,
-        listens: bool,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let obj = self.obj();
-        if frame.is_gap() {
-            self.send_tags(stream);
-            return Ok(self.send_gap(&frame));
-        }
-        if let Some(time) = frame.stream_time
-            && obj.has_active_control_bindings()
-            && let Err(err) = obj.sync_values(time)
-        {
-            gst::warning!(CAT, imp = self, "{err}");
-        }
-        let (wanted, fade_ns, qos) = {
-            let settings = lock(&self.settings);
-            (settings.controls(), settings.fade_ns(), settings.qos)
-        };
-        let can_draw = listens && stream.engine().is_some();
-        let controls = stream.fade(&frame, wanted, fade_ns, can_draw);
-        let goes_on = self.treat(stream, &mut frame, &controls, listens, qos)?;
-
-        let mut buffer = frame.buffer;
-        let (pts, dts) = (buffer.pts(), buffer.dts());
-        let duration = buffer
-            .duration()
-            .or_else(|| frame_duration(stream.video.as_ref()?));
-        let lasts_ns = duration.map_or(0, |duration| {
-            i64::try_from(duration.nseconds()).unwrap_or(i64::MAX)
-        });
-        lock(&self.pace).frames_last(lasts_ns);
-        stream.video_next_ns = frame.running_ns.saturating_add(lasts_ns);
-        stream.forget_sound_before(frame.running_ns, controls.sync_offset_ns);
-        obj.selected_samples(pts, dts, duration, None);
-        if let Some(pts) = pts {
-            obj.set_position(pts.saturating_add(duration.unwrap_or_default()));
-        }
-        if !goes_on {
-            stream.has_dropped = true;
-            self.post_stats();
-            return Ok(gst::FlowSuccess::Ok);
-        }
-        if std::mem::take(&mut stream.has_dropped) {
-            buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
-        }
-        self.send_tags(stream);
-        let success = obj.finish_buffer(buffer)?;
-        lock(&self.stats).frames_out += 1;
-        self.post_stats();
-        Ok(success)
-    }
-
-    /// Tells the bus what `stats` shows, when it is time to.
-    fn post_stats(&self) {
-        let Some(interval) = lock(&self.settings).stats_interval() else {
-            return;
-        };
-        let due = lock(&self.stats).due(Instant::now(), interval);
-        if let Some(structure) = due {
-            let obj = self.obj();
-            let message = gst::message::Element::builder(structure).src(&*obj);
-            // Fails where nobody listens.
-            let _ = obj.post_message(message.build());
-        }
-    }
-
-    /// Does with the frame what there is time for. False when it is not to go on at all.
-    fn treat(
-        &self,
-        stream: &mut Stream,
-        frame: &mut Frame,
-        controls: &Controls,
-        listens: bool,
-        qos: bool,
-    ) -> Result<bool, gst::FlowError> {
-        let deadline = match qos {
-            true => self.deadline(frame),
-            false => None,
-        };
-        let (verdict, mut late_ns) = match qos {
-            true => self.judge(frame, deadline.as_ref()),
-            false => (Verdict::Draw, 0),
-        };
-        let is_lost = match (verdict, &deadline) {
-            (Verdict::Drop, _) => {
-                lock(&self.stats).dropped += 1;
-                true
-            }
-            _ if !self.draws(stream, controls, listens) => false,
-            (Verdict::Pass, _) => {
-                lock(&self.stats).skipped += 1;
-                true
-            }
-            (Verdict::Repeat, _) => self.redraw(stream, frame, controls, Effort::LastMouth)?,
-            (Verdict::Draw, None) => self.redraw(stream, frame, controls, Effort::Whole)?,
-            (Verdict::Draw, Some(deadline)) => {
-                let reserve_ns = self.reserve_ns();
-                let mut left = || deadline.left_but(reserve_ns);
-                let is_lost = self.redraw(stream, frame, controls, Effort::While(&mut left))?;
-                late_ns = reserve_ns.saturating_sub(deadline.left_ns());
-                is_lost
-            }
-        };
-        if is_lost {
-            self.tell_of_loss(stream, frame, late_ns);
-        }
-        Ok(verdict != Verdict::Drop)
-    }
-
-    /// Whether there is anything to be drawn; counts the frame where there is not.
-    fn draws(&self, stream: &Stream, controls: &Controls, listens: bool) -> bool {
-        if !listens || !controls.draws() {
-            lock(&self.stats).count(Outcome::Bypassed, None);
-            return false;
-        }
-        if stream.engine().is_none() {
-            lock(&self.stats).loading += 1;
-            return false;
-        }
-        true
-    }
-
-    /// Redraws the frame. Whether it had too little time.
-    fn redraw(
-        &self,
-        stream: &mut Stream,
-        frame: &mut Frame,
-        controls: &Controls,
-        effort: Effort,
-    ) -> Result<bool, gst::FlowError> {
-        let metas = lock(&self.settings).metas();
-        let result = stream.redraw(frame, controls, metas, effort);
-        let mut stats = lock(&self.stats);
-        if let Some(engine) = stream.engine() {
-            stats.faces_last = engine.faces().len() as u64;
-            stats.detect_runs = engine.detector_runs();
-        }
-        stats.av_offset_ns = controls.sync_offset_ns;
-        match result {
-            Some(Ok((outcome, timings))) => {
-                stats.count(outcome, Some(&timings));
-                drop(stats);
-                lock(&self.pace).painted(timings.blend);
-                gst::trace!(
-                    CAT,
-                    imp = self,
-                    "Frame at {} ns: {outcome:?}",
-                    frame.running_ns
-                );
-                if lock(&self.settings).marks(outcome) {
-                    stream.mark.set();
-                }
-                Ok(matches!(outcome, Outcome::Repeated | Outcome::Late))
-            }
-            Some(Err(err)) => {
-                stats.errors += 1;
-                drop(stats);
-                self.report(stream, &err)?;
-                Ok(false)
-            }
-            None => {
-                stats.errors += 1;
-                drop(stats);
-                gst::warning!(
-                    CAT,
-                    imp = self,
-                    "{:?} is no frame of its caps",
-                    frame.buffer
-                );
-                Ok(false)
-            }
-        }
-    }
-
-    /// A frame could not be redrawn: the first time of each kind is worth a warning, unless it is
-    /// to end the stream.
-    fn report(&self, stream: &mut Stream, err: &Error) -> Result<(), gst::FlowError> {
-        if lock(&self.settings).on_error == OnError::Error {
-            self.post_error_message(faults::error_message(err));
-            return Err(gst::FlowError::Error);
-        }
-        gst::warning!(CAT, imp = self, "{err}");
-        if stream.is_first_of_its_kind(err) {
-            gst::element_imp_warning!(
-                self,
-                gst::StreamError::Failed,
-                ("{err}. The original frames go on; `stats` counts them")
-            );
-        }
-        Ok(())
-    }
-
-    /// Where upstream had no picture, downstream gets none.
-    fn send_gap(&self, frame: &Frame) -> gst::FlowSuccess {
-        let src_pad = self.obj().src_pad().clone();
-        let begun = src_pad.sticky_event::<gst::event::Segment>(0).is_some();
-        if let Some(pts) = frame.buffer.pts().filter(|_| begun) {
-            let gap = gst::event::Gap::builder(pts).duration(frame.buffer.duration());
-            src_pad.push_event(gap.build());
-        }
-        gst::FlowSuccess::Ok
-    }
-}
-
-/// How long a frame lasts; `None` at a variable rate.
-pub(super) fn frame_duration(info: &gst_video::VideoInfo) -> Option<gst::ClockTime> {
-    let fps = info.fps();
-    let numer = u64::try_from(fps.numer()).ok().filter(|&numer| numer > 0)?;
-    gst::ClockTime::SECOND.mul_div_round(u64::try_from(fps.denom()).ok()?, numer)
 }

@@ -69,8 +69,11 @@ impl Lipsync {
             faults::error_message(&err)
         };
         let prepared = Prepared::new(&config).map_err(refused)?;
-        self.know_look_ahead(prepared.look_ahead_ns().unwrap_or(0));
         let setup = settings.setup;
+        self.know_delays(
+            prepared.look_ahead_ns().unwrap_or(0),
+            setup.batch_size as usize,
+        );
         if prepared.has_networks() {
             let mut model = lock(&self.model);
             return self.load(&mut model, setup, |goes_on| prepared.load(goes_on));
@@ -231,7 +234,7 @@ impl Lipsync {
 
     fn tell_loaded(&self, about: &About, fallbacks: Vec<Fallback>, is_first: bool) {
         if is_first {
-            self.know_look_ahead(about.look_ahead_ns);
+            self.know_delays(about.look_ahead_ns, about.batch);
             self.show(about);
         }
         gst::info!(CAT, imp = self, "Loaded {about:?}");
@@ -244,6 +247,19 @@ impl Lipsync {
                     fallback.taken.name(),
                     fallback.wanted,
                     fallback.reason
+                )
+            );
+        }
+        let wanted = lock(&self.settings).setup.batch_size as usize;
+        if about.batch < wanted {
+            gst::element_imp_warning!(
+                self,
+                gst::LibraryError::Settings,
+                (
+                    "batch-size is {wanted}, but `{}` draws {} at once, and so many frames are \
+                     collected: a network is wanted whose first dimension is left open, or {wanted}",
+                    about.name,
+                    about.batch
                 )
             );
         }
@@ -298,6 +314,8 @@ impl Lipsync {
         let Some(mut engine) = self.loader.take() else {
             return;
         };
+        // What was collected is heard as far as the engine before hears.
+        self.send_batch_early(stream);
         engine.set_tracking(lock(&self.settings).tracking());
         let about = About::of(&engine);
         self.show(&about);
@@ -309,11 +327,17 @@ impl Lipsync {
                 drop(old);
             });
         }
-        self.know_look_ahead(about.look_ahead_ns);
+        self.know_delays(about.look_ahead_ns, about.batch);
     }
 
-    fn know_look_ahead(&self, look_ahead_ns: i64) {
-        lock(&self.delays).look_ahead_ns = look_ahead_ns;
+    /// `batch` is what the networks take at once.
+    fn know_delays(&self, look_ahead_ns: i64, batch: usize) {
+        let wanted = lock(&self.settings).setup.batch_size as usize;
+        {
+            let mut delays = lock(&self.delays);
+            delays.look_ahead_ns = look_ahead_ns;
+            delays.batch = batch.min(wanted) as i64;
+        }
         self.update_latency();
     }
 
@@ -339,6 +363,8 @@ struct About {
     line: String,
     provider: Option<&'static str>,
     look_ahead_ns: i64,
+    /// Faces that it draws at once.
+    batch: usize,
 }
 
 impl About {
@@ -348,6 +374,7 @@ impl About {
             line: engine.about().to_owned(),
             provider: engine.active_provider().map(Provider::name),
             look_ahead_ns: engine.hearing().look_ahead_ns,
+            batch: engine.batch(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 
-use super::{CAT, Lipsync, flow::frame_duration, lock};
+use super::{CAT, Lipsync, lock};
 use crate::element::{
     pace::Verdict,
     pairing::{Frame, signed_ns},
@@ -80,10 +80,6 @@ impl Lipsync {
             frame.running_ns
         );
         let obj = self.obj();
-        let duration = frame
-            .buffer
-            .duration()
-            .or_else(|| frame_duration(stream.video.as_ref()?));
         let running_time = u64::try_from(frame.running_ns).ok();
         let proportion = lock(&self.pace).proportion();
         let (processed, lost) = lock(&self.stats).in_time_and_lost();
@@ -91,7 +87,7 @@ impl Lipsync {
             .running_time(running_time.map(gst::ClockTime::from_nseconds))
             .stream_time(frame.stream_time)
             .timestamp(frame.buffer.pts())
-            .duration(duration)
+            .duration(stream.duration(frame))
             .values(late_ns, proportion, QUALITY_MAX)
             .stats(
                 gst::format::Buffers::from_u64(processed),

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 
-use super::{CAT, Lipsync, flow::frame_duration, lock};
-use crate::element::{queues, stream::Stream};
+use super::{CAT, Lipsync, lock};
+use crate::element::{frame, queues, stream::Stream};
 
 impl Lipsync {
     pub(super) fn take_stream(&self) -> Option<Box<Stream>> {
@@ -37,7 +37,11 @@ impl Lipsync {
         let latency = {
             let mut delays = lock(&self.delays);
             let wait_ns = match listens {
-                true => delays.look_ahead_ns + delays.resampler_ns + extra_ns,
+                true => {
+                    let collecting_ns = delays.frame_ns.saturating_mul(delays.batch - 1);
+                    let wait_ns = delays.look_ahead_ns + delays.resampler_ns + extra_ns;
+                    wait_ns.saturating_add(collecting_ns)
+                }
                 false => 0,
             };
             let latency = work + gst::ClockTime::from_nseconds(u64::try_from(wait_ns).unwrap_or(0));
@@ -119,13 +123,13 @@ impl Lipsync {
         let wait = lock(&self.delays).reported.unwrap_or_default();
         let frame = lock(&self.stream)
             .as_ref()
-            .and_then(|stream| frame_duration(stream.video.as_ref()?));
+            .and_then(|stream| frame::duration(stream.video.as_ref()?));
         match frame {
             Some(frame) => {
                 let frames = wait.nseconds().div_ceil(frame.nseconds().max(1));
                 u32::try_from(frames).unwrap_or(u32::MAX)
             }
-            None => 1,
+            None => lock(&self.settings).setup.batch_size,
         }
     }
 }
