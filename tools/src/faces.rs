@@ -84,17 +84,17 @@ impl Watcher {
         faces.first().map(Mouth::of).transpose()
     }
 
+    /// The face in each frame of a video.
+    pub fn watch_each(pictures: &[Picture]) -> Result<Vec<Option<Mouth>>> {
+        let mut watcher = Self::new()?;
+        let pictures = pictures.iter();
+        pictures.map(|picture| watcher.watch(picture)).collect()
+    }
+
     /// The face in every frame of a video, which must show one throughout.
     pub fn watch_all(pictures: &[Picture]) -> Result<Vec<Mouth>> {
-        let mut watcher = Self::new()?;
-        pictures
-            .iter()
-            .enumerate()
-            .map(|(index, picture)| {
-                watcher
-                    .watch(picture)?
-                    .with_context(|| format!("no face in frame {index}"))
-            })
+        let seen = Self::watch_each(pictures)?.into_iter().enumerate();
+        seen.map(|(index, mouth)| mouth.with_context(|| format!("no face in frame {index}")))
             .collect()
     }
 }
@@ -127,6 +127,13 @@ impl Mouth {
     pub fn width(&self) -> f64 {
         let [right, left] = SIDES.map(|side| self.canonical(side));
         f64::from((left[0] - right[0]).hypot(left[1] - right[1]))
+    }
+
+    /// The middle of the whole face in frame pixels, and half its width.
+    pub fn middle(&self) -> ([f32; 2], f32) {
+        let Bounds { least, most } = bounds(self.points.iter().copied());
+        let [x, y] = [0, 1].map(|axis| (least[axis] + most[axis]) / 2.0);
+        ([x, y], (most[0] - least[0]) / 2.0)
     }
 
     /// The square of frame pixels that holds the whole head.

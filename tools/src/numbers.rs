@@ -27,6 +27,21 @@ pub fn correlation(a: &[f64], b: &[f64]) -> f64 {
     }
 }
 
+/// The correlation of what two series share when `late` is taken to come `lag` steps after
+/// `reference`; 0 where they share nothing.
+pub fn correlation_at(reference: &[f64], late: &[f64], lag: i32) -> f64 {
+    let length = reference.len().min(late.len());
+    let apart = lag.unsigned_abs() as usize;
+    let Some(count) = length.checked_sub(apart) else {
+        return 0.0;
+    };
+    let (first, shifted) = if lag < 0 { (apart, 0) } else { (0, apart) };
+    correlation(
+        &reference[first..first + count],
+        &late[shifted..shifted + count],
+    )
+}
+
 /// Where two series match best.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Match {
@@ -44,14 +59,7 @@ pub fn best_lag(reference: &[f64], late: &[f64], reach: i32) -> Option<Match> {
     if length < 3 * reach.max(1) {
         return None;
     }
-    let at = |lag: i32| {
-        let (first, count) = ((-lag).max(0) as usize, (length - lag.abs()) as usize);
-        let shifted = (first as i32 + lag) as usize;
-        correlation(
-            &reference[first..first + count],
-            &late[shifted..shifted + count],
-        )
-    };
+    let at = |lag: i32| correlation_at(reference, late, lag);
     let lag = (-reach..=reach).max_by(|a, b| at(*a).total_cmp(&at(*b)))?;
     let (before, top, after) = (at(lag - 1), at(lag), at(lag + 1));
     let bend = before - 2.0 * top + after;

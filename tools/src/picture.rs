@@ -1,6 +1,6 @@
 //! One decoded frame, kept as GStreamer's buffer so that it can go into a pipeline again.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use gst_video::prelude::*;
 use gstlipsync::pixels::{
     Affine, Colour, Format, Plane, View,
@@ -31,6 +31,49 @@ impl Picture {
             buffer,
             info,
         })
+    }
+
+    /// When it is seen, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.time.nseconds() as f64 / 1e9
+    }
+
+    /// The same moment with other pixels, of the same size.
+    pub fn with_planes(&self, planes: &Planes) -> Result<Self> {
+        let buffer = gst::Buffer::with_size(self.info.size())?;
+        let mut frame = gst_video::VideoFrame::from_buffer_writable(buffer, &self.info)
+            .map_err(|_| anyhow!("cannot map a frame"))?;
+        for (index, plane) in planes.planes.iter().enumerate() {
+            let stride = frame.comp_stride(index as u32) as usize;
+            let rows = plane.chunks(planes.widths[index]);
+            for (row, new) in frame
+                .plane_data_mut(index as u32)?
+                .chunks_mut(stride)
+                .zip(rows)
+            {
+                row[..new.len()].copy_from_slice(new);
+            }
+        }
+        Ok(Self {
+            buffer: frame.into_buffer(),
+            ..self.clone()
+        })
+    }
+
+    /// A still picture as video: seen whenever the others are.
+    pub fn held(&self, others: &[Self]) -> Result<Vec<Self>> {
+        let rate = others.first().context("no frames")?.info.fps();
+        let (width, height) = (self.info.width(), self.info.height());
+        let info = gst_video::VideoInfo::builder(self.info.format(), width, height)
+            .colorimetry(&self.info.colorimetry())
+            .fps(rate)
+            .build()?;
+        let held = |other: &Self| Self {
+            buffer: self.buffer.clone(),
+            info: info.clone(),
+            time: other.time,
+        };
+        Ok(others.iter().map(held).collect())
     }
 
     pub fn width(&self) -> usize {
@@ -93,6 +136,24 @@ impl Planes {
             && (1..3).all(|plane| self.planes[plane][chroma] == other.planes[plane][chroma])
     }
 
+    /// The frame bent: `place` says for each pixel where in this frame its colour lies. What lies
+    /// outside repeats the edge.
+    pub fn warped(&self, place: impl Fn([f32; 2]) -> [f32; 2]) -> Self {
+        let mut bent = self.clone();
+        for (index, plane) in bent.planes.iter_mut().enumerate() {
+            let (source, width) = (&self.planes[index], self.widths[index]);
+            // Pixels of colour lie in the middle of four of brightness.
+            let step = if index == 0 { 1.0 } else { 2.0 };
+            let middle = (step - 1.0) / 2.0;
+            for (at, pixel) in plane.iter_mut().enumerate() {
+                let here = [at % width, at / width].map(|value| value as f32 * step + middle);
+                let there = place(here).map(|value| (value - middle) / step);
+                *pixel = between(source, width, there);
+            }
+        }
+        bent
+    }
+
     /// The frame as the plugin's rooms see it.
     pub fn view(&mut self) -> View<'_> {
         let [y, u, v] = &mut self.planes;
@@ -147,6 +208,22 @@ impl Planes {
     }
 }
 
+/// What a plane shows between its pixels.
+fn between(plane: &[u8], width: usize, [x, y]: [f32; 2]) -> u8 {
+    let split = |value: f32, length: usize| {
+        let value = value.clamp(0.0, (length - 1) as f32);
+        let first = value as usize;
+        (first, (first + 1).min(length - 1), value.fract())
+    };
+    let (left, right, across) = split(x, width);
+    let (top, bottom, down) = split(y, plane.len() / width);
+    let row = |row: usize| {
+        let at = |column: usize| f32::from(plane[row * width + column]);
+        at(left) * (1.0 - across) + at(right) * across
+    };
+    (row(top) * (1.0 - down) + row(bottom) * down).round() as u8
+}
+
 /// A square of frame pixels; `left` and `top` are edges, not centres of pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Square {
@@ -167,4 +244,51 @@ fn colour_of(info: &gst_video::VideoInfo) -> Colour {
         _ => Range::Limited,
     };
     Colour { matrix, range }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A slope in brightness, another in each colour.
+    fn slope() -> Picture {
+        gst::init().unwrap();
+        let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, 38, 24)
+            .fps(gst::Fraction::new(25, 1))
+            .build()
+            .unwrap();
+        let blank = Picture {
+            buffer: gst::Buffer::with_size(info.size()).unwrap(),
+            info,
+            time: gst::ClockTime::SECOND,
+        };
+        let mut planes = blank.planes().unwrap();
+        for (index, plane) in planes.planes.iter_mut().enumerate() {
+            for (at, pixel) in plane.iter_mut().enumerate() {
+                *pixel = (4 * (at % planes.widths[index]) + 10 * index) as u8;
+            }
+        }
+        blank.with_planes(&planes).unwrap()
+    }
+
+    #[test]
+    fn pixels_written_are_read_again() {
+        let picture = slope();
+        let planes = picture.planes().unwrap();
+        assert!(planes.warped(|at| at) == planes);
+        assert_eq!(planes.luma(9, 5), 36.0);
+        assert_eq!(picture.seconds(), 1.0);
+        let held = picture.held(&[slope(), slope()]).unwrap();
+        assert!(held.len() == 2 && held[1].planes().unwrap() == planes);
+    }
+
+    #[test]
+    fn brightness_and_colour_move_together_and_edges_repeat() {
+        let planes = slope().planes().unwrap();
+        let moved = planes.warped(|[x, y]| [x + 3.0, y - 7.0]);
+        assert_eq!(moved.luma(5, 2), planes.luma(8, 2));
+        assert_eq!(moved.luma(37, 2), planes.luma(37, 2));
+        // 3 pixels are one and a half of colour, whose slope is 4 a pixel.
+        assert_eq!(moved.planes[1][4], planes.planes[1][4] + 6);
+    }
 }

@@ -16,26 +16,29 @@ const DOT: i32 = 2;
 const PAPER: u8 = 20;
 const INK: [f32; 3] = [0.92; 3];
 
-/// One moment: the picture that went in, the one that came out.
+/// One moment: the picture that went in, the one that came out, and others to compare them with.
 pub struct Column {
-    pub input: RgbImage,
-    pub output: RgbImage,
+    pub pictures: Vec<RgbImage>,
     pub caption: String,
 }
 
-/// Input above output, moments from left to right.
-pub fn contact_sheet(columns: &[Column]) -> Result<RgbImage> {
+/// Pictures of a moment above each other, moments from left to right.
+pub fn contact_sheet<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Result<RgbImage> {
+    let columns: Vec<&Column> = columns.into_iter().collect();
     if columns.is_empty() {
         bail!("no pictures for the contact sheet");
     }
+    let rows = columns.iter().map(|column| column.pictures.len()).max();
+    let captions = rows.unwrap_or_default() * (CELL + GAP) + GAP;
     let width = columns.len() * (CELL + GAP) + GAP;
-    let height = 2 * (CELL + GAP) + GAP + CAPTION;
+    let height = captions + CAPTION;
     let mut sheet = RgbImage::from_pixel(width as u32, height as u32, image::Rgb([PAPER; 3]));
     for (index, column) in columns.iter().enumerate() {
         let left = (GAP + index * (CELL + GAP)) as i64;
-        let below = (GAP + CELL + GAP) as i64;
-        image::imageops::replace(&mut sheet, &column.input, left, GAP as i64);
-        image::imageops::replace(&mut sheet, &column.output, left, below);
+        for (row, picture) in column.pictures.iter().enumerate() {
+            let top = (GAP + row * (CELL + GAP)) as i64;
+            image::imageops::replace(&mut sheet, picture, left, top);
+        }
     }
     let mut view = View {
         format: Format::Rgb,
@@ -60,8 +63,11 @@ pub fn contact_sheet(columns: &[Column]) -> Result<RgbImage> {
     let mut pen = Pen::new(&mut view, INK, DOT);
     for (index, column) in columns.iter().enumerate() {
         let left = GAP + index * (CELL + GAP);
-        let top = 2 * (CELL + GAP) + GAP;
-        pen.text(i32::try_from(left)?, i32::try_from(top)?, &column.caption);
+        pen.text(
+            i32::try_from(left)?,
+            i32::try_from(captions)?,
+            &column.caption,
+        );
     }
     Ok(sheet)
 }
@@ -88,12 +94,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inputs_are_above_outputs_and_captions_below() {
+    fn pictures_are_above_each_other_and_captions_below() {
         let picture =
             |shade| RgbImage::from_pixel(CELL as u32, CELL as u32, image::Rgb([shade; 3]));
         let column = || Column {
-            input: picture(100),
-            output: picture(200),
+            pictures: vec![picture(100), picture(200)],
             caption: "1.20 S".into(),
         };
         let sheet = contact_sheet(&[column(), column()]).unwrap();
@@ -107,6 +112,6 @@ mod tests {
             .filter(|(_, y, pixel)| *y >= captions && pixel.0[0] > 150)
             .count();
         assert!(inked > 50, "{inked}");
-        assert!(contact_sheet(&[]).is_err());
+        assert!(contact_sheet([]).is_err());
     }
 }

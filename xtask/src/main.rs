@@ -32,8 +32,9 @@ Usage: cargo xtask COMMAND
   demo [--video F] [--audio F] [--out F.mp4]
                              make a face speak: by default a painting reads Jane Austen.
                              F is a still picture or a video, with or without its own sound
-  eval [--clips DIR] [--model M]
-                             measure the mouths on people that the model has never seen
+  eval [--clips DIR] [--model M] [--spoken DIR] [--report DIR]
+                             measure the mouths on people that the model has never seen, and
+                             write a page with plots and pictures, by default target/eval/index.html
   bench [--python P] [--models DIR] [--clips F] [--quick] [--out DIR]
                              measure the time of a frame beside the original Python pipelines,
                              and renew docs/benchmarks.*. P is a Python that has what

@@ -137,8 +137,10 @@ pub fn columns(input: &Path, output: &Path, watched: &Watched) -> Result<Vec<Col
                 None => whole(after),
             };
             Ok(Column {
-                input: before.planes()?.crop(&region, CELL),
-                output: after.planes()?.crop(&region, CELL),
+                pictures: vec![
+                    before.planes()?.crop(&region, CELL),
+                    after.planes()?.crop(&region, CELL),
+                ],
                 caption: format!("{:.2} S", seen.time.nseconds() as f64 / 1e9),
             })
         })

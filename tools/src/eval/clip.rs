@@ -1,4 +1,4 @@
-//! A real clip, and what is made of it: a frozen mouth, a mouth that says other words, silence.
+//! A real clip, and what is made of it: a frozen mouth, a mouth that says other words.
 
 use std::path::Path;
 
@@ -9,16 +9,12 @@ use lipsync_tools::{
     picture::Picture,
 };
 
+use crate::random::Random;
+
 /// How far the other words are away, in seconds.
 const SHIFT: f64 = 1.2;
 /// A shift means nothing in less.
 const SHORTEST: f64 = 2.0 * SHIFT;
-
-/// Level of a room's noise, in dBFS: above the element's threshold of silence, so that only the
-/// network can know that nobody speaks.
-const ROOM_DB: f32 = -40.0;
-/// By how much talkers are softer than the voice, in dB.
-const TALKERS_DB: f32 = 10.0;
 
 /// A person who speaks: frames, sound, and the face as it really moved.
 pub struct Clip {
@@ -43,8 +39,33 @@ impl Clip {
     }
 
     fn seconds(&self) -> f64 {
-        let last = self.frames.last().map_or(0, |frame| frame.time.nseconds());
-        last as f64 / 1e9
+        self.frames.last().map_or(0.0, Picture::seconds)
+    }
+
+    /// Frames a second.
+    pub fn rate(&self) -> f64 {
+        (self.frames.len() - 1) as f64 / self.seconds()
+    }
+
+    /// The real opening at a time between its frames.
+    pub fn opening_at(&self, seconds: f64) -> f64 {
+        let last = self.mouths.len() - 1;
+        let at = (seconds * self.rate()).clamp(0.0, last as f64);
+        let (before, after) = (at as usize, (at as usize + 1).min(last));
+        let [before, after] = [before, after].map(|frame| self.mouths[frame].opening());
+        before + (after - before) * at.fract()
+    }
+
+    /// The first frame for as long as so many samples sound.
+    pub fn frozen_for(&self, samples: usize) -> Vec<Picture> {
+        let step = 1.0 / self.rate();
+        let count = samples as f64 / f64::from(SOUND_RATE) / step;
+        (0..count as usize)
+            .map(|index| Picture {
+                time: gst::ClockTime::from_nseconds((index as f64 * step * 1e9) as u64),
+                ..self.frames[0].clone()
+            })
+            .collect()
     }
 
     /// The first frame throughout.
@@ -73,7 +94,7 @@ impl Clip {
     /// The first frame throughout, each time with other noise of a camera's strength.
     pub fn frozen_with_noise(&self) -> Result<Vec<Picture>> {
         /// Steps of 255 up or down: a quiet camera.
-        const STRENGTH: u64 = 2;
+        const STRENGTH: usize = 2;
         let mut random = Random(1);
         self.frozen()
             .into_iter()
@@ -81,90 +102,12 @@ impl Clip {
                 let mut buffer = picture.buffer.copy_deep()?;
                 let writable = buffer.get_mut().context("a copy can be written")?;
                 for byte in writable.map_writable()?.iter_mut() {
-                    let noise = (random.next() % (2 * STRENGTH + 1)) as i16 - STRENGTH as i16;
+                    let noise = random.below(2 * STRENGTH + 1) as i16 - STRENGTH as i16;
                     *byte = (i16::from(*byte) + noise).clamp(0, 255) as u8;
                 }
                 picture.buffer = buffer;
                 Ok(picture)
             })
             .collect()
-    }
-
-    pub fn digital_silence(&self) -> Vec<f32> {
-        vec![0.0; self.sound.len()]
-    }
-
-    /// A room in which nobody speaks: noise whose power falls with frequency, as that of rooms does.
-    pub fn room_tone(&self) -> Vec<f32> {
-        /// One-pole low-pass: 3 dB down at about 300 Hz.
-        const SHARE: f32 = 0.11;
-        let (mut random, mut low) = (Random(1), 0.0);
-        let white = |random: &mut Random| random.below(1 << 16) as f32 / 32_768.0 - 1.0;
-        let tone: Vec<f32> = (0..self.sound.len())
-            .map(|_| {
-                let noise = white(&mut random);
-                low += SHARE * (noise - low);
-                low + 0.1 * noise
-            })
-            .collect();
-        scaled(&tone, 10_f32.powf(ROOM_DB / 20.0))
-    }
-
-    /// The true sound over a crowd, [`TALKERS_DB`] softer than it: the same voice backward, at six
-    /// places, so that it has a voice's spectrum and rhythm and no words.
-    pub fn among_talkers(&self) -> Vec<f32> {
-        const TALKERS: usize = 6;
-        let count = self.sound.len();
-        let crowd: Vec<f32> = (0..count)
-            .map(|n| {
-                (0..TALKERS)
-                    .map(|i| self.sound[(2 * count - 1 - n + i * count / TALKERS) % count])
-                    .sum()
-            })
-            .collect();
-        let level = rms(&self.sound) * 10_f32.powf(-TALKERS_DB / 20.0);
-        let crowd = scaled(&crowd, level);
-        self.sound.iter().zip(crowd).map(|(a, b)| a + b).collect()
-    }
-
-    /// A vowel-like tone that never changes.
-    pub fn steady_tone(&self) -> Vec<f32> {
-        const PITCH: f32 = 220.0;
-        const LEVEL: f32 = 0.25;
-        (0..self.sound.len())
-            .map(|n| {
-                let turns = n as f32 * PITCH / SOUND_RATE as f32;
-                LEVEL * (turns.fract() * std::f32::consts::TAU).sin()
-            })
-            .collect()
-    }
-}
-
-fn rms(samples: &[f32]) -> f32 {
-    let squares: f32 = samples.iter().map(|sample| sample * sample).sum();
-    (squares / samples.len().max(1) as f32).sqrt()
-}
-
-/// The same sound at another level (RMS).
-fn scaled(samples: &[f32], level: f32) -> Vec<f32> {
-    let gain = level / rms(samples).max(f32::MIN_POSITIVE);
-    samples.iter().map(|sample| sample * gain).collect()
-}
-
-/// Numbers that look random and are the same in every run (Knuth's MMIX generator).
-pub struct Random(pub u64);
-
-impl Random {
-    /// A number below `count`, which is not 0.
-    pub fn below(&mut self, count: usize) -> usize {
-        self.next() as usize % count
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 33
     }
 }

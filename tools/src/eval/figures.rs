@@ -1,26 +1,20 @@
-//! The figures of one clip.
+//! The figures of one clip: what the contract's table wants, and what else can be seen on the way.
 
-use std::path::Path;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use lipsync_tools::{
     drive::{Drive, Driven},
-    faces::{Mouth, Watcher},
-    numbers::{self, Match},
+    faces::Watcher,
     picture::Picture,
     stats::Stats,
 };
 
-use crate::{clip::Clip, surface};
-
-/// Frames by which an output may be late or early and still be recognised.
-const REACH: i32 = 10;
-/// Inner-lip gap in canonical pixels from which a mouth counts as open: 2.5 % of the face's width.
-/// The mesh sees the closed lips of real people up to 2.9 px apart (the first frames, before a word,
-/// of ten clips of one held-out speaker).
-const OPEN: f64 = 3.0;
-/// Frames after which a still picture with a steady tone has settled.
-const SETTLED: usize = 25;
+use crate::{
+    Setting,
+    clip::Clip,
+    extra::Extra,
+    follow::{self, Speech, speech},
+    sounds, strip, surface,
+};
 
 /// Everything that one clip shows.
 pub struct Figures {
@@ -47,27 +41,28 @@ pub struct Figures {
     pub jitter: f64,
     /// The same as the face mesh alone sees it on a still picture with a camera's noise.
     pub tracker_jitter: f64,
-    /// Both networks and the spectrum they hear, milliseconds a frame on one core.
-    pub networks: f64,
-    /// The whole element, milliseconds a frame.
-    pub total: f64,
+    /// Both networks and the spectrum they hear, milliseconds a frame on one core, with nothing
+    /// else running. Measured on one clip a person, as is what follows.
+    pub networks: Option<f64>,
+    pub extra: Option<Extra>,
+    pub trace: Trace,
 }
 
-/// How a mouth follows the true sound.
-pub struct Speech {
-    /// Of the opening with the real one.
-    pub correlation: f64,
-    /// Frames that the opening comes after the real one.
-    pub lag: i32,
-    /// Standard deviation of the opening, output / real.
-    pub amplitude: f64,
+/// Openings over time, for plots.
+pub struct Trace {
+    pub rate: f64,
+    pub real: Vec<f64>,
+    pub frozen: Vec<f64>,
+    pub shifted: Vec<f64>,
+    /// Pictures of telling moments.
+    pub strip: image::RgbImage,
 }
 
 impl Figures {
     pub fn line(&self) -> String {
         format!(
             "frozen {:.2} lag {:+} amplitude {:.2} landmarks {:.2} | shifted {:.2} lag {:+} amplitude {:.2} | \
-             silence {:.0} % room {:.0} % talkers {:.2} sharp {:.2} | {:.1} ms",
+             silence {:.0} % room {:.0} % talkers {:.2} sharp {:.2}",
             self.frozen.correlation,
             self.frozen.lag,
             self.frozen.amplitude,
@@ -79,47 +74,69 @@ impl Figures {
             self.room * 100.0,
             self.talkers.correlation,
             self.sharpness,
-            self.total
         )
     }
 }
 
-pub fn measure(clip: &Clip, model: Option<&Path>) -> Result<Figures> {
-    let run = |frames: &[Picture], sound: &[f32]| drive(frames, sound, model);
+pub fn measure(clip: &Clip, setting: &Setting) -> Result<Figures> {
+    let run = |frames: &[Picture], sound: &[f32]| drive(frames, sound, setting);
+    let length = clip.sound.len();
 
-    let (still, still_stats) = run(&clip.frozen(), &clip.sound)?;
+    let (still, _) = run(&clip.frozen(), &clip.sound)?;
     let frozen_mouths = Watcher::watch_all(&still)?;
 
     let scrambled = clip.shifted();
     let (moving, _) = run(&scrambled, &clip.sound)?;
     let surface = surface::compare(&scrambled, &moving)?;
 
-    let (silent, _) = run(&clip.frames, &clip.digital_silence())?;
-    let (room, _) = run(&clip.frames, &clip.room_tone())?;
-    let (crowded, _) = run(&clip.frozen(), &clip.among_talkers())?;
-    let (toned, _) = run(&clip.frozen(), &clip.steady_tone())?;
+    let (silent, _) = run(&clip.frames, &sounds::silence(length))?;
+    let (room, _) = run(&clip.frames, &sounds::room_tone(length))?;
+    let (crowded, _) = run(&clip.frozen(), &sounds::among_talkers(&clip.sound))?;
+    let (toned, _) = run(&clip.frozen(), &sounds::steady_tone(length))?;
 
+    let real = follow::openings(&clip.mouths);
+    let watched = |frames: &[Picture]| anyhow::Ok(follow::openings(&Watcher::watch_all(frames)?));
+    let frozen = follow::openings(&frozen_mouths);
+    let shifted = watched(&moving)?;
+    let strip = strip::draw(clip, &still, &scrambled, &moving, &silent)?;
     Ok(Figures {
-        frozen: speech(&clip.mouths, &frozen_mouths)?,
-        shifted: speech(&clip.mouths, &Watcher::watch_all(&moving)?)?,
-        talkers: speech(&clip.mouths, &Watcher::watch_all(&crowded)?)?,
-        landmarks: landmark_distance(&clip.mouths, &frozen_mouths),
-        silence: open_share(&Watcher::watch_all(&silent)?),
-        room: open_share(&Watcher::watch_all(&room)?),
+        frozen: speech(&real, &frozen, clip.rate())?,
+        shifted: speech(&real, &shifted, clip.rate())?,
+        talkers: speech(&real, &watched(&crowded)?, clip.rate())?,
+        landmarks: follow::landmark_distance(&clip.mouths, &frozen_mouths),
+        silence: follow::open_share(&Watcher::watch_all(&silent)?),
+        room: follow::open_share(&Watcher::watch_all(&room)?),
         outside: surface.outside,
         sharpness: surface.sharpness,
         seam: surface.seam,
-        jitter: jitter(&Watcher::watch_all(&toned)?),
-        tracker_jitter: jitter(&Watcher::watch_all(&clip.frozen_with_noise()?)?),
-        networks: still_stats.milliseconds("features", "p50")
-            + still_stats.milliseconds("infer", "p50"),
-        total: still_stats.milliseconds("total", "p50"),
+        jitter: follow::jitter(&Watcher::watch_all(&toned)?),
+        tracker_jitter: follow::jitter(&Watcher::watch_all(&clip.frozen_with_noise()?)?),
+        networks: None,
+        extra: None,
+        trace: Trace {
+            rate: clip.rate(),
+            real,
+            frozen,
+            shifted,
+            strip,
+        },
     })
 }
 
-fn drive(frames: &[Picture], sound: &[f32], model: Option<&Path>) -> Result<(Vec<Picture>, Stats)> {
+/// Milliseconds a frame of both networks and the spectrum they hear, on one core.
+pub fn cost(clip: &Clip, setting: &Setting) -> Result<f64> {
+    let (_, stats) = drive(&clip.frozen(), &clip.sound, setting)?;
+    Ok(stats.milliseconds("features", "p50") + stats.milliseconds("infer", "p50"))
+}
+
+/// The frames as the element gives them back.
+pub fn drive(
+    frames: &[Picture],
+    sound: &[f32],
+    setting: &Setting,
+) -> Result<(Vec<Picture>, Stats)> {
     let mut properties = vec![("intra-threads", "1".to_owned())];
-    if let Some(model) = model {
+    if let Some(model) = &setting.model {
         properties.push(("model", model.display().to_string()));
     }
     let Driven {
@@ -135,94 +152,4 @@ fn drive(frames: &[Picture], sound: &[f32], model: Option<&Path>) -> Result<(Vec
         bail!("{} frames became {}", frames.len(), output.len());
     }
     Ok((output, stats))
-}
-
-fn openings(mouths: &[Mouth]) -> Vec<f64> {
-    mouths.iter().map(Mouth::opening).collect()
-}
-
-fn speech(real: &[Mouth], output: &[Mouth]) -> Result<Speech> {
-    let (real, output) = (openings(real), openings(output));
-    let Match { lag, .. } =
-        numbers::best_lag(&real, &output, REACH).context("too few frames for a lag")?;
-    Ok(Speech {
-        correlation: numbers::correlation(&real, &output),
-        lag,
-        amplitude: numbers::deviation(&output) / numbers::deviation(&real).max(f64::EPSILON),
-    })
-}
-
-/// How much closer the lips come to the real ones than those of a mouth that does not move.
-fn landmark_distance(real: &[Mouth], output: &[Mouth]) -> f64 {
-    let mean_to_real = |lips: &dyn Fn(usize) -> Vec<[f32; 2]>| {
-        let distances: Vec<f64> = real
-            .iter()
-            .enumerate()
-            .map(|(index, mouth)| distance(&mouth.lips(), &lips(index)) / mouth.width())
-            .collect();
-        numbers::mean(&distances)
-    };
-    let drawn = mean_to_real(&|index| output[index].lips());
-    let frozen = mean_to_real(&|_| real[0].lips());
-    drawn / frozen.max(f64::EPSILON)
-}
-
-fn distance(a: &[[f32; 2]], b: &[[f32; 2]]) -> f64 {
-    let distances: Vec<f64> = a
-        .iter()
-        .zip(b)
-        .map(|(a, b)| f64::from((a[0] - b[0]).hypot(a[1] - b[1])))
-        .collect();
-    numbers::mean(&distances)
-}
-
-fn open_share(mouths: &[Mouth]) -> f64 {
-    let open = openings(mouths).iter().filter(|gap| **gap > OPEN).count();
-    open as f64 / mouths.len().max(1) as f64
-}
-
-fn jitter(mouths: &[Mouth]) -> f64 {
-    let lips: Vec<_> = mouths.iter().skip(SETTLED).map(Mouth::lips).collect();
-    let steps: Vec<f64> = lips
-        .windows(2)
-        .map(|pair| distance(&pair[0], &pair[1]))
-        .collect();
-    numbers::mean(&steps)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CLIP: &str = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../shared/media/grid/x12.mkv"
-    );
-
-    #[test]
-    fn a_video_measured_against_itself_is_perfect() {
-        let path = Path::new(CLIP);
-        if !path.exists() {
-            println!("skipped: no {CLIP}");
-            return;
-        }
-        gst::init().unwrap();
-        let clip = Clip::load(path).unwrap();
-        let same = speech(&clip.mouths, &clip.mouths).unwrap();
-        assert!((same.correlation - 1.0).abs() < 1e-9 && same.lag == 0);
-        assert!((same.amplitude - 1.0).abs() < 1e-9);
-        assert_eq!(landmark_distance(&clip.mouths, &clip.mouths), 0.0);
-
-        let mut late = clip.mouths.clone();
-        late.rotate_right(3);
-        assert_eq!(speech(&clip.mouths, &late).unwrap().lag, 3);
-
-        let still = vec![clip.mouths[0].clone(); clip.mouths.len()];
-        assert_eq!(jitter(&still), 0.0);
-        assert!((landmark_distance(&clip.mouths, &still) - 1.0).abs() < 1e-9);
-
-        let surface = surface::compare(&clip.frames, &clip.frames).unwrap();
-        assert_eq!(surface.outside, 0);
-        assert_eq!((surface.sharpness, surface.seam), (1.0, 1.0));
-    }
 }

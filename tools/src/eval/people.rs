@@ -1,78 +1,144 @@
-//! The figures person by person, and how far the means of so few people can be trusted.
-
-use std::fmt::Write as _;
+//! What is known of a figure person by person, and how far the means of so few people can be
+//! trusted.
 
 use lipsync_tools::numbers;
 
-use crate::{clip::Random, figures::Figures};
+use crate::{
+    figures::Figures,
+    lines::{All, Bar, Line},
+    random::Random,
+};
 
 /// Draws of the bootstrap.
 const DRAWS: usize = 2_000;
 /// Share of the draws that lie outside the interval.
 const OUTSIDE: f64 = 0.05;
 
-struct Row {
-    name: &'static str,
-    digits: usize,
-    figure: fn(&Figures) -> f64,
+pub struct Person {
+    pub name: String,
+    pub clips: Vec<(String, Figures)>,
 }
 
-const ROWS: [Row; 10] = [
-    row("correlation, frozen", 2, |f| f.frozen.correlation),
-    row("correlation, other words", 2, |f| f.shifted.correlation),
-    row("correlation, talkers 10 dB below", 2, |f| {
-        f.talkers.correlation
-    }),
-    row("amplitude, frozen", 2, |f| f.frozen.amplitude),
-    row("amplitude, other words", 2, |f| f.shifted.amplitude),
-    row("landmark distance", 2, |f| f.landmarks),
-    row("silence, frames open, %", 1, |f| f.silence * 100.0),
-    row("room tone, frames open, %", 1, |f| f.room * 100.0),
-    row("sharpness", 2, |f| f.sharpness),
-    row("seam", 3, |f| f.seam),
-];
-
-const fn row(name: &'static str, digits: usize, figure: fn(&Figures) -> f64) -> Row {
-    Row {
-        name,
-        digits,
-        figure,
-    }
+/// One figure of all people.
+pub struct Found<'a> {
+    pub line: &'a Line,
+    /// Of each person each clip on which it was measured.
+    people: Vec<Vec<f64>>,
 }
 
-/// One column a person, then the mean with its interval.
-pub fn print(people: &[(String, Vec<Figures>)]) -> String {
-    let mut text = format!("{:<34}", "person (clips)");
-    // Writing to a string cannot fail.
-    for (name, clips) in people {
-        let _ = write!(text, "{:>10}", format!("{name} ({})", clips.len()));
+/// How a figure compares with what is wanted of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Nothing is.
+    Open,
+    Below,
+    Bar,
+    Goal,
+}
+
+/// A figure of a person or of all: 95 % of such recordings would show a mean in the interval.
+pub struct Estimate {
+    pub mean: f64,
+    pub interval: Option<(f64, f64)>,
+}
+
+impl<'a> Found<'a> {
+    /// `None` where nobody was measured.
+    pub fn of(line: &'a Line, people: &[Person]) -> Option<Self> {
+        let values = |person: &Person| -> Vec<f64> {
+            let clips = person.clips.iter();
+            clips.filter_map(|(_, clip)| (line.figure)(clip)).collect()
+        };
+        let people: Vec<_> = people.iter().map(values).collect();
+        let measured = people.iter().any(|clips| !clips.is_empty());
+        measured.then_some(Self { line, people })
     }
-    let _ = writeln!(text, "{:>10}   95 % interval", "mean");
-    for Row {
-        name,
-        digits,
-        figure,
-    } in &ROWS
-    {
-        let values: Vec<Vec<f64>> = people
-            .iter()
-            .map(|(_, clips)| clips.iter().map(figure).collect())
-            .collect();
-        let _ = write!(text, "{name:<34}");
-        for clips in &values {
-            let _ = write!(text, "{:>10.*}", digits, numbers::mean(clips));
+
+    /// One a person, `None` where it was not measured; an interval only where there are clips to
+    /// tell it from.
+    pub fn persons(&self) -> impl Iterator<Item = Option<Estimate>> {
+        self.people.iter().map(|clips| match clips.len() {
+            0 => None,
+            1 => Some(Estimate {
+                mean: clips[0],
+                interval: None,
+            }),
+            _ => Some(estimate(std::slice::from_ref(clips))),
+        })
+    }
+
+    pub fn all(&self) -> Estimate {
+        let measured = self.people.iter().filter(|clips| !clips.is_empty());
+        estimate(&measured.cloned().collect::<Vec<_>>())
+    }
+
+    fn extremes(&self) -> (f64, f64) {
+        let clips = self.people.iter().flatten().copied();
+        clips.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), it| {
+            (least.min(it), most.max(it))
+        })
+    }
+
+    fn sum(&self) -> f64 {
+        self.people.iter().flatten().sum()
+    }
+
+    /// What stands in the table.
+    pub fn value(&self) -> String {
+        let digits = self.line.digits;
+        match self.line.all {
+            All::Mean => format!("{:.digits$}", self.all().mean),
+            All::Extremes => {
+                let (least, most) = self.extremes();
+                format!("{least:+.digits$} to {most:+.digits$}")
+            }
+            All::Sum => format!("{:.digits$}", self.sum()),
         }
-        let (low, high) = interval(&values);
-        let _ = writeln!(
-            text,
-            "{:>10.*}   {low:.*} to {high:.*}",
-            digits,
-            mean_of_means(&values),
-            digits,
-            digits
-        );
     }
-    text
+
+    /// The interval of the mean; empty where the table shows no mean.
+    pub fn interval(&self) -> String {
+        let digits = self.line.digits;
+        match (self.line.all, self.all().interval) {
+            (All::Mean, Some((low, high))) => format!("{low:.digits$} to {high:.digits$}"),
+            _ => String::new(),
+        }
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        let meets = |bar: Bar| match self.line.all {
+            All::Mean => bar.met(self.all().mean),
+            All::Extremes => bar.met(self.extremes().0) && bar.met(self.extremes().1),
+            All::Sum => bar.met(self.sum()),
+        };
+        match (self.line.bar, self.line.goal) {
+            (Bar::None, Bar::None) => Verdict::Open,
+            (_, goal) if meets(goal) => Verdict::Goal,
+            (bar, _) if meets(bar) => Verdict::Bar,
+            _ => Verdict::Below,
+        }
+    }
+}
+
+impl Bar {
+    fn met(self, value: f64) -> bool {
+        match self {
+            Self::None => true,
+            Self::AtLeast(least) => value >= least,
+            Self::AtMost(most) => value <= most,
+            Self::Between(least, most) => (least..=most).contains(&value),
+        }
+    }
+
+    pub fn text(self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::AtLeast(least) => format!(">= {least}"),
+            Self::AtMost(most) => format!("<= {most}"),
+            Self::Between(least, most) if least == most => format!("{least}"),
+            Self::Between(least, most) => format!("{least} to {most}"),
+        }
+    }
 }
 
 fn mean_of_means(people: &[Vec<f64>]) -> f64 {
@@ -80,9 +146,9 @@ fn mean_of_means(people: &[Vec<f64>]) -> f64 {
     numbers::mean(&means)
 }
 
-/// Percentile bootstrap of the mean over people: people are drawn with replacement, and of each of
-/// them clips.
-fn interval(people: &[Vec<f64>]) -> (f64, f64) {
+/// The mean over people with the percentile bootstrap: people are drawn with replacement, and of
+/// each of them clips.
+fn estimate(people: &[Vec<f64>]) -> Estimate {
     let mut random = Random(1);
     let mut means: Vec<f64> = (0..DRAWS)
         .map(|_| {
@@ -99,16 +165,22 @@ fn interval(people: &[Vec<f64>]) -> (f64, f64) {
         .collect();
     means.sort_by(f64::total_cmp);
     let at = |share: f64| means[((DRAWS - 1) as f64 * share).round() as usize];
-    (at(OUTSIDE / 2.0), at(1.0 - OUTSIDE / 2.0))
+    Estimate {
+        mean: mean_of_means(people),
+        interval: Some((at(OUTSIDE / 2.0), at(1.0 - OUTSIDE / 2.0))),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lines::LINES;
 
     #[test]
     fn people_who_agree_leave_no_doubt() {
-        assert_eq!(interval(&[vec![0.5; 3], vec![0.5]]), (0.5, 0.5));
+        let agreed = estimate(&[vec![0.5; 3], vec![0.5]]);
+        assert_eq!(agreed.interval, Some((0.5, 0.5)));
+        assert_eq!(agreed.mean, 0.5);
     }
 
     #[test]
@@ -116,10 +188,31 @@ mod tests {
         let person = |i: usize| vec![i as f64 % 4.0, 1.0 + i as f64 % 4.0];
         let width = |count: usize| {
             let people: Vec<_> = (0..count).map(person).collect();
-            let (low, high) = interval(&people);
-            assert!(low < mean_of_means(&people) && mean_of_means(&people) < high);
+            let Estimate { mean, interval } = estimate(&people);
+            let (low, high) = interval.unwrap();
+            assert!(low < mean && mean < high);
             high - low
         };
         assert!(width(64) < 0.5 * width(4));
+    }
+
+    #[test]
+    fn a_figure_is_judged_by_its_bar_and_its_goal() {
+        let verdict = |name: &str, people: &[&[f64]]| {
+            let line = LINES.iter().find(|line| line.name == name).unwrap();
+            let people = people.iter().map(|clips| clips.to_vec()).collect();
+            Found { line, people }.verdict()
+        };
+        let correlation = "aperture correlation, first frame frozen";
+        assert_eq!(verdict(correlation, &[&[0.6], &[0.7]]), Verdict::Below);
+        assert_eq!(verdict(correlation, &[&[0.6, 0.8], &[0.7]]), Verdict::Bar);
+        assert_eq!(verdict(correlation, &[&[0.9], &[1.0]]), Verdict::Goal);
+        // One late clip is enough, and one pixel.
+        let lag = "lag in frames, all clips";
+        assert_eq!(verdict(lag, &[&[0.0, 0.0], &[-2.0]]), Verdict::Below);
+        assert_eq!(verdict(lag, &[&[0.0, 0.0], &[0.0]]), Verdict::Goal);
+        let outside = "outside the mask, pixels changed";
+        assert_eq!(verdict(outside, &[&[0.0, 1.0], &[0.0]]), Verdict::Below);
+        assert_eq!(verdict("jitter, px of 96", &[&[9.0]]), Verdict::Open);
     }
 }

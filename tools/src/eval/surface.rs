@@ -1,6 +1,6 @@
 //! What was done to the picture itself: where, how sharp, how visibly.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use lipsync_tools::{
     faces::{Mouth, Watcher},
     numbers,
@@ -17,12 +17,14 @@ pub struct Surface {
     pub seam: f64,
 }
 
-/// Compares frames before and after. Frames must show a face throughout.
+/// Compares frames before and after; those without a face are left out.
 pub fn compare(input: &[Picture], output: &[Picture]) -> Result<Surface> {
     let mut watcher = Watcher::new()?;
     let (mut outside, mut before, mut after, mut seam) = (0, 0.0, 0.0, Vec::new());
     for (input, output) in input.iter().zip(output) {
-        let mouth = watcher.watch(input)?.context("no face in the input")?;
+        let Some(mouth) = watcher.watch(input)? else {
+            continue;
+        };
         let (input, output) = (input.planes()?, output.planes()?);
         outside += changed_outside(&input, &output, &mouth);
         let region = mouth.mouth();

@@ -1,143 +1,114 @@
-//! The table of all figures beside their bars.
+//! The tables as text.
 
 use std::fmt::Write as _;
 
-use lipsync_tools::numbers;
+use crate::{
+    languages::Lips,
+    lines::LINES,
+    people::{Estimate, Found, Person, Verdict},
+};
 
-use crate::figures::Figures;
-
-/// One figure, what it must reach and what it shall reach.
-struct Row {
-    name: &'static str,
-    value: String,
-    met: bool,
-    bar: &'static str,
-    goal: &'static str,
+/// All figures beside what is wanted of them, then person by person.
+pub fn print(people: &[Person]) -> String {
+    let found: Vec<Found> = LINES
+        .iter()
+        .filter_map(|line| Found::of(line, people))
+        .collect();
+    format!("{}\n{}", figures(&found), persons(&found, people))
 }
 
-/// Every person counts the same, however many clips there are.
-pub fn print(people: &[(String, Vec<Figures>)]) -> String {
+// Writing to a string cannot fail.
+fn figures(found: &[Found]) -> String {
     let mut text = format!(
-        "{:<44} {:>18}  {:<24} {:<10}\n",
-        "figure", "value", "bar now", "goal"
+        "{:<46} {:>9}  {:<16} {:<11} {:<11}\n",
+        "figure", "value", "95 % interval", "bar now", "goal"
     );
-    for row in rows(people) {
-        let mark = if row.met { "" } else { "  BELOW THE BAR" };
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{:<44} {:>18}  {:<24} {:<10}{mark}",
-            row.name, row.value, row.bar, row.goal
+    for figure in found {
+        let mark = match figure.verdict() {
+            Verdict::Below => "BELOW THE BAR",
+            _ => "",
+        };
+        let row = format!(
+            "{:<46} {:>9}  {:<16} {:<11} {:<11}{mark}",
+            figure.line.name,
+            figure.value(),
+            figure.interval(),
+            figure.line.bar.text(),
+            figure.line.goal.text(),
         );
+        let _ = writeln!(text, "{}", row.trim_end());
     }
     text
 }
 
-fn rows(people: &[(String, Vec<Figures>)]) -> Vec<Row> {
-    let mean = |figure: &dyn Fn(&Figures) -> f64| mean_of_people(people, figure);
-    let all = || people.iter().flat_map(|(_, figures)| figures);
-
-    let frozen = mean(&|f| f.frozen.correlation);
-    let shifted = mean(&|f| f.shifted.correlation);
-    let amplitude = mean(&|f| f.frozen.amplitude);
-    let lags: Vec<i32> = all().flat_map(|f| [f.frozen.lag, f.shifted.lag]).collect();
-    let (earliest, latest) = (
-        lags.iter().min().copied().unwrap_or_default(),
-        lags.iter().max().copied().unwrap_or_default(),
-    );
-    let landmarks = mean(&|f| f.landmarks);
-    let silence = mean(&|f| f.silence) * 100.0;
-    let outside: u64 = all().map(|f| f.outside).sum();
-    let sharpness = mean(&|f| f.sharpness);
-    let (jitter, tracker_jitter) = (mean(&|f| f.jitter), mean(&|f| f.tracker_jitter));
-    let seam = mean(&|f| f.seam);
-    let networks = mean(&|f| f.networks);
-
-    vec![
-        Row {
-            name: "aperture correlation, first frame frozen",
-            value: format!("{frozen:.2}"),
-            met: frozen >= 0.70,
-            bar: "0.70",
-            goal: "0.90",
-        },
-        Row {
-            name: "aperture correlation, source says other words",
-            value: format!("{shifted:.2}"),
-            met: shifted >= 0.65,
-            bar: "0.65",
-            goal: "0.85",
-        },
-        Row {
-            name: "amplitude, output / real",
-            value: format!("{amplitude:.2}"),
-            met: (0.4..=1.6).contains(&amplitude),
-            bar: "0.4 to 1.6",
-            goal: "0.8 to 1.2",
-        },
-        Row {
-            name: "lag in frames, all clips",
-            value: format!("{earliest:+} to {latest:+}"),
-            met: earliest >= -1 && latest <= 1,
-            bar: "within 1",
-            goal: "0",
-        },
-        Row {
-            name: "landmark distance, output / frozen mouth",
-            value: format!("{landmarks:.2}"),
-            met: landmarks <= 0.75,
-            bar: "0.75",
-            goal: "0.40",
-        },
-        Row {
-            name: "silence motion, frames with an open mouth",
-            value: format!("{silence:.1} %"),
-            met: silence <= 1.0,
-            bar: "1 %",
-            goal: "0 %",
-        },
-        Row {
-            name: "outside the mask, pixels changed",
-            value: outside.to_string(),
-            met: outside == 0,
-            bar: "0",
-            goal: "0",
-        },
-        Row {
-            name: "sharpness, output / input",
-            value: format!("{sharpness:.2}"),
-            met: sharpness >= 0.85,
-            bar: "0.85",
-            goal: "0.97",
-        },
-        Row {
-            name: "jitter in a steady tone (tracker's), px of 96",
-            value: format!("{jitter:.3} ({tracker_jitter:.3})"),
-            met: jitter <= tracker_jitter,
-            bar: "no more than the tracker's",
-            goal: "none",
-        },
-        Row {
-            name: "seam, output / input",
-            value: format!("{seam:.3}"),
-            met: seam <= 1.1,
-            bar: "1.1",
-            goal: "1.02",
-        },
-        Row {
-            name: "cost, both networks, one core, ms a frame",
-            value: format!("{networks:.1}"),
-            met: networks <= 12.0,
-            bar: "12",
-            goal: "4",
-        },
-    ]
+fn persons(found: &[Found], people: &[Person]) -> String {
+    let mut text = format!("{:<46}", "person (clips); half of the 95 % interval");
+    for Person { name, clips } in people {
+        let _ = write!(text, "{:>14}", format!("{name} ({})", clips.len()));
+    }
+    text.push('\n');
+    for figure in found {
+        let _ = write!(text, "{:<46}", figure.line.name);
+        for person in figure.persons() {
+            let _ = write!(text, "{:>14}", cell(person, figure.line.digits));
+        }
+        text.push('\n');
+    }
+    text
 }
 
-fn mean_of_people(people: &[(String, Vec<Figures>)], figure: &dyn Fn(&Figures) -> f64) -> f64 {
-    let means: Vec<f64> = people
-        .iter()
-        .map(|(_, clips)| numbers::mean(&clips.iter().map(figure).collect::<Vec<_>>()))
+fn cell(person: Option<Estimate>, digits: usize) -> String {
+    match person {
+        None => "-".into(),
+        Some(Estimate {
+            mean,
+            interval: None,
+        }) => format!("{mean:.digits$}"),
+        Some(Estimate {
+            mean,
+            interval: Some((low, high)),
+        }) => format!("{mean:.digits$} +-{:.digits$}", (high - low) / 2.0),
+    }
+}
+
+/// What one language does, over all people.
+pub struct Language {
+    pub name: String,
+    pub lips: Lips,
+}
+
+pub fn languages(people: &[Person]) -> Vec<Language> {
+    let clips = people.iter().flat_map(|person| &person.clips);
+    let measured: Vec<_> = clips
+        .filter_map(|(_, clip)| Some(&clip.extra.as_ref()?.languages))
         .collect();
-    numbers::mean(&means)
+    let Some(first) = measured.first() else {
+        return Vec::new();
+    };
+    (0..first.len())
+        .map(|index| {
+            let all: Vec<Lips> = measured.iter().map(|clip| clip[index].1).collect();
+            Language {
+                name: first[index].0.clone(),
+                lips: Lips::mean(&all),
+            }
+        })
+        .collect()
+}
+
+pub fn print_languages(languages: &[Language]) -> String {
+    let mut text = format!(
+        "{:<20} {:>10} {:>20} {:>16}\n",
+        "voice of espeak-ng", "p b m shut", "f v near the teeth", "open vowels"
+    );
+    for Language { name, lips } in languages {
+        let _ = writeln!(
+            text,
+            "{name:<20} {:>8.0} % {:>18.0} % {:>13.1} px",
+            lips.shut * 100.0,
+            lips.teeth * 100.0,
+            lips.wide
+        );
+    }
+    text
 }
