@@ -94,7 +94,7 @@ impl Judge {
         if frames.len() != mouths.len() {
             bail!("{} frames, but {} mouths", frames.len(), mouths.len());
         }
-        let times: Vec<f64> = frames.iter().map(seconds).collect();
+        let times: Vec<f64> = frames.iter().map(Picture::seconds).collect();
         let chosen = at_frame_rate(&times);
         if chosen.len() < SHORTEST {
             bail!(
@@ -143,10 +143,6 @@ fn embed(network: &mut dyn Network) -> Result<Embedding> {
     output
         .try_into()
         .with_context(|| format!("{} gives {} values", network.name(), output.len()))
-}
-
-fn seconds(frame: &Picture) -> f64 {
-    frame.time.nseconds() as f64 / 1e9
 }
 
 /// For every moment at [`FRAME_RATE`], from the first to the last of `times`, the nearest of them.

@@ -4,6 +4,7 @@
 use anyhow::Result;
 use lipsync_tools::{
     faces::{Mouth, Watcher},
+    judge::{Judge, Judgement},
     picture::Picture,
     sheet::Column,
 };
@@ -23,7 +24,7 @@ pub const RATIOS: [f32; 3] = [20.0, 10.0, 0.0];
 
 pub struct Extra {
     /// To another person's sound; missing where there is no other person.
-    pub dubbed: Option<Shown<Speech>>,
+    pub dubbed: Option<Shown<Dubbed>>,
     /// A painting to this person's sound.
     pub portrait: Option<Shown<Portrait>>,
     pub leaning: Shown<Turned>,
@@ -42,6 +43,14 @@ pub struct Extra {
 pub struct Shown<T> {
     pub figures: T,
     pub moment: Column,
+}
+
+pub struct Dubbed {
+    /// With the real opening of the person whose sound it is.
+    pub speech: Speech,
+    pub judged: Judgement,
+    /// What the judge says before: of the picture as it was and that sound.
+    pub mismatched: Judgement,
 }
 
 pub struct Portrait {
@@ -89,10 +98,11 @@ pub fn measure(clip: &Clip, other: Option<&Clip>, setting: &Setting) -> Result<E
 }
 
 /// The clip's moving picture to another person's sound: the mouth must do what that other one's did.
-fn dub(clip: &Clip, other: &Clip, setting: &Setting) -> Result<Shown<Speech>> {
+fn dub(clip: &Clip, other: &Clip, setting: &Setting) -> Result<Shown<Dubbed>> {
     let frames = &clip.frames[..clip.frames.len().min(other.frames.len())];
     let (dubbed, _) = drive(frames, &other.sound, setting)?;
-    let output = follow::openings(&Watcher::watch_all(&dubbed)?);
+    let mouths = Watcher::watch_all(&dubbed)?;
+    let output = follow::openings(&mouths);
     let wanted: Vec<f64> = frames
         .iter()
         .map(|frame| other.opening_at(frame.seconds()))
@@ -103,8 +113,13 @@ fn dub(clip: &Clip, other: &Clip, setting: &Setting) -> Result<Shown<Speech>> {
         (&dubbed[open], clip.mouths[open].head()),
         (&other.frames[open], other.mouths[open].head()),
     ];
+    let mut judge = Judge::open()?;
     Ok(Shown {
-        figures: speech(&wanted, &output, clip.rate())?,
+        figures: Dubbed {
+            speech: speech(&wanted, &output, clip.rate())?,
+            judged: judge.judge(&dubbed, &mouths, &other.sound)?,
+            mismatched: judge.judge(frames, &clip.mouths[..frames.len()], &other.sound)?,
+        },
         moment: strip::column("DUBBED", rows)?,
     })
 }

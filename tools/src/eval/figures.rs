@@ -3,7 +3,8 @@
 use anyhow::{Result, bail};
 use lipsync_tools::{
     drive::{Drive, Driven},
-    faces::Watcher,
+    faces::{Mouth, Watcher},
+    judge::{Judge, Judgement},
     picture::Picture,
     stats::Stats,
 };
@@ -24,6 +25,8 @@ pub struct Figures {
     pub shifted: Speech,
     /// First frame frozen, talkers under the voice.
     pub talkers: Speech,
+    /// What the judge of sync says of the real clip, and of the first two drives.
+    pub judged: Judged,
     /// Mean distance of lip landmarks from the real ones, output / frozen mouth.
     pub landmarks: f64,
     /// Share of frames with an open mouth in digital silence.
@@ -46,6 +49,13 @@ pub struct Figures {
     pub networks: Option<f64>,
     pub extra: Option<Extra>,
     pub trace: Trace,
+}
+
+#[derive(Clone, Copy)]
+pub struct Judged {
+    pub real: Judgement,
+    pub frozen: Judgement,
+    pub shifted: Judgement,
 }
 
 /// Openings over time, for plots.
@@ -87,6 +97,7 @@ pub fn measure(clip: &Clip, setting: &Setting) -> Result<Figures> {
 
     let scrambled = clip.shifted();
     let (moving, _) = run(&scrambled, &clip.sound)?;
+    let moving_mouths = Watcher::watch_all(&moving)?;
     let surface = surface::compare(&scrambled, &moving)?;
 
     let (silent, _) = run(&clip.frames, &sounds::silence(length))?;
@@ -97,12 +108,20 @@ pub fn measure(clip: &Clip, setting: &Setting) -> Result<Figures> {
     let real = follow::openings(&clip.mouths);
     let watched = |frames: &[Picture]| anyhow::Ok(follow::openings(&Watcher::watch_all(frames)?));
     let frozen = follow::openings(&frozen_mouths);
-    let shifted = watched(&moving)?;
+    let shifted = follow::openings(&moving_mouths);
+    let mut judge = Judge::open()?;
+    let mut judged =
+        |frames: &[Picture], mouths: &[Mouth]| judge.judge(frames, mouths, &clip.sound);
     let strip = strip::draw(clip, &still, &scrambled, &moving, &silent)?;
     Ok(Figures {
         frozen: speech(&real, &frozen, clip.rate())?,
         shifted: speech(&real, &shifted, clip.rate())?,
         talkers: speech(&real, &watched(&crowded)?, clip.rate())?,
+        judged: Judged {
+            real: judged(&clip.frames, &clip.mouths)?,
+            frozen: judged(&still, &frozen_mouths)?,
+            shifted: judged(&moving, &moving_mouths)?,
+        },
         landmarks: follow::landmark_distance(&clip.mouths, &frozen_mouths),
         silence: follow::open_share(&Watcher::watch_all(&silent)?),
         room: follow::open_share(&Watcher::watch_all(&room)?),

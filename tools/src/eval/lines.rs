@@ -1,10 +1,11 @@
 //! All figures that are printed, in their order: what they are called, where they are found, what
 //! they must reach and what they shall reach.
 
+use lipsync_tools::judge::Judgement;
+
 use crate::{
-    extra::{Extra, Portrait, Turned},
+    extra::{Dubbed, Extra, Portrait, Turned},
     figures::Figures,
-    follow::Speech,
     languages::Lips,
 };
 
@@ -61,7 +62,7 @@ impl Line {
 }
 
 /// What the contract wants, in its order; then what it does not name.
-pub const LINES: [Line; 44] = [
+pub const LINES: [Line; 59] = [
     line("aperture correlation, first frame frozen", 2, |f| {
         Some(f.frozen.correlation)
     })
@@ -99,6 +100,53 @@ pub const LINES: [Line; 44] = [
         f.networks
     })
     .wanted(AtMost(12.0), AtMost(4.0)),
+    line("judge's distance, real", 2, |f| {
+        Some(f.judged.real.distance)
+    }),
+    line("judge's distance, frozen", 2, |f| {
+        Some(f.judged.frozen.distance)
+    }),
+    line("judge's distance, other words", 2, |f| {
+        Some(f.judged.shifted.distance)
+    }),
+    line("judge's distance, dubbed", 2, |f| {
+        Some(dubbed(f)?.judged.distance)
+    }),
+    line("judge's distance, real, another's sound", 2, |f| {
+        Some(dubbed(f)?.mismatched.distance)
+    }),
+    line("judge's confidence, real", 2, |f| {
+        Some(f.judged.real.confidence)
+    }),
+    line("judge's confidence, frozen", 2, |f| {
+        Some(f.judged.frozen.confidence)
+    }),
+    line("judge's confidence, other words", 2, |f| {
+        Some(f.judged.shifted.confidence)
+    }),
+    line("judge's confidence, dubbed", 2, |f| {
+        Some(dubbed(f)?.judged.confidence)
+    }),
+    line("judge's confidence, real, another's sound", 2, |f| {
+        Some(dubbed(f)?.mismatched.confidence)
+    }),
+    line("judge's offset within 1 frame, %, real", 0, |f| {
+        Some(in_sync(&f.judged.real))
+    }),
+    line("judge's offset within 1 frame, %, frozen", 0, |f| {
+        Some(in_sync(&f.judged.frozen))
+    }),
+    line("judge's offset within 1 frame, %, other words", 0, |f| {
+        Some(in_sync(&f.judged.shifted))
+    }),
+    line("judge's offset within 1 frame, %, dubbed", 0, |f| {
+        Some(in_sync(&dubbed(f)?.judged))
+    }),
+    line(
+        "judge's offset within 1 frame, %, real, another's sound",
+        0,
+        |f| Some(in_sync(&dubbed(f)?.mismatched)),
+    ),
     line("amplitude, other words", 2, |f| Some(f.shifted.amplitude)),
     line("lag, frozen, frames", 2, |f| Some(f.frozen.fine_lag)),
     line("lag, other words, frames", 2, |f| Some(f.shifted.fine_lag)),
@@ -138,10 +186,14 @@ pub const LINES: [Line; 44] = [
         Some(extra(f)?.music[2])
     }),
     line("dubbed, correlation with the other", 2, |f| {
-        Some(dubbed(f)?.correlation)
+        Some(dubbed(f)?.speech.correlation)
     }),
-    line("dubbed, amplitude", 2, |f| Some(dubbed(f)?.amplitude)),
-    line("dubbed, lag, frames", 2, |f| Some(dubbed(f)?.fine_lag)),
+    line("dubbed, amplitude", 2, |f| {
+        Some(dubbed(f)?.speech.amplitude)
+    }),
+    line("dubbed, lag, frames", 2, |f| {
+        Some(dubbed(f)?.speech.fine_lag)
+    }),
     line("painting, correlation", 2, |f| {
         Some(painting(f)?.speech.correlation)
     }),
@@ -188,11 +240,20 @@ fn worst_lag(figures: &Figures) -> Option<f64> {
     lags.into_iter().max_by_key(|lag| lag.abs()).map(f64::from)
 }
 
+/// Whether the judge sees the offset at which they were made, in percent.
+fn in_sync(judgement: &Judgement) -> f64 {
+    if judgement.offset.abs() <= 1 {
+        100.0
+    } else {
+        0.0
+    }
+}
+
 fn extra(figures: &Figures) -> Option<&Extra> {
     figures.extra.as_ref()
 }
 
-fn dubbed(figures: &Figures) -> Option<&Speech> {
+fn dubbed(figures: &Figures) -> Option<&Dubbed> {
     Some(&extra(figures)?.dubbed.as_ref()?.figures)
 }
 
