@@ -223,13 +223,13 @@ pub const LINES: [Line; 59] = [
     line("looking, % of frames without a face", 1, |f| {
         Some(looking(f)?.lost * 100.0)
     }),
-    line("six languages, p b m shut, %", 0, |f| {
+    line("other languages, p b m shut, %", 0, |f| {
         languages(f, |lips| lips.shut * 100.0)
     }),
-    line("six languages, f v near the teeth, %", 0, |f| {
+    line("other languages, f v near the teeth, %", 0, |f| {
         languages(f, |lips| lips.teeth * 100.0)
     }),
-    line("six languages, open vowels, px of 96", 1, |f| {
+    line("other languages, open vowels, px of 96", 1, |f| {
         languages(f, |lips| lips.wide)
     }),
 ];

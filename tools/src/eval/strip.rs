@@ -20,10 +20,10 @@ pub fn draw(
     let (open, shut) = moments(&follow::openings(&clip.mouths));
     let frozen = clip.frozen();
     let moments: [(&str, usize, &[Picture], &[Picture]); 5] = [
-        ("FROZEN, OPEN", open, &frozen, still),
-        ("FROZEN, SHUT", shut, &frozen, still),
-        ("OTHER WORDS, OPEN", open, scrambled, moving),
-        ("OTHER WORDS, SHUT", shut, scrambled, moving),
+        ("FROZEN OPEN", open, &frozen, still),
+        ("FROZEN SHUT", shut, &frozen, still),
+        ("OTHER WORDS OPEN", open, scrambled, moving),
+        ("OTHER WORDS SHUT", shut, scrambled, moving),
         ("IN SILENCE", open, &clip.frames, silent),
     ];
     let head = clip.mouths[0].head();

@@ -114,9 +114,10 @@ fn figures(found: &[Found]) -> String {
 }
 
 fn persons(found: &[Found], people: &[Person]) -> String {
-    let mut rows = String::from("<h2>Person by person</h2>\n<table><tr><th>figure");
+    let mut rows =
+        String::from("<h2>Person by person</h2>\n<table><tr><th>figure <small>(clips)</small>");
     for Person { name, clips } in people {
-        let _ = write!(rows, "<th>{name} <small>{} clips</small>", clips.len());
+        let _ = write!(rows, "<th>{name} <small>({})</small>", clips.len());
     }
     rows += "</tr>\n";
     for figure in found {
