@@ -353,6 +353,7 @@ fn a_live_frame_whose_sound_does_not_come_leaves_at_its_deadline() {
 #[test]
 fn events_keep_their_place_among_live_frames_that_wait() {
     let live = Live::new();
+    live.rig.element.set_property("tag-altered", false);
     let larger = Pictures {
         width: 64,
         height: 48,
