@@ -7,7 +7,7 @@ use std::path::Path;
 use common::*;
 use gst::prelude::*;
 
-const MARK: &str = "mouths altered by lipsync";
+const MARK: &str = "mouths-altered-by-lipsync";
 const FRAMES: u64 = 50;
 
 fn pictures() -> Pictures {

@@ -6,8 +6,8 @@
 use gst::{TagList, TagListRef, TagMergeMode, TagScope, event, tags::Comment};
 
 /// In the comment, as of all tags that say something in words only this one is written by the muxers of
-/// Matroska, MP4, QuickTime and AVI alike.
-pub const ALTERED: &str = "mouths altered by lipsync";
+/// Matroska, MP4, QuickTime and AVI alike. Without spaces: `matroskamux` writes those with backslashes before.
+pub const ALTERED: &str = "mouths-altered-by-lipsync";
 
 /// The tags of one stream, marked from the first altered frame on.
 #[derive(Debug, Default)]
@@ -121,14 +121,14 @@ mod tests {
     #[test]
     fn what_was_said_before_stays_and_the_mark_is_said_once() {
         for (before, after) in [
-            (vec![], vec!["mouths altered by lipsync"]),
+            (vec![], vec!["mouths-altered-by-lipsync"]),
             (
                 vec!["take 2", "second"],
-                vec!["take 2; mouths altered by lipsync", "second"],
+                vec!["take 2; mouths-altered-by-lipsync", "second"],
             ),
             (
-                vec!["take 2; mouths altered by lipsync"],
-                vec!["take 2; mouths altered by lipsync"],
+                vec!["take 2; mouths-altered-by-lipsync"],
+                vec!["take 2; mouths-altered-by-lipsync"],
             ),
         ] {
             let marked = with_mark(Some(&tags(&before)));
@@ -160,12 +160,12 @@ mod tests {
         mark.set();
         assert_eq!(
             said(mark.before_frame()).unwrap(),
-            "one; mouths altered by lipsync"
+            "one; mouths-altered-by-lipsync"
         );
         mark.set();
         assert!(mark.before_frame().is_none());
         let later = mark.keep_in(event::Tag::new(tags(&["two"])));
-        assert_eq!(said(later).unwrap(), "two; mouths altered by lipsync");
+        assert_eq!(said(later).unwrap(), "two; mouths-altered-by-lipsync");
 
         let mut of_file = tags(&["of the file"]);
         of_file.make_mut().set_scope(TagScope::Global);
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(tag.tag().get::<gst::tags::Artist>().unwrap().get(), "Her");
         assert_eq!(
             said(Some(event.clone())).unwrap(),
-            "one; mouths altered by lipsync"
+            "one; mouths-altered-by-lipsync"
         );
     }
 }

@@ -62,7 +62,7 @@
  * ## Altered pictures say so
  *
  * Unless `tag-altered=false`, the stream's tags say from the first frame on whose mouth was redrawn
- * that mouths were altered: "mouths altered by lipsync" in the comment, behind what upstream had said
+ * that mouths were altered: "mouths-altered-by-lipsync" in the comment, behind what upstream had said
  * there. `matroskamux`, `mp4mux`, `qtmux` and `avimux` write it into the file; `flvmux` and
  * `mpegtsmux` write no comments. Streams that pass untouched are not marked.
  *
