@@ -1,11 +1,12 @@
 //! What users get wrong, and networks that fail: each a clear message, never a panic or a hang.
 
 mod common;
+mod plugin;
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -188,6 +189,28 @@ fn a_provider_that_is_not_there_is_named() {
 }
 
 #[test]
+fn libraries_with_operators_are_loaded_only_where_that_is_allowed() {
+    let Some(library) = onnxruntime() else { return };
+    let options = "tensorrt,trt_extra_plugin_lib_paths=/tmp/operators.so";
+    let properties = [
+        ("provider-options", options),
+        ("onnxruntime-library", &library),
+    ];
+    let (error, element) = set_up_error(&properties);
+    assert!(error.matches(gst::LibraryError::Init), "{error}");
+    for part in ["trt_extra_plugin_lib_paths", "allow-custom-ops"] {
+        assert!(error.message().contains(part), "{part}: {error}");
+    }
+    // They are TensorRT's, which this library does without.
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    element.set_property("allow-custom-ops", true);
+    element.set_state(gst::State::Ready).unwrap();
+    loaded(&bus).unwrap();
+    element.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
 fn a_library_that_is_not_there_is_named_with_the_ways_out() {
     let (error, _) = set_up_error(&[("onnxruntime-library", "/nowhere/libonnxruntime.so")]);
     assert!(error.matches(gst::LibraryError::Init), "{error}");
@@ -244,37 +267,12 @@ fn the_built_in_model_runs() {
     assert_eq!(rig.stat("frames-no-face"), 25);
 }
 
-/// A folder with nothing but the plugin that was built with this test.
-fn plugin_folder() -> &'static Path {
-    static FOLDER: LazyLock<PathBuf> = LazyLock::new(copy_plugin);
-    &FOLDER
-}
-
-fn copy_plugin() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let built = test.parent().unwrap().join("libgstlipsync.so");
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("plugin");
-    std::fs::create_dir_all(&folder).unwrap();
-    let plugin = folder.join("libgstlipsync.so");
-    let time = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
-    if time(&plugin) < time(&built) {
-        // In one step, as test processes run beside each other.
-        let copy = folder.join(format!("copy-{}", std::process::id()));
-        std::fs::copy(&built, &copy).unwrap();
-        std::fs::rename(&copy, &plugin).unwrap();
-    }
-    folder
-}
-
 /// A GStreamer tool that finds the plugin, with a registry of its own.
 fn tool(name: &str, registry: &str) -> Command {
     let mut command = Command::new(name);
     command
-        .env("GST_PLUGIN_PATH", plugin_folder())
-        .env(
-            "GST_REGISTRY",
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(registry),
-        )
+        .env("GST_PLUGIN_PATH", plugin::folder())
+        .env("GST_REGISTRY", plugin::registry(registry))
         .env("G_DEBUG", "fatal-warnings")
         .env_remove("ORT_DYLIB_PATH");
     command

@@ -118,6 +118,57 @@ fn strength_follows_a_control_source() {
 }
 
 #[test]
+fn all_that_may_change_on_air_follows_a_control_source() {
+    let element = element();
+    // Each with its values before 1 s and from then on.
+    let curves = [
+        ("strength", 0.25, 0.75),
+        ("bypass", 0.0, 1.0),
+        ("sync-offset", 40e6, -20e6),
+        ("silence", 0.0, 2.0),
+        ("feather", 0.125, 0.875),
+        ("draw-debug", 0.0, 1.0),
+    ];
+    for (name, before, after) in curves {
+        let source = gst_controller::InterpolationControlSource::new();
+        source.set_mode(gst_controller::InterpolationMode::None);
+        assert!(source.set(gst::ClockTime::ZERO, before));
+        assert!(source.set(gst::ClockTime::SECOND, after));
+        let binding = gst_controller::DirectControlBinding::new_absolute(&element, name, &source);
+        element.add_control_binding(&binding).unwrap();
+    }
+    let values = |element: &gst::Element| {
+        curves.map(|(name, ..)| {
+            let value = element.property_value(name);
+            value
+                .transform::<String>()
+                .unwrap()
+                .get::<String>()
+                .unwrap()
+        })
+    };
+    let rig = Rig::stopped(element, FILE, true);
+    rig.play();
+    let mut video = pictures().stream(FRAMES);
+    let rest = video.split_off(3 + 10);
+    let feeding = rig.feed(video, silence().stream());
+    for _ in 0..10 {
+        rig.next_buffer();
+    }
+    let early = values(&rig.element);
+    let rest = feed(&rig.video, rest);
+    rig.frames_until_eos();
+    rest.join().unwrap();
+    feeding.join();
+    let late = values(&rig.element);
+    assert_eq!(early[..3], ["0.250000", "FALSE", "40000000"]);
+    assert_eq!(late[..3], ["0.750000", "TRUE", "-20000000"]);
+    for (index, (name, ..)) in curves.iter().enumerate() {
+        assert_ne!(early[index], late[index], "{name}");
+    }
+}
+
+#[test]
 fn a_buffer_that_upstream_still_holds_is_not_written_to() {
     let rig = Rig::new();
     let pictures = pictures();

@@ -425,6 +425,29 @@ fn any_names_and_any_batch_are_recognised_in_a_bare_file_with_its_encoder_beside
 }
 
 #[test]
+fn an_encoder_beside_is_not_read_from_elsewhere() {
+    let folder = folder("bare-outside");
+    let inner = folder.join("inner");
+    let _ = std::fs::remove_dir_all(&inner);
+    std::fs::create_dir(&inner).expect("a folder");
+    let path = inner.join("net.onnx");
+    std::fs::write(&path, white().bytes()).expect("a file");
+    let encoder = onnx::encoder(["m", "f"], LENGTH);
+    std::fs::write(folder.join("secret.onnx"), &encoder).expect("a file");
+    let link = inner.join("net-ave.onnx");
+    std::os::unix::fs::symlink("../secret.onnx", &link).expect("a link");
+    let Some(message) = refused(&path) else {
+        return;
+    };
+    assert!(message.contains("outside its own folder"), "{message}");
+    // One that leads nowhere else is as good as the file.
+    std::fs::remove_file(&link).expect("the link");
+    std::fs::write(inner.join("encoder-1.onnx"), &encoder).expect("a file");
+    std::os::unix::fs::symlink("encoder-1.onnx", &link).expect("a link");
+    assert!(opened(&path).is_some());
+}
+
+#[test]
 fn tensors_that_shapes_do_not_tell_apart_are_told_by_name() {
     let lines = format!(
         "{EXACT}\ntensors = {{ image = \"input\", sound = \"audio\", output = \"output\", \

@@ -93,7 +93,7 @@ impl Prepared {
                 Some(tracker)
             }
         };
-        let engine = Engine::assemble(opened, tracker);
+        let engine = Engine::assemble(opened, tracker, self.runtime.interrupt);
         Ok(Some((engine, fallbacks)))
     }
 }

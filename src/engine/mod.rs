@@ -95,6 +95,7 @@ pub struct Engine {
     tracking: Duration,
     active: Option<runtime::Provider>,
     about: String,
+    interrupt: runtime::Interrupt,
 }
 
 /// How often the time that is left is looked at while the networks work: a clock need not run as
@@ -102,7 +103,11 @@ pub struct Engine {
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Engine {
-    fn assemble(generator: generator::Opened, tracker: Option<Tracker>) -> Self {
+    fn assemble(
+        generator: generator::Opened,
+        tracker: Option<Tracker>,
+        interrupt: runtime::Interrupt,
+    ) -> Self {
         let hearing = generator.generator.hearing();
         Self {
             name: generator.generator.name().to_owned(),
@@ -124,7 +129,13 @@ impl Engine {
             tracking: Duration::ZERO,
             active: generator.active,
             about: generator.about,
+            interrupt,
         }
+    }
+
+    /// Has its networks give up the run that is under way.
+    pub fn interrupt(&self) -> runtime::Interrupt {
+        self.interrupt.clone()
     }
 
     pub fn model_name(&self) -> &str {

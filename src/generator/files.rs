@@ -48,7 +48,7 @@ pub struct Named {
 }
 
 impl Named {
-    /// Finds `file` in the folder of `manifest`.
+    /// Finds `file` in the folder of `manifest`, or of the network that does without one.
     ///
     /// Fails with [`Error::ModelNotFound`] and, where the file lies or a link leads outside of
     /// that folder, or the hash is none, with [`Error::ModelUnreadable`].
@@ -56,8 +56,8 @@ impl Named {
         let shown = file.path.display();
         let outside = |how: &str| {
             let reason = format!(
-                "it names `{shown}`, {how} outside its own folder; only files beside or below the \
-                 manifest are read"
+                "it names `{shown}`, {how} outside its own folder; only files beside or below it \
+                 are read"
             );
             unreadable(manifest, reason)
         };

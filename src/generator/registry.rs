@@ -253,7 +253,7 @@ fn open_bare(path: &Path, network: &Model, options: &runtime::Options) -> Result
         let recipe = Recipe::bare(UNET.name, said, UNET.defaults, path)?;
         let encoder = recipe.files.audio_encoder.as_ref();
         let encoder = encoder
-            .map(|encoder| runtime::open(ModelSource::File(&encoder.path), &alone(options), &[]))
+            .map(|encoder| open_alone(&Named::find(path, encoder)?.read()?, options))
             .transpose()?;
         return Painter::open(&UNET, recipe, opened, encoder);
     }

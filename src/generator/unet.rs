@@ -3,7 +3,7 @@
 //!
 //! `docs/models.md`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::{Table, Value};
 
@@ -67,7 +67,7 @@ pub fn said(sound: &TensorInfo, path: &Path) -> Option<Table> {
     ]);
     let mut said = table([("sound", sound.into())]);
     if let Some(encoder) = encoder_beside(path, features) {
-        let files = table([("audio-encoder", file(&encoder).into())]);
+        let files = table([("audio-encoder", file(Path::new(&encoder)).into())]);
         said.insert("files".into(), files.into());
     }
     if rows == ULTRALIGHT_ROWS {
@@ -78,15 +78,14 @@ pub fn said(sound: &TensorInfo, path: &Path) -> Option<Table> {
 }
 
 /// The audio encoder that belongs to the bare network `NAME.onnx`: `NAME-FEATURES.onnx`, or the
-/// name that it has in the original system.
-fn encoder_beside(path: &Path, features: &str) -> Option<PathBuf> {
+/// name that it has in the original system. Where it may lie is for who reads it to check.
+fn encoder_beside(path: &Path, features: &str) -> Option<String> {
     let stem = path.file_stem()?.to_string_lossy();
     let original = match features {
         "ave" => "audio_encoder.onnx",
         _ => "encoder.onnx",
     };
     [format!("{stem}-{features}.onnx"), original.to_owned()]
-        .map(|name| path.with_file_name(name))
         .into_iter()
-        .find(|encoder| encoder.is_file())
+        .find(|name| path.with_file_name(name).is_file())
 }

@@ -154,6 +154,14 @@ impl<'v, 'd> Pen<'v, 'd> {
         self.fill([x0, y0, x0.saturating_add(length as i32), y1]);
     }
 
+    /// How far [`text`](Self::text) goes.
+    pub fn width_of(&self, text: &str) -> i32 {
+        let characters = i32::try_from(text.chars().count()).unwrap_or(i32::MAX);
+        characters
+            .saturating_mul(ADVANCE as i32)
+            .saturating_mul(self.width)
+    }
+
     /// Text whose upper left corner is at `x, y`: digits, letters (as capitals) and `.:-+/%=()`;
     /// anything else is a gap. A character is 6 by 8 dots of the pen's width.
     pub fn text(&mut self, x: i32, y: i32, text: &str) {

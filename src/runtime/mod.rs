@@ -10,6 +10,7 @@ mod contents;
 mod cores;
 mod exit;
 mod host;
+mod interrupt;
 pub mod library;
 pub mod log;
 mod model;
@@ -22,6 +23,7 @@ mod together;
 mod turns;
 
 pub use exit::wait_for_this_thread;
+pub use interrupt::Interrupt;
 pub use library::load;
 pub use log::{Level, set_log_level, set_log_sink};
 pub use model::{Model, ModelSource};

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use ort::ep::{self, ExecutionProvider as _};
 
+use super::Interrupt;
 use super::library::Runtime;
 use crate::Error;
 
@@ -104,6 +105,10 @@ pub struct Options {
     /// Where providers keep what they have compiled; `None`: nowhere.
     pub cache_dir: Option<PathBuf>,
     pub provider_options: Option<ProviderOptions>,
+    /// Whether `provider_options` may bring code of their own into the process.
+    pub allow_custom_ops: bool,
+    /// Ends runs of the networks that are opened with these options.
+    pub interrupt: Interrupt,
 }
 
 /// A provider that [`Provider::Auto`] would have preferred for a network, what runs it instead, and
@@ -124,10 +129,13 @@ pub(super) const PREFERENCE: [Provider; 3] =
 ///
 /// # Errors
 /// [`Error::ProviderUnavailable`] when the library was built without the named provider, or
-/// `provider-options` are for another one.
+/// `provider-options` are for another one or bring code that is not allowed.
 pub(super) fn candidates(options: &Options, runtime: &Runtime) -> Result<Vec<Provider>, Error> {
     if let Some(given) = &options.provider_options {
         check_owner(given, options.provider)?;
+        if !options.allow_custom_ops {
+            check_code(given)?;
+        }
     }
     match options.provider {
         Provider::Auto => {
@@ -160,9 +168,72 @@ fn check_owner(given: &ProviderOptions, wanted: Provider) -> Result<(), Error> {
     Err(wanted.unavailable(reason))
 }
 
+/// Options that name libraries to be loaded, or addresses to be called, as ONNX Runtime 1.31 has
+/// them (`tensorrt_execution_provider_info.cc`, `cuda_execution_provider_info.cc`).
+const BRINGS_CODE: [&str; 6] = [
+    "trt_extra_plugin_lib_paths",
+    "trt_engine_decryption_lib_path",
+    "gpu_external_alloc",
+    "gpu_external_free",
+    "gpu_external_empty_cache",
+    "user_compute_stream",
+];
+/// OpenVINO's configuration, which may also be the path of a file with it, and the field of it that
+/// names operators of one's own, as source code for a GPU.
+const CONFIGURATION: &str = "load_config";
+const OPERATORS: &str = "CONFIG_FILE";
+
+/// Code that comes with options is run only where the user says so.
+fn check_code(given: &ProviderOptions) -> Result<(), Error> {
+    let brings_code = |(key, value): &&(String, String)| match key.as_str() {
+        CONFIGURATION => !value.trim_start().starts_with('{') || value.contains(OPERATORS),
+        key => BRINGS_CODE.contains(&key),
+    };
+    match given.values.iter().find(brings_code) {
+        None => Ok(()),
+        Some((key, value)) => Err(Error::ProviderUnavailable {
+            provider: given.provider.clone(),
+            reason: format!(
+                "its option `{key}={value}` has code of its own run in this process; set \
+                 `allow-custom-ops` if you trust that code"
+            ),
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_of_others_is_not_run() {
+        for (key, value, brings_code) in [
+            ("trt_extra_plugin_lib_paths", "/tmp/evil.so", true),
+            ("trt_engine_decryption_lib_path", "/tmp/evil.so", true),
+            ("gpu_external_alloc", "4198400", true),
+            ("load_config", "/tmp/evil.json", true),
+            ("load_config", r#"{"GPU":{"CONFIG_FILE":"evil.xml"}}"#, true),
+            ("load_config", r#" {"CPU":{"NUM_STREAMS":"1"}}"#, false),
+            ("trt_fp16_enable", "1", false),
+        ] {
+            let given = ProviderOptions {
+                provider: "tensorrt".into(),
+                values: vec![("device_id".into(), "0".into()), (key.into(), value.into())],
+            };
+            match check_code(&given) {
+                Ok(()) => assert!(!brings_code, "{key}={value}"),
+                Err(error) => {
+                    let message = error.to_string();
+                    assert!(brings_code, "{message}");
+                    assert!(
+                        message.contains(key) && message.contains(value),
+                        "{message}"
+                    );
+                    assert!(message.contains("allow-custom-ops"), "{message}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn options_for_another_provider_are_refused() {

@@ -17,7 +17,9 @@ use super::model::{Model, ModelSource};
 use super::provider::{self, Fallback, Options, Provider};
 use super::shapes::Sizes;
 use super::turns::Turns;
-use super::{Element, Network, TensorInfo, cache, cores, host, library, log, nvidia, pool, shapes};
+use super::{
+    Element, Interrupt, Network, TensorInfo, cache, cores, host, library, log, nvidia, pool, shapes,
+};
 use crate::Error;
 
 /// A network ready to run, and what it runs on.
@@ -142,7 +144,7 @@ fn bind(
         })
     })?;
     let name = model.name.clone();
-    BoundNetwork::new(shared, name, options.device_id)
+    BoundNetwork::new(shared, name, options)
 }
 
 /// A session with the shapes it will be run with.
@@ -295,6 +297,7 @@ struct BoundNetwork {
     inputs: Vec<DynTensor>,
     outputs: Vec<DynTensor>,
     pointers: Pointers,
+    interrupt: Interrupt,
     shared: Arc<Shared>,
 }
 
@@ -312,9 +315,9 @@ struct Pointers {
 unsafe impl Send for Pointers {}
 
 impl BoundNetwork {
-    fn new(shared: Arc<Shared>, name: String, device_id: u32) -> Result<Self, Error> {
+    fn new(shared: Arc<Shared>, name: String, options: &Options) -> Result<Self, Error> {
         let allocator = match shared.provider.is_nvidia() {
-            true => host::pinned(&shared.session, device_id),
+            true => host::pinned(&shared.session, options.device_id),
             false => host::pageable(),
         };
         let tensors = |infos: &[TensorInfo]| {
@@ -349,6 +352,7 @@ impl BoundNetwork {
             inputs,
             outputs,
             pointers,
+            interrupt: options.interrupt.clone(),
             shared,
         })
     }
@@ -384,6 +388,7 @@ impl Network for BoundNetwork {
 
     fn run(&mut self) -> Result<(), Error> {
         let pointers = &mut self.pointers;
+        let options = self.interrupt.run_options();
         let turn = self.shared.turns.take();
         // SAFETY: names and values are as many as the lengths say and outlive the call, since
         // `self` owns or shares them. The values are of the types and shapes of the session's
@@ -394,11 +399,12 @@ impl Network for BoundNetwork {
         // documentation); `InferenceSession::Run` itself takes a lock around the run where a
         // provider does not support that (`IExecutionProvider::ConcurrentRunSupported`). Nothing
         // relies on tensors staying where they are between runs: CUDA graphs, which would, are
-        // refused in `accelerator`. Null options mean the default ones.
+        // refused in `accelerator`. The options live as long as `self.interrupt`, and null ones
+        // mean the default; that other threads may terminate them meanwhile is what they are for.
         let result = unsafe {
             ort::Error::result_from_status((ort::api().Run)(
                 self.shared.session.ptr().cast_mut(),
-                std::ptr::null(),
+                options,
                 pointers.input_names.as_ptr(),
                 pointers.inputs.as_ptr(),
                 pointers.inputs.len(),

@@ -131,7 +131,15 @@ pub struct Linear<'a> {
     pub bias: [f32; 3],
 }
 
-/// Rows and columns of the matrices that [`Linear::slow_to_load`] multiplies.
+/// Products of large matrices that a network computes besides, for nothing.
+enum Besides {
+    Nothing,
+    /// Once it is loaded.
+    AtLoad(usize),
+    InEachRun(usize),
+}
+
+/// Rows and columns of these matrices.
 const LARGE: i64 = 1200;
 
 /// The weights of an output channel that shows nothing.
@@ -144,22 +152,41 @@ pub fn only(channel: usize) -> [f32; 6] {
 
 impl Linear<'_> {
     pub fn bytes(&self) -> Vec<u8> {
-        self.with_constants(0)
+        self.with(Besides::Nothing)
     }
 
     /// The same network, which computes nothing more once it is loaded: what it adds are constants,
     /// that many products of large matrices, which ONNX Runtime works out when it loads them.
     pub fn slow_to_load(&self, products: usize) -> Vec<u8> {
-        self.with_constants(products)
+        self.with(Besides::AtLoad(products))
     }
 
-    fn with_constants(&self, products: usize) -> Vec<u8> {
+    /// The same network, which multiplies that many large matrices in each run, one by one.
+    pub fn slow_to_run(&self, products: usize) -> Vec<u8> {
+        self.with(Besides::InEachRun(products))
+    }
+
+    fn with(&self, besides: Besides) -> Vec<u8> {
         let [sound, face, drawn] = self.names;
         let mut nothing = Vec::new();
         let mut last = drawn.to_owned();
+        let (products, first) = match besides {
+            Besides::Nothing => (0, Vec::new()),
+            Besides::AtLoad(products) => (products, node(&["side"], "matrix 0", "ConstantOfShape")),
+            // What depends on the face cannot be worked out before.
+            Besides::InEachRun(products) => (
+                products,
+                [
+                    node(&["side"], "zeros", "ConstantOfShape"),
+                    node(&[face], "light", "ReduceMean"),
+                    node(&["zeros", "light"], "matrix 0", "Mul"),
+                ]
+                .concat(),
+            ),
+        };
         if products > 0 {
             last = "drawn so far".into();
-            nothing.extend(node(&["side"], "matrix 0", "ConstantOfShape"));
+            nothing.extend(first);
             for index in 0..products {
                 let (from, to) = (format!("matrix {index}"), format!("matrix {}", index + 1));
                 nothing.extend(node(&[&from, "matrix 0"], &to, "MatMul"));

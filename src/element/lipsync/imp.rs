@@ -93,7 +93,7 @@ use crate::{
         stream::Stream,
     },
     engine::Engine,
-    generator,
+    generator, runtime,
 };
 
 use loading::Model;
@@ -141,6 +141,8 @@ pub struct Lipsync {
     loader: Loader<Engine>,
     /// The streaming thread is to come to an end.
     stops: AtomicBool,
+    /// Of the networks that draw.
+    interrupt: Mutex<runtime::Interrupt>,
     stats: Mutex<Stats>,
     delays: Mutex<Delays>,
     pace: Mutex<Pace>,
@@ -200,6 +202,7 @@ impl ObjectSubclass for Lipsync {
             model: Mutex::default(),
             loader: Loader::default(),
             stops: AtomicBool::new(false),
+            interrupt: Mutex::default(),
             stats: Mutex::default(),
             delays: Mutex::default(),
             pace: Mutex::default(),
@@ -326,10 +329,16 @@ impl ElementImpl for Lipsync {
             gst::StateChange::PausedToReady => {
                 self.stops.store(true, Ordering::Release);
                 self.loader.wake();
+                lock(&self.interrupt).set();
             }
             _ => (),
         }
-        let success = self.parent_change_state(transition)?;
+        let success = self.parent_change_state(transition);
+        if transition == gst::StateChange::PausedToReady {
+            // The streaming thread has ended; the networks are there for the next one.
+            lock(&self.interrupt).clear();
+        }
+        let success = success?;
         if transition == gst::StateChange::ReadyToNull {
             self.unload();
         }

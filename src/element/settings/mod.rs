@@ -53,6 +53,7 @@ pub struct Setup {
     execution_provider: ExecutionProvider,
     device_id: u32,
     provider_options: Option<gst::Structure>,
+    allow_custom_ops: bool,
     precision: Precision,
     cache_dir: Option<String>,
     intra_threads: u32,
@@ -67,6 +68,7 @@ impl Default for Setup {
             execution_provider: ExecutionProvider::default(),
             device_id: 0,
             provider_options: None,
+            allow_custom_ops: false,
             precision: Precision::default(),
             cache_dir: None,
             intra_threads: 0,
@@ -78,7 +80,7 @@ impl Default for Setup {
 
 impl Setup {
     /// Each property with whether it is the same in both.
-    fn parts(&self, other: &Self) -> [(&'static str, bool); 9] {
+    fn parts(&self, other: &Self) -> [(&'static str, bool); 10] {
         [
             ("model", self.model == other.model),
             (
@@ -89,6 +91,10 @@ impl Setup {
             (
                 "provider-options",
                 self.provider_options == other.provider_options,
+            ),
+            (
+                "allow-custom-ops",
+                self.allow_custom_ops == other.allow_custom_ops,
             ),
             ("precision", self.precision == other.precision),
             ("cache-dir", self.cache_dir == other.cache_dir),
@@ -186,6 +192,8 @@ impl Settings {
                 precision: setup.precision.into(),
                 cache_dir: named(&setup.cache_dir),
                 provider_options: setup.provider_options.as_deref().map(provider_options),
+                allow_custom_ops: setup.allow_custom_ops,
+                interrupt: runtime::Interrupt::default(),
             },
             tracking: self.tracking(),
         }

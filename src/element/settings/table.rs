@@ -121,6 +121,18 @@ fn table() -> Vec<Property> {
             setting!(setup.provider_options),
         ),
         (
+            glib::ParamSpecBoolean::builder("allow-custom-ops")
+                .nick("Allow custom operators")
+                .blurb(
+                    "Whether provider-options may name libraries and operators of your own, whose \
+                     code then runs in this process",
+                )
+                .default_value(default.setup.allow_custom_ops)
+                .mutable_playing()
+                .build(),
+            setting!(setup.allow_custom_ops),
+        ),
+        (
             glib::ParamSpecEnum::builder_with_default("precision", default.setup.precision)
                 .nick("Precision")
                 .blurb("What the networks that draw compute with; auto never loses precision")
@@ -285,6 +297,7 @@ fn table() -> Vec<Property> {
                 .maximum(1.0)
                 .default_value(default.feather)
                 .mutable_playing()
+                .controllable()
                 .build(),
             setting!(feather),
         ),
@@ -297,6 +310,7 @@ fn table() -> Vec<Property> {
                 .maximum(SYNC_OFFSET_MAX_NS)
                 .default_value(default.sync_offset)
                 .mutable_playing()
+                .controllable()
                 .build(),
             setting!(sync_offset),
         ),
@@ -336,6 +350,7 @@ fn table() -> Vec<Property> {
                 .nick("Silence")
                 .blurb("What the mouth does when nobody speaks")
                 .mutable_playing()
+                .controllable()
                 .build(),
             setting!(silence),
         ),
@@ -425,6 +440,7 @@ fn table() -> Vec<Property> {
                 )
                 .default_value(default.draw_debug)
                 .mutable_playing()
+                .controllable()
                 .build(),
             setting!(draw_debug),
         ),

@@ -243,6 +243,11 @@ impl Lipsync {
                 }
                 Ok(())
             }
+            // It was interrupted.
+            Some(Err(_)) if self.stops.load(Ordering::Acquire) => {
+                stats.skipped += 1;
+                Ok(())
+            }
             Some(Err(err)) => {
                 stats.errors += 1;
                 drop(stats);

@@ -144,6 +144,8 @@ impl Lipsync {
         };
         self.post_canceled(was_busy);
         drop(self.loader.take());
+        // Whose networks may be at work on a frame that nobody waits for any more.
+        lock(&self.interrupt).set();
         drop(self.take_stream());
         let mut stats = lock(&self.stats);
         stats.provider = None;
@@ -320,6 +322,7 @@ impl Lipsync {
         let about = About::of(&engine);
         self.show(&about);
         gst::info!(CAT, imp = self, "Goes on with {about:?}");
+        *lock(&self.interrupt) = engine.interrupt();
         if let Some(old) = stream.go_on_with(engine) {
             // May take a while.
             loader::aside(move || {
