@@ -112,7 +112,7 @@ pub const LINES: [Line; 59] = [
     line("judge's distance, dubbed", 2, |f| {
         Some(dubbed(f)?.judged.distance)
     }),
-    line("judge's distance, real, another's sound", 2, |f| {
+    line("judge's distance, mismatched", 2, |f| {
         Some(dubbed(f)?.mismatched.distance)
     }),
     line("judge's confidence, real", 2, |f| {
@@ -127,26 +127,24 @@ pub const LINES: [Line; 59] = [
     line("judge's confidence, dubbed", 2, |f| {
         Some(dubbed(f)?.judged.confidence)
     }),
-    line("judge's confidence, real, another's sound", 2, |f| {
+    line("judge's confidence, mismatched", 2, |f| {
         Some(dubbed(f)?.mismatched.confidence)
     }),
-    line("judge's offset within 1 frame, %, real", 0, |f| {
+    line("judge's offset right, % of clips, real", 0, |f| {
         Some(in_sync(&f.judged.real))
     }),
-    line("judge's offset within 1 frame, %, frozen", 0, |f| {
+    line("judge's offset right, % of clips, frozen", 0, |f| {
         Some(in_sync(&f.judged.frozen))
     }),
-    line("judge's offset within 1 frame, %, other words", 0, |f| {
+    line("judge's offset right, % of clips, other words", 0, |f| {
         Some(in_sync(&f.judged.shifted))
     }),
-    line("judge's offset within 1 frame, %, dubbed", 0, |f| {
+    line("judge's offset right, % of clips, dubbed", 0, |f| {
         Some(in_sync(&dubbed(f)?.judged))
     }),
-    line(
-        "judge's offset within 1 frame, %, real, another's sound",
-        0,
-        |f| Some(in_sync(&dubbed(f)?.mismatched)),
-    ),
+    line("judge's offset right, % of clips, mismatched", 0, |f| {
+        Some(in_sync(&dubbed(f)?.mismatched))
+    }),
     line("amplitude, other words", 2, |f| Some(f.shifted.amplitude)),
     line("lag, frozen, frames", 2, |f| Some(f.frozen.fine_lag)),
     line("lag, other words, frames", 2, |f| Some(f.shifted.fine_lag)),

@@ -36,10 +36,11 @@ pub enum Verdict {
     Goal,
 }
 
-/// A figure of a person or of all: 95 % of such recordings would show a mean in the interval.
-pub struct Estimate {
-    pub mean: f64,
-    pub interval: Option<(f64, f64)>,
+/// 95 % of such recordings would show a mean in the interval.
+struct Estimate {
+    mean: f64,
+    /// `None` where one clip is all there is.
+    interval: Option<(f64, f64)>,
 }
 
 impl<'a> Found<'a> {
@@ -54,20 +55,17 @@ impl<'a> Found<'a> {
         measured.then_some(Self { line, people })
     }
 
-    /// One a person, `None` where it was not measured; an interval only where there are clips to
-    /// tell it from.
-    pub fn persons(&self) -> impl Iterator<Item = Option<Estimate>> {
-        self.people.iter().map(|clips| match clips.len() {
-            0 => None,
-            1 => Some(Estimate {
-                mean: clips[0],
-                interval: None,
-            }),
-            _ => Some(estimate(std::slice::from_ref(clips))),
+    /// The same of each person, `None` where it was not measured.
+    pub fn persons(&self) -> impl Iterator<Item = Option<Self>> {
+        self.people.iter().map(|clips| {
+            (!clips.is_empty()).then(|| Self {
+                line: self.line,
+                people: vec![clips.clone()],
+            })
         })
     }
 
-    pub fn all(&self) -> Estimate {
+    fn estimate(&self) -> Estimate {
         let measured = self.people.iter().filter(|clips| !clips.is_empty());
         estimate(&measured.cloned().collect::<Vec<_>>())
     }
@@ -87,7 +85,7 @@ impl<'a> Found<'a> {
     pub fn value(&self) -> String {
         let digits = self.line.digits;
         match self.line.all {
-            All::Mean => format!("{:.digits$}", self.all().mean),
+            All::Mean => format!("{:.digits$}", self.estimate().mean),
             All::Extremes => {
                 let (least, most) = self.extremes();
                 format!("{least:+.digits$} to {most:+.digits$}")
@@ -96,18 +94,32 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The interval of the mean; empty where the table shows no mean.
+    /// The interval of the mean; empty where there is none, and where the table shows no mean.
     pub fn interval(&self) -> String {
         let digits = self.line.digits;
-        match (self.line.all, self.all().interval) {
-            (All::Mean, Some((low, high))) => format!("{low:.digits$} to {high:.digits$}"),
-            _ => String::new(),
+        self.bounds().map_or_else(String::new, |(low, high)| {
+            format!("{low:.digits$} to {high:.digits$}")
+        })
+    }
+
+    /// The value, and half the interval where there is one.
+    pub fn short(&self) -> String {
+        let (value, digits) = (self.value(), self.line.digits);
+        match self.bounds() {
+            Some((low, high)) => format!("{value} +-{:.digits$}", (high - low) / 2.0),
+            None => value,
         }
+    }
+
+    fn bounds(&self) -> Option<(f64, f64)> {
+        self.estimate()
+            .interval
+            .filter(|_| self.line.all == All::Mean)
     }
 
     pub fn verdict(&self) -> Verdict {
         let meets = |bar: Bar| match self.line.all {
-            All::Mean => bar.met(self.all().mean),
+            All::Mean => bar.met(self.estimate().mean),
             All::Extremes => bar.met(self.extremes().0) && bar.met(self.extremes().1),
             All::Sum => bar.met(self.sum()),
         };
@@ -149,6 +161,13 @@ fn mean_of_means(people: &[Vec<f64>]) -> f64 {
 /// The mean over people with the percentile bootstrap: people are drawn with replacement, and of
 /// each of them clips.
 fn estimate(people: &[Vec<f64>]) -> Estimate {
+    let mean = mean_of_means(people);
+    if people.iter().map(Vec::len).sum::<usize>() < 2 {
+        return Estimate {
+            mean,
+            interval: None,
+        };
+    }
     let mut random = Random(1);
     let mut means: Vec<f64> = (0..DRAWS)
         .map(|_| {
@@ -166,7 +185,7 @@ fn estimate(people: &[Vec<f64>]) -> Estimate {
     means.sort_by(f64::total_cmp);
     let at = |share: f64| means[((DRAWS - 1) as f64 * share).round() as usize];
     Estimate {
-        mean: mean_of_means(people),
+        mean,
         interval: Some((at(OUTSIDE / 2.0), at(1.0 - OUTSIDE / 2.0))),
     }
 }
@@ -181,6 +200,8 @@ mod tests {
         let agreed = estimate(&[vec![0.5; 3], vec![0.5]]);
         assert_eq!(agreed.interval, Some((0.5, 0.5)));
         assert_eq!(agreed.mean, 0.5);
+        // One clip says nothing of its like.
+        assert_eq!(estimate(&[vec![0.5]]).interval, None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     languages::Lips,
     lines::LINES,
-    people::{Estimate, Found, Person, Verdict},
+    people::{Found, Person, Verdict},
 };
 
 /// All figures beside what is wanted of them, then person by person.
@@ -44,31 +44,18 @@ fn figures(found: &[Found]) -> String {
 fn persons(found: &[Found], people: &[Person]) -> String {
     let mut text = format!("{:<46}", "person (clips); half of the 95 % interval");
     for Person { name, clips } in people {
-        let _ = write!(text, "{:>14}", format!("{name} ({})", clips.len()));
+        let _ = write!(text, "{:>15}", format!("{name} ({})", clips.len()));
     }
     text.push('\n');
     for figure in found {
         let _ = write!(text, "{:<46}", figure.line.name);
         for person in figure.persons() {
-            let _ = write!(text, "{:>14}", cell(person, figure.line.digits));
+            let value = person.map_or_else(|| "-".into(), |found| found.short());
+            let _ = write!(text, "{value:>15}");
         }
         text.push('\n');
     }
     text
-}
-
-fn cell(person: Option<Estimate>, digits: usize) -> String {
-    match person {
-        None => "-".into(),
-        Some(Estimate {
-            mean,
-            interval: None,
-        }) => format!("{mean:.digits$}"),
-        Some(Estimate {
-            mean,
-            interval: Some((low, high)),
-        }) => format!("{mean:.digits$} +-{:.digits$}", (high - low) / 2.0),
-    }
 }
 
 /// What one language does, over all people.

@@ -15,7 +15,7 @@ use crate::{
     figures::{Figures, Trace},
     follow::REACH,
     lines::LINES,
-    people::{Estimate, Found, Person, Verdict},
+    people::{Found, Person, Verdict},
     spectrum::Spectrum,
     table::Language,
 };
@@ -121,15 +121,16 @@ fn persons(found: &[Found], people: &[Person]) -> String {
     }
     rows += "</tr>\n";
     for figure in found {
-        let digits = figure.line.digits;
         let _ = write!(rows, "<tr><td>{}", figure.line.name);
         for person in figure.persons() {
             rows += "<td>";
-            if let Some(Estimate { mean, interval }) = person {
-                let _ = write!(rows, "{mean:.digits$}");
-                if let Some((low, high)) = interval {
-                    let _ = write!(rows, " <small>{low:.digits$} to {high:.digits$}</small>");
-                }
+            if let Some(person) = person {
+                let _ = write!(
+                    rows,
+                    "{} <small>{}</small>",
+                    person.value(),
+                    person.interval()
+                );
             }
         }
         rows += "</tr>\n";
@@ -191,7 +192,7 @@ fn spectrum(people: &[Person]) -> String {
         }
     });
     Plot {
-        title: "Spectrum of the opening",
+        title: "Spectrum of the opening, mean of clips",
         across: "Hz",
         up: "dB",
         series: &series,
