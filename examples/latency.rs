@@ -95,13 +95,6 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let (kind, _, text) = progress.get();
                 println!("{kind:?}: {text}");
                 if kind == gst::ProgressType::Complete {
-                    let mut query = gst::query::Latency::new();
-                    if !sink.query(&mut query) {
-                        return Err("nobody knows the latency".into());
-                    }
-                    let (live, least, most) = query.result();
-                    let most = most.map_or("none".to_owned(), |most| most.to_string());
-                    println!("the LATENCY query says: live {live}, least {least}, most {most}");
                     let now = pipeline.current_running_time().unwrap_or_default();
                     end = Some(now + gst::ClockTime::from_seconds(SECONDS));
                     if let Ok(mut delays) = delays.lock() {
@@ -112,7 +105,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => {}
         }
     }
+    // A sink that has no frame yet does not know.
+    let mut query = gst::query::Latency::new();
+    let is_known = sink.query(&mut query);
     pipeline.set_state(gst::State::Null)?;
+    if !is_known {
+        return Err("nobody knows the latency".into());
+    }
+    let (live, least, most) = query.result();
+    let most = most.map_or("none".to_owned(), |most| most.to_string());
+    println!("the LATENCY query says: live {live}, least {least}, most {most}");
     if let Ok(mut delays) = delays.lock() {
         delays.print();
     }
