@@ -153,7 +153,14 @@ impl Sink {
         for (index, (&arrived, &(pts, shown))) in (0..).zip(log.arrived.iter().zip(&log.shown)) {
             assert_eq!(pts, index * self.step_ms * MS, "{name}");
             assert!(arrived <= pts + latency, "{name}: {pts} comes at {arrived}");
-            assert_eq!(shown, pts + latency, "{name}: {pts}");
+            // The first may wait already when the caps of the sound add the resampler's part, and
+            // sinks do not look at the latency again while they wait.
+            let slack = if index == 0 { MS } else { 0 };
+            let due = pts + latency;
+            assert!(
+                (due - slack..=due).contains(&shown),
+                "{name}: {pts} shown at {shown}, not {due}"
+            );
         }
         let stats = self.element.property::<gst::Structure>("stats");
         assert_eq!(stats.get::<u64>("dropped"), Ok(0), "{name}");

@@ -347,6 +347,8 @@ impl BoundNetwork {
                 .collect(),
             outputs: outputs.iter_mut().map(|tensor| tensor.ptr_mut()).collect(),
         };
+        // Makes them, so that the first run need not.
+        options.interrupt.run_options();
         Ok(Self {
             name,
             inputs,
