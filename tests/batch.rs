@@ -240,6 +240,9 @@ fn a_fault_of_one_frame_is_not_the_others() {
     assert_eq!(rig.stat("frames-synced"), 19);
 }
 
+/// Frames of which some are still with upstream when the first are drawn.
+const MORE_THAN_WAIT: u64 = 200;
+
 #[test]
 fn with_on_error_the_frames_before_the_fault_go_out_and_no_others() {
     let (source, _) = Together::source(5, Some(7));
@@ -247,9 +250,9 @@ fn with_on_error_the_frames_before_the_fault_go_out_and_no_others() {
     element.set_property_from_str("on-error", "error");
     let rig = Rig::stopped(element, FILE, true);
     rig.play();
-    let feeding = rig.feed(Pictures::at(25, 1).stream(20), tones().stream());
+    let feeding = rig.feed(Pictures::at(25, 1).stream(MORE_THAN_WAIT), tones().stream());
     let video = &feeding.join()[0];
-    assert!(video.contains(&Err(gst::FlowError::Error)));
+    assert!(video.contains(&Err(gst::FlowError::Error)), "{video:?}");
     let mut frames = 0;
     while let Some(out) = rig.try_next(Duration::ZERO) {
         frames += u32::from(matches!(out, Out::Buffer(_)));

@@ -30,7 +30,8 @@ fn slow_element() -> Option<gst::Element> {
     };
     let folder = folder("stopping", "slow");
     // In one step, as tests run beside each other.
-    let copy = folder.join(format!("copy-{}", std::process::id()));
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    let copy = folder.join(format!("copy-{process}-{thread:?}"));
     std::fs::write(&copy, network.slow_to_run(PRODUCTS)).unwrap();
     std::fs::rename(&copy, folder.join("net.onnx")).unwrap();
     let lines = format!(

@@ -72,7 +72,7 @@ failed=
 for program; do
     echo "== ${program##*/}"
     inside sh -c 'cd "$1" && shift && exec timeout --kill-after=10 "$@"' - \
-        "$repository" SECONDS "$program" --test-threads=2 --quiet 2>"$root/tmp/said" \
+        "$repository" SECONDS "$program" --test-threads=1 --quiet 2>"$root/tmp/said" \
         || failed="$failed ${program##*/}"
     # Debian's ONNX Runtime brings every operator twice, and says so of each.
     grep -v 'Schema error: Trying to register' "$root/tmp/said" >&2 || true
