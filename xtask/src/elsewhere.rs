@@ -22,8 +22,8 @@ const RELEASES: [(&str, &str); 2] = [
     ("trixie", "Debian 13: GStreamer 1.26, ONNX Runtime 1.21"),
     ("forky", "Debian testing: GStreamer 1.28, ONNX Runtime 1.23"),
 ];
-/// debootstrap's own default.
-const MIRROR: &str = "http://deb.debian.org/debian";
+/// debootstrap takes the mirror that it knows itself.
+const ITS_OWN_MIRROR: &str = "";
 /// How debootstrap makes a release that it does not know yet.
 const SCRIPTS: &str = "/usr/share/debootstrap/scripts";
 const NEWEST_SCRIPT: &str = "sid";
@@ -145,7 +145,7 @@ fn make(release: &str, root: &Path) -> Result<()> {
     debootstrap
         .args(["--variant=minbase", "--include=ca-certificates", release])
         .arg(root)
-        .arg(MIRROR);
+        .arg(ITS_OWN_MIRROR);
     if !Path::new(SCRIPTS).join(release).exists() {
         debootstrap.arg(Path::new(SCRIPTS).join(NEWEST_SCRIPT));
     }
