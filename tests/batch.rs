@@ -541,12 +541,7 @@ fn drawn(source: Source, batch: u32) -> (Vec<Seen>, Vec<String>) {
     element.set_property("onnxruntime-library", onnxruntime());
     let rig = Rig::stopped(element, FILE, true);
     rig.play();
-    let pictures = Pictures {
-        format: gst_video::VideoFormat::Rgb,
-        width: 128,
-        height: 128,
-        ..Pictures::at(25, 1)
-    };
+    let pictures = Pictures::rgb(128, 128);
     let feeding = rig.feed(pictures.stream(11), tones().stream());
     let frames = rig.frames_until_eos();
     feeding.join();
@@ -587,12 +582,7 @@ fn the_built_in_model_draws_the_same_mouths_at_once() {
     ) else {
         return;
     };
-    let pictures = Pictures {
-        format: gst_video::VideoFormat::Rgb,
-        width: picture.width as u32,
-        height: picture.height as u32,
-        ..Pictures::at(25, 1)
-    };
+    let pictures = Pictures::rgb(picture.width as u32, picture.height as u32);
     let frames = |batch: u32| {
         let element = gst::ElementFactory::make("lipsync")
             .property("onnxruntime-library", &library)

@@ -111,15 +111,6 @@ fn element_of(model: &str) -> Option<gst::Element> {
     Some(element.unwrap())
 }
 
-fn pictures() -> Pictures {
-    Pictures {
-        format: gst_video::VideoFormat::Rgb,
-        width: SIDE,
-        height: SIDE,
-        ..Pictures::at(25, 1)
-    }
-}
-
 /// The one colour of the whole frame.
 fn colour(frame: &gst::Buffer) -> [u8; 3] {
     let map = frame.map_readable().unwrap();
@@ -250,7 +241,7 @@ struct Stream {
 impl Stream {
     fn begin(rig: Rig) -> Self {
         let tones = Tones::of(8_000 * MS, 0..8_000 * MS);
-        for item in begin("video", &pictures().caps(), &segment_from(0)) {
+        for item in begin("video", &Pictures::rgb(SIDE, SIDE).caps(), &segment_from(0)) {
             if let Item::Event(event) = item {
                 assert!(rig.video.push_event(event));
             }
@@ -275,7 +266,8 @@ impl Stream {
     }
 
     fn feed(&mut self, count: u64) -> JoinHandle<Vec<Result<gst::FlowSuccess, gst::FlowError>>> {
-        let frames = (self.frames..self.frames + count).map(|index| pictures().frame(index).into());
+        let frames = (self.frames..self.frames + count)
+            .map(|index| Pictures::rgb(SIDE, SIDE).frame(index).into());
         self.frames += count;
         feed(&self.rig.video, frames.collect())
     }
@@ -394,7 +386,10 @@ fn a_frame_that_waits_for_the_networks_gives_way() {
     // To NULL.
     rig.add_audio(FILE);
     let tones = Tones::silent(1_000 * MS);
-    let feeding = rig.feed(vec![pictures().frame(2).into()], tones.stream());
+    let feeding = rig.feed(
+        vec![Pictures::rgb(SIDE, SIDE).frame(2).into()],
+        tones.stream(),
+    );
     rig.element.set_state(gst::State::Null).unwrap();
     feeding.join();
     assert!(loaders() > 0, "the test was too slow for its model");
@@ -489,7 +484,7 @@ fn networks_that_cannot_be_loaded_are_one_error_and_the_next_start_tries_again()
         };
         assert!(text.contains("net.onnx"), "{text}");
         let feeding = rig.feed(
-            pictures().stream(3),
+            Pictures::rgb(SIDE, SIDE).stream(3),
             Tones::of(1_000 * MS, 0..1_000 * MS).stream(),
         );
         assert!(rig.frames_until_eos().is_empty());
@@ -777,12 +772,7 @@ fn the_next_model_goes_on_with_the_faces_of_the_last() {
     let rig = Rig::stopped(element, FILE, true);
     rig.play();
     complete(&rig.bus);
-    let frames = Pictures {
-        format: gst_video::VideoFormat::Rgb,
-        width: picture.width as u32,
-        height: picture.height as u32,
-        ..Pictures::at(25, 1)
-    };
+    let frames = Pictures::rgb(picture.width as u32, picture.height as u32);
     let tones = Tones::of(3_000 * MS, 0..3_000 * MS);
     let portrait = |index| {
         let mut frame = frames.frame(index);

@@ -10,12 +10,7 @@ use picture::Picture;
 /// The portrait as so many frames of a video.
 fn portrait(count: u64) -> Option<(gst::Caps, Vec<gst::Buffer>)> {
     let picture = Picture::load("young-woman-in-mauve.jpg")?;
-    let pictures = Pictures {
-        format: gst_video::VideoFormat::Rgb,
-        width: picture.width as u32,
-        height: picture.height as u32,
-        ..Pictures::at(25, 1)
-    };
+    let pictures = Pictures::rgb(picture.width as u32, picture.height as u32);
     assert_eq!(
         pictures.info().size(),
         picture.data.len(),

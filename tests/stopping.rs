@@ -48,18 +48,9 @@ fn slow_element() -> Option<gst::Element> {
     Some(element.unwrap())
 }
 
-fn pictures() -> Pictures {
-    Pictures {
-        format: gst_video::VideoFormat::Rgb,
-        width: SIDE,
-        height: SIDE,
-        ..Pictures::at(25, 1)
-    }
-}
-
 /// The beginning of a stream of so many frames, and sound for all of them.
 fn stream(frames: u64) -> [Vec<Item>; 2] {
-    let mut video = pictures().stream(frames);
+    let mut video = Pictures::rgb(SIDE, SIDE).stream(frames);
     video.pop();
     let mut audio = Tones::of(1_500 * MS, 0..1_500 * MS).stream();
     audio.pop();

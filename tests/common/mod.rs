@@ -555,6 +555,16 @@ impl Pictures {
         }
     }
 
+    /// RGB, 25 of them a second.
+    pub fn rgb(width: u32, height: u32) -> Self {
+        Self {
+            format: gst_video::VideoFormat::Rgb,
+            width,
+            height,
+            ..Self::at(25, 1)
+        }
+    }
+
     pub fn info(&self) -> gst_video::VideoInfo {
         gst_video::VideoInfo::builder(self.format, self.width, self.height)
             .fps(self.fps)
