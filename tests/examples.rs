@@ -67,17 +67,6 @@ fn folder() -> PathBuf {
     folder
 }
 
-fn has_elements(names: &[&str]) -> bool {
-    init();
-    let missing = names
-        .iter()
-        .find(|name| gst::ElementFactory::find(name).is_none());
-    if let Some(name) = missing {
-        eprintln!("skipped: GStreamer has no {name} here");
-    }
-    missing.is_none()
-}
-
 /// Plays a pipeline to its end.
 fn play(description: &str) -> Running {
     let pipeline = gst::parse::launch(description).unwrap();
@@ -210,7 +199,7 @@ fn prometheus_serves_what_stats_shows() {
 
 #[test]
 fn a_file_goes_to_a_file_and_its_statistics_are_told() {
-    if !has_elements(&TO_MP4) {
+    if !have(&TO_MP4) {
         return;
     }
     let (Some(mut to_file), Some(mut watch)) = (example("file-to-file.sh"), example("watch_stats"))
@@ -245,7 +234,7 @@ fn a_file_goes_to_a_file_and_its_statistics_are_told() {
 
 #[test]
 fn a_file_goes_on_air_over_srt() {
-    if !has_elements(&TO_MP4) || !has_elements(&["srtsink", "tsdemux", "mpegtsmux", "clocksync"]) {
+    if !have(&TO_MP4) || !have(&["srtsink", "tsdemux", "mpegtsmux", "clocksync"]) {
         return;
     }
     let Some(mut command) = example("file-to-stream.sh") else {

@@ -233,18 +233,6 @@ fn the_mark_outlives_flushes_and_ends_with_its_stream() {
     assert_eq!(buffers(outs).len() as u64, 3 * FRAMES);
 }
 
-/// Whether all these elements are installed.
-fn have(elements: &[&str]) -> bool {
-    init();
-    let missing = elements
-        .iter()
-        .find(|name| gst::ElementFactory::find(name).is_none());
-    if let Some(name) = missing {
-        eprintln!("skipped: the element {name} is not installed");
-    }
-    missing.is_none()
-}
-
 /// Runs to its end; the comments of the streams on the way.
 fn comments(pipeline: &gst::Pipeline) -> Vec<String> {
     pipeline.set_state(gst::State::Playing).unwrap();

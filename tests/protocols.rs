@@ -130,18 +130,6 @@ fn arrives_together(pipelines: &[&Playing], arrival: &Arrival, least: f64) {
     }
 }
 
-/// Whether all these elements are installed.
-fn have(elements: &[&str]) -> bool {
-    init();
-    let missing = elements
-        .iter()
-        .find(|name| gst::ElementFactory::find(name).is_none());
-    if let Some(name) = missing {
-        eprintln!("skipped: the element {name} is not installed");
-    }
-    missing.is_none()
-}
-
 /// Four ports in a row that nobody uses.
 fn ports() -> u16 {
     loop {

@@ -59,6 +59,18 @@ pub fn onnxruntime() -> Option<String> {
     Some(path.to_str().unwrap().to_owned())
 }
 
+/// Whether all these elements are installed.
+pub fn have(elements: &[&str]) -> bool {
+    init();
+    let missing = elements
+        .iter()
+        .find(|name| gst::ElementFactory::find(name).is_none());
+    if let Some(name) = missing {
+        eprintln!("skipped: the element {name} is not installed");
+    }
+    missing.is_none()
+}
+
 /// A side of the square that [`ShowsSound`] paints into the upper left corner.
 pub const SQUARE: usize = 8;
 /// Mel columns that [`ShowsSound`] hears, and where among them the frame's own time is: with this
