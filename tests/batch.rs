@@ -14,12 +14,7 @@ use std::{
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::{
-    Error,
-    face::Face,
-    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
-    pixels::View,
-};
+use gstlipsync::generator::{Generator, Source};
 use live::Live;
 use proptest::prelude::*;
 
@@ -28,109 +23,33 @@ const FRAME_MS: u64 = 40;
 /// How many faces were drawn at once, each time.
 type Runs = Arc<Mutex<Vec<usize>>>;
 
-/// Shows the sound and the frame it was sampled from; takes so many at once.
-struct Together {
-    batch: usize,
-    runs: Runs,
-    /// The level of a frame that it fails on.
-    refuses: Option<u8>,
-}
-
-impl Together {
-    fn source(batch: usize, refuses: Option<u8>) -> (Source, Runs) {
-        let runs = Runs::default();
-        let copy = runs.clone();
-        let make = move || {
-            Box::new(Self {
-                batch,
-                runs: copy.clone(),
-                refuses,
-            }) as Box<dyn Generator>
-        };
-        (Source::Custom(Arc::new(make)), runs)
-    }
-}
-
-impl Generator for Together {
-    fn name(&self) -> &str {
-        "together"
-    }
-
-    fn hearing(&self) -> Hearing {
-        Hearing {
-            spectrum: gstlipsync::sound::Spectrum::Mel,
-            columns: COLUMNS,
-            look_ahead_ns: LOOK_AHEAD_NS,
-        }
-    }
-
-    fn needs_face(&self) -> bool {
-        false
-    }
-
-    fn brush(&self) -> Box<dyn Brush> {
-        Box::new(Square)
-    }
-
-    fn batch(&self) -> usize {
-        self.batch
-    }
-
-    fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error> {
-        out.clear();
-        out.push(ShowsSound::brightness(heard));
-        Ok(())
-    }
-
-    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
-        self.runs.lock().unwrap().push(sketches.len());
-        assert!(sketches.len() <= self.batch);
-        for sketch in sketches {
-            if self.refuses.map(f32::from) == Some(sketch.seen[0]) {
-                return Err(Error::Inference {
-                    name: "together".into(),
-                    reason: "the test wants it".into(),
-                });
-            }
-            sketch.drawn.clear();
-            sketch.drawn.extend([sketch.heard[0], sketch.seen[0]]);
-        }
-        Ok(())
-    }
-}
-
-/// Paints the sound into the square, and what was seen and where into its first row.
-struct Square;
-
-impl Brush for Square {
-    fn sample(
-        &mut self,
-        view: &View,
-        _face: Option<&Face>,
-        _time_ns: i64,
-        seen: &mut Vec<f32>,
-        spot: &mut Spot,
-    ) -> bool {
-        let level = f32::from(view.planes[0].data[0]);
-        seen.clear();
-        seen.push(level);
-        spot.pixels.clear();
-        spot.pixels.push(level);
-        true
-    }
-
-    fn paint(
-        &mut self,
-        view: &mut View,
-        _face: Option<&Face>,
-        _look: &Look,
-        spot: &mut Spot,
-        drawn: &[f32],
-    ) {
-        ShowsSound::fill_square(view, drawn[0]);
-        view.planes[0].data[1] = drawn[1] as u8;
-        view.planes[0].data[2] = spot.pixels[0] as u8;
-    }
+/// Shows the sound, the frame it was sampled from and the one it is painted on; draws so many at
+/// once, and fails on a frame of the level that it `refuses`.
+fn together(batch: usize, refuses: Option<u8>) -> (Source, Runs) {
+    let runs = Runs::default();
+    let copy = runs.clone();
+    let make = move || {
+        Box::new(StandIn {
+            name: "together",
+            batch,
+            state: (copy.clone(), refuses.map(f32::from)),
+            listen: |_, heard| Ok(ShowsSound::brightness(heard)),
+            draw: |(runs, refuses), sketches| {
+                runs.lock().unwrap().push(sketches.len());
+                fail_if(
+                    sketches
+                        .iter()
+                        .any(|sketch| Some(sketch.seen[0]) == *refuses),
+                )
+            },
+            paint: |view, spot, [heard, seen]| {
+                ShowsSound::fill_square(view, heard);
+                view.planes[0].data[1] = seen as u8;
+                view.planes[0].data[2] = spot.pixels[0] as u8;
+            },
+        }) as Box<dyn Generator>
+    };
+    (Source::Custom(Arc::new(make)), runs)
 }
 
 fn lipsync(source: Source, batch_size: u32) -> gst::Element {
@@ -164,7 +83,7 @@ fn tones() -> Tones {
 
 /// What the element makes of these items, and how many were drawn at once.
 fn through(batch: u32, video: Vec<Item>, sound: Vec<Item>) -> (Vec<Seen>, Vec<usize>, Rig) {
-    let (source, runs) = Together::source(batch as usize, None);
+    let (source, runs) = together(batch as usize, None);
     let rig = Rig::stopped(lipsync(source, batch), FILE, true);
     rig.play();
     let feeding = rig.feed(video, sound);
@@ -195,7 +114,7 @@ fn frames_come_out_as_if_each_were_drawn_alone() {
 #[test]
 fn a_generator_that_takes_fewer_is_said_and_collects_no_more() {
     for (takes, wanted) in [(1, "draws 1 at once"), (3, "draws 3 at once")] {
-        let (source, runs) = Together::source(takes, None);
+        let (source, runs) = together(takes, None);
         let rig = Rig::stopped(lipsync(source, 8), FILE, true);
         rig.play();
         let feeding = rig.feed(Pictures::at(25, 1).stream(6), tones().stream());
@@ -208,7 +127,7 @@ fn a_generator_that_takes_fewer_is_said_and_collects_no_more() {
             "{warnings:?}"
         );
         // It may take more than are collected.
-        let (source, runs) = Together::source(8, None);
+        let (source, runs) = together(8, None);
         let rig = Rig::stopped(lipsync(source, 3), FILE, true);
         rig.play();
         let feeding = rig.feed(Pictures::at(25, 1).stream(6), tones().stream());
@@ -221,7 +140,7 @@ fn a_generator_that_takes_fewer_is_said_and_collects_no_more() {
 
 #[test]
 fn a_fault_of_one_frame_is_not_the_others() {
-    let (source, _) = Together::source(5, Some(12));
+    let (source, _) = together(5, Some(12));
     let rig = Rig::stopped(lipsync(source, 5), FILE, true);
     rig.play();
     let feeding = rig.feed(Pictures::at(25, 1).stream(20), tones().stream());
@@ -245,7 +164,7 @@ const MORE_THAN_WAIT: u64 = 200;
 
 #[test]
 fn with_on_error_the_frames_before_the_fault_go_out_and_no_others() {
-    let (source, _) = Together::source(5, Some(7));
+    let (source, _) = together(5, Some(7));
     let element = lipsync(source, 5);
     element.set_property_from_str("on-error", "error");
     let rig = Rig::stopped(element, FILE, true);
@@ -350,7 +269,7 @@ proptest! {
 /// nothing may come after it for ever.
 #[test]
 fn an_event_that_nothing_follows_sends_what_was_collected() {
-    let (source, _) = Together::source(10, None);
+    let (source, _) = together(10, None);
     let rig = Rig::stopped(lipsync(source, 10), FILE, true);
     rig.play();
     let pictures = Pictures::at(25, 1);
@@ -376,7 +295,7 @@ fn an_event_that_nothing_follows_sends_what_was_collected() {
 
 #[test]
 fn a_flush_drops_what_was_collected_and_counts_it() {
-    let (source, runs) = Together::source(10, None);
+    let (source, runs) = together(10, None);
     let rig = Rig::stopped(lipsync(source, 10), FILE, true);
     rig.play();
     let pictures = Pictures::at(25, 1);
@@ -415,7 +334,7 @@ fn a_flush_drops_what_was_collected_and_counts_it() {
 /// Also: another engine takes over, which draws what comes then.
 #[test]
 fn batch_size_may_change_while_frames_flow() {
-    let (source, runs) = Together::source(10, None);
+    let (source, runs) = together(10, None);
     let rig = Rig::stopped(lipsync(source, 1), FILE, true);
     rig.play();
     let pictures = Pictures::at(25, 1);
@@ -447,7 +366,7 @@ fn latency(rig: &Rig) -> gst::ClockTime {
 #[test]
 fn the_latency_grows_by_all_frames_but_one() {
     let told = |takes: usize, batch: u32, fps: (i32, i32)| {
-        let (source, _) = Together::source(takes, None);
+        let (source, _) = together(takes, None);
         let rig = Rig::stopped(lipsync(source, batch), live::LIVE, true);
         rig.play();
         let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Gray8, 32, 32)
@@ -478,7 +397,7 @@ fn the_latency_grows_by_all_frames_but_one() {
 /// In a live pipeline the first frame of a batch does not wait for longer than was said.
 #[test]
 fn a_live_batch_goes_when_its_first_frame_is_due() {
-    let (source, runs) = Together::source(4, None);
+    let (source, runs) = together(4, None);
     let live = Live::with(lipsync(source, 4));
     // The clock goes in steps: by it frames are late.
     live.rig.element.set_property("qos", false);

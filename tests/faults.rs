@@ -12,30 +12,21 @@ use std::{
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::{Error, generator::Source};
-
-fn fail_if(fails: bool) -> Result<(), Error> {
-    match fails {
-        true => Err(Error::Inference {
-            name: "fails".into(),
-            reason: "the test wants it".into(),
-        }),
-        false => Ok(()),
-    }
-}
+use gstlipsync::generator::Source;
 
 /// Fails to draw every other frame, and to listen to every seventh.
 fn failing() -> Source {
     Source::Custom(Arc::new(|| {
         Box::new(StandIn {
             name: "fails",
+            batch: 1,
             state: 0u64,
             listen: |frames, _| {
                 *frames += 1;
-                fail_if(frames.is_multiple_of(7))
+                fail_if(frames.is_multiple_of(7)).map(|()| 0.0)
             },
-            draw: |frames| fail_if(frames.is_multiple_of(2)).map(|()| 0.0),
-            paint: |_, _| {},
+            draw: |frames, _| fail_if(frames.is_multiple_of(2)),
+            paint: |_, _, _| {},
         })
     }))
 }

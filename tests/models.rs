@@ -321,21 +321,22 @@ const FRAMES: u64 = 25;
 fn on_card(is_lost: Arc<AtomicBool>) -> StandIn<Arc<AtomicBool>> {
     StandIn {
         name: "on card",
+        batch: 1,
         state: is_lost,
         listen: |is_lost, heard| {
             if heard.time_ns >= LOST_NS {
                 is_lost.store(true, Ordering::Relaxed);
             }
-            Ok(())
+            Ok(0.0)
         },
-        draw: |is_lost| match is_lost.load(Ordering::Relaxed) {
+        draw: |is_lost, _| match is_lost.load(Ordering::Relaxed) {
             true => Err(Error::Inference {
                 name: "on card".into(),
                 reason: "the device was lost".into(),
             }),
-            false => Ok(0.0),
+            false => Ok(()),
         },
-        paint: |view, _| view.planes[0].data[0] ^= 0xff,
+        paint: |view, _, _| view.planes[0].data[0] ^= 0xff,
     }
 }
 

@@ -20,7 +20,6 @@ const LATENCY_UPSTREAM: gst::ClockTime = gst::ClockTime::from_mseconds(30);
 
 /// Draws which frame it heard last. Tells the test of each run, and waits for it to let it end.
 struct Numbers {
-    level: u8,
     begun: Sender<u64>,
     /// Where the test lets runs take their time.
     ends: Arc<Mutex<Option<Receiver<()>>>>,
@@ -35,24 +34,20 @@ impl Numbers {
     fn generator(begun: Sender<u64>, ends: Arc<Mutex<Option<Receiver<()>>>>) -> Box<StandIn<Self>> {
         Box::new(StandIn {
             name: "numbers",
-            state: Self {
-                level: 0,
-                begun,
-                ends,
-            },
+            batch: 1,
+            state: Self { begun, ends },
             listen: |numbers, heard| {
                 let index = heard.time_ns as u64 / (FRAME_MS * MS);
-                numbers.level = level(index);
                 let _ = numbers.begun.send(index);
-                Ok(())
+                Ok(f32::from(level(index)))
             },
-            draw: |numbers| {
+            draw: |numbers, _| {
                 if let Some(ends) = &*numbers.ends.lock().unwrap() {
                     let _ = ends.recv();
                 }
-                Ok(f32::from(numbers.level))
+                Ok(())
             },
-            paint: |view, level| view.planes[0].data[..SQUARE].fill(level as u8),
+            paint: |view, _, [level, _]| view.planes[0].data[..SQUARE].fill(level as u8),
         })
     }
 }

@@ -12,16 +12,21 @@ use libfuzzer_sys::{
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use common::{FILE, Item, Out, Rig, Upstream, begin, element, end, segment_from};
+use common::{
+    FILE, Item, Out, Rig, ShowsSound, Upstream, begin, element_with, end, segment_from,
+};
 
 /// Steps on each pad at most, so that a run stays short.
 const STEPS: usize = 24;
+/// Frames that are drawn at once at most: fewer than a run has.
+const BATCH: u8 = 8;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
     live: bool,
     with_audio: bool,
     sync_offset_ms: i16,
+    batch: u8,
     video: Vec<Step>,
     audio: Vec<Step>,
 }
@@ -94,7 +99,9 @@ struct Kind {
 }
 
 fuzz_target!(|input: Input| {
-    let element = element();
+    let batch = 1 + input.batch % BATCH;
+    let element = element_with(ShowsSound::at_once(batch.into()));
+    element.set_property("batch-size", u32::from(batch));
     let offset_ms = i64::from(input.sync_offset_ms) % 10_000;
     element.set_property("sync-offset", offset_ms * 1_000_000);
     let upstream = match input.live {

@@ -79,14 +79,18 @@ pub const COLUMNS: usize = 32;
 pub const LOOK_AHEAD_NS: i64 = 200_000_000;
 const COLUMNS_AHEAD: usize = 14;
 
-/// A generator without networks that needs no face.
+/// A generator without networks that needs no face: it sees a frame's first byte, and draws what
+/// it heard and saw.
 pub struct StandIn<S> {
     pub name: &'static str,
+    pub batch: usize,
     pub state: S,
-    pub listen: fn(&mut S, &Heard) -> Result<(), Error>,
-    /// What it draws is one number.
-    pub draw: fn(&mut S) -> Result<f32, Error>,
-    pub paint: fn(&mut View, f32),
+    /// What it hears is one number.
+    pub listen: fn(&mut S, &Heard) -> Result<f32, Error>,
+    /// Is told what is drawn at once, and may refuse.
+    pub draw: fn(&mut S, &[Sketch]) -> Result<(), Error>,
+    /// Gets what was heard and seen.
+    pub paint: fn(&mut View, &Spot, [f32; 2]),
 }
 
 impl<S: Send> Generator for StandIn<S> {
@@ -110,32 +114,66 @@ impl<S: Send> Generator for StandIn<S> {
         Box::new(Paint(self.paint))
     }
 
-    fn listen(&mut self, heard: &Heard, _out: &mut Vec<f32>) -> Result<(), Error> {
-        (self.listen)(&mut self.state, heard)
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error> {
+        out.clear();
+        out.push((self.listen)(&mut self.state, heard)?);
+        Ok(())
     }
 
     fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
+        assert!(sketches.len() <= self.batch);
+        (self.draw)(&mut self.state, sketches)?;
         for sketch in sketches {
-            let drawn = (self.draw)(&mut self.state)?;
             sketch.drawn.clear();
-            sketch.drawn.push(drawn);
+            sketch.drawn.extend([sketch.heard[0], sketch.seen[0]]);
         }
         Ok(())
     }
 }
 
-struct Paint(fn(&mut View, f32));
+struct Paint(fn(&mut View, &Spot, [f32; 2]));
 
 impl Brush for Paint {
+    fn sample(
+        &mut self,
+        view: &View,
+        _face: Option<&Face>,
+        _time_ns: i64,
+        seen: &mut Vec<f32>,
+        spot: &mut Spot,
+    ) -> bool {
+        let level = f32::from(view.planes[0].data[0]);
+        seen.clear();
+        seen.push(level);
+        spot.pixels.clear();
+        spot.pixels.push(level);
+        true
+    }
+
     fn paint(
         &mut self,
         view: &mut View,
         _face: Option<&Face>,
         _look: &Look,
-        _spot: &mut Spot,
+        spot: &mut Spot,
         drawn: &[f32],
     ) {
-        (self.0)(view, drawn[0]);
+        (self.0)(view, spot, [drawn[0], drawn[1]]);
+    }
+}
+
+/// Fails as networks do, where the test wants it.
+pub fn fail_if(fails: bool) -> Result<(), Error> {
+    match fails {
+        true => Err(Error::Inference {
+            name: "fails".into(),
+            reason: "the test wants it".into(),
+        }),
+        false => Ok(()),
     }
 }
 
@@ -144,16 +182,19 @@ pub struct ShowsSound;
 
 impl ShowsSound {
     pub fn source() -> Source {
-        Source::Custom(Arc::new(|| {
+        Self::at_once(1)
+    }
+
+    /// Draws so many frames at once.
+    pub fn at_once(batch: usize) -> Source {
+        Source::Custom(Arc::new(move || {
             Box::new(StandIn {
                 name: "shows sound",
-                state: 0.0,
-                listen: |brightness, heard| {
-                    *brightness = Self::brightness(heard);
-                    Ok(())
-                },
-                draw: |brightness| Ok(*brightness),
-                paint: Self::fill_square,
+                batch,
+                state: (),
+                listen: |_, heard| Ok(Self::brightness(heard)),
+                draw: |_, _| Ok(()),
+                paint: |view, _, [heard, _]| Self::fill_square(view, heard),
             })
         }))
     }
