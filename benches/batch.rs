@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use gstlipsync::engine::{Config, Controls, Engine, Outcome, Silence};
+use gstlipsync::engine::{Config, Controls, Engine, Networks, Outcome, Silence};
 use gstlipsync::generator::Source;
 use gstlipsync::runtime::Options;
 use gstlipsync::sound::Sound;
@@ -136,7 +136,7 @@ impl Contender {
             let (view, time_ns) = (&frame.view(), self.next * FRAME_NS);
             self.next += 1;
             engine.track(view, time_ns, &[], &controls).expect("a run");
-            let begun = engine.begin(view, time_ns, &mut sound, &controls);
+            let begun = engine.begin(view, time_ns, &mut sound, &controls, Networks::Draw);
             begun.expect("a run");
         }
         for frame in &mut frames[..batch] {
@@ -165,7 +165,7 @@ impl Contender {
             let started = Instant::now();
             let (view, time_ns) = (&mut frame[0].view(), self.next * FRAME_NS);
             self.next += 1;
-            let begun = engine.begin(view, time_ns, &mut sound, &controls);
+            let begun = engine.begin(view, time_ns, &mut sound, &controls, Networks::Draw);
             begun.expect("a run");
             engine.submit();
             let following = &following[0].view();

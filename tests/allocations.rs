@@ -10,7 +10,7 @@ use std::{
 };
 
 use gstlipsync::{
-    engine::{Config, Controls, Engine, Outcome},
+    engine::{Config, Controls, Engine, Networks, Outcome},
     generator::Source,
     runtime::Options,
     sound::{SampleFormat, Sound},
@@ -155,7 +155,7 @@ fn count(generator: &Source, way: Way, mut picture: Picture) -> usize {
             for time_ns in frames.clone().map(|frame| frame * FRAME_NS) {
                 let tracked = engine.track(view, time_ns, &[], &controls);
                 tracked.expect("inference works");
-                let begun = engine.begin(view, time_ns, sound, &controls);
+                let begun = engine.begin(view, time_ns, sound, &controls, Networks::Draw);
                 begun.expect("inference works");
             }
             if let Way::OwnThread = way {

@@ -10,7 +10,7 @@ use std::{
 
 use gstlipsync::{
     Error,
-    engine::{Config, Controls, Engine, Late, Outcome, Silence},
+    engine::{Config, Controls, Engine, Late, Networks, Outcome, Silence},
     face::Face,
     generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
     pixels::{Colour, Format, Plane, View},
@@ -148,7 +148,7 @@ impl Rig {
         self.frames += 1;
         let (engine, sound, controls) = (&mut self.engine, &mut self.sound, &self.controls);
         engine.track(&view, time_ns, &[], controls)?;
-        engine.begin(&view, time_ns, sound, controls)?;
+        engine.begin(&view, time_ns, sound, controls, Networks::Draw)?;
         engine.submit();
         let outcome = engine.finish(&mut view, Some(&mut || wait))?;
         assert!(pixels.iter().all(|&pixel| pixel == pixels[0]));
@@ -274,7 +274,9 @@ fn the_next_frame_is_tracked_while_the_network_runs() {
     engine.track(&view, 0, &[], controls).unwrap();
     for frame in 0..5 {
         let time_ns = frame * FRAME_NS;
-        engine.begin(&view, time_ns, sound, controls).unwrap();
+        engine
+            .begin(&view, time_ns, sound, controls, Networks::Draw)
+            .unwrap();
         engine.submit();
         engine
             .track(&view, time_ns + FRAME_NS, &[], controls)

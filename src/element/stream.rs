@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error,
-    engine::{Controls, Engine, Fade, Outcome, Timings},
+    engine::{Controls, Engine, Fade, Networks, Outcome, Timings},
     sound::{SampleFormat, Sound},
 };
 
@@ -326,15 +326,14 @@ impl Stream {
         frame.buffer.duration().or_else(rate)
     }
 
-    /// Begins to redraw the frame; `in_time` its networks have time for it. `None` when there is no
-    /// engine or the buffer cannot be mapped. Only where this succeeds is the frame to be finished;
-    /// elsewhere it is as it was.
+    /// Begins to redraw the frame. `None` when there is no engine or the buffer cannot be mapped.
+    /// Only where this succeeds is the frame to be finished; elsewhere it is as it was.
     pub fn begin(
         &mut self,
         frame: &mut Frame,
         controls: &Controls,
         metas: Metas,
-        in_time: bool,
+        networks: Networks,
     ) -> Option<Result<(), Error>> {
         let Self {
             engine,
@@ -351,10 +350,7 @@ impl Stream {
         let running_ns = frame.running_ns;
         frame::with_view(frame.buffer.make_mut(), video.as_ref()?, |view| {
             engine.track(view, running_ns, regions, controls)?;
-            match in_time {
-                true => engine.begin(view, running_ns, sound, controls),
-                false => engine.begin_outrun(view, running_ns, sound, controls),
-            }
+            engine.begin(view, running_ns, sound, controls, networks)
         })
     }
 

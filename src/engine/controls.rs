@@ -22,6 +22,14 @@ pub enum Late {
     Original,
 }
 
+/// What the networks are to do for a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Networks {
+    Draw,
+    /// Nothing, as there is no time for them: the frame is as when they are late.
+    Skip,
+}
+
 /// What may change from frame to frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Controls {

@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use controls::{Controls, Late, Outcome, Silence};
+pub use controls::{Controls, Late, Networks, Outcome, Silence};
 pub use fade::Fade;
 use mouths::Mouths;
 use sampling::{Frame, Stage};
@@ -242,7 +242,7 @@ impl Engine {
             return Err(err);
         }
         self.take_in(None)?;
-        self.sample(view, time_ns, sound, controls, true);
+        self.sample(view, time_ns, sound, controls, Networks::Draw);
         self.finish(view, None)
     }
 
@@ -268,8 +268,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Begins the frame that was tracked last: samples its mouths for the networks, unless these are
-    /// still busy with earlier frames. [`process`](Self::process) tells what the arguments are.
+    /// Begins the frame that was tracked last: samples its mouths for the networks, where these are
+    /// to draw it and not still busy with earlier frames. [`process`](Self::process) tells what the arguments are.
     ///
     /// Fails with the error of networks that came back late, too; the frame is to go on as it is
     /// then.
@@ -279,22 +279,10 @@ impl Engine {
         time_ns: i64,
         sound: &mut Sound,
         controls: &Controls,
+        networks: Networks,
     ) -> Result<(), Error> {
         self.take_in(Some(Duration::ZERO))?;
-        self.sample(view, time_ns, sound, controls, true);
-        Ok(())
-    }
-
-    /// As [`begin`](Self::begin), but without the networks that draw: as if they were late.
-    pub fn begin_outrun(
-        &mut self,
-        view: &View,
-        time_ns: i64,
-        sound: &mut Sound,
-        controls: &Controls,
-    ) -> Result<(), Error> {
-        self.take_in(Some(Duration::ZERO))?;
-        self.sample(view, time_ns, sound, controls, false);
+        self.sample(view, time_ns, sound, controls, networks);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{
     Engine, Timings,
-    controls::{Controls, Late, Outcome, Silence},
+    controls::{Controls, Late, Networks, Outcome, Silence},
     mouths::Sampled,
     worker::Target,
 };
@@ -53,15 +53,15 @@ const GATE_BEFORE_NS: i64 = 40_000_000;
 const GATE_AFTER_NS: i64 = 60_000_000;
 
 impl Engine {
-    /// Begins a frame: hears and samples it, for networks that draw it or, where they have no time
-    /// for it, only to find the mouths.
+    /// Begins a frame: hears and samples it, for networks that draw it or, where they skip it, only
+    /// to find the mouths.
     pub(super) fn sample(
         &mut self,
         view: &View,
         time_ns: i64,
         sound: &mut Sound,
         controls: &Controls,
-        in_time: bool,
+        networks: Networks,
     ) {
         let started = Instant::now();
         let mut frame = self.spare.pop().unwrap_or_default();
@@ -73,7 +73,7 @@ impl Engine {
         frame.timings = std::mem::take(&mut self.late);
         (frame.stage, frame.outcome) = (Stage::Settled, Outcome::Bypassed);
         if controls.draws() {
-            self.sample_faces(&mut frame, view, sound, controls, in_time);
+            self.sample_faces(&mut frame, view, sound, controls, networks);
             frame.timings.track += self.tracking;
             frame.timings.blend += started.elapsed();
             frame.timings.total += self.tracking + started.elapsed();
@@ -90,7 +90,7 @@ impl Engine {
         view: &View,
         sound: &mut Sound,
         controls: &Controls,
-        in_time: bool,
+        networks: Networks,
     ) {
         let found = match &mut self.tracker {
             Some(tracker) => {
@@ -120,7 +120,7 @@ impl Engine {
             feather: controls.feather,
         };
         if found && strength > 0.0 {
-            match in_time && self.job.is_some() {
+            match networks == Networks::Draw && self.job.is_some() {
                 true => self.sample_mouths(frame, view, heard_ns, sound),
                 false => self.locate_mouths(frame, view),
             }

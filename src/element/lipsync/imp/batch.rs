@@ -17,7 +17,7 @@ use crate::{
         pairing::{Frame, signed_ns},
         stream::{Course, Stream, Turn},
     },
-    engine::{Controls, Outcome},
+    engine::{Controls, Networks, Outcome},
 };
 
 impl Lipsync {
@@ -135,8 +135,11 @@ impl Lipsync {
                 Course::Untouched
             }
             Verdict::Repeat | Verdict::Draw => {
-                let in_time = verdict == Verdict::Draw;
-                Course::Begun(stream.begin(&mut turn.frame, &turn.controls, metas, in_time))
+                let networks = match verdict {
+                    Verdict::Draw => Networks::Draw,
+                    _ => Networks::Skip,
+                };
+                Course::Begun(stream.begin(&mut turn.frame, &turn.controls, metas, networks))
             }
         };
     }
