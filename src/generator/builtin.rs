@@ -11,6 +11,7 @@ use super::{
     occlusion::{LIGHT_SIDE, Occlusion, Sight},
     registry::{self, Opened, describe},
     rest::{Closing, RestMouth},
+    smoothstep,
 };
 use crate::{
     Error,
@@ -314,10 +315,7 @@ impl Aligned {
         let size = self.geometry.size;
         // At the edge itself the mask is always 0, so even without a feather no line shows.
         let width = (feather.clamp(0.0, 1.0) * WIDEST_FEATHER * size as f32).max(1.0);
-        let fade = |i: usize| {
-            let t = (i.min(size - 1 - i) as f32 / width).min(1.0);
-            t * t * (3.0 - 2.0 * t)
-        };
+        let fade = |i: usize| smoothstep([0.0, width], i.min(size - 1 - i) as f32);
         for (i, value) in self.frame.iter_mut().enumerate() {
             *value = fade(i % size) * fade(i / size);
         }

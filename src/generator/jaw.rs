@@ -2,6 +2,7 @@
 //!
 //! Must not know networks or what is drawn.
 
+use super::smoothstep;
 use crate::{face::Mesh, pixels::Affine};
 
 /// Mesh points: base of the nose, chin, and the jaw beside the mouth's corners.
@@ -39,7 +40,7 @@ pub fn mask(
             let inner = [column, row].map(|at| at.min(side - 1 - at));
             let edge = (inner[0].min(inner[1]) as f32 / border).min(1.0);
             // `hypot` would call a library for every pixel.
-            *out = strength * edge * smooth((1.0 - (x * x + y * y).sqrt()) / fade);
+            *out = strength * edge * smoothstep([0.0, fade], 1.0 - (x * x + y * y).sqrt());
         }
     }
 }
@@ -57,12 +58,6 @@ fn ellipse(mesh: &Mesh) -> Affine {
         tx: (nose[0] + chin[0]) / 2.0,
         ty: (nose[1] + chin[1]) / 2.0,
     }
-}
-
-/// 0 below 0, 1 above 1, without a corner between.
-fn smooth(t: f32) -> f32 {
-    let t = t.clamp(0.0, 1.0);
-    t * t * (3.0 - 2.0 * t)
 }
 
 #[cfg(test)]

@@ -184,3 +184,9 @@ fn finite(values: &[f32], name: &str) -> Result<(), Error> {
         reason: "the network returned values that are not numbers".into(),
     })
 }
+
+/// 0 below `from`, 1 above `to`, without a corner between.
+fn smoothstep([from, to]: [f32; 2], x: f32) -> f32 {
+    let t = ((x - from) / (to - from)).clamp(0.0, 1.0);
+    t * t * (3.0 - 2.0 * t)
+}

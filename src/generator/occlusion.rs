@@ -8,7 +8,10 @@
 //! what sets them off from the skin, something is on them. What covers a mouth from the first
 //! frame on cannot be told from a face that looks so.
 
-use super::cells::{CELLS, SIDE, blur, fill, grow};
+use super::{
+    cells::{CELLS, SIDE, blur, fill, grow},
+    smoothstep,
+};
 use crate::{
     face::{
         Mesh,
@@ -183,7 +186,7 @@ impl Occlusion {
         if self.covered.iter().all(|&covered| covered == 0.0) {
             return;
         }
-        let seen = 1.0 - smooth((self.mouth_covered - HIDDEN[0]) / (HIDDEN[1] - HIDDEN[0]));
+        let seen = 1.0 - smoothstep(HIDDEN, self.mouth_covered);
         let step = SIDE as f32 / size as f32;
         // Bilinear between the middles of cells.
         let place = |i: usize| {
@@ -339,9 +342,7 @@ impl Occlusion {
             let skin = near_skin[at] + FAR * wide_skin[at];
             let difference = (near[at] + FAR * wide[at]) / skin.max(FAR * FAR);
             let now = match is_known {
-                true => {
-                    smooth((difference + on_lips * lips[at] - COVER[0]) / (COVER[1] - COVER[0]))
-                }
+                true => smoothstep(COVER, difference + on_lips * lips[at]),
                 false => 0.0,
             };
             *covered = now.max(*covered * kept);
@@ -461,12 +462,6 @@ impl Work {
         };
         mean(&self.lips) - mean(&self.round)
     }
-}
-
-/// 0 below 0, 1 above 1, without a corner between.
-fn smooth(t: f32) -> f32 {
-    let t = t.clamp(0.0, 1.0);
-    t * t * (3.0 - 2.0 * t)
 }
 
 #[cfg(test)]
