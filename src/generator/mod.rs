@@ -3,7 +3,6 @@
 //! Must not know GStreamer. A model family is one file here and one manifest in `models/`.
 
 mod builtin;
-mod cells;
 mod crop;
 mod cutout;
 mod edtalk;
