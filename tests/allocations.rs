@@ -1,14 +1,23 @@
 //! The steady state takes no memory: counts every allocation of the Rust side per frame.
 
+mod common;
 mod onnx;
 mod picture;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
+use common::{PATIENCE, Running};
+use gst::prelude::*;
+use gst_controller::{
+    DirectControlBinding, InterpolationControlSource, InterpolationMode, prelude::*,
+};
 use gstlipsync::{
     engine::{Config, Controls, Engine, Networks, Outcome},
     generator::Source,
@@ -87,6 +96,7 @@ fn unet(kind: &str, batch: Dim) -> PathBuf {
 // One test in this binary: another one running beside it would be counted too.
 #[test]
 fn the_steady_state_allocates_nothing() {
+    assert_eq!(count_under_curves(), 0, "in {COUNTED} frames");
     let Some(picture) = Picture::load("young-woman-in-mauve.jpg") else {
         return;
     };
@@ -105,10 +115,55 @@ fn the_steady_state_allocates_nothing() {
         (Source::Path(unet("soft", Dim::Open("N"))), Way::AtOnce(3)),
     ] {
         let allocations = count(&generator, way, picture.clone());
-        assert_eq!(allocations, 0, "in {COUNTED} frames of {generator:?}, {way:?}");
+        assert_eq!(
+            allocations, 0,
+            "in {COUNTED} frames of {generator:?}, {way:?}"
+        );
     }
 }
 
+/// Of an element whose strength and feather follow curves.
+fn count_under_curves() -> usize {
+    let pipeline = Running::launch(
+        "videotestsrc num-buffers=100 ! video/x-raw,format=GRAY8,framerate=25/1 ! lipsync name=l
+             ! fakesink name=sink
+         audiotestsrc num-buffers=300 ! audio/x-raw,rate=48000 ! l.audio",
+    );
+    let element = pipeline.by_name("l").unwrap();
+    for property in ["strength", "feather"] {
+        let source = InterpolationControlSource::new();
+        source.set_mode(InterpolationMode::Linear);
+        assert!(source.set(gst::ClockTime::ZERO, 0.2));
+        assert!(source.set(4 * gst::ClockTime::SECOND, 1.0));
+        let binding = DirectControlBinding::new_absolute(&element, property, &source);
+        element.add_control_binding(&binding).unwrap();
+    }
+    let sink = pipeline.by_name("sink").unwrap().static_pad("sink");
+    let counts = <Arc<[AtomicUsize; 2]>>::default();
+    let (frames, at) = (AtomicUsize::new(0), counts.clone());
+    sink.unwrap()
+        .add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            let so_far = ALLOCATIONS.load(Ordering::Relaxed);
+            match frames.fetch_add(1, Ordering::Relaxed) {
+                WARM => at[0].store(so_far, Ordering::Relaxed),
+                frame if frame == WARM + COUNTED => at[1].store(so_far, Ordering::Relaxed),
+                _ => (),
+            }
+            gst::PadProbeReturn::Ok
+        });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let patience = gst::ClockTime::try_from(PATIENCE).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = pipeline.bus().unwrap().timed_pop_filtered(patience, &ends);
+    assert_eq!(end.unwrap().type_(), gst::MessageType::Eos);
+    let strength: f64 = element.property("strength");
+    assert!(strength > 0.9, "the curve ends at {strength}");
+    let [before, after] = [0, 1].map(|at| counts[at].load(Ordering::Relaxed));
+    assert!(before > 0);
+    after - before
+}
+
+/// Of an engine, with another strength and feather each time.
 fn count(generator: &Source, way: Way, mut picture: Picture) -> usize {
     let at_once = match way {
         Way::AtOnce(frames) => frames,
@@ -150,7 +205,13 @@ fn count(generator: &Source, way: Way, mut picture: Picture) -> usize {
         }
         // Mouths drawn on drawn mouths would wear the face away until it is lost.
         picture.data.copy_from_slice(&original);
-        let (first_ns, controls) = (frames.start * FRAME_NS, Controls::default());
+        let first_ns = frames.start * FRAME_NS;
+        let share = (turn % 20) as f32 / 20.0;
+        let controls = Controls {
+            strength: 0.5 + share,
+            feather: share,
+            ..Controls::default()
+        };
         let view = &mut picture.view();
         let mut outcome = Outcome::Bypassed;
         if let Way::Here = way {

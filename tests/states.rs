@@ -6,23 +6,6 @@ use std::time::{Duration, Instant};
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::element::lipsync::Lipsync;
-
-/// A pipeline with an element `l` that draws with [`ShowsSound`].
-fn launch(description: &str) -> Running {
-    init();
-    let pipeline = gst::parse::launch(description)
-        .unwrap()
-        .downcast::<gst::Pipeline>()
-        .unwrap();
-    pipeline
-        .by_name("l")
-        .unwrap()
-        .downcast_ref::<Lipsync>()
-        .unwrap()
-        .set_generator(ShowsSound::source());
-    Running(pipeline)
-}
 
 fn wait_for(pipeline: &gst::Pipeline, kind: gst::MessageType) -> gst::Message {
     let patience = gst::ClockTime::from_nseconds(PATIENCE.as_nanos() as u64);
@@ -55,7 +38,7 @@ const FILE_TO_FILE: &str = "videotestsrc num-buffers=50 ! video/x-raw,format=I42
 
 #[test]
 fn a_pipeline_plays_to_its_end_again_and_again() {
-    let pipeline = launch(FILE_TO_FILE);
+    let pipeline = Running::launch(FILE_TO_FILE);
     for _ in 0..3 {
         pipeline.set_state(gst::State::Playing).unwrap();
         wait_for(&pipeline, gst::MessageType::Eos);
@@ -74,7 +57,7 @@ fn a_thousand_state_cycles_leave_nothing_behind() {
         element.set_state(gst::State::Ready).unwrap();
     }
     element.set_state(gst::State::Null).unwrap();
-    let pipeline = launch(FILE_TO_FILE);
+    let pipeline = Running::launch(FILE_TO_FILE);
     for _ in 0..20 {
         pipeline.set_state(gst::State::Playing).unwrap();
         pipeline.set_state(gst::State::Ready).unwrap();
@@ -87,7 +70,7 @@ fn a_thousand_state_cycles_leave_nothing_behind() {
 
 #[test]
 fn every_frame_is_accounted_for_wherever_a_live_stream_stops() {
-    let pipeline = launch(
+    let pipeline = Running::launch(
         "videotestsrc is-live=true ! video/x-raw,format=GRAY8,width=64,height=48,framerate=50/1 \
          ! queue ! lipsync name=l ! queue ! fakesink sync=true \
          audiotestsrc is-live=true samplesperbuffer=480 ! queue ! l.audio",
@@ -139,7 +122,7 @@ fn the_states_may_be_walked_up_and_down() {
 
 #[test]
 fn pause_and_play_lose_nothing() {
-    let pipeline = launch(
+    let pipeline = Running::launch(
         "videotestsrc num-buffers=50 ! video/x-raw,format=NV12,width=64,height=48,framerate=50/1 \
          ! queue ! lipsync name=l ! queue ! fakesink name=sink sync=true \
          audiotestsrc num-buffers=60 ! queue ! l.audio",
@@ -159,7 +142,7 @@ fn pause_and_play_lose_nothing() {
 
 #[test]
 fn flushing_seeks_land_where_they_should() {
-    let pipeline = launch(
+    let pipeline = Running::launch(
         "videotestsrc ! video/x-raw,format=GRAY8,width=64,height=48,framerate=25/1 \
          ! queue ! lipsync name=l ! queue ! fakesink name=sink sync=false \
          audiotestsrc ! queue ! l.audio",
@@ -203,7 +186,7 @@ fn flushing_seeks_land_where_they_should() {
 
 #[test]
 fn seeks_while_playing_never_stall() {
-    let pipeline = launch(
+    let pipeline = Running::launch(
         "videotestsrc ! video/x-raw,format=GRAY8,width=64,height=48,framerate=25/1 \
          ! queue ! lipsync name=l ! queue ! fakesink sync=true audiotestsrc ! queue ! l.audio",
     );
@@ -224,7 +207,7 @@ fn seeks_while_playing_never_stall() {
 
 #[test]
 fn a_live_pipeline_runs_without_late_frames() {
-    let pipeline = launch(
+    let pipeline = Running::launch(
         "videotestsrc is-live=true num-buffers=40 ! video/x-raw,format=I420,width=64,height=48,framerate=25/1 \
          ! queue ! lipsync name=l ! queue ! fakesink name=sink sync=true \
          audiotestsrc is-live=true samplesperbuffer=480 ! queue ! l.audio",
@@ -238,7 +221,7 @@ fn a_live_pipeline_runs_without_late_frames() {
 
 #[test]
 fn properties_may_be_set_in_any_state() {
-    let pipeline = launch(FILE_TO_FILE.replace("num-buffers=50", "").as_str());
+    let pipeline = Running::launch(FILE_TO_FILE.replace("num-buffers=50", "").as_str());
     let element = pipeline.by_name("l").unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
     for round in 0..200i64 {

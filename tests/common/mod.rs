@@ -258,6 +258,19 @@ pub fn loaded(bus: &gst::Bus) -> Result<String, glib::Error> {
 /// A pipeline that stops when a test is over, also when it fails.
 pub struct Running(pub gst::Pipeline);
 
+impl Running {
+    /// A pipeline with an element `l` that draws with [`ShowsSound`].
+    pub fn launch(description: &str) -> Self {
+        init();
+        let pipeline = gst::parse::launch(description).unwrap();
+        let running = Self(pipeline.downcast().unwrap());
+        let element = running.by_name("l").unwrap();
+        let lipsync: &Lipsync = element.downcast_ref().unwrap();
+        lipsync.set_generator(ShowsSound::source());
+        running
+    }
+}
+
 impl Deref for Running {
     type Target = gst::Pipeline;
 

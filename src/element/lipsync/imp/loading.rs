@@ -105,7 +105,6 @@ impl Lipsync {
     /// The settings have changed: while frames flow, what they ask for is loaded beside the model
     /// that draws.
     pub(super) fn swap(&self) {
-        let (go, may_go) = mpsc::channel::<()>();
         let mut model = lock(&self.model);
         if !model.is_swapped || model.newest() == Some(&lock(&self.settings).setup) {
             return;
@@ -120,6 +119,7 @@ impl Lipsync {
         }
         let config = self.engine_config(&settings);
         let text = opening(&config);
+        let (go, may_go) = mpsc::channel::<()>();
         let started = self.load(&mut model, settings.setup, move |goes_on| {
             // Messages come in order.
             let _ = may_go.recv();
