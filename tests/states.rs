@@ -89,14 +89,13 @@ fn every_frame_is_accounted_for_wherever_a_live_stream_stops() {
         }
         assert!(count("frames-held") < 50, "{}", count("frames-held"));
         if round % 2 == 0 {
-            lipsync
-                .static_pad("video")
-                .unwrap()
-                .send_event(gst::event::FlushStart::new());
-            lipsync
-                .static_pad("video")
-                .unwrap()
-                .send_event(gst::event::FlushStop::new(false));
+            let video = lipsync.static_pad("video").unwrap();
+            let segment = video.sticky_event::<gst::event::Segment>(0).unwrap();
+            video.send_event(gst::event::FlushStart::new());
+            // The flush takes the segment with it; no frame may come before the next one.
+            let _lock = video.stream_lock();
+            video.send_event(gst::event::FlushStop::new(false));
+            video.send_event(segment);
         }
         pipeline.set_state(gst::State::Ready).unwrap();
         assert_eq!(count("frames-held"), 0);
