@@ -1,21 +1,39 @@
-//! Networks on the CPU and on OpenVINO, run in turns: time of one run, and how far the results are
-//! from the CPU's. `cargo bench --bench providers -- MODEL.onnx...`
+//! Networks on the CPU and on what else starts, run in turns: time of one run, and how far the
+//! results are from the CPU's. `cargo bench --bench providers -- MODEL.onnx...`
 //!
-//! Wants `cargo xtask setup --provider openvino`. All runs use that library.
+//! All runs use one library: what `ORT_DYLIB_PATH` names, or else what
+//! `cargo xtask setup --provider openvino` has fetched.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gstlipsync::runtime::{self, ModelSource, Network, Options, Precision, Provider};
+use gstlipsync::{
+    Error,
+    runtime::{self, ModelSource, Network, Options, Precision, Provider, ProviderOptions},
+};
 
 const ROUNDS: usize = 30;
 /// At first memory is touched for the first time.
 const WARM_UP: usize = 3;
 
-const VARIANTS: [(&str, Provider, Precision); 3] = [
-    ("cpu", Provider::Cpu, Precision::Auto),
-    ("openvino", Provider::OpenVino, Precision::Fp32),
-    ("openvino bf16", Provider::OpenVino, Precision::Bf16),
+type Kind = (
+    &'static str,
+    Provider,
+    Precision,
+    &'static [(&'static str, &'static str)],
+);
+
+const VARIANTS: [Kind; 5] = [
+    ("cpu", Provider::Cpu, Precision::Auto, &[]),
+    ("openvino", Provider::OpenVino, Precision::Fp32, &[]),
+    ("openvino bf16", Provider::OpenVino, Precision::Bf16, &[]),
+    ("cuda", Provider::Cuda, Precision::Auto, &[]),
+    (
+        "cuda tf32",
+        Provider::Cuda,
+        Precision::Auto,
+        &[("use_tf32", "1")],
+    ),
 ];
 
 struct Variant {
@@ -31,8 +49,10 @@ fn main() {
         .filter(|argument| argument != "--bench")
         .map(PathBuf::from)
         .collect();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let library = root.join(".setup/openvino/libonnxruntime.so");
+    let library = std::env::var_os("ORT_DYLIB_PATH").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/openvino/libonnxruntime.so"),
+        PathBuf::from,
+    );
     if models.is_empty() || !library.exists() {
         println!(
             "skipped: name models, and run `cargo xtask setup --provider openvino` before.\n\
@@ -43,7 +63,7 @@ fn main() {
     for model in models {
         let mut variants: Vec<_> = VARIANTS
             .iter()
-            .map(|variant| open(&model, &library, variant))
+            .filter_map(|variant| open(&model, &library, variant))
             .collect();
         for variant in &mut variants {
             fill(&mut *variant.network);
@@ -65,22 +85,34 @@ fn main() {
     }
 }
 
-fn open(model: &Path, library: &Path, variant: &(&'static str, Provider, Precision)) -> Variant {
-    let &(name, provider, precision) = variant;
+/// `None` where it does not start, but for the CPU.
+fn open(model: &Path, library: &Path, variant: &Kind) -> Option<Variant> {
+    let &(name, provider, precision, values) = variant;
+    let values = values
+        .iter()
+        .map(|&(key, value)| (key.into(), value.into()));
     let options = Options {
         provider,
         precision,
         library: Some(library.to_owned()),
+        provider_options: Some(ProviderOptions {
+            provider: provider.name().into(),
+            values: values.collect(),
+        }),
         ..Options::default()
     };
     let started = Instant::now();
-    let opened = runtime::open(ModelSource::File(model), &options, &[]).expect("a network");
-    Variant {
+    let opened = match runtime::open(ModelSource::File(model), &options, &[]) {
+        Ok(opened) => opened,
+        Err(Error::ProviderUnavailable { .. }) if provider != Provider::Cpu => return None,
+        Err(error) => panic!("{error}"),
+    };
+    Some(Variant {
         name,
         started: started.elapsed(),
         network: opened.network,
         runs: Vec::with_capacity(ROUNDS),
-    }
+    })
 }
 
 /// The same numbers in 0..1 for every variant, without a visible pattern.
@@ -110,7 +142,7 @@ fn report(variant: &mut Variant, reference: &[f32]) {
     let largest = errors.iter().copied().fold(0.0, f32::max);
     let mean = errors.iter().map(|&e| f64::from(e)).sum::<f64>() / errors.len() as f64;
     println!(
-        "  {:14} median {:7.1} ms, best {:.1}, 90 % {:.1}; started in {:.0} ms; error {largest:.1e}, mean {mean:.1e}",
+        "  {:14} median {:8.2} ms, best {:.2}, 90 % {:.2}; started in {:.0} ms; error {largest:.1e}, mean {mean:.1e}",
         variant.name,
         quantile(50),
         quantile(0),

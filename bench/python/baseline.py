@@ -2,6 +2,7 @@
 
     python bench/python/baseline.py MODEL.toml --backend torch|onnxruntime --frames DIR --boxes boxes.json --sound voice.wav
     ... --streams 10       that many processes at once, each with its own network, started together
+    ... --provider cuda    all networks on a card
     ... --follow-faces     find the face too, in every frame, instead of taking it out of boxes.json
     ... --interactive      print a line after the first frame and one when warm, then for each line "N" on standard input time
                            N frames and print a line of their milliseconds: how `cargo xtask bench` interleaves stacks
@@ -58,12 +59,12 @@ class Baseline:
     def __init__(self, args):
         self.start = {"imports": process_age()}
         at = time.perf_counter()
-        self.pipeline = Pipeline(args.manifest, args.backend, args.threads)
+        self.pipeline = Pipeline(args.manifest, args.backend, args.threads, args.provider)
         self.follower = None
         if args.follow_faces:
             from follow import Follower
 
-            self.follower = Follower(self.pipeline.family, args.threads)
+            self.follower = Follower(self.pipeline.family, args.threads, args.provider)
         self.start["load-network"] = time.perf_counter() - at
         at = time.perf_counter()
         self.pipeline.listen(args.sound, args.frame_rate)
@@ -115,10 +116,11 @@ class Baseline:
 
 
 def describe(args):
-    packages = ["numpy", "opencv-python-headless", "librosa", "torch" if args.backend == "torch" else "onnxruntime"]
+    runtime = "torch" if args.backend == "torch" else "onnxruntime" + ("-gpu" if args.provider == "cuda" else "")
+    packages = ["numpy", "opencv-python-headless", "librosa", runtime]
     return {
         "stack": f"python-{args.backend}", "model": Path(args.manifest).stem, "frames": args.count, "warm-up": args.warm_up,
-        "threads": args.threads or "default", "processors": len(os.sched_getaffinity(0)), "machine": platform.machine(),
+        "provider": args.provider, "threads": args.threads or "default", "processors": len(os.sched_getaffinity(0)), "machine": platform.machine(),
         "python": platform.python_version(), "packages": {name: version(name) for name in packages},
     }  # fmt: skip
 
@@ -184,6 +186,7 @@ def main():
     parser.add_argument("--boxes", required=True)
     parser.add_argument("--sound", required=True)
     parser.add_argument("--frame-rate", type=float, default=25.0)
+    parser.add_argument("--provider", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="of the network; 0 = the library's own choice")
     parser.add_argument("--count", type=int, default=50, help="frames to time, in each stream")
     parser.add_argument("--warm-up", type=int, default=5)

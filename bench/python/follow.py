@@ -11,7 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
+
+from pipeline import open_session
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 DETECT_INTERVAL = 12
@@ -23,12 +24,8 @@ EYE_CORNERS = [33, 263]
 BELOW, LEFT, RIGHT, BRIDGE = 10, 127, 356, 195
 
 
-def session(name, threads):
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if threads:
-        options.intra_op_num_threads = threads
-    network = onnxruntime.InferenceSession(str(MODELS / name), options, providers=["CPUExecutionProvider"])
+def session(name, threads, provider):
+    network = open_session(MODELS / name, threads, provider)
     image = network.get_inputs()[0].name
     return lambda tensor: network.run(None, {image: tensor})
 
@@ -58,9 +55,9 @@ def square_round(points):
 
 
 class Follower:
-    def __init__(self, family, threads=0):
+    def __init__(self, family, threads=0, provider="cpu"):
         self.family = family
-        self.detect, self.mesh = (session(name, threads) for name in ("face_detector.onnx", "face_mesh.onnx"))
+        self.detect, self.mesh = (session(name, threads, provider) for name in ("face_detector.onnx", "face_mesh.onnx"))
         self.anchors = anchors()
         self.region, self.frames = None, 0
 

@@ -1,6 +1,6 @@
 """The reference pipelines: manifest + sound + frames and boxes -> frames, as the original Python systems do it.
 
-    pipeline = Pipeline("unet-328.toml")          # or backend="torch": NAME.pt beside the manifest
+    pipeline = Pipeline("unet-328.toml")          # or backend="torch": NAME.pt beside the manifest; or provider="cuda"
     pipeline.listen("voice.wav", frame_rate=25)
     for i, (frame, box) in enumerate(...): step = pipeline.frame(i, frame, box)
 
@@ -19,6 +19,8 @@ import sound
 
 #: SyncTalk_2D encodes this many windows at once.
 ENCODER_BATCH = 64
+#: What ONNX Runtime is to run on, nothing else in its place.
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 @dataclass
@@ -33,19 +35,29 @@ class Step:
     frame: np.ndarray
 
 
-def open_onnx(path, names, output, threads):
-    """A function of arrays, in the order of `names`."""
+def open_session(path, threads=0, provider="cpu"):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if threads:
         options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if provider == "cuda":
+        # NVIDIA's libraries of the packages that PyTorch comes with.
+        onnxruntime.preload_dlls()
+    session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[provider]])
+    if session.get_providers()[0] != PROVIDERS[provider]:
+        raise SystemExit(f"ONNX Runtime does not run on {provider} here, only on {session.get_providers()}")
+    return session
+
+
+def open_onnx(path, names, output, threads, provider):
+    """A function of arrays, in the order of `names`."""
+    session = open_session(path, threads, provider)
     return lambda *arrays: session.run([output], dict(zip(names, arrays)))[0]
 
 
-def open_torch(path, name, sound_first, threads):
+def open_torch(path, name, sound_first, threads, provider):
     """The same, in eager PyTorch. Arrays come as (image, sound) and are swapped where the network wants it."""
     import torch
 
@@ -54,12 +66,12 @@ def open_torch(path, name, sound_first, threads):
 
     if threads:
         torch.set_num_threads(threads)
-    network = reference_models.load(path, name)
+    network = reference_models.load(path, name).to(provider)
 
     def run(*arrays):
         with torch.no_grad():
-            tensors = [torch.from_numpy(a) for a in (arrays[::-1] if sound_first else arrays)]
-            return network(*tensors).numpy()
+            tensors = [torch.from_numpy(a).to(provider) for a in (arrays[::-1] if sound_first else arrays)]
+            return network(*tensors).cpu().numpy()
 
     return run
 
@@ -80,16 +92,14 @@ def open_wenet(path, tensors, backend):
                 return network(torch.from_numpy(window), *others)[0].numpy()
 
         return encode
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(path)
     others = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs() if i.name != tensors["mel"]}
     others["offset"] = np.full(1, 100, np.int64)
     return lambda window: session.run([tensors["features"]], {tensors["mel"]: window, **others})[0]
 
 
 class Pipeline:
-    def __init__(self, manifest, backend="onnxruntime", threads=0):
+    def __init__(self, manifest, backend="onnxruntime", threads=0, provider="cpu"):
         path = Path(manifest)
         self.manifest = tomllib.loads(path.read_text())
         self.family, self.crop, self.hearing = (self.manifest[key] for key in ("family", "crop", "sound"))
@@ -101,15 +111,16 @@ class Pipeline:
         if self.hearing["features"] == "wenet" and "audio-encoder" in files:
             self.encode = open_wenet(path.parent / files["audio-encoder"]["path"], tensors, backend)
         if backend == "torch":
-            self.run = open_torch(path.with_suffix(".pt"), path.stem, self.family == "wav2lip", threads)
+            self.run = open_torch(path.with_suffix(".pt"), path.stem, self.family == "wav2lip", threads, provider)
             if encodes_mel:
-                self.encode = open_torch(path.parent / Path(files["audio-encoder"]["path"]).with_suffix(".pt"), "ave", False, threads)
+                encoder = path.parent / Path(files["audio-encoder"]["path"]).with_suffix(".pt")
+                self.encode = open_torch(encoder, "ave", False, threads, provider)
         else:
             names = [tensors["image"], tensors["sound"]]
-            self.run = open_onnx(path.parent / files["generator"]["path"], names, tensors["output"], threads)
+            self.run = open_onnx(path.parent / files["generator"]["path"], names, tensors["output"], threads, provider)
             if encodes_mel:
                 encoder = path.parent / files["audio-encoder"]["path"]
-                self.encode = open_onnx(encoder, [tensors["mel"]], tensors["features"], threads)
+                self.encode = open_onnx(encoder, [tensors["mel"]], tensors["features"], threads, provider)
         #: mel [80, N] float64, or None; first mel column of each window; feature rows [F, ...], or None
         self.mel, self.starts, self.table = None, None, None
 

@@ -22,6 +22,7 @@ pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
     let python = take_option(&mut arguments, "--python")?;
     let models = take_option(&mut arguments, "--models")?;
     let clips = take_option(&mut arguments, "--clips")?;
+    let on = take_option(&mut arguments, "--on")?;
     let out = take_option(&mut arguments, "--out")?;
     let quick = take_flag(&mut arguments, "--quick");
     nothing_left(&arguments)?;
@@ -52,6 +53,9 @@ pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
             None => setup::root().join("docs"),
         })
         .args(["--pace", if quick { "quick" } else { "full" }]);
+    if let Some(variant) = on {
+        bench.arg("--on").arg(variant);
+    }
     if let Some(python) = python {
         bench.arg("--python").arg(interpreter(python.into())?);
     }

@@ -35,7 +35,7 @@ Usage: cargo xtask COMMAND
   eval [--clips DIR] [--model M] [--spoken DIR] [--report DIR]
                              measure the mouths on people that the model has never seen, and
                              write a page with plots and pictures, by default target/eval/index.html
-  bench [--python P] [--models DIR] [--clips F] [--quick] [--out DIR]
+  bench [--python P] [--models DIR] [--clips F] [--on VARIANT] [--quick] [--out DIR]
                              measure the time of a frame beside the original Python pipelines,
                              and renew docs/benchmarks.*. P is a Python that has what
                              bench/python/requirements.txt names; F is a picture or a video

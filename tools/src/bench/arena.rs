@@ -19,6 +19,8 @@ pub struct Arena {
     pub job: Job,
     /// Threads of every network, whoever runs it.
     pub threads: usize,
+    /// What Python runs on, and everything that is not measured on several.
+    pub home: Variant,
     /// A Python with what `bench/python/requirements.txt` names.
     pub python: Option<PathBuf>,
     program: PathBuf,
@@ -29,10 +31,11 @@ pub struct Arena {
 }
 
 impl Arena {
-    pub fn new(job: Job, threads: usize, python: Option<PathBuf>) -> Result<Self> {
+    pub fn new(job: Job, threads: usize, home: Variant, python: Option<PathBuf>) -> Result<Self> {
         Ok(Self {
             job,
             threads,
+            home,
             python,
             program: std::env::current_exe().context("cannot tell where this program lies")?,
             lame: Vec::new(),
@@ -69,16 +72,16 @@ impl Arena {
     ) -> Result<Value> {
         let mut command = match stack.is_python() {
             true => self.python(model, stack, Amount::Few)?,
-            false => self.worker("streams", model, CPU, Amount::Few),
+            false => self.worker("streams", model, self.home, Amount::Few),
         };
         let (streams, count) = (streams.to_string(), count.to_string());
         command.args(["--streams", &streams, "--count", &count]);
-        Child::once(&mut command, &self.log(stack, CPU))
+        Child::once(&mut command, &self.log(stack, self.home))
     }
 
     /// A live pipeline of ours.
     pub fn latency(&self, model: &Model, count: usize) -> Result<Value> {
-        let mut command = self.worker("latency", model, CPU, Amount::Few);
+        let mut command = self.worker("latency", model, self.home, Amount::Few);
         command.args(["--count", &count.to_string()]);
         Child::once(&mut command, &self.job.folder.join("latency.log"))
     }
@@ -119,6 +122,7 @@ impl Arena {
             .arg(script("baseline.py"))
             .arg(manifest)
             .args(["--backend", stack.backend()])
+            .args(["--provider", self.home.provider.name()])
             .args(["--threads", &self.threads.to_string()])
             .arg("--frames")
             .arg(self.job.frames(amount))

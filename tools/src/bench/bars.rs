@@ -46,12 +46,12 @@ fn bar(what: String, side: Side, limit: f64, goal: &'static str, found: Option<R
 /// All of them, in the order of the issue that set them.
 pub fn all(figures: &Figures) -> Vec<Bar> {
     let mut bars = Vec::new();
+    let home = figures.home;
     let contest = |name: &str| figures.contests.iter().find(|c| c.model == name);
     for model in ["unet-328", "wav2lip-96"] {
-        let found =
-            contest(model).and_then(|c| c.ratio((Stack::Engine, "cpu"), (Stack::Bare, "cpu")));
+        let found = contest(model).and_then(|c| c.at_home(Stack::Engine, Stack::Bare));
         let mut engine = bar(
-            format!("engine / bare call, {model}, cpu, tracking included"),
+            format!("engine / bare call, {model}, {home}, tracking included"),
             Side::AtMost,
             1.10,
             "1.03",
@@ -59,10 +59,9 @@ pub fn all(figures: &Figures) -> Vec<Bar> {
         );
         engine.note = contest(model).map_or(String::new(), parts);
         bars.push(engine);
-        let found =
-            contest(model).and_then(|c| c.ratio((Stack::Element, "cpu"), (Stack::Engine, "cpu")));
+        let found = contest(model).and_then(|c| c.at_home(Stack::Element, Stack::Engine));
         bars.push(bar(
-            format!("element / engine, {model}, cpu"),
+            format!("element / engine, {model}, {home}"),
             Side::AtMost,
             1.05,
             "",
@@ -70,46 +69,45 @@ pub fn all(figures: &Figures) -> Vec<Bar> {
         ));
     }
     for (model, limit, goal) in [("unet-328", 4.4, "9"), ("wav2lip-96", 2.0, "4")] {
-        let found =
-            contest(model).and_then(|c| c.ratio((Stack::PyTorch, "cpu"), (Stack::Element, "cpu")));
+        let found = contest(model).and_then(|c| c.at_home(Stack::PyTorch, Stack::Element));
         let mut torch = bar(
-            format!("Python + PyTorch / element, {model}, cpu"),
+            format!("Python + PyTorch / element, {model}, {home}"),
             Side::AtLeast,
             limit,
             goal,
             found,
         );
-        torch.note = contest(model).map_or(String::new(), |c| headroom(c, Stack::PyTorch, "cpu"));
+        torch.note = contest(model).map_or(String::new(), |c| headroom(c, Stack::PyTorch, home));
         bars.push(torch);
     }
     for contest in figures
         .contests
         .iter()
-        .filter(|c| c.find(Stack::PythonOnnx, "cpu").is_some())
+        .filter(|c| c.find(Stack::PythonOnnx, home).is_some())
     {
-        let python = (Stack::PythonOnnx, "cpu");
-        let mut cpu = bar(
-            format!("Python + ONNX Runtime / element, {}, cpu", contest.model),
+        let mut same = bar(
+            format!("Python + ONNX Runtime / element, {}, {home}", contest.model),
             Side::AtLeast,
             1.0,
             "",
-            contest.ratio(python, (Stack::Element, "cpu")),
+            contest.at_home(Stack::PythonOnnx, Stack::Element),
         );
-        cpu.note = headroom(contest, Stack::PythonOnnx, "cpu");
-        bars.push(cpu);
+        same.note = headroom(contest, Stack::PythonOnnx, home);
+        bars.push(same);
         let mut same_work = bar(
             format!(
-                "the same where Python follows the face too, {}, cpu",
+                "the same where Python follows the face too, {}, {home}",
                 contest.model
             ),
             Side::AtLeast,
             1.0,
             "",
-            contest.ratio((Stack::PythonFaces, "cpu"), (Stack::Element, "cpu")),
+            contest.at_home(Stack::PythonFaces, Stack::Element),
         );
-        same_work.note = headroom(contest, Stack::PythonFaces, "cpu");
+        same_work.note = headroom(contest, Stack::PythonFaces, home);
         bars.push(same_work);
-        let Some(best) = contest.best() else {
+        let best = contest.best().filter(|best| best.variant.name != home);
+        let Some(best) = best else {
             continue;
         };
         let name = best.variant.name;
@@ -118,7 +116,7 @@ pub fn all(figures: &Figures) -> Vec<Bar> {
             Side::AtLeast,
             1.7,
             "2.5",
-            contest.ratio(python, (Stack::Element, name)),
+            contest.ratio((Stack::PythonOnnx, home), (Stack::Element, name)),
         );
         fastest.note = headroom(contest, Stack::PythonOnnx, name);
         bars.push(fastest);
@@ -164,7 +162,7 @@ fn started(starts: &[(Stack, Series)], stack: Stack) -> Option<&Series> {
 
 /// Where a frame's time goes.
 fn parts(contest: &Contest) -> String {
-    let Some(engine) = contest.find(Stack::Engine, "cpu") else {
+    let Some(engine) = contest.find(Stack::Engine, contest.home) else {
         return String::new();
     };
     let of = |name| engine.part(name).unwrap_or_default();
@@ -179,7 +177,7 @@ fn parts(contest: &Contest) -> String {
 
 /// What even a frame that costs nothing but the network's call would reach.
 fn headroom(contest: &Contest, stack: Stack, variant: &str) -> String {
-    match contest.ratio((stack, "cpu"), (Stack::Bare, variant)) {
+    match contest.ratio((stack, contest.home), (Stack::Bare, variant)) {
         Some(limit) => format!("the bare call alone: {}", limit.text()),
         None => String::new(),
     }

@@ -14,7 +14,7 @@ use crate::{
     figures::{Ratio, Series, median},
     job::Amount,
     models::Model,
-    roster::{CPU, OURS, PYTHON, Stack, VARIANTS, Variant},
+    roster::{OURS, PYTHON, Stack, Variant},
 };
 
 /// How long it takes in all.
@@ -71,6 +71,8 @@ pub struct Lane {
 
 pub struct Contest {
     pub model: String,
+    /// Name of the variant that Python runs on.
+    pub home: &'static str,
     pub lanes: Vec<Lane>,
 }
 
@@ -84,6 +86,11 @@ impl Contest {
     pub fn ratio(&self, of: (Stack, &str), to: (Stack, &str)) -> Option<Ratio> {
         let (of, to) = (self.find(of.0, of.1)?, self.find(to.0, to.1)?);
         of.whole.over(&to.whole)
+    }
+
+    /// The same of two that run on what Python runs on.
+    pub fn at_home(&self, of: Stack, to: Stack) -> Option<Ratio> {
+        self.ratio((of, self.home), (to, self.home))
     }
 
     /// What the element is fastest on.
@@ -102,11 +109,12 @@ pub fn hold(arena: &mut Arena, model: &Model, effort: &Effort) -> Result<Contest
     println!("\n{}", model.name());
     let mut lanes = Vec::new();
     for stack in PYTHON {
-        if model.manifest().is_some() {
-            enter(arena, &mut lanes, model, stack, CPU);
+        let home = arena.home;
+        if model.manifest().is_some() && home.is_for_python() {
+            enter(arena, &mut lanes, model, stack, home);
         }
     }
-    for variant in VARIANTS {
+    for variant in arena.home.rivals() {
         // What does not start for a bare call does not start at all.
         for stack in OURS {
             if !arena.starts(variant) || !enter(arena, &mut lanes, model, stack, variant) {
@@ -146,6 +154,7 @@ pub fn hold(arena: &mut Arena, model: &Model, effort: &Effort) -> Result<Contest
     }
     Ok(Contest {
         model: model.name(),
+        home: arena.home.name,
         lanes,
     })
 }
@@ -210,9 +219,9 @@ pub fn starts(
     let mut series: Vec<_> = stacks.iter().map(|s| (*s, Series::default())).collect();
     for _ in 0..effort.starts {
         for (stack, times) in &mut series {
-            match arena.contender(model, *stack, CPU, Amount::Few) {
+            match arena.contender(model, *stack, arena.home, Amount::Few) {
                 Ok(child) => times.0.push(vec![seconds(child.to_first_frame)]),
-                Err(error) => arena.left_out(model, *stack, CPU, &error),
+                Err(error) => arena.left_out(model, *stack, arena.home, &error),
             }
         }
     }
@@ -231,6 +240,7 @@ fn seconds(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::roster::{CPU, VARIANTS};
 
     #[test]
     fn slow_contenders_have_short_turns() {
@@ -252,6 +262,7 @@ mod tests {
         };
         let contest = Contest {
             model: "m".into(),
+            home: "cpu",
             lanes: vec![
                 lane(Stack::Bare, CPU, 1.0),
                 lane(Stack::Element, CPU, 9.0),

@@ -8,7 +8,7 @@ use crate::{
     contest::Effort,
     figures::{median, quantile},
     models::Model,
-    roster::{CPU, Stack},
+    roster::Stack,
 };
 
 const SIZES: [usize; 4] = [1, 2, 4, 10];
@@ -48,7 +48,7 @@ pub fn measure(arena: &mut Arena, model: &Model, effort: &Effort) -> Crowd {
     for streams in SIZES {
         let mut run = |stack| {
             let ran = arena.streams(model, stack, streams, effort.stream_frames);
-            ran.map_err(|error| arena.left_out(model, stack, CPU, &error))
+            ran.map_err(|error| arena.left_out(model, stack, arena.home, &error))
                 .ok()
         };
         let ours = run(Stack::Element);

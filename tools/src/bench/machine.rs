@@ -16,6 +16,7 @@ pub fn describe() -> Value {
         "processor": field(&cpuinfo, "model name"),
         "family-model": [field(&cpuinfo, "cpu family"), field(&cpuinfo, "model")],
         "vector": VECTORS.iter().filter(|name| has_flag(&cpuinfo, name)).collect::<Vec<_>>(),
+        "card": card(),
         "processors": std::thread::available_parallelism().map_or(1, usize::from),
         "memory-gib": kib.map(|kib| (kib / f64::from(1 << 20)).round()),
         "system": field(&read("/etc/os-release").replace('=', ":"), "PRETTY_NAME")
@@ -27,6 +28,17 @@ pub fn describe() -> Value {
 
 /// What decides how fast networks run on a processor.
 const VECTORS: [&str; 4] = ["avx2", "avx512f", "avx512_vnni", "avx512_bf16"];
+
+/// NVIDIA's, with the version of its driver.
+fn card() -> Option<String> {
+    let output = Command::new("nvidia-smi")
+        .args(["--query-gpu=name,driver_version", "--format=csv,noheader"])
+        .output()
+        .ok()?;
+    let line = String::from_utf8_lossy(&output.stdout);
+    let (name, driver) = line.lines().next()?.split_once(", ")?;
+    Some(format!("{name}, driver {driver}"))
+}
 
 /// Processes that wanted a processor in the last minute.
 pub fn load() -> Option<f64> {

@@ -32,9 +32,10 @@ use contest::Effort;
 use job::Job;
 use models::{Model, REFERENCES};
 use report::{Figures, Latency};
-use roster::Stack;
+use roster::{CPU, Stack, Variant};
 
-const ARGUMENTS: [&str; 7] = [
+const ARGUMENTS: [&str; 8] = [
+    "--on",
     "--picture",
     "--speech",
     "--python",
@@ -87,7 +88,11 @@ fn measure(arguments: &Arguments, quick: bool) -> Result<Figures> {
         .with_context(|| format!("cannot use {}", picture.display()))?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (frame, load) = (job.size(), machine::load());
-    let mut arena = Arena::new(job, threads, arguments.path("--python"))?;
+    let home = match arguments.text("--on") {
+        Some(name) => Variant::named(&name)?,
+        None => CPU,
+    };
+    let mut arena = Arena::new(job, threads, home, arguments.path("--python"))?;
     let folder = arguments.required_path("--models")?;
     let models = models(&mut arena, &folder)?;
 
@@ -119,12 +124,13 @@ fn measure(arguments: &Arguments, quick: bool) -> Result<Figures> {
     };
     let deploy = deploy::measure(&mut arena, &models)?;
     Ok(Figures {
-        command: command(quick, arena.python.is_some()),
+        command: command(quick, home, arena.python.is_some()),
         date: machine::now()?,
         commit: machine::commit()?,
         machine: machine::describe(),
         load: [load, machine::load()],
         threads,
+        home: home.name,
         frame,
         quick,
         contests,
@@ -180,14 +186,18 @@ fn make(python: Option<&Path>, folder: &Path, name: &str) -> Result<()> {
 }
 
 /// As it is typed, without what lies elsewhere on every machine.
-fn command(quick: bool, python: bool) -> String {
+fn command(quick: bool, home: Variant, python: bool) -> String {
+    let on = match home == CPU {
+        true => String::new(),
+        false => format!(" --on {}", home.name),
+    };
     let quick = if quick { " --quick" } else { "" };
     let python = if python {
         " --python VENV/bin/python"
     } else {
         ""
     };
-    format!("cargo xtask bench{quick}{python}")
+    format!("cargo xtask bench{quick}{on}{python}")
 }
 
 fn write(figures: &Figures, out: &Path) -> Result<()> {

@@ -22,6 +22,8 @@ pub struct Figures {
     /// Processes that wanted a processor before and after.
     pub load: [Option<f64>; 2],
     pub threads: usize,
+    /// Name of the variant that Python runs on.
+    pub home: &'static str,
     pub frame: String,
     pub quick: bool,
     pub contests: Vec<Contest>,
@@ -116,13 +118,13 @@ pub fn markdown(figures: &Figures) -> String {
              counted once (PSS) while all streams are there; in brackets the sum of the processes' peaks (VmHWM). The frames that are kept \
              for measuring are in both.\n";
     text += "\n## From nothing to the first frame\n\n";
-    text += &start_table(&figures.start_model, &figures.starts);
+    text += &start_table(&figures.start_model, figures.home, &figures.starts);
     text += &latency(figures.latency.as_ref());
     text += "\n## What must be deployed\n\n";
     text += &deploy_table(&figures.deploy);
     text += "\n## The original system's table\n\nMilliseconds of a frame as its authors published them for its UNet-328 on an NVIDIA card \
-             (RTX 4090). **Figures of another machine**: they say nothing about the ones above, which were taken on the processor named \
-             at the top.\n\n";
+             (RTX 4090). **Figures of another machine**: they say nothing about the ones above, which were taken on what is named at \
+             the top.\n\n";
     text += &original_table(figures);
     if !figures.skipped.is_empty() {
         text += "\n## Left out\n\n";
@@ -144,10 +146,13 @@ fn preface(figures: &Figures) -> String {
         .load
         .map(|load| load.map_or("?".into(), |load| format!("{load:.1}")));
     let mut text = format!(
-        "`{}`, {}, commit {}: {} processors of {} ({}), {} GiB, {}, {}. Load average before the run {}, after it {}{}.\n\n",
+        "`{}`, {}, commit {}: {}{} processors of {} ({}), {} GiB, {}, {}. Load average before the run {}, after it {}{}.\n\n",
         figures.command,
         figures.date,
         figures.commit,
+        figures.machine["card"]
+            .as_str()
+            .map_or(String::new(), |card| format!("{card}; ")),
         of("processors"),
         of("processor"),
         vector.join(", "),
@@ -217,8 +222,14 @@ fn contest_table(contest: &Contest) -> String {
                 (Stack::Bare, lane.variant.name),
             );
             let bare = bare.filter(|_| !lane.stack.is_python() && lane.stack != Stack::Bare);
-            let python = contest.ratio((Stack::PythonOnnx, "cpu"), (lane.stack, lane.variant.name));
-            let torch = contest.ratio((Stack::PyTorch, "cpu"), (lane.stack, lane.variant.name));
+            let python = contest.ratio(
+                (Stack::PythonOnnx, contest.home),
+                (lane.stack, lane.variant.name),
+            );
+            let torch = contest.ratio(
+                (Stack::PyTorch, contest.home),
+                (lane.stack, lane.variant.name),
+            );
             let text =
                 |ratio: Option<crate::figures::Ratio>| ratio.map_or(String::new(), |r| r.text());
             vec![
@@ -311,7 +322,7 @@ fn crowd_row(model: &str, streams: usize, name: &str, found: &Together) -> Vec<S
     ]
 }
 
-fn start_table(model: &str, starts: &[(Stack, Series)]) -> String {
+fn start_table(model: &str, home: &str, starts: &[(Stack, Series)]) -> String {
     let rows: Vec<Vec<String>> = starts
         .iter()
         .map(|(stack, times)| {
@@ -330,7 +341,7 @@ fn start_table(model: &str, starts: &[(Stack, Series)]) -> String {
         })
         .collect();
     format!(
-        "Seconds from starting a process to its first finished frame, {model} on the CPU; reading the files is in it, and they are in the \
+        "Seconds from starting a process to its first finished frame, {model} on {home}; reading the files is in it, and they are in the \
          system's cache.\n\n{}",
         table(&["", "median", "least", "most", "starts"], 1, &rows)
     )
@@ -423,7 +434,7 @@ fn original_table(figures: &Figures) -> String {
     for lane in unet.into_iter().flat_map(|contest| &contest.lanes) {
         rows.push(vec![
             format!("{}, {}", lane.stack.title(), lane.variant.name),
-            "this machine, no card".into(),
+            "this machine".into(),
             ms(lane.whole.median()),
             String::new(),
         ]);
@@ -472,6 +483,7 @@ pub fn json(figures: &Figures) -> Value {
         "machine": figures.machine,
         "load": figures.load,
         "threads": figures.threads,
+        "home": figures.home,
         "frame": figures.frame,
         "quick": figures.quick,
         "bars": bars::all(figures).iter().map(|bar| json!({
@@ -544,10 +556,12 @@ mod tests {
             machine: json!({"processor": "P", "processors": 2, "vector": ["avx2"]}),
             load: [Some(0.5), None],
             threads: 2,
+            home: "cpu",
             frame: "1280x720".into(),
             quick: false,
             contests: vec![Contest {
                 model: "unet-328".into(),
+                home: "cpu",
                 lanes: vec![
                     lane(Stack::PyTorch, &[400.0, 480.0]),
                     lane(Stack::PythonOnnx, &[80.0, 96.0]),

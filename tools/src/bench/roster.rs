@@ -43,6 +43,20 @@ pub const VARIANTS: [Variant; 5] = [
 ];
 
 impl Variant {
+    /// What ours are measured on where Python runs on this: on the CPU everything that may start
+    /// in its place, on a card nothing else.
+    pub fn rivals(self) -> Vec<Self> {
+        match self == CPU {
+            true => VARIANTS.into(),
+            false => vec![self],
+        }
+    }
+
+    /// Whether the Python pipelines can run on it.
+    pub fn is_for_python(self) -> bool {
+        matches!(self.provider, Provider::Cpu | Provider::Cuda)
+    }
+
     pub fn named(name: &str) -> Result<Self> {
         let found = VARIANTS.iter().find(|variant| variant.name == name);
         found
