@@ -40,7 +40,7 @@ CODES = 16
 SILENCE = -4.0
 SPEEDS = (0.82, 0.88, 0.94, 1.0, 1.07, 1.15, 1.23)
 #: Share of the windows that come from synthetic voices (spoken.py).
-SPOKEN = 0.3
+SPOKEN = 0.4
 #: Lips this far apart, in pixels, count as shut: the mesh sees about so much between lips that touch.
 SHUT = 1.5
 LIPS = 40  # the first 40 landmarks
@@ -261,7 +261,7 @@ class Batches:
         self.clips, self.random = clips, np.random.default_rng(seed)
         people = sorted({c.person for c in clips})
         self.by_person = [[c for c in clips if c.person == p] for p in people]
-        seen = np.array([not p.startswith("flite") for p in people])
+        seen = np.array([not p.startswith("synthetic") for p in people])
         share = np.array([len(c) ** 0.45 for c in self.by_person])
         self.share = np.where(seen, (1 - SPOKEN) * share / share[seen].sum(), SPOKEN / max(1, (~seen).sum()))
         self.share /= self.share.sum()
@@ -439,7 +439,7 @@ def main():
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--pairs", type=int, default=96)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--voices", type=int, default=0, help="sentences of each synthetic voice (flite; needs --start)")
+    parser.add_argument("--voices", type=int, default=0, help="sentences of each voice of flite and each language of espeak-ng (needs --start)")
     parser.add_argument("--start", type=pathlib.Path, help="checkpoint whose weights to start from")
     parser.add_argument("--tail-only", action="store_true", help="leave the layers along frequency as they are (needs --start)")
     parser.add_argument("--share", type=float, default=1.0, help="how far to go from --start to what was learned, 0 to 1")

@@ -94,15 +94,19 @@ def kind(name):
     return KINDS.get(name[:1]) or ("wide" if name.startswith(WIDE) else None)
 
 
+def write(path, rate, samples):
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, len(samples), "NONE", ""))
+        file.writeframes(samples.tobytes())
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     speaker = Speaker()
     for voice, text in SENTENCES.items():
         samples, phonemes = speaker.say(voice, text)
-        with wave.open(str(folder / f"{voice}.wav"), "wb") as file:
-            file.setparams((1, 2, speaker.rate, len(samples), "NONE", ""))
-            file.writeframes(samples.tobytes())
+        write(folder / f"{voice}.wav", speaker.rate, samples)
         held = [speaker.hold(samples, begin) if name.startswith("p") else 0.0 for name, begin in phonemes]
         begins = [begin - hold for (_, begin), hold in zip(phonemes, held)]
         lines = []
