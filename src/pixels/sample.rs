@@ -68,6 +68,8 @@ const POINT: u32 = 24;
 /// 8 bits the sum of a row stays below 2^24, exact in `f32`.
 const WEIGHT: u32 = 12;
 const ONE: u32 = 1 << WEIGHT;
+/// A window whose width the compiler does not know.
+const ANY: usize = 0;
 /// Bytes of a line that are added up at a time.
 const SPAN: usize = 2048;
 /// Positions and steps beyond this are as good as infinite, and their sums stay in range.
@@ -134,7 +136,14 @@ impl Window {
                 continue;
             }
             for out in out {
-                *out = self.sum::<STEP>(samples, x, y) * scale;
+                *out = match self.width {
+                    1 => self.sum::<STEP, 1>(samples, x, y),
+                    2 => self.sum::<STEP, 2>(samples, x, y),
+                    3 => self.sum::<STEP, 3>(samples, x, y),
+                    4 => self.sum::<STEP, 4>(samples, x, y),
+                    5 => self.sum::<STEP, 5>(samples, x, y),
+                    _ => self.sum::<STEP, ANY>(samples, x, y),
+                } * scale;
                 x += self.right[0];
                 y += self.right[1];
             }
@@ -241,7 +250,7 @@ impl Window {
         while index < out.len() {
             let Some((first, _)) = place(index) else {
                 let x = left + index as i64 * self.right[0];
-                out[index] = self.sum::<STEP>(samples, x, y) * scale;
+                out[index] = self.sum::<STEP, ANY>(samples, x, y) * scale;
                 index += 1;
                 continue;
             };
@@ -285,20 +294,22 @@ impl Window {
         }
     }
 
-    /// The sum under the window at `x, y`, in units of 1 / ONE².
+    /// The sum under the window at `x, y`, in units of 1 / ONE². `WIDTH` is the window's, known to
+    /// the compiler, or [`ANY`].
     #[inline]
-    fn sum<const STEP: usize>(&self, samples: &Samples, x: i64, y: i64) -> f32 {
-        let (x, after) = split(x, self.width, samples.width);
+    fn sum<const STEP: usize, const WIDTH: usize>(&self, samples: &Samples, x: i64, y: i64) -> f32 {
+        let width = if WIDTH == ANY { self.width } else { WIDTH };
+        let (x, after) = split(x, width, samples.width);
         let (y, below) = split(y, self.height, samples.height);
-        let inside = x >= 0 && x as usize + self.width < samples.width;
+        let inside = x >= 0 && x as usize + width < samples.width;
         let mut sum = 0.0;
         for line in 0..=self.height {
             let y = (y + line as i64).clamp(0, samples.height as i64 - 1);
             let values = samples.row(y as usize);
             let across = if inside {
-                across_inside::<STEP>(&values[x as usize * STEP..], self.width, after)
+                across_inside::<STEP>(&values[x as usize * STEP..], width, after)
             } else {
-                across_edge::<STEP>(values, samples.width, x, self.width, after)
+                across_edge::<STEP>(values, samples.width, x, width, after)
             };
             sum += across as f32 * end_weight(line, self.height, below) as f32;
         }
