@@ -216,7 +216,6 @@ fn options_reach_the_provider_before_any_card_is_asked() {
         ("use_tf32", "maybe"),
         ("cudnn_conv_algo_search", "LAZY"),
         ("gpu_mem_limit", "plenty"),
-        ("enable_cuda_graph", "1"),
         ("device_id", "99"),
     ] {
         let reason = wrong(key, value);
@@ -243,6 +242,38 @@ fn cuda_draws_what_the_cpu_draws() {
     }
 }
 
+/// Runs are recorded once in each thread and replayed.
+fn replayed(library: &Path) -> Options {
+    Options {
+        provider_options: Some(ProviderOptions {
+            provider: "cuda".into(),
+            values: vec![("enable_cuda_graph".into(), "1".into())],
+        }),
+        ..options(library, Provider::Cuda)
+    }
+}
+
+#[test]
+fn a_replayed_run_draws_what_it_is_shown() {
+    let Some(library) = on_card() else { return };
+    let mut plain = open(&options(&library, Provider::Cuda)).unwrap().network;
+    let mut first = open(&replayed(&library)).unwrap().network;
+    // Another one's run is recorded and replayed in between.
+    let mut second = open(&replayed(&library)).unwrap().network;
+    let mut check = |seed: usize| {
+        let expected = points(&mut *plain, seed);
+        let error = difference(&points(&mut *first, seed), &expected);
+        let other = difference(&points(&mut *second, seed + 100), &expected);
+        println!("replayed: {error} px; other picture: {other} px");
+        assert!(error < 1e-3, "{error}");
+        assert!(other > 0.1, "{other}");
+    };
+    (0..4).for_each(&mut check);
+    // In a thread that has not recorded it, and back.
+    std::thread::scope(|scope| scope.spawn(|| (4..8).for_each(&mut check)).join().unwrap());
+    (8..10).for_each(&mut check);
+}
+
 #[test]
 fn networks_of_one_session_share_a_card() {
     let Some(library) = on_card() else { return };
@@ -259,6 +290,44 @@ fn networks_of_one_session_share_a_card() {
             });
         }
     });
+}
+
+#[test]
+fn the_element_draws_on_a_card() {
+    let Some(library) = on_card() else { return };
+    gst::init().unwrap();
+    gstlipsync::plugin_register_static().unwrap();
+    let face = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/media/young-woman-in-mauve.jpg");
+    if !face.exists() {
+        println!("skipped: no picture, run `cargo xtask setup`");
+        return;
+    }
+    for options in ["cuda", "cuda,enable_cuda_graph=1", "cuda,use_tf32=1"] {
+        let pipeline = gst::parse::launch(&format!(
+            "filesrc location={} ! jpegdec ! imagefreeze num-buffers=20 ! videoconvert \
+             ! video/x-raw,format=I420,framerate=25/1 \
+             ! lipsync name=l silence=animate execution-provider=cuda provider-options=\"{options}\" \
+             onnxruntime-library={} ! fakesink  audiotestsrc num-buffers=100 ! l.audio",
+            face.display(),
+            library.display()
+        ));
+        let pipeline = pipeline.unwrap().downcast::<gst::Pipeline>().unwrap();
+        let element = pipeline.by_name("l").unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let message = pipeline.bus().unwrap().timed_pop_filtered(
+            gst::ClockTime::from_seconds(60),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        );
+        let message = message.expect("it ends");
+        assert_eq!(message.type_(), gst::MessageType::Eos, "{message:?}");
+        let active = element.property::<Option<String>>("active-execution-provider");
+        assert_eq!(active.as_deref(), Some("cuda"));
+        let stats = element.property::<gst::Structure>("stats");
+        println!("{options}: {stats}");
+        assert_eq!(stats.get::<u64>("frames-error").unwrap(), 0, "{stats}");
+        assert_eq!(stats.get::<u64>("frames-synced").unwrap(), 20, "{stats}");
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
 }
 
 #[test]

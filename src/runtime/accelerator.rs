@@ -11,8 +11,26 @@ use crate::Error;
 
 /// OpenVINO's device where the user names none.
 const OPENVINO_DEVICE: &str = "CPU";
-/// Replays a recorded run without reading its inputs anew, unless they lie on the card for good.
-const CUDA_GRAPH: [&str; 2] = ["enable_cuda_graph", "trt_cuda_graph_enable"];
+/// Has CUDA record the run of a network once and replay it.
+const CUDA_GRAPH: &str = "enable_cuda_graph";
+/// The same of TensorRT.
+const TENSORRT_GRAPH: &str = "trt_cuda_graph_enable";
+
+/// Whether runs are recorded and replayed, for which tensors have to stay on the card.
+pub(super) fn replays(provider: Provider, options: &Options) -> bool {
+    let given = options.provider_options.as_ref();
+    let given = given.filter(|given| provider == Provider::Cuda && given.provider == "cuda");
+    let mut values = given
+        .into_iter()
+        .flat_map(|given| given.values.iter().rev());
+    let value = values.find(|(key, _)| key == CUDA_GRAPH);
+    value.is_some_and(|(_, value)| !is_off(value))
+}
+
+/// As ONNX Runtime reads what is yes or no.
+fn is_off(value: &str) -> bool {
+    ["0", "false", "False"].contains(&value)
+}
 
 /// Whether what the provider compiles is worth keeping. For the CPU it is not, as measured: reading
 /// an optimised graph of 138 MB saves ONNX Runtime 0.1 s, as much as checking its hash takes, and
@@ -92,10 +110,10 @@ fn given(provider: Provider, options: &Options) -> Result<Vec<(String, String)>,
         if key.contains('\0') || value.contains('\0') {
             return Err(provider.unavailable("a provider option holds a NUL character"));
         }
-        if CUDA_GRAPH.contains(&key.as_str()) && value != "0" {
+        if key == TENSORRT_GRAPH && !is_off(value) {
             return Err(provider.unavailable(format!(
-                "CUDA graphs (`{key}`) need inputs that stay on the card; this plugin fills them \
-                 from the host for every frame"
+                "CUDA graphs (`{key}`) need tensors that stay on the card, which this plugin has only \
+                 for the provider cuda (`{CUDA_GRAPH}`)"
             )));
         }
     }
@@ -308,14 +326,29 @@ mod tests {
     }
 
     #[test]
-    fn cuda_graphs_and_broken_strings_are_refused() {
-        for (provider, key) in [
-            (Provider::Cuda, "enable_cuda_graph"),
-            (Provider::TensorRt, "trt_cuda_graph_enable"),
-        ] {
-            let message = refusal(provider, &with(provider.name(), &[(key, "1")]));
-            assert!(message.contains(key), "{message}");
-        }
+    fn runs_are_replayed_where_cuda_is_told_so() {
+        let replays = |provider, name: &str, values: &[(&str, &str)]| {
+            super::replays(provider, &with(name, values))
+        };
+        assert!(replays(Provider::Cuda, "cuda", &[(CUDA_GRAPH, "1")]));
+        assert!(!replays(Provider::Cuda, "cuda", &[(CUDA_GRAPH, "0")]));
+        assert!(!replays(
+            Provider::Cuda,
+            "cuda",
+            &[(CUDA_GRAPH, "1"), (CUDA_GRAPH, "False")]
+        ));
+        assert!(!replays(Provider::Cuda, "cuda", &[("use_tf32", "1")]));
+        assert!(!replays(Provider::Cpu, "cuda", &[(CUDA_GRAPH, "1")]));
+        assert!(!super::replays(Provider::Cuda, &Options::default()));
+    }
+
+    #[test]
+    fn graphs_of_tensorrt_and_broken_strings_are_refused() {
+        let message = refusal(
+            Provider::TensorRt,
+            &with("tensorrt", &[(TENSORRT_GRAPH, "1")]),
+        );
+        assert!(message.contains(TENSORRT_GRAPH), "{message}");
         assert!(refusal(Provider::Cuda, &with("cuda", &[("a\0", "1")])).contains("NUL"));
     }
 }

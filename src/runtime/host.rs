@@ -2,8 +2,12 @@
 //!
 //! Must not know models.
 
-use std::slice;
+use std::{
+    ptr::{self, NonNull},
+    slice,
+};
 
+use ort::AsPointer as _;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
 use ort::value::{DynTensor, PrimitiveTensorElementType};
@@ -47,6 +51,42 @@ pub(super) fn tensor(
         Element::I64 => values_mut::<i64>(&mut tensor).fill(0),
     }
     Ok(tensor)
+}
+
+/// The same memory once more, told to ONNX Runtime to be the processor's own: a session with CUDA
+/// would take pinned memory for the card's, refuse outputs there (1.31), and copy neither.
+///
+/// # Safety
+/// `tensor` lives at least as long as the result.
+pub(super) unsafe fn as_pageable(
+    tensor: &mut DynTensor,
+    element: Element,
+) -> ort::Result<DynTensor> {
+    let info = MemoryInfo::default();
+    let shape = tensor.shape().to_vec();
+    let mut value = ptr::null_mut();
+    // SAFETY: as much memory as the type and the shape say, which the host may use; ONNX Runtime
+    // copies the shape.
+    unsafe {
+        ort::Error::result_from_status((ort::api().CreateTensorWithDataAsOrtValue)(
+            info.ptr(),
+            tensor.data_ptr_mut(),
+            bytes(tensor),
+            shape.as_ptr(),
+            shape.len(),
+            element.data_type().into(),
+            &mut value,
+        ))?;
+    }
+    let value = NonNull::new(value).ok_or_else(|| ort::Error::new("no tensor was made"))?;
+    // SAFETY: a tensor that nobody else has. `ort` wants an allocator to keep; the memory is `tensor`'s.
+    Ok(unsafe { DynTensor::from_ptr(value, Some(&pageable())) })
+}
+
+/// Size of a tensor of [`Element`]s.
+pub(super) fn bytes(tensor: &DynTensor) -> usize {
+    let numbers = tensor.shape().num_elements();
+    tensor.data_type().byte_size(numbers).unwrap_or_default()
 }
 
 /// The values of a tensor that [`tensor`] made. Panics when they are of another type.

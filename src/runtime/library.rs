@@ -58,6 +58,12 @@ impl Runtime {
     pub fn version(&self) -> &str {
         &self.version
     }
+
+    /// Whether it is 1.`minor` or newer, as far as it tells.
+    pub(super) fn is_at_least(&self, minor: u32) -> bool {
+        let found = self.version.strip_prefix("1.").map(str::parse::<u32>);
+        matches!(found, Some(Ok(found)) if found >= minor)
+    }
 }
 
 static RUNTIME: OnceCell<Runtime> = OnceCell::new();

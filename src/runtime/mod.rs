@@ -6,6 +6,7 @@ use crate::Error;
 
 mod accelerator;
 mod cache;
+mod card;
 mod contents;
 mod cores;
 mod exit;

@@ -7,11 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ort::AsPointer as _;
+use ort::memory::Allocator;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::DynTensor;
 
-use super::accelerator::{Accelerator, is_worth_caching};
+use super::accelerator::{Accelerator, is_worth_caching, replays};
+use super::card::Card;
 use super::library::Runtime;
 use super::model::{Model, ModelSource};
 use super::provider::{self, Fallback, Options, Provider};
@@ -128,7 +130,14 @@ fn bind(
             .collect(),
     };
     let batch = key.batch;
-    let shared = pool::get(key, || {
+    let replays = replays(provider, options);
+    if replays && !runtime.is_at_least(GRAPHS) {
+        return Err(provider.unavailable(format!(
+            "CUDA graphs want ONNX Runtime 1.{GRAPHS} or newer, this is {}",
+            runtime.version()
+        )));
+    }
+    let build = || {
         let entry = cache::entry(provider, options, runtime.version(), &model.digest, shapes);
         let entry = entry.filter(|_| is_worth_caching(provider, options));
         cache::with(entry.as_deref(), |folder| {
@@ -142,10 +151,18 @@ fn bind(
                 &Sizes { shapes, batch },
             )
         })
-    })?;
+    };
+    let shared = match replays {
+        // What was recorded belongs to the tensors of one network.
+        true => Arc::new(build()?),
+        false => pool::get(key, build)?,
+    };
     let name = model.name.clone();
-    BoundNetwork::new(shared, name, options)
+    BoundNetwork::new(shared, name, options, replays)
 }
+
+/// The minor version of ONNX Runtime from which on a run can be kept from being recorded.
+const GRAPHS: u32 = 18;
 
 /// A session with the shapes it will be run with.
 pub(super) struct Shared {
@@ -294,11 +311,75 @@ fn accelerate(
 /// One user's view of a session: the tensors are its own.
 struct BoundNetwork {
     name: String,
-    inputs: Vec<DynTensor>,
-    outputs: Vec<DynTensor>,
+    inputs: Vec<Bound>,
+    outputs: Vec<Bound>,
+    /// Where runs are replayed.
+    card: Option<Card>,
     pointers: Pointers,
     interrupt: Interrupt,
     shared: Arc<Shared>,
+}
+
+/// A tensor of one network.
+struct Bound {
+    /// What the session is given where that is not `host`. Dropped before the memory that it may
+    /// share.
+    given: Option<DynTensor>,
+    /// What is filled and read here.
+    host: DynTensor,
+}
+
+impl Bound {
+    fn pageable(info: &TensorInfo) -> ort::Result<Self> {
+        Ok(Self {
+            given: None,
+            host: host::tensor(&host::pageable(), info.element, &info.shape)?,
+        })
+    }
+
+    /// In memory that a card reads without a copy by the processor.
+    fn pinned(info: &TensorInfo, allocator: &Allocator) -> ort::Result<Self> {
+        let mut host = host::tensor(allocator, info.element, &info.shape)?;
+        // SAFETY: both are kept together, and this one is dropped first.
+        let given = unsafe { host::as_pageable(&mut host, info.element)? };
+        Ok(Self {
+            given: Some(given),
+            host,
+        })
+    }
+
+    /// On the host in `allocator`'s memory and, for good, on the card.
+    fn doubled(info: &TensorInfo, allocator: &Allocator, card: &Allocator) -> ort::Result<Self> {
+        let shape = info.shape.as_slice();
+        Ok(Self {
+            given: Some(DynTensor::new(card, info.element.data_type(), shape)?),
+            host: host::tensor(allocator, info.element, shape)?,
+        })
+    }
+
+    fn ptr(&self) -> *const ort::sys::OrtValue {
+        self.given.as_ref().unwrap_or(&self.host).ptr()
+    }
+
+    fn ptr_mut(&mut self) -> *mut ort::sys::OrtValue {
+        self.given.as_mut().unwrap_or(&mut self.host).ptr_mut()
+    }
+
+    /// Fails with what the CUDA runtime says.
+    fn upload(&mut self, card: &Card) -> Result<(), String> {
+        match &mut self.given {
+            Some(given) => card.copy(&self.host, given),
+            None => Ok(()),
+        }
+    }
+
+    /// Fails with what the CUDA runtime says.
+    fn download(&mut self, card: &Card) -> Result<(), String> {
+        match &self.given {
+            Some(given) => card.copy(given, &mut self.host),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The arrays that one call of ONNX Runtime's `Run` takes, made once: the safe wrapper of `ort`
@@ -315,21 +396,35 @@ struct Pointers {
 unsafe impl Send for Pointers {}
 
 impl BoundNetwork {
-    fn new(shared: Arc<Shared>, name: String, options: &Options) -> Result<Self, Error> {
-        let allocator = match shared.provider.is_nvidia() {
-            true => host::pinned(&shared.session, options.device_id),
-            false => host::pageable(),
+    fn new(
+        shared: Arc<Shared>,
+        name: String,
+        options: &Options,
+        replays: bool,
+    ) -> Result<Self, Error> {
+        let failed = |error: ort::Error| Error::Inference {
+            name: name.clone(),
+            reason: error.to_string(),
         };
+        let card = match replays {
+            true => Some(Card::open(options.device_id).ok_or_else(|| {
+                shared
+                    .provider
+                    .unavailable("CUDA graphs want the CUDA runtime as a library of its own")
+            })?),
+            false => None,
+        };
+        let on_card = card.as_ref().map(|card| card.allocator(&shared.session));
+        let on_card = on_card.transpose().map_err(failed)?;
+        let pinned = shared.provider.is_nvidia();
+        let pinned = pinned.then(|| host::pinned(&shared.session, options.device_id));
         let tensors = |infos: &[TensorInfo]| {
-            let tensors = infos
-                .iter()
-                .map(|info| host::tensor(&allocator, info.element, &info.shape));
-            tensors
-                .collect::<ort::Result<Vec<_>>>()
-                .map_err(|error| Error::Inference {
-                    name: name.clone(),
-                    reason: error.to_string(),
-                })
+            let tensors = infos.iter().map(|info| match (&pinned, &on_card) {
+                (Some(pinned), Some(card)) => Bound::doubled(info, pinned, card),
+                (Some(pinned), None) => Bound::pinned(info, pinned),
+                (None, _) => Bound::pageable(info),
+            });
+            tensors.collect::<ort::Result<Vec<_>>>().map_err(failed)
         };
         let inputs = tensors(&shared.inputs)?;
         let mut outputs = tensors(&shared.outputs)?;
@@ -353,6 +448,7 @@ impl BoundNetwork {
             name,
             inputs,
             outputs,
+            card,
             pointers,
             interrupt: options.interrupt.clone(),
             shared,
@@ -374,11 +470,11 @@ impl Network for BoundNetwork {
     }
 
     fn input(&mut self, index: usize) -> &mut [f32] {
-        host::values_mut(&mut self.inputs[index])
+        host::values_mut(&mut self.inputs[index].host)
     }
 
     fn set_integer(&mut self, index: usize, value: i64) {
-        let tensor = &mut self.inputs[index];
+        let tensor = &mut self.inputs[index].host;
         match self.shared.inputs[index].element {
             Element::I32 => {
                 let value = value.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
@@ -389,19 +485,30 @@ impl Network for BoundNetwork {
     }
 
     fn run(&mut self) -> Result<(), Error> {
+        let failed = |name: &str, reason: String| Error::Inference {
+            name: name.to_owned(),
+            reason,
+        };
+        if let Some(card) = &self.card {
+            for input in &mut self.inputs {
+                input
+                    .upload(card)
+                    .map_err(|reason| failed(&self.name, reason))?;
+            }
+        }
         let pointers = &mut self.pointers;
         let options = self.interrupt.run_options();
         let turn = self.shared.turns.take();
         // SAFETY: names and values are as many as the lengths say and outlive the call, since
         // `self` owns or shares them. The values are of the types and shapes of the session's
         // tensors, in host memory, which every provider takes: one for a card copies inputs to it
-        // and outputs back, and has done so when `Run` returns. `&mut self` keeps Rust from
+        // and outputs back, and has done so when `Run` returns; or on its card. `&mut self` keeps Rust from
         // touching them meanwhile. Other networks may run the same session at the same time on
         // their own tensors: `Run` of one session may be called from several threads (its C API
         // documentation); `InferenceSession::Run` itself takes a lock around the run where a
-        // provider does not support that (`IExecutionProvider::ConcurrentRunSupported`). Nothing
-        // relies on tensors staying where they are between runs: CUDA graphs, which would, are
-        // refused in `accelerator`. The options live as long as `self.interrupt`, and null ones
+        // provider does not support that (`IExecutionProvider::ConcurrentRunSupported`). CUDA graphs
+        // rely on tensors staying where they are between runs, and these do as long as the session,
+        // which is theirs alone then. The options live as long as `self.interrupt`, and null ones
         // mean the default; that other threads may terminate them meanwhile is what they are for.
         let result = unsafe {
             ort::Error::result_from_status((ort::api().Run)(
@@ -416,14 +523,19 @@ impl Network for BoundNetwork {
             ))
         };
         drop(turn);
-        result.map_err(|error| Error::Inference {
-            name: self.name.clone(),
-            reason: error.to_string(),
-        })
+        result.map_err(|error| failed(&self.name, error.to_string()))?;
+        if let Some(card) = &self.card {
+            for output in &mut self.outputs {
+                output
+                    .download(card)
+                    .map_err(|reason| failed(&self.name, reason))?;
+            }
+        }
+        Ok(())
     }
 
     fn output(&self, index: usize) -> &[f32] {
-        host::values(&self.outputs[index])
+        host::values(&self.outputs[index].host)
     }
 }
 
@@ -468,6 +580,13 @@ mod tests {
         assert_eq!(host::values::<f32>(&tensor), [0.0; 6]);
         host::values_mut(&mut tensor).fill(1.5f32);
         assert_eq!(host::values::<f32>(&tensor), [1.5; 6]);
+        // SAFETY: `tensor` outlives it.
+        let once_more = unsafe { host::as_pageable(&mut tensor, Element::F32).unwrap() };
+        assert!(once_more.memory_info().is_cpu_accessible());
+        assert_eq!(host::values::<f32>(&once_more), [1.5; 6]);
+        host::values_mut(&mut tensor).fill(2.5f32);
+        assert_eq!(host::values::<f32>(&once_more), [2.5; 6]);
+        drop(once_more);
         let nothing = host::tensor(&allocator, Element::I64, &[2, 0]).unwrap();
         assert!(host::values::<i64>(&nothing).is_empty());
     }

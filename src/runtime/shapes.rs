@@ -2,7 +2,7 @@
 //!
 //! Must not know providers.
 
-use ort::session::Session;
+use ort::session::{RunOptions, Session};
 use ort::value::{Outlet, TensorElementType};
 
 use super::model::Model;
@@ -160,7 +160,10 @@ pub(super) fn outputs(
         let zeros = host::tensor(&allocator, info.element, &info.shape)?;
         values.push((info.name.as_str(), zeros));
     }
-    let outputs = session.run(values)?;
+    let mut options = RunOptions::new()?;
+    // Of CUDA graphs: this run is not to be recorded, its tensors do not stay.
+    options.set("gpu_graph_id", "-1")?;
+    let outputs = session.run_with_options(values, &options)?;
     let infos = outputs.iter().map(|(name, value)| {
         let (shape, _) = value.try_extract_tensor::<f32>()?;
         Ok(TensorInfo {
