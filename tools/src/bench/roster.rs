@@ -9,47 +9,66 @@ pub struct Variant {
     pub name: &'static str,
     pub provider: Provider,
     pub precision: Precision,
+    /// What the provider is told besides.
+    pub settings: &'static [(&'static str, &'static str)],
 }
 
 pub const CPU: Variant = Variant {
     name: "cpu",
     provider: Provider::Cpu,
     precision: Precision::Auto,
+    settings: &[],
 };
 
 /// All that may start on some machine.
-pub const VARIANTS: [Variant; 5] = [
+pub const VARIANTS: [Variant; 7] = [
     CPU,
     Variant {
         name: "openvino",
         provider: Provider::OpenVino,
         precision: Precision::Fp32,
+        settings: &[],
     },
     Variant {
         name: "openvino-bf16",
         provider: Provider::OpenVino,
         precision: Precision::Bf16,
+        settings: &[],
     },
     Variant {
         name: "cuda",
         provider: Provider::Cuda,
         precision: Precision::Auto,
+        settings: &[],
+    },
+    Variant {
+        name: "cuda-graph",
+        provider: Provider::Cuda,
+        precision: Precision::Auto,
+        settings: &[("enable_cuda_graph", "1")],
+    },
+    // As precisely as PyTorch and Python's ONNX Runtime compute unasked.
+    Variant {
+        name: "cuda-graph-tf32",
+        provider: Provider::Cuda,
+        precision: Precision::Auto,
+        settings: &[("enable_cuda_graph", "1"), ("use_tf32", "1")],
     },
     Variant {
         name: "tensorrt",
         provider: Provider::TensorRt,
         precision: Precision::Fp16,
+        settings: &[],
     },
 ];
 
 impl Variant {
     /// What ours are measured on where Python runs on this: on the CPU everything that may start
-    /// in its place, on a card nothing else.
+    /// in its place, on a card all that run there.
     pub fn rivals(self) -> Vec<Self> {
-        match self == CPU {
-            true => VARIANTS.into(),
-            false => vec![self],
-        }
+        let mut rivals = VARIANTS.to_vec();
+        rivals.retain(|rival| self == CPU || rival.provider == self.provider);
+        rivals
     }
 
     /// Whether the Python pipelines can run on it.

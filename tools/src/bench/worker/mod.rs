@@ -13,7 +13,7 @@ pub mod streams;
 use std::io::{BufRead as _, Write as _};
 
 use anyhow::{Context, Result, bail};
-use gstlipsync::runtime::{Options, Precision, Provider};
+use gstlipsync::runtime::{Options, Precision, Provider, ProviderOptions};
 use lipsync_tools::arguments::Arguments;
 use serde_json::{Value, json};
 
@@ -154,6 +154,12 @@ impl Order {
             provider: self.variant.provider,
             precision: self.variant.precision,
             intra_threads: self.threads,
+            provider_options: Some(ProviderOptions {
+                provider: self.variant.provider.name().into(),
+                values: (self.variant.settings.iter())
+                    .map(|&(key, value)| (key.into(), value.into()))
+                    .collect(),
+            }),
             ..Options::default()
         }
     }
@@ -170,6 +176,15 @@ impl Order {
             // The Python pipelines draw every frame, whether somebody speaks or not.
             ("silence", "animate".into()),
         ];
+        if !self.variant.settings.is_empty() {
+            let settings = self.variant.settings.iter();
+            let settings = settings.map(|(key, value)| format!(",{key}={value}"));
+            let provider = self.variant.provider.name();
+            properties.push((
+                "provider-options",
+                format!("{provider}{}", settings.collect::<String>()),
+            ));
+        }
         if let Some(manifest) = self.model.manifest() {
             properties.push(("model", manifest.display().to_string()));
         }
