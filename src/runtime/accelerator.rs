@@ -18,13 +18,17 @@ const TENSORRT_GRAPH: &str = "trt_cuda_graph_enable";
 
 /// Whether runs are recorded and replayed, for which tensors have to stay on the card.
 pub(super) fn replays(provider: Provider, options: &Options) -> bool {
+    let value = last(provider, options, CUDA_GRAPH);
+    provider == Provider::Cuda && value.is_some_and(|value| !is_off(value))
+}
+
+/// What the user tells this provider; the last one counts.
+fn last<'a>(provider: Provider, options: &'a Options, key: &str) -> Option<&'a str> {
     let given = options.provider_options.as_ref();
-    let given = given.filter(|given| provider == Provider::Cuda && given.provider == "cuda");
-    let mut values = given
-        .into_iter()
-        .flat_map(|given| given.values.iter().rev());
-    let value = values.find(|(key, _)| key == CUDA_GRAPH);
-    value.is_some_and(|(_, value)| !is_off(value))
+    let given = given.filter(|given| given.provider == provider.name())?;
+    let mut values = given.values.iter().rev();
+    let value = values.find(|(name, _)| name == key);
+    value.map(|(_, value)| value.as_str())
 }
 
 /// As ONNX Runtime reads what is yes or no.
@@ -136,17 +140,7 @@ fn pair(key: &str, value: impl ToString) -> (String, String) {
 
 /// The user's device or the CPU.
 fn openvino_device(options: &Options) -> &str {
-    let given = options.provider_options.as_ref();
-    given
-        .filter(|given| given.provider == Provider::OpenVino.name())
-        .and_then(|given| {
-            given
-                .values
-                .iter()
-                .rev()
-                .find(|(key, _)| key == "device_type")
-        })
-        .map_or(OPENVINO_DEVICE, |(_, device)| device)
+    last(Provider::OpenVino, options, "device_type").unwrap_or(OPENVINO_DEVICE)
 }
 
 fn openvino(options: &Options, threads: usize, cache: Option<String>) -> Vec<(String, String)> {
@@ -220,7 +214,7 @@ mod tests {
         }
     }
 
-    fn last<'a>(values: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    fn set<'a>(values: &'a [(String, String)], key: &str) -> Option<&'a str> {
         let mut found = values.iter().rev().filter(|(name, _)| name == key);
         found.next().map(|(_, value)| value.as_str())
     }
@@ -241,17 +235,17 @@ mod tests {
         let auto = Options::default();
         let openvino = values(Provider::OpenVino, &auto);
         assert_eq!(
-            last(&openvino, "load_config"),
+            set(&openvino, "load_config"),
             Some(r#"{"CPU":{"INFERENCE_PRECISION_HINT":"f32"}}"#)
         );
-        assert_eq!(last(&openvino, "num_of_threads"), Some("3"));
+        assert_eq!(set(&openvino, "num_of_threads"), Some("3"));
         assert!(!is_worth_caching(Provider::OpenVino, &auto));
         assert!(is_worth_caching(Provider::TensorRt, &auto));
         let cuda = values(Provider::Cuda, &auto);
-        assert_eq!(last(&cuda, "use_tf32"), Some("0"));
+        assert_eq!(set(&cuda, "use_tf32"), Some("0"));
         let tensorrt = values(Provider::TensorRt, &auto);
-        assert_eq!(last(&tensorrt, "trt_fp16_enable"), None);
-        assert_eq!(last(&tensorrt, "trt_bf16_enable"), None);
+        assert_eq!(set(&tensorrt, "trt_fp16_enable"), None);
+        assert_eq!(set(&tensorrt, "trt_bf16_enable"), None);
     }
 
     #[test]
@@ -262,14 +256,14 @@ mod tests {
         };
         let openvino = values(Provider::OpenVino, &bf16);
         assert_eq!(
-            last(&openvino, "load_config"),
+            set(&openvino, "load_config"),
             Some(r#"{"GPU":{"INFERENCE_PRECISION_HINT":"bf16"}}"#)
         );
         assert!(is_worth_caching(Provider::OpenVino, &bf16));
-        assert_eq!(last(&openvino, "cache_dir"), Some("/cache"));
-        assert_eq!(last(&openvino, "num_of_threads"), None);
+        assert_eq!(set(&openvino, "cache_dir"), Some("/cache"));
+        assert_eq!(set(&openvino, "num_of_threads"), None);
         let tensorrt = values(Provider::TensorRt, &bf16);
-        assert_eq!(last(&tensorrt, "trt_bf16_enable"), Some("1"));
+        assert_eq!(set(&tensorrt, "trt_bf16_enable"), Some("1"));
     }
 
     #[test]
@@ -305,24 +299,24 @@ mod tests {
             ("trt_timing_cache_enable", "1"),
             ("trt_timing_cache_path", "/cache"),
         ] {
-            assert_eq!(last(&tensorrt, key), Some(value), "{key}");
+            assert_eq!(set(&tensorrt, key), Some(value), "{key}");
         }
         let options = Options {
             device_id: 2,
             ..Options::default()
         };
         let cuda = values(Provider::Cuda, &options);
-        assert_eq!(last(&cuda, "device_id"), Some("2"));
+        assert_eq!(set(&cuda, "device_id"), Some("2"));
     }
 
     #[test]
     fn the_users_options_come_last_and_only_to_their_provider() {
         let options = with("cuda", &[("use_tf32", "1"), ("gpu_mem_limit", "1000")]);
         let cuda = values(Provider::Cuda, &options);
-        assert_eq!(last(&cuda, "use_tf32"), Some("1"));
-        assert_eq!(last(&cuda, "gpu_mem_limit"), Some("1000"));
+        assert_eq!(set(&cuda, "use_tf32"), Some("1"));
+        assert_eq!(set(&cuda, "gpu_mem_limit"), Some("1000"));
         let openvino = values(Provider::OpenVino, &options);
-        assert_eq!(last(&openvino, "gpu_mem_limit"), None);
+        assert_eq!(set(&openvino, "gpu_mem_limit"), None);
     }
 
     #[test]
