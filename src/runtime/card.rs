@@ -76,8 +76,10 @@ impl Card {
     /// # Errors
     /// What the CUDA runtime says.
     pub fn copy(&self, from: &DynTensor, to: &mut DynTensor) -> Result<(), String> {
-        let size = host::bytes(from);
-        assert_eq!(size, host::bytes(to));
+        let (size, room) = (host::bytes(from), host::bytes(to));
+        if size != room {
+            return Err(format!("{size} bytes do not fill a tensor of {room}"));
+        }
         // SAFETY: both tensors own memory of `size` bytes, and `&mut` lets nobody else see where
         // it is written. No run that uses them is under way: their network is borrowed.
         let status = unsafe {

@@ -215,13 +215,8 @@ impl Shared {
                     provider.unavailable(told(&error.to_string(), &heard))
                 })?
             }
-            None => {
-                let failed = |error: ort::Error| Error::Inference {
-                    name: model.name.clone(),
-                    reason: error.to_string(),
-                };
-                shapes::outputs(&mut session, &inputs).map_err(failed)?
-            }
+            None => shapes::outputs(&mut session, &inputs)
+                .map_err(|error| failed(&model.name, error))?,
         };
         let names = |infos: &[TensorInfo]| {
             let names = infos.iter().map(|info| CString::new(info.name.as_str()));
@@ -242,6 +237,13 @@ impl Shared {
                 false => cores::runs_at_once(threads),
             }),
         })
+    }
+}
+
+fn failed(name: &str, reason: impl ToString) -> Error {
+    Error::Inference {
+        name: name.to_owned(),
+        reason: reason.to_string(),
     }
 }
 
@@ -402,10 +404,7 @@ impl BoundNetwork {
         options: &Options,
         replays: bool,
     ) -> Result<Self, Error> {
-        let failed = |error: ort::Error| Error::Inference {
-            name: name.clone(),
-            reason: error.to_string(),
-        };
+        let failed = |error: ort::Error| failed(&name, error);
         let card = match replays {
             true => Some(Card::open(options.device_id).ok_or_else(|| {
                 shared
@@ -485,10 +484,6 @@ impl Network for BoundNetwork {
     }
 
     fn run(&mut self) -> Result<(), Error> {
-        let failed = |name: &str, reason: String| Error::Inference {
-            name: name.to_owned(),
-            reason,
-        };
         if let Some(card) = &self.card {
             for input in &mut self.inputs {
                 input
@@ -523,7 +518,7 @@ impl Network for BoundNetwork {
             ))
         };
         drop(turn);
-        result.map_err(|error| failed(&self.name, error.to_string()))?;
+        result.map_err(|error| failed(&self.name, error))?;
         if let Some(card) = &self.card {
             for output in &mut self.outputs {
                 output
