@@ -12,7 +12,7 @@ use gstlipsync::{
     Error,
     engine::{Config, Controls, Engine, Fade, Silence},
     face::Face,
-    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
+    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
     pixels::View,
     sound::Sound,
 };
@@ -38,8 +38,8 @@ impl Generator for White {
         false
     }
 
-    fn brush(&self) -> Box<dyn Brush> {
-        Box::new(Shade)
+    fn brushes(&self) -> Brushes {
+        Box::new(|| Box::new(Shade))
     }
 
     fn listen(&mut self, _heard: &Heard, _out: &mut Vec<f32>) -> Result<(), Error> {

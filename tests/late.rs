@@ -12,7 +12,7 @@ use gstlipsync::{
     Error,
     engine::{Config, Controls, Engine, Late, Networks, Outcome, Silence},
     face::Face,
-    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
+    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
     pixels::{Colour, Format, Plane, View},
     sound::Sound,
 };
@@ -28,6 +28,8 @@ enum Run {
 
 /// Waits in each frame until the test lets it go on.
 struct Slow {
+    /// Told when it waits.
+    begun: Sender<()>,
     runs: Receiver<Run>,
 }
 
@@ -48,8 +50,8 @@ impl Generator for Slow {
         false
     }
 
-    fn brush(&self) -> Box<dyn Brush> {
-        Box::new(Fill)
+    fn brushes(&self) -> Brushes {
+        Box::new(|| Box::new(Fill))
     }
 
     fn listen(&mut self, _heard: &Heard, _out: &mut Vec<f32>) -> Result<(), Error> {
@@ -57,6 +59,7 @@ impl Generator for Slow {
     }
 
     fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
+        let _ = self.begun.send(());
         match self.runs.recv() {
             Ok(Run::Draws(level)) => sketches[0].drawn = vec![f32::from(level)],
             Ok(Run::Panics) => panic!("the test wants it"),
@@ -91,6 +94,7 @@ impl Brush for Fill {
 struct Rig {
     /// Goes before the engine, which waits for a run that is under way.
     runs: Sender<Run>,
+    begun: Receiver<()>,
     engine: Engine,
     sound: Sound,
     controls: Controls,
@@ -118,11 +122,14 @@ fn grey(pixels: &mut [u8; 16]) -> View<'_> {
 impl Rig {
     fn new() -> Self {
         let (runs, receiver) = channel();
-        let receiver = Mutex::new(Some(receiver));
+        let (begins, begun) = channel();
+        let network = Mutex::new(Some(Slow {
+            begun: begins,
+            runs: receiver,
+        }));
         let config = Config {
             generator: Source::Custom(Arc::new(move || {
-                let runs = receiver.lock().unwrap().take().unwrap();
-                Box::new(Slow { runs })
+                Box::new(network.lock().unwrap().take().unwrap())
             })),
             ..Config::default()
         };
@@ -131,6 +138,7 @@ impl Rig {
         Self {
             engine: Engine::new(&config).unwrap().0,
             runs,
+            begun,
             sound,
             controls: Controls {
                 silence: Silence::Animate,
@@ -148,11 +156,31 @@ impl Rig {
         self.frames += 1;
         let (engine, sound, controls) = (&mut self.engine, &mut self.sound, &self.controls);
         engine.track(&view, time_ns, &[], controls)?;
-        engine.begin(&view, time_ns, sound, controls, Networks::Draw)?;
+        engine.begin(&view, time_ns, sound, controls, Networks::DrawInTime)?;
         engine.submit();
         let outcome = engine.finish(&mut view, Some(&mut || wait))?;
         assert!(pixels.iter().all(|&pixel| pixel == pixels[0]));
         Ok((outcome, pixels[0]))
+    }
+
+    /// Begins a frame while others may be drawn.
+    fn submit(&mut self, frame: i64, networks: Networks) {
+        let mut pixels = [BEFORE; 16];
+        let view = grey(&mut pixels);
+        let time_ns = frame * FRAME_NS;
+        let (engine, sound, controls) = (&mut self.engine, &mut self.sound, &self.controls);
+        engine.track(&view, time_ns, &[], controls).unwrap();
+        engine
+            .begin(&view, time_ns, sound, controls, networks)
+            .unwrap();
+        engine.submit();
+    }
+
+    /// Waits for the first of them.
+    fn finish(&mut self) -> (Outcome, u8) {
+        let mut pixels = [BEFORE; 16];
+        let outcome = self.engine.finish(&mut grey(&mut pixels), None).unwrap();
+        (outcome, pixels[0])
     }
 
     fn run(&self, run: Run) {
@@ -266,32 +294,55 @@ fn a_generator_that_panics_costs_its_frame_only() {
 }
 
 #[test]
-fn the_next_frame_is_tracked_while_the_network_runs() {
+fn the_next_frame_is_begun_while_the_network_runs_and_no_more() {
     let mut rig = Rig::new();
-    let mut pixels = [BEFORE; 16];
-    let mut view = grey(&mut pixels);
-    let (engine, sound, controls) = (&mut rig.engine, &mut rig.sound, &rig.controls);
-    engine.track(&view, 0, &[], controls).unwrap();
-    for frame in 0..5 {
-        let time_ns = frame * FRAME_NS;
-        engine
-            .begin(&view, time_ns, sound, controls, Networks::Draw)
-            .unwrap();
-        engine.submit();
-        engine
-            .track(&view, time_ns + FRAME_NS, &[], controls)
-            .unwrap();
-        rig.runs.send(Run::Draws(10 * frame as u8)).unwrap();
-        assert_eq!(engine.finish(&mut view, None).unwrap(), Outcome::Synced);
-        assert_eq!(view.planes[0].data[0], 10 * frame as u8);
+    for frame in 0..3 {
+        rig.submit(frame, Networks::DrawInTime);
     }
+    for level in [100, 110] {
+        rig.run(Run::Draws(level));
+        assert_eq!(rig.finish(), (Outcome::Synced, level));
+    }
+    assert_eq!(rig.finish(), (Outcome::Repeated, 110));
+    rig.submit(3, Networks::DrawInTime);
+    for frame in 4..9 {
+        rig.submit(frame, Networks::DrawInTime);
+        let level = 10 * frame as u8;
+        rig.run(Run::Draws(level));
+        assert_eq!(rig.finish(), (Outcome::Synced, level));
+    }
+}
+
+#[test]
+fn a_frame_that_can_wait_is_drawn_after_those_that_are_forgotten() {
+    let mut rig = Rig::new();
+    rig.submit(0, Networks::Draw);
+    rig.submit(1, Networks::Draw);
+    rig.engine.reset();
+    for level in [100, 110, 120] {
+        rig.run(Run::Draws(level));
+    }
+    rig.submit(2, Networks::Draw);
+    assert_eq!(rig.finish(), (Outcome::Synced, 120));
+    // It is not waited for where nothing is drawn.
+    rig.submit(3, Networks::Draw);
+    rig.engine.abandon();
+    rig.controls.bypass = true;
+    rig.submit(4, Networks::Draw);
+    assert_eq!(rig.finish(), (Outcome::Bypassed, BEFORE));
 }
 
 #[test]
 fn an_engine_that_goes_while_the_network_runs_waits_for_it() {
     let mut rig = Rig::new();
     assert_eq!(rig.frame(NO_TIME).unwrap().0, Outcome::Late);
-    let Rig { runs, engine, .. } = rig;
+    let Rig {
+        runs,
+        begun,
+        engine,
+        ..
+    } = rig;
+    begun.recv().unwrap();
     let going = std::thread::spawn(move || drop(engine));
     runs.send(Run::Draws(1)).unwrap();
     going.join().unwrap();

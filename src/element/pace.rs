@@ -26,7 +26,7 @@ const TOLERANCE_NS: i64 = 40_000_000;
 const CATCH_UP_MAX_NS: i64 = 1_000_000_000;
 /// For sending a frame on.
 const PUSH_NS: i64 = 2_000_000;
-/// The share of the longest painting that is forgotten with each frame.
+/// The share of the longest time that is forgotten with each frame.
 const FORGET: i64 = 32;
 
 /// How fast frames are wanted, and how fast they can be painted.
@@ -35,7 +35,8 @@ pub struct Pace {
     downstream: Option<Downstream>,
     /// How long frames last.
     lasts_ns: i64,
-    /// Time that painting takes, of the slower ones.
+    /// Time that beginning a frame takes, and painting, of the slower ones.
+    begin_ns: i64,
     paint_ns: i64,
 }
 
@@ -83,10 +84,20 @@ impl Pace {
         self.lasts_ns = lasts_ns;
     }
 
+    /// Beginning a frame took so long.
+    pub fn begun(&mut self, took: Duration) {
+        self.begin_ns = slower(self.begin_ns, took);
+    }
+
+    /// Whether `count` more frames can be begun in that time.
+    pub fn begins_within(&self, left_ns: i64, count: usize) -> bool {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.begin_ns.saturating_mul(count) < left_ns
+    }
+
     /// Painting a frame took so long.
     pub fn painted(&mut self, took: Duration) {
-        let took_ns = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX);
-        self.paint_ns = took_ns.max(self.paint_ns - self.paint_ns / FORGET);
+        self.paint_ns = slower(self.paint_ns, took);
     }
 
     /// What of the time for work, `work_ns`, is needed when the networks are done.
@@ -118,6 +129,12 @@ impl Pace {
             _ => (Verdict::Draw, 0),
         }
     }
+}
+
+/// The longest time that is not forgotten, in nanoseconds.
+fn slower(longest_ns: i64, took: Duration) -> i64 {
+    let took_ns = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX);
+    took_ns.max(longest_ns - longest_ns / FORGET)
 }
 
 #[cfg(test)]

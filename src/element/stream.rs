@@ -92,6 +92,8 @@ pub struct Stream {
     pub waiting: Waiting,
     /// Frames whose sound is there, and that are drawn at once when they are enough.
     pub batch: VecDeque<Turn>,
+    /// Frames that the networks draw, while those that come next are begun.
+    pub begun: VecDeque<Turn>,
     /// What became of frames that were sent while nobody could be told.
     pub failed: Option<gst::FlowError>,
     /// Of the frames that go out next.

@@ -25,7 +25,10 @@ pub enum Late {
 /// What the networks are to do for a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Networks {
+    /// Draw it, when they are through with frames that nobody waits for any more.
     Draw,
+    /// Draw it, unless they are still busy with such frames: it is as when they are late then.
+    DrawInTime,
     /// Nothing, as there is no time for them: the frame is as when they are late.
     Skip,
 }

@@ -6,7 +6,8 @@
 //! like?) and *finished* (paint what the networks drew). [`Engine::process`] does all of it.
 //! Several frames may be begun before the first of them is finished: the networks then draw them
 //! at once. [`Engine::submit`] lets the networks work in a thread of their own, so that
-//! [`Engine::finish`] need not wait for them longer than the frame can.
+//! [`Engine::finish`] need not wait for them longer than the frame can, and the frames that come
+//! next can be begun meanwhile.
 
 mod controls;
 mod debug;
@@ -69,12 +70,13 @@ pub struct Engine {
     batch: usize,
     /// `None` when the generator needs no faces.
     tracker: Option<Tracker>,
-    /// The generator and what it works on; `None` while the worker has it.
-    job: Option<Box<Job>>,
-    /// There from the first frame on that was begun.
-    worker: Option<Worker>,
-    /// What the worker works on belongs to frames that are forgotten.
-    is_void: bool,
+    worker: Worker,
+    /// What the networks draw next.
+    job: Box<Job>,
+    /// Jobs that nobody uses.
+    idle: Vec<Box<Job>>,
+    /// What was drawn for frames up to this one is of no use any more.
+    void: u64,
     mouths: Mouths,
     /// Those that were begun and are not finished, in order.
     frames: VecDeque<Frame>,
@@ -94,6 +96,7 @@ pub struct Engine {
     /// Of the frame that was tracked last.
     tracking: Duration,
     active: Option<runtime::Provider>,
+    overlaps: bool,
     about: String,
     interrupt: runtime::Interrupt,
 }
@@ -114,10 +117,11 @@ impl Engine {
             hearing,
             batch: generator.generator.batch().max(1),
             tracker,
-            job: Some(Box::new(Job::new(generator.generator))),
-            worker: None,
-            is_void: false,
-            mouths: Mouths::default(),
+            mouths: Mouths::new(generator.generator.brushes()),
+            worker: Worker::new(generator.generator),
+            job: Box::default(),
+            idle: Vec::new(),
+            void: 0,
             frames: VecDeque::new(),
             shown: Frame::default(),
             spare: Vec::new(),
@@ -128,6 +132,7 @@ impl Engine {
             level_db: f32::NEG_INFINITY,
             tracking: Duration::ZERO,
             active: generator.active,
+            overlaps: runtime::leaves_a_processor(generator.active),
             about: generator.about,
             interrupt,
         }
@@ -162,6 +167,12 @@ impl Engine {
         self.batch
     }
 
+    /// Whether it is worth submitting frames to begin others meanwhile: not where the networks need
+    /// the only processor.
+    pub fn overlaps(&self) -> bool {
+        self.overlaps
+    }
+
     /// Of the frame that was finished last.
     pub fn timings(&self) -> Timings {
         self.shown.timings
@@ -191,10 +202,8 @@ impl Engine {
         }
         self.abandon();
         self.late = Timings::default();
-        match &mut self.job {
-            Some(job) => job.generator.reset(),
-            None => self.is_void = true,
-        }
+        self.void = self.count;
+        self.job.is_first = true;
         self.mouths.reset();
         self.shown.faces.clear();
         self.shown.timings = Timings::default();
@@ -203,12 +212,10 @@ impl Engine {
 
     /// Forgets the frames that were begun and are not finished.
     pub fn abandon(&mut self) {
-        if let Some(job) = &mut self.job {
-            for sketch in job.sketches.drain(..) {
-                self.mouths.drop(sketch);
-            }
-            job.clear();
+        for sketch in self.job.sketches.drain(..) {
+            self.mouths.drop(sketch);
         }
+        self.job.clear();
         while let Some(mut frame) = self.frames.pop_front() {
             for sampled in frame.sampled.drain(..) {
                 self.mouths.take_back(sampled, frame.time_ns);
@@ -241,8 +248,7 @@ impl Engine {
             self.show(view);
             return Err(err);
         }
-        self.take_in(None)?;
-        self.sample(view, time_ns, sound, controls, Networks::Draw);
+        self.begin(view, time_ns, sound, controls, Networks::Draw)?;
         self.finish(view, None)
     }
 
@@ -269,7 +275,7 @@ impl Engine {
     }
 
     /// Begins the frame that was tracked last: samples its mouths for the networks, where these are
-    /// to draw it and not still busy with earlier frames. [`process`](Self::process) tells what the arguments are.
+    /// to draw it. [`process`](Self::process) tells what the arguments are.
     ///
     /// Fails with the error of networks that came back late, too; the frame is to go on as it is
     /// then.
@@ -281,26 +287,18 @@ impl Engine {
         controls: &Controls,
         networks: Networks,
     ) -> Result<(), Error> {
-        self.take_in(Some(Duration::ZERO))?;
+        let waits = networks == Networks::Draw && controls.draws();
+        self.take_in(waits)?;
         self.sample(view, time_ns, sound, controls, networks);
         Ok(())
     }
 
-    /// Has the networks draw all frames that were begun, in a thread of their own. Where no thread
-    /// can be had, or this is not called, [`finish`](Self::finish) does it.
+    /// Has the networks draw all frames that were begun, in a thread of their own and behind those
+    /// that were submitted before. Where no thread can be had, they are drawn at once; where this
+    /// is not called, [`finish`](Self::finish) does it.
     pub fn submit(&mut self) {
-        let has_work = |job: &mut Box<Job>| !job.begun().is_empty();
-        if self.job.as_mut().is_none_or(|job| !has_work(job)) {
-            return;
-        }
-        if self.worker.is_none() {
-            self.worker = Worker::start().ok();
-        }
-        if let Some(worker) = &self.worker
-            && let Some(job) = self.job.take()
-        {
-            worker.submit(job);
-        }
+        self.worker.move_out();
+        self.send();
     }
 
     /// Finishes the first of the frames that were begun, which `view` has to be: paints what the
@@ -314,11 +312,11 @@ impl Engine {
         view: &mut View,
         left: Option<&mut dyn FnMut() -> Duration>,
     ) -> Result<Outcome, Error> {
-        if self.frames.front().map(|frame| frame.stage) == Some(Stage::Sampled) {
-            match self.job.is_some() {
-                true => self.run_here(),
-                false => self.wait(left),
-            }
+        let started = Instant::now();
+        let is_sampled = |frame: &Frame| frame.stage == Stage::Sampled;
+        if self.frames.front().is_some_and(is_sampled) {
+            self.send();
+            self.wait(started, left);
         }
         let Some(frame) = self.frames.pop_front() else {
             return Ok(Outcome::Bypassed);
@@ -351,38 +349,49 @@ impl Engine {
         result
     }
 
-    fn run_here(&mut self) {
-        let started = Instant::now();
-        if let Some(mut job) = self.job.take() {
-            job.run();
-            self.put_back(job, started);
+    /// Whether the networks have enough to do, or are at work for a frame that nobody waits for any
+    /// more: another one would be late, too.
+    fn is_behind(&self) -> bool {
+        let first = self.frames.front().map_or(u64::MAX, |frame| frame.number);
+        !self.worker.has_room() || self.worker.under_way().any(|last| last < first)
+    }
+
+    /// Gives away the job, if there is one.
+    fn send(&mut self) {
+        if !self.job.begun().is_empty() && self.worker.has_room() {
+            let next = self.idle.pop().unwrap_or_default();
+            self.worker.submit(std::mem::replace(&mut self.job, next));
         }
     }
 
-    fn wait(&mut self, mut left: Option<&mut dyn FnMut() -> Duration>) {
-        let started = Instant::now();
-        let Some(worker) = &self.worker else {
-            return;
-        };
-        let job = loop {
+    /// Waits since `started` for the first frame to be drawn, as long as there is time `left`.
+    fn wait(&mut self, started: Instant, mut left: Option<&mut dyn FnMut() -> Duration>) {
+        let is_sampled = |frame: &Frame| frame.stage == Stage::Sampled;
+        while self.frames.front().is_some_and(is_sampled) {
             let left = left.as_mut().map(|left| left());
-            match worker.wait(left.map(|left| left.min(LOOK_AGAIN))) {
-                Some(job) => break job,
+            match self.worker.wait(left.map(|left| left.min(LOOK_AGAIN))) {
+                Some(job) => self.put_back(job, started),
                 None if left.is_none_or(|left| left.is_zero()) => return,
                 None => (),
             }
-        };
-        self.put_back(job, started);
+        }
     }
 
-    /// Takes in what the worker did too late, if that is done within `wait`, or at all.
+    /// Takes in what was drawn too late, or before it was waited for; where it `waits`, until the
+    /// networks can have another frame.
     ///
-    /// Fails with the networks' error.
-    fn take_in(&mut self, wait: Option<Duration>) -> Result<(), Error> {
+    /// Fails with the networks' error where that was too late.
+    fn take_in(&mut self, waits: bool) -> Result<(), Error> {
         let started = Instant::now();
-        let worker = self.worker.as_ref().filter(|_| self.job.is_none());
-        if let Some(job) = worker.and_then(|worker| worker.wait(wait)) {
-            self.put_back(job, started);
+        loop {
+            let wait = match waits && self.is_behind() {
+                true => None,
+                false => Some(Duration::ZERO),
+            };
+            match self.worker.wait(wait) {
+                Some(job) => self.put_back(job, started),
+                None => break,
+            }
         }
         let is_late =
             |frames: &VecDeque<Frame>, number| frames.iter().all(|frame| frame.number != number);
@@ -399,10 +408,8 @@ impl Engine {
 
     /// Keeps what the job has brought, which was waited for since `waited`.
     fn put_back(&mut self, mut job: Box<Job>, waited: Instant) {
-        let is_void = std::mem::take(&mut self.is_void);
-        if is_void {
-            job.generator.reset();
-        } else {
+        let is_void = job.last().is_none_or(|last| last <= self.void);
+        if !is_void {
             self.share_times(&job, waited.elapsed());
             self.failed.append(&mut job.failed);
         }
@@ -424,7 +431,7 @@ impl Engine {
             }
         }
         job.clear();
-        self.job = Some(job);
+        self.idle.push(job);
     }
 
     /// Every frame of the job has its share of what the networks took; a late one's is the next

@@ -4,7 +4,7 @@
 
 use crate::{
     face::Face,
-    generator::{Brush, Generator, Look, Sketch, Spot},
+    generator::{Brush, Brushes, Look, Sketch, Spot},
     pixels::View,
 };
 
@@ -26,8 +26,8 @@ struct Mouth {
 }
 
 /// The mouths of a stream.
-#[derive(Default)]
 pub struct Mouths {
+    brushes: Brushes,
     all: Vec<Mouth>,
     /// Memory that nobody uses.
     sketches: Vec<Sketch>,
@@ -51,14 +51,18 @@ fn id(face: Option<&Face>) -> u64 {
 }
 
 impl Mouths {
+    pub fn new(brushes: Brushes) -> Self {
+        Self {
+            brushes,
+            all: Vec::new(),
+            sketches: Vec::new(),
+            spots: Vec::new(),
+        }
+    }
+
     /// The mouth of this face, made or taken over from a face that is not in the frame where it
     /// is new.
-    pub fn of(
-        &mut self,
-        face: Option<&Face>,
-        in_frame: &[Face],
-        generator: &dyn Generator,
-    ) -> usize {
+    pub fn of(&mut self, face: Option<&Face>, in_frame: &[Face]) -> usize {
         if let Some(known) = self.known(face) {
             return known;
         }
@@ -68,7 +72,7 @@ impl Mouths {
             None => {
                 self.all.push(Mouth {
                     face: WHOLE_FRAME,
-                    brush: generator.brush(),
+                    brush: (self.brushes)(),
                     last: Sketch::default(),
                     drawn_ns: None,
                     since_ns: i64::MIN,

@@ -40,9 +40,9 @@ pub(super) enum Stage {
     /// There is nothing to draw.
     #[default]
     Settled,
-    /// The job has it.
+    /// A job has it.
     Sampled,
-    /// The job is done.
+    /// Its job is done.
     Drawn,
     /// The networks are left out, or busy with earlier frames.
     Outrun,
@@ -120,17 +120,15 @@ impl Engine {
             feather: controls.feather,
         };
         if found && strength > 0.0 {
-            match networks == Networks::Draw && self.job.is_some() {
-                true => self.sample_mouths(frame, view, heard_ns, sound),
-                false => self.locate_mouths(frame, view),
+            match networks == Networks::Skip || self.is_behind() {
+                true => self.locate_mouths(frame, view),
+                false => self.sample_mouths(frame, view, heard_ns, sound),
             }
         }
     }
 
     fn sample_mouths(&mut self, frame: &mut Frame, view: &View, heard_ns: i64, sound: &mut Sound) {
-        let Some(job) = &mut self.job else {
-            return;
-        };
+        let job = &mut self.job;
         let Hearing {
             spectrum, columns, ..
         } = self.hearing;
@@ -144,7 +142,7 @@ impl Engine {
         sound.window(spectrum, moment.last_column, &mut moment.mel, columns);
         for index in 0..faces_or_one(&self.tracker, &frame.faces) {
             let face = frame.faces.get(index);
-            let mouth = self.mouths.of(face, &frame.faces, &*job.generator);
+            let mouth = self.mouths.of(face, &frame.faces);
             let found = self.mouths.sample(mouth, view, index, face, frame.time_ns);
             let Some((sampled, mut sketch)) = found else {
                 continue;

@@ -1,13 +1,16 @@
-//! A thread that runs networks, so that frames need not wait for them.
+//! Who runs the networks: the caller's thread, or one of their own, so that frames need not wait
+//! for them.
 //!
-//! A job goes there whole, with the generator and all that it needs, and comes back whole: nothing
-//! is shared, no lock is held while it is worked on, and nothing is allocated on the way. Must not
-//! know frames.
+//! A job goes there whole and comes back whole: nothing is shared, no lock is held while it is
+//! worked on, and nothing is allocated on the way. Must not know frames.
 
 use std::{
-    io,
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        mpsc::{SendError, sync_channel},
+    },
     thread::{Builder, JoinHandle},
     time::{Duration, Instant},
 };
@@ -19,8 +22,10 @@ use crate::{
 };
 
 /// What the networks do for one frame, or for several at once.
+#[derive(Default)]
 pub struct Job {
-    pub generator: Box<dyn Generator>,
+    /// Nothing that was heard before belongs to these frames.
+    pub is_first: bool,
     /// The first `begun` count.
     moments: Vec<Moment>,
     begun: usize,
@@ -62,20 +67,6 @@ pub struct Target {
 }
 
 impl Job {
-    pub fn new(generator: Box<dyn Generator>) -> Self {
-        Self {
-            generator,
-            moments: Vec::new(),
-            begun: 0,
-            targets: Vec::new(),
-            sketches: Vec::new(),
-            failed: Vec::new(),
-            features: Duration::ZERO,
-            infer: Duration::ZERO,
-            heard: Vec::new(),
-        }
-    }
-
     /// Adds a frame, of which all but its sketches is to be filled in.
     pub fn begin(&mut self) -> &mut Moment {
         if self.begun == self.moments.len() {
@@ -101,8 +92,14 @@ impl Job {
         &self.moments[..self.begun]
     }
 
+    /// The last frame that was added.
+    pub fn last(&self) -> Option<u64> {
+        self.begun().last().map(|moment| moment.frame)
+    }
+
     /// Forgets the frames, and what is left of their sketches.
     pub fn clear(&mut self) {
+        self.is_first = false;
         self.begun = 0;
         self.targets.clear();
         self.sketches.clear();
@@ -110,15 +107,18 @@ impl Job {
         (self.features, self.infer) = (Duration::ZERO, Duration::ZERO);
     }
 
-    pub fn run(&mut self) {
+    fn run(&mut self, generator: &mut dyn Generator) {
         let started = Instant::now();
-        self.listen();
+        if self.is_first {
+            generator.reset();
+        }
+        self.listen(generator);
         self.features = started.elapsed();
-        self.draw();
+        self.draw(generator);
         self.infer = started.elapsed() - self.features;
     }
 
-    fn listen(&mut self) {
+    fn listen(&mut self, generator: &mut dyn Generator) {
         let mut sketches = self.sketches.iter_mut();
         for moment in &self.moments[..self.begun] {
             let heard = Heard {
@@ -127,7 +127,7 @@ impl Job {
                 time_ns: moment.heard_ns,
                 bounds: moment.bounds,
             };
-            if let Err(err) = self.generator.listen(&heard, &mut self.heard) {
+            if let Err(err) = generator.listen(&heard, &mut self.heard) {
                 self.failed.push((moment.frame, err));
             }
             for sketch in sketches.by_ref().take(moment.faces) {
@@ -136,15 +136,15 @@ impl Job {
         }
     }
 
-    fn draw(&mut self) {
-        let batch = self.generator.batch().max(1);
+    fn draw(&mut self, generator: &mut dyn Generator) {
+        let batch = generator.batch().max(1);
         let targets = self.targets.chunks_mut(batch);
         for (targets, sketches) in targets.zip(self.sketches.chunks_mut(batch)) {
             let has_failed = |failed: &[(u64, Error)], target: &Target| {
                 failed.iter().any(|(frame, _)| *frame == target.frame)
             };
             let is_whole = targets.iter().all(|to| !has_failed(&self.failed, to));
-            if sketches.len() > 1 && is_whole && self.generator.draw(sketches).is_ok() {
+            if sketches.len() > 1 && is_whole && generator.draw(sketches).is_ok() {
                 targets.iter_mut().for_each(|target| target.is_drawn = true);
                 continue;
             }
@@ -153,7 +153,7 @@ impl Job {
                 if has_failed(&self.failed, target) {
                     continue;
                 }
-                match self.generator.draw(std::slice::from_mut(sketch)) {
+                match generator.draw(std::slice::from_mut(sketch)) {
                     Ok(()) => target.is_drawn = true,
                     Err(err) => self.failed.push((target.frame, err)),
                 }
@@ -162,10 +162,10 @@ impl Job {
     }
 
     /// What was not drawn will not be.
-    fn fail(&mut self, reason: &str) {
+    fn fail(&mut self, name: &str, reason: &str) {
         for moment in &self.moments[..self.begun] {
             let error = Error::Inference {
-                name: self.generator.name().to_owned(),
+                name: name.to_owned(),
                 reason: reason.into(),
             };
             self.failed.push((moment.frame, error));
@@ -173,55 +173,124 @@ impl Job {
     }
 }
 
-/// The thread; there is one job at most. Dropped, it waits for the job that is under way.
+/// Runs the networks.
 pub struct Worker {
-    given: Arc<Place>,
-    back: Arc<Place>,
-    thread: Option<JoinHandle<()>>,
+    /// `None` while a thread has it.
+    generator: Option<Box<dyn Generator>>,
+    thread: Option<Thread>,
+    done: Arc<Place>,
+    /// The last frames of the jobs that are under way, in order.
+    under_way: VecDeque<u64>,
 }
+
+/// Jobs that may be under way: one that is worked on, and one that is next.
+const DEPTH: usize = 2;
 
 impl Worker {
-    pub fn start() -> io::Result<Self> {
-        let (given, back) = <(Arc<Place>, Arc<Place>)>::default();
-        let (from, to) = (given.clone(), back.clone());
-        let thread = Builder::new().name("lipsync:net".into()).spawn(move || {
-            while let Some(mut job) = from.take(None) {
-                // A job that is not given back would take the generator with it.
-                if catch_unwind(AssertUnwindSafe(|| job.run())).is_err() {
-                    job.fail("it has panicked");
-                }
-                to.put(job);
+    pub fn new(generator: Box<dyn Generator>) -> Self {
+        Self {
+            generator: Some(generator),
+            thread: None,
+            done: Arc::default(),
+            under_way: VecDeque::with_capacity(DEPTH),
+        }
+    }
+
+    /// From here on it works in a thread of its own, unless none can be had.
+    pub fn move_out(&mut self) {
+        if let Some(generator) = self.generator.take() {
+            match Thread::start(generator, self.done.clone()) {
+                Ok(thread) => self.thread = Some(thread),
+                Err(generator) => self.generator = Some(generator),
             }
-        })?;
-        Ok(Self {
-            given,
-            back,
-            thread: Some(thread),
-        })
+        }
     }
 
-    pub fn submit(&self, job: Box<Job>) {
-        self.given.put(job);
+    /// Whether one more job may be submitted.
+    pub fn has_room(&self) -> bool {
+        self.under_way.len() < DEPTH
     }
 
-    /// The job, if it is done within `wait`, or whenever it is. Nobody may wait for a job that was
-    /// not submitted.
-    pub fn wait(&self, wait: Option<Duration>) -> Option<Box<Job>> {
-        self.back.take(wait)
+    /// The last frames of the jobs that are under way, in order.
+    pub fn under_way(&self) -> impl Iterator<Item = u64> {
+        self.under_way.iter().copied()
+    }
+
+    /// Works on the job, now or in its thread.
+    pub fn submit(&mut self, mut job: Box<Job>) {
+        let last = job.last();
+        match (&mut self.generator, &self.thread) {
+            (Some(generator), _) => {
+                job.run(&mut **generator);
+                self.done.put(job);
+            }
+            (None, Some(thread)) => thread.given.put(job),
+            (None, None) => return,
+        }
+        self.under_way.extend(last);
+    }
+
+    /// The job that was submitted first, if it is done within `wait`, or whenever it is.
+    pub fn wait(&mut self, wait: Option<Duration>) -> Option<Box<Job>> {
+        if self.under_way.is_empty() {
+            return None;
+        }
+        let job = self.done.take(wait)?;
+        self.under_way.pop_front();
+        Some(job)
     }
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.given.close();
-        if let Some(thread) = self.thread.take() {
-            // It has panicked at worst, and said so.
-            let _ = thread.join();
+/// A thread that runs a generator. Dropped, it waits for the job that is worked on.
+struct Thread {
+    given: Arc<Place>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Thread {
+    /// Gives the generator back where no thread can be had.
+    fn start(generator: Box<dyn Generator>, done: Arc<Place>) -> Result<Self, Box<dyn Generator>> {
+        let given = Arc::<Place>::default();
+        let from = given.clone();
+        // What a thread is to begin with is lost when it cannot begin.
+        let (hand_over, handed) = sync_channel::<Box<dyn Generator>>(1);
+        let spawned = Builder::new().name("lipsync:net".into()).spawn(move || {
+            let Ok(mut generator) = handed.recv() else {
+                return;
+            };
+            while let Some(mut job) = from.take(None) {
+                let run = AssertUnwindSafe(|| job.run(&mut *generator));
+                // Who waits for the job would wait for ever.
+                if catch_unwind(run).is_err() {
+                    job.fail(generator.name(), "it has panicked");
+                }
+                done.put(job);
+            }
+        });
+        let Ok(handle) = spawned else {
+            return Err(generator);
+        };
+        match hand_over.send(generator) {
+            Ok(()) => Ok(Self {
+                given,
+                handle: Some(handle),
+            }),
+            Err(SendError(generator)) => Err(generator),
         }
     }
 }
 
-/// Where one thread puts a job for another. The channels of the standard library allocate when
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.given.close();
+        if let Some(handle) = self.handle.take() {
+            // It has panicked at worst, and said so.
+            let _ = handle.join();
+        }
+    }
+}
+
+/// Where one thread puts jobs for another. The channels of the standard library allocate when
 /// somebody first waits, which may be any time.
 #[derive(Default)]
 struct Place {
@@ -229,21 +298,29 @@ struct Place {
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct State {
-    job: Option<Box<Job>>,
+    jobs: VecDeque<Box<Job>>,
     is_closed: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            jobs: VecDeque::with_capacity(DEPTH),
+            is_closed: false,
+        }
+    }
 }
 
 impl Place {
     fn put(&self, job: Box<Job>) {
-        self.lock().job = Some(job);
+        self.lock().jobs.push_back(job);
         self.changed.notify_one();
     }
 
     /// Waits, for so long or for ever, until there is a job or never will be.
     fn take(&self, wait: Option<Duration>) -> Option<Box<Job>> {
-        let waits = |state: &mut State| state.job.is_none() && !state.is_closed;
+        let waits = |state: &mut State| state.jobs.is_empty() && !state.is_closed;
         let state = self.lock();
         let mut state = match wait {
             None => self.changed.wait_while(state, waits),
@@ -254,11 +331,15 @@ impl Place {
                 .map_err(|err| PoisonError::new(err.into_inner().0)),
         }
         .unwrap_or_else(PoisonError::into_inner);
-        state.job.take()
+        state.jobs.pop_front()
     }
 
+    /// What was not taken yet never will be.
     fn close(&self) {
-        self.lock().is_closed = true;
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.jobs.clear();
+        drop(state);
         self.changed.notify_one();
     }
 

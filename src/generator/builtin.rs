@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    Brush, Generator, Heard, Hearing, Look, Sketch, Spot, finite,
+    Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Spot, finite,
     manifest::Manifest,
     occlusion::{LIGHT_SIDE, Occlusion, Sight},
     registry::{self, Opened, describe},
@@ -212,8 +212,9 @@ impl Generator for BuiltIn {
         self.hearing
     }
 
-    fn brush(&self) -> Box<dyn Brush> {
-        Box::new(Aligned::new(self.geometry.clone()))
+    fn brushes(&self) -> Brushes {
+        let geometry = self.geometry.clone();
+        Box::new(move || Box::new(Aligned::new(geometry.clone())))
     }
 
     fn batch(&self) -> usize {

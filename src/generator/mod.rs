@@ -100,6 +100,9 @@ impl Default for Spot {
     }
 }
 
+/// Makes brushes that know nothing of any face.
+pub type Brushes = Box<dyn Fn() -> Box<dyn Brush> + Send>;
+
 /// Hears the sound and draws mouths to it.
 ///
 /// Whatever takes long belongs here: the engine lets a generator work in a thread of its own, and
@@ -116,8 +119,8 @@ pub trait Generator: Send {
         true
     }
 
-    /// What one face, or all of the frame, is sampled and painted with.
-    fn brush(&self) -> Box<dyn Brush>;
+    /// Makes what one face, or all of the frame, is sampled and painted with.
+    fn brushes(&self) -> Brushes;
 
     /// Faces that are drawn at once where so many are there, of one frame or of several.
     fn batch(&self) -> usize {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    Brush, Generator, Heard, Hearing, Sketch,
+    Brushes, Generator, Heard, Hearing, Sketch,
     cutout::{Cutout, Plan},
     features::Features,
     finite,
@@ -217,8 +217,9 @@ impl Generator for Painter {
         self.plan.needs_face()
     }
 
-    fn brush(&self) -> Box<dyn Brush> {
-        Box::new(Cutout::new(self.plan.clone()))
+    fn brushes(&self) -> Brushes {
+        let plan = self.plan.clone();
+        Box::new(move || Box::new(Cutout::new(plan.clone())))
     }
 
     fn batch(&self) -> usize {

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::Provider;
+
 /// Physical cores that this process may use. ONNX Runtime has a default of its own, but with it
 /// pins its threads to cores, so that two elements in one process would fight for the same ones.
 pub(super) fn physical() -> usize {
@@ -17,6 +19,12 @@ pub(super) fn physical() -> usize {
 /// Logical processors that this process may use.
 fn usable() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Whether something else can be done while networks run on this provider: on a card, or on one of
+/// several processors. Two are enough, even where the networks have a thread for each.
+pub fn leaves_a_processor(provider: Option<Provider>) -> bool {
+    matches!(provider, Some(Provider::Cuda | Provider::TensorRt)) || usable() > 1
 }
 
 /// Cores that a run of some hundred operators keeps busy for sure, however many threads it has:

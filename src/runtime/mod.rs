@@ -23,6 +23,7 @@ mod shapes;
 mod together;
 mod turns;
 
+pub use cores::leaves_a_processor;
 pub use exit::wait_for_this_thread;
 pub use interrupt::Interrupt;
 pub use library::load;

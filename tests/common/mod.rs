@@ -22,7 +22,7 @@ use gstlipsync::{
     Error,
     element::lipsync::Lipsync,
     face::Face,
-    generator::{Brush, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
+    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
     pixels::View,
 };
 
@@ -110,8 +110,9 @@ impl<S: Send> Generator for StandIn<S> {
         false
     }
 
-    fn brush(&self) -> Box<dyn Brush> {
-        Box::new(Paint(self.paint))
+    fn brushes(&self) -> Brushes {
+        let paint = self.paint;
+        Box::new(move || Box::new(Paint(paint)))
     }
 
     fn batch(&self) -> usize {

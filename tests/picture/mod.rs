@@ -135,7 +135,7 @@ pub fn redraw(
     look: &Look,
     heard: &[f32],
 ) -> Result<(), Error> {
-    let mut brush = generator.brush();
+    let mut brush = generator.brushes()();
     let mut sketch = Sketch {
         look: *look,
         heard: heard.to_vec(),

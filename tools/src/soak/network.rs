@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gstlipsync::{
     Error,
     face::Face,
-    generator::{self, Brush, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
+    generator::{self, Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
     pixels::View,
     runtime,
     sound::{BANDS, COLUMNS_PER_SECOND, MEL_RANGE, Spectrum},
@@ -149,9 +149,12 @@ impl Generator for Troubled {
         }
     }
 
-    fn brush(&self) -> Box<dyn Brush> {
-        Box::new(Stamper {
-            real: self.real.as_ref().map(|real| real.brush()),
+    fn brushes(&self) -> Brushes {
+        let real = self.real.as_ref().map(|real| real.brushes());
+        Box::new(move || {
+            Box::new(Stamper {
+                real: real.as_ref().map(|real| real()),
+            })
         })
     }
 

@@ -1,5 +1,6 @@
 //! Frames whose turn it is: as many as `batch-size` says are collected, redrawn together and sent
-//! one after the other. All in the source pad's thread.
+//! one after the other. While the networks draw them, the next ones are begun. All but the networks
+//! in the source pad's thread.
 //!
 //! Must not know when a frame's turn comes.
 
@@ -21,8 +22,10 @@ use crate::{
 };
 
 impl Lipsync {
-    /// Takes a frame whose sound is there, and sends it with those that were collected before it
-    /// unless more are wanted. `None` where nothing was sent.
+    /// Takes a frame whose sound is there, and begins it with those that were collected before it
+    /// unless more are wanted. Sends what need not be waited for, or was waited for long enough:
+    /// what is left is to be sent by [`send_begun`](Self::send_begun) when there is nothing better
+    /// to do. `None` where nothing was sent.
     pub(super) fn collect(
         &self,
         stream: &mut Stream,
@@ -40,10 +43,22 @@ impl Lipsync {
             false => 1,
         };
         stream.batch.push_back(Turn::new(frame, listens));
-        match stream.batch.len() < most {
-            true => Ok(None),
-            false => self.send_batch(stream).map(Some),
+        if stream.batch.len() < most {
+            return Ok(None);
         }
+        let mut sent = None;
+        if !self.can_wait(stream) {
+            sent = self.send_begun(stream, 0)?;
+        }
+        let drawn = self.begin_batch(stream);
+        Ok(self.send_begun(stream, drawn)?.or(sent))
+    }
+
+    /// Whether the frames that are begun are in time when another batch is begun before they go out.
+    fn can_wait(&self, stream: &Stream) -> bool {
+        let limit = stream.begun.front().and_then(|turn| self.time_limit(turn));
+        let left_ns = limit.map(|limit| limit.left_ns().saturating_sub(self.reserve_ns()));
+        left_ns.is_none_or(|left_ns| lock(&self.pace).begins_within(left_ns, stream.batch.len()))
     }
 
     fn batch_size(&self, stream: &Stream) -> usize {
@@ -65,34 +80,65 @@ impl Lipsync {
         &self,
         stream: &mut Stream,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.begin_batch(stream);
+        let sent = self.send_begun(stream, 0)?;
+        Ok(sent.unwrap_or(gst::FlowSuccess::Ok))
+    }
+
+    /// Begins the frames that were collected. How many of them may be drawn while others are begun.
+    fn begin_batch(&self, stream: &mut Stream) -> usize {
         let mut turns = std::mem::take(&mut stream.batch);
         for turn in &mut turns {
             self.begin(stream, turn);
         }
-        if turns.iter().any(|turn| self.time_limit(turn).is_some())
+        let is_limited = turns.iter().any(|turn| self.time_limit(turn).is_some());
+        let is_drawn = |turn: &Turn| matches!(turn.course, Course::Begun(Some(Ok(()))));
+        let mut drawn = 0;
+        if turns.iter().any(is_drawn)
             && let Some(engine) = stream.engine_mut()
         {
-            engine.submit();
+            let overlaps = engine.overlaps();
+            if overlaps || is_limited {
+                engine.submit();
+            }
+            if overlaps {
+                drawn = turns.len();
+            }
         }
-        let mut flow = Ok(gst::FlowSuccess::Ok);
-        while flow.is_ok()
+        stream.begun.append(&mut turns);
+        stream.batch = turns;
+        drawn
+    }
+
+    /// Finishes and pushes the frames that were begun, but for the last `kept`. What cannot go out
+    /// is dropped. `None` where nothing was sent.
+    pub(super) fn send_begun(
+        &self,
+        stream: &mut Stream,
+        kept: usize,
+    ) -> Result<Option<gst::FlowSuccess>, gst::FlowError> {
+        let mut sent = Ok(None);
+        while sent.is_ok()
+            && stream.begun.len() > kept
             && !self.flush_video.load(Ordering::Acquire)
-            && let Some(turn) = turns.pop_front()
+            && let Some(turn) = stream.begun.pop_front()
         {
-            flow = self.finish(stream, turn);
-            if flow.is_err() {
+            sent = self.finish(stream, turn).map(Some);
+            if sent.is_err() {
                 lock(&self.stats).dropped += 1;
             }
         }
-        if !turns.is_empty() {
-            lock(&self.stats).dropped += turns.len() as u64;
-            turns.clear();
+        if sent.is_err() {
+            stream.begun.append(&mut stream.batch);
+        }
+        if sent.is_err() || stream.begun.len() > kept {
+            lock(&self.stats).dropped += stream.begun.len() as u64;
+            stream.begun.clear();
             if let Some(engine) = stream.engine_mut() {
                 engine.abandon();
             }
         }
-        stream.batch = turns;
-        flow
+        sent
     }
 
     /// When the frame has to be out, where that is of concern.
@@ -117,8 +163,9 @@ impl Lipsync {
         };
         let can_draw = turn.listens && stream.engine().is_some();
         turn.controls = stream.fade(&turn.frame, wanted, fade_ns, can_draw);
+        let limit = self.time_limit(turn);
         let (verdict, late_ns) = match qos {
-            true => self.judge(&turn.frame, self.deadline(&turn.frame).as_ref()),
+            true => self.judge(&turn.frame, limit.as_ref()),
             false => (Verdict::Draw, 0),
         };
         turn.late_ns = late_ns;
@@ -136,10 +183,14 @@ impl Lipsync {
             }
             Verdict::Repeat | Verdict::Draw => {
                 let networks = match verdict {
-                    Verdict::Draw => Networks::Draw,
+                    Verdict::Draw if limit.is_none() => Networks::Draw,
+                    Verdict::Draw => Networks::DrawInTime,
                     _ => Networks::Skip,
                 };
-                Course::Begun(stream.begin(&mut turn.frame, &turn.controls, metas, networks))
+                let started = Instant::now();
+                let begun = stream.begin(&mut turn.frame, &turn.controls, metas, networks);
+                lock(&self.pace).begun(started.elapsed());
+                Course::Begun(begun)
             }
         };
     }

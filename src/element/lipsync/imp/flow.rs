@@ -17,8 +17,20 @@ const WAITING_SLACK: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
 impl Lipsync {
     /// Sends every frame whose sound is there, and one more when `timeout` says that it cannot
-    /// wait.
+    /// wait. Afterwards none is being drawn that could still be in time.
     pub(super) fn work(
+        &self,
+        stream: &mut Stream,
+        timeout: bool,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let flow = self.send_heard(stream, timeout);
+        match (flow, self.send_begun(stream, 0)?) {
+            (Err(AGGREGATOR_FLOW_NEED_DATA), Some(sent)) => Ok(sent),
+            (flow, _) => flow,
+        }
+    }
+
+    fn send_heard(
         &self,
         stream: &mut Stream,
         timeout: bool,

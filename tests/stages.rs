@@ -1,0 +1,268 @@
+//! Two stages: the next frame is begun while the networks draw the one before. In order, one ahead
+//! at most, and never for a frame that has not come.
+
+mod common;
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    thread,
+    time::Duration,
+};
+
+use common::*;
+use gst::prelude::*;
+use gstlipsync::{
+    Error,
+    face::Face,
+    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
+    pixels::View,
+};
+
+/// How far the stream is.
+#[derive(Default)]
+struct Counts {
+    sampled: u64,
+    drawn: u64,
+    painted: u64,
+    /// Frames that were sampled while another one was drawn.
+    overlapped: u64,
+    /// The most frames that were sampled and not painted.
+    most: u64,
+    /// No frame is drawn meanwhile.
+    is_shut: bool,
+}
+
+/// A generator that counts, and whose network can be held up.
+#[derive(Clone, Default)]
+struct Watched {
+    shared: Arc<(Mutex<Counts>, Condvar)>,
+    /// How long drawing waits for the next frame to be sampled.
+    waits: Duration,
+}
+
+impl Watched {
+    fn waiting(waits: Duration) -> Self {
+        Self {
+            waits,
+            ..Self::default()
+        }
+    }
+
+    fn source(&self) -> Source {
+        let this = self.clone();
+        Source::Custom(Arc::new(move || Box::new(this.clone())))
+    }
+
+    fn rig(&self) -> Rig {
+        let element = element_with(self.source());
+        element.set_property_from_str("silence", "animate");
+        let rig = Rig::stopped(element, FILE, true);
+        rig.play();
+        rig
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.shared.0.lock().unwrap()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts());
+        self.shared.1.notify_all();
+    }
+
+    /// Waits while that holds, for so long. Whether it holds still.
+    fn wait_while(&self, holds: impl Fn(&Counts) -> bool, patience: Duration) -> bool {
+        let waited = self
+            .shared
+            .1
+            .wait_timeout_while(self.counts(), patience, |counts| holds(counts));
+        waited.unwrap().1.timed_out()
+    }
+}
+
+impl Generator for Watched {
+    fn name(&self) -> &str {
+        "watched"
+    }
+
+    fn hearing(&self) -> Hearing {
+        Hearing {
+            spectrum: gstlipsync::sound::Spectrum::Mel,
+            columns: COLUMNS,
+            look_ahead_ns: LOOK_AHEAD_NS,
+        }
+    }
+
+    fn needs_face(&self) -> bool {
+        false
+    }
+
+    fn brushes(&self) -> Brushes {
+        let this = self.clone();
+        Box::new(move || Box::new(this.clone()))
+    }
+
+    fn listen(&mut self, _heard: &Heard, _out: &mut Vec<f32>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
+        let drawn = self.counts().drawn;
+        self.wait_while(|counts| counts.is_shut, PATIENCE);
+        let is_alone = |counts: &Counts| counts.sampled < drawn + 2;
+        let is_late = self.wait_while(is_alone, self.waits);
+        self.change(|counts| {
+            counts.drawn += 1;
+            counts.overlapped += u64::from(!is_late);
+        });
+        sketches[0].drawn = vec![sketches[0].seen[0] + DRAWN];
+        Ok(())
+    }
+}
+
+/// What drawing adds to a frame's level.
+const DRAWN: f32 = 100.0;
+/// What a frame takes to be sampled: as long as upstream needs for the next one, and more.
+const SAMPLING: Duration = Duration::from_millis(5);
+
+impl Brush for Watched {
+    fn sample(
+        &mut self,
+        view: &View,
+        _face: Option<&Face>,
+        _time_ns: i64,
+        seen: &mut Vec<f32>,
+        _spot: &mut Spot,
+    ) -> bool {
+        thread::sleep(SAMPLING);
+        seen.clear();
+        seen.push(f32::from(view.planes[0].data[0]));
+        self.change(|counts| {
+            counts.sampled += 1;
+            counts.most = counts.most.max(counts.sampled - counts.painted);
+        });
+        true
+    }
+
+    fn paint(
+        &mut self,
+        view: &mut View,
+        _face: Option<&Face>,
+        _look: &Look,
+        _spot: &mut Spot,
+        drawn: &[f32],
+    ) {
+        view.planes[0].data[0] = drawn[0] as u8;
+        self.change(|counts| counts.painted += 1);
+    }
+}
+
+/// Frames can only be begun meanwhile where there is another processor.
+fn has_processors() -> bool {
+    let has = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+    if !has {
+        eprintln!("skipped: there is one processor");
+    }
+    has
+}
+
+fn pictures() -> Pictures {
+    Pictures::at(25, 1)
+}
+
+/// The frame of this number, as it was drawn.
+fn assert_drawn(buffer: &gst::Buffer, index: u64) {
+    assert_eq!(buffer.offset(), index);
+    let before = pictures().frame(index).map_readable().unwrap()[0];
+    assert_eq!(buffer.map_readable().unwrap()[0], before + DRAWN as u8);
+}
+
+#[test]
+fn the_next_frame_is_begun_while_one_is_drawn() {
+    if !has_processors() {
+        return;
+    }
+    let watched = Watched::waiting(Duration::from_secs(1));
+    let rig = watched.rig();
+    let frames = 12;
+    let feeding = rig.feed(
+        pictures().stream(frames),
+        Tones::silent(2_000 * MS).stream(),
+    );
+    let outs = rig.frames_until_eos();
+    feeding.join();
+    assert_eq!(outs.len() as u64, frames);
+    for (index, buffer) in outs.iter().enumerate() {
+        assert_drawn(buffer, index as u64);
+    }
+    let counts = watched.counts();
+    // Upstream may have been too slow for a few, and there is none after the last.
+    assert!(counts.overlapped >= frames / 2, "{}", counts.overlapped);
+    assert_eq!(counts.most, 2);
+}
+
+#[test]
+fn no_frame_waits_for_one_that_has_not_come() {
+    let watched = Watched::default();
+    let rig = watched.rig();
+    let pictures = pictures();
+    let begun = begin("video", &pictures.caps(), &segment_from(0));
+    let feeding = rig.feed(begun, Tones::silent(2_000 * MS).stream());
+    for index in 0..5 {
+        let frame = pictures.frame(index).into();
+        feed(&rig.video, vec![frame]).join().unwrap();
+        assert_drawn(&rig.next_buffer(), index);
+    }
+    feed(&rig.video, vec![end()]).join().unwrap();
+    assert!(rig.frames_until_eos().is_empty());
+    feeding.join();
+    assert_eq!(rig.stat("frames-held"), 0);
+}
+
+#[test]
+fn a_flush_drops_the_frame_that_is_drawn_and_the_one_that_is_begun() {
+    if !has_processors() {
+        return;
+    }
+    let watched = Watched::default();
+    watched.change(|counts| counts.is_shut = true);
+    let rig = watched.rig();
+    let pictures = pictures();
+    let mut video = begin("video", &pictures.caps(), &segment_from(0));
+    video.extend((0..6).map(|index| pictures.frame(index).into()));
+    let mut sound = Tones::silent(2_000 * MS).stream();
+    sound.pop();
+    let first = rig.feed(video, sound);
+    assert!(!watched.wait_while(|counts| counts.sampled < 2, PATIENCE));
+    let pads = [rig.video.clone(), rig.audio.clone().unwrap()];
+    let flushed = pads.clone();
+    let flushing = thread::spawn(move || {
+        for pad in &flushed {
+            pad.push_event(gst::event::FlushStart::new());
+        }
+    });
+    let is_flushing = |pad: &gst::Pad| {
+        let peer = pad.peer().unwrap();
+        peer.pad_flags().contains(gst::PadFlags::FLUSHING)
+    };
+    while !is_flushing(&pads[0]) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    watched.change(|counts| counts.is_shut = false);
+    flushing.join().unwrap();
+    for pad in &pads {
+        pad.push_event(gst::event::FlushStop::new(true));
+    }
+    first.join();
+    let feeding = rig.feed(pictures.stream(3), Tones::silent(2_000 * MS).stream());
+    let outs = rig.frames_until_eos();
+    feeding.join();
+    assert_eq!(outs.len(), 3);
+    for (index, buffer) in outs.iter().enumerate() {
+        assert_drawn(buffer, index as u64);
+    }
+    let (came, went) = (rig.stat("frames-in"), rig.stat("frames-out"));
+    assert!(came - went >= 2);
+    assert_eq!(rig.stat("frames-dropped"), came - went);
+    assert_eq!(rig.stat("frames-held"), 0);
+}
