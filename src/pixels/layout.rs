@@ -173,12 +173,16 @@ impl Format {
     }
 }
 
-/// One component of a frame, for reading. Every row in it is whole.
+/// Components of a frame that lie side by side, for reading. Every row of them is whole.
 #[derive(Clone, Copy)]
 pub(super) struct Samples<'a> {
     data: &'a [u8],
     stride: usize,
+    /// Bytes from a sample to the next.
     pub step: usize,
+    /// Which components they are, in the order of their bytes: `count` of these.
+    components: [usize; 3],
+    count: usize,
     pub width: usize,
     pub height: usize,
 }
@@ -188,24 +192,55 @@ impl<'a> Samples<'a> {
     #[inline]
     pub fn row(&self, y: usize) -> &'a [u8] {
         let start = y * self.stride;
-        &self.data[start..start + (self.width - 1) * self.step + 1]
+        &self.data[start..start + (self.width - 1) * self.step + self.count]
+    }
+
+    /// Which components they are, in the order of their bytes, if they are `COUNT`.
+    pub fn components<const COUNT: usize>(&self) -> Option<[usize; COUNT]> {
+        self.components[..self.count].try_into().ok()
     }
 }
 
 impl View<'_> {
     /// Component `index` of those in `grid`, or `None` when its plane is too short for the frame.
     pub(super) fn samples(&self, grid: &Grid, index: usize) -> Option<Samples<'_>> {
-        let channel = self.format.layout().channels[index];
-        let plane = &self.planes[channel.plane];
+        self.side_by_side(grid, index..index + 1)
+    }
+
+    /// The components of `grid`, those together that lie side by side; `None` as above.
+    pub(super) fn bundles(&self, grid: &Grid) -> impl Iterator<Item = Option<Samples<'_>>> {
+        let Grid { first, count, .. } = *grid;
+        let is_packed = self.format.layout().channels[first].step > 1;
+        let together = if is_packed { count } else { 1 };
+        let firsts = grid.components().step_by(together);
+        firsts.map(move |first| self.side_by_side(grid, first..first + together))
+    }
+
+    fn side_by_side(&self, grid: &Grid, indices: Range<usize>) -> Option<Samples<'_>> {
+        let channels = self.format.layout().channels;
+        let count = indices.len();
+        let mut components = [usize::MAX; 3];
+        for (component, index) in components.iter_mut().zip(indices) {
+            *component = index;
+        }
+        components[..count].sort_unstable_by_key(|&index| channels[index].offset);
+        let Channel {
+            plane,
+            offset,
+            step,
+        } = channels[components[0]];
+        let plane = &self.planes[plane];
         let [width, height] = grid.size(self.width, self.height);
-        let data = plane.data.get(channel.offset..)?;
-        let row = width.checked_sub(1)?.checked_mul(channel.step)?;
+        let data = plane.data.get(offset..)?;
+        let row = width.checked_sub(1)?.checked_mul(step)? + count;
         let last = height.checked_sub(1)?.checked_mul(plane.stride)?;
-        let fits = row < plane.stride && last.checked_add(row)? < data.len();
+        let fits = row <= plane.stride && last.checked_add(row)? <= data.len();
         fits.then_some(Samples {
             data,
             stride: plane.stride,
-            step: channel.step,
+            step,
+            components,
+            count,
             width,
             height,
         })
@@ -214,9 +249,9 @@ impl View<'_> {
     /// Whether the planes hold a frame of this size: what every operation asks before it begins.
     pub(super) fn is_whole(&self) -> bool {
         let layout = self.format.layout();
-        layout.grids.iter().all(|grid| {
-            grid.components()
-                .all(|index| self.samples(grid, index).is_some())
-        })
+        layout
+            .grids
+            .iter()
+            .all(|grid| self.bundles(grid).all(|samples| samples.is_some()))
     }
 }

@@ -22,6 +22,7 @@ pub mod sample;
 pub mod stamp;
 pub mod view;
 mod warp;
+mod window;
 
 pub use affine::Affine;
 pub use blend::{Blender, Drawn, Patch};

@@ -4,7 +4,8 @@
 //! instructions with certainty; closures over arrays they do not.
 
 /// Four lanes.
-pub(super) type Quad = [f32; 4];
+pub(super) type Quad = [f32; LANES];
+pub(super) const LANES: usize = 4;
 
 #[inline(always)]
 pub(super) fn add(a: Quad, b: Quad) -> Quad {
