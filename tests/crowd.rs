@@ -9,8 +9,8 @@ use gst::prelude::*;
 use gstlipsync::element::lipsync::Lipsync;
 
 const ELEMENTS: usize = 200;
-/// Source, source and the element's own; what GLib keeps of idle ones comes on top.
-const THREADS_EACH: usize = 3;
+/// Source, source, the element's own and its networks'; what GLib keeps of idle ones comes on top.
+const THREADS_EACH: usize = 4;
 const IDLE_THREADS: usize = 16;
 /// Longer than any run of all of them takes on a busy machine.
 const PATIENCE_OF_ALL: Duration = Duration::from_secs(90);

@@ -6,11 +6,12 @@ mod common;
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use common::*;
 use gst::prelude::*;
+use gst_base::prelude::*;
 use gstlipsync::{
     Error,
     face::Face,
@@ -24,12 +25,16 @@ struct Counts {
     sampled: u64,
     drawn: u64,
     painted: u64,
-    /// Frames that were sampled while another one was drawn.
-    overlapped: u64,
+    /// There will be so many.
+    frames: u64,
+    /// Frames that were drawn without the next one being sampled meanwhile, but for the last.
+    alone: u64,
     /// The most frames that were sampled and not painted.
     most: u64,
     /// No frame is drawn meanwhile.
     is_shut: bool,
+    /// A frame takes as long to be sampled as the next one to come here.
+    upstream: Option<gst_base::AggregatorPad>,
 }
 
 /// A generator that counts, and whose network can be held up.
@@ -53,12 +58,29 @@ impl Watched {
         Source::Custom(Arc::new(move || Box::new(this.clone())))
     }
 
-    fn rig(&self) -> Rig {
+    fn rig(&self, waits_for_upstream: bool) -> Rig {
         let element = element_with(self.source());
         element.set_property_from_str("silence", "animate");
+        let pad = element.static_pad("video").unwrap().downcast().unwrap();
+        self.counts().upstream = waits_for_upstream.then_some(pad);
         let rig = Rig::stopped(element, FILE, true);
         rig.play();
         rig
+    }
+
+    fn wait_for_upstream(&self) {
+        let counts = self.counts();
+        let Some(pad) = counts.upstream.clone() else {
+            return;
+        };
+        let is_last = counts.sampled + 1 >= counts.frames;
+        drop(counts);
+        let is_open = |pad: &gst::Pad| !pad.pad_flags().contains(gst::PadFlags::FLUSHING);
+        let until = Instant::now() + PATIENCE;
+        while !is_last && !pad.has_buffer() && is_open(pad.upcast_ref()) {
+            assert!(Instant::now() < until, "no frame comes");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -109,11 +131,11 @@ impl Generator for Watched {
     fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
         let drawn = self.counts().drawn;
         self.wait_while(|counts| counts.is_shut, PATIENCE);
-        let is_alone = |counts: &Counts| counts.sampled < drawn + 2;
+        let is_alone = |counts: &Counts| counts.sampled < (drawn + 2).min(counts.frames);
         let is_late = self.wait_while(is_alone, self.waits);
         self.change(|counts| {
             counts.drawn += 1;
-            counts.overlapped += u64::from(!is_late);
+            counts.alone += u64::from(is_late);
         });
         sketches[0].drawn = vec![sketches[0].seen[0] + DRAWN];
         Ok(())
@@ -122,9 +144,6 @@ impl Generator for Watched {
 
 /// What drawing adds to a frame's level.
 const DRAWN: f32 = 100.0;
-/// What a frame takes to be sampled: as long as upstream needs for the next one, and more.
-const SAMPLING: Duration = Duration::from_millis(5);
-
 impl Brush for Watched {
     fn sample(
         &mut self,
@@ -134,7 +153,7 @@ impl Brush for Watched {
         seen: &mut Vec<f32>,
         _spot: &mut Spot,
     ) -> bool {
-        thread::sleep(SAMPLING);
+        self.wait_for_upstream();
         seen.clear();
         seen.push(f32::from(view.planes[0].data[0]));
         self.change(|counts| {
@@ -182,9 +201,10 @@ fn the_next_frame_is_begun_while_one_is_drawn() {
     if !has_processors() {
         return;
     }
-    let watched = Watched::waiting(Duration::from_secs(1));
-    let rig = watched.rig();
+    let watched = Watched::waiting(PATIENCE);
+    let rig = watched.rig(true);
     let frames = 12;
+    watched.counts().frames = frames;
     let feeding = rig.feed(
         pictures().stream(frames),
         Tones::silent(2_000 * MS).stream(),
@@ -196,18 +216,18 @@ fn the_next_frame_is_begun_while_one_is_drawn() {
         assert_drawn(buffer, index as u64);
     }
     let counts = watched.counts();
-    // Upstream may have been too slow for a few, and there is none after the last.
-    assert!(counts.overlapped >= frames / 2, "{}", counts.overlapped);
-    assert_eq!(counts.most, 2);
+    assert_eq!((counts.alone, counts.most), (0, 2));
 }
 
 #[test]
 fn no_frame_waits_for_one_that_has_not_come() {
     let watched = Watched::default();
-    let rig = watched.rig();
+    let rig = watched.rig(false);
     let pictures = pictures();
+    let sound = Tones::silent(2_000 * MS).stream();
+    let hearing = feed(rig.audio.as_ref().unwrap(), sound);
     let begun = begin("video", &pictures.caps(), &segment_from(0));
-    let feeding = rig.feed(begun, Tones::silent(2_000 * MS).stream());
+    feed(&rig.video, begun).join().unwrap();
     for index in 0..5 {
         let frame = pictures.frame(index).into();
         feed(&rig.video, vec![frame]).join().unwrap();
@@ -215,7 +235,7 @@ fn no_frame_waits_for_one_that_has_not_come() {
     }
     feed(&rig.video, vec![end()]).join().unwrap();
     assert!(rig.frames_until_eos().is_empty());
-    feeding.join();
+    hearing.join().unwrap();
     assert_eq!(rig.stat("frames-held"), 0);
 }
 
@@ -225,8 +245,11 @@ fn a_flush_drops_the_frame_that_is_drawn_and_the_one_that_is_begun() {
         return;
     }
     let watched = Watched::default();
-    watched.change(|counts| counts.is_shut = true);
-    let rig = watched.rig();
+    watched.change(|counts| {
+        counts.is_shut = true;
+        counts.frames = 6;
+    });
+    let rig = watched.rig(true);
     let pictures = pictures();
     let mut video = begin("video", &pictures.caps(), &segment_from(0));
     video.extend((0..6).map(|index| pictures.frame(index).into()));
@@ -254,6 +277,7 @@ fn a_flush_drops_the_frame_that_is_drawn_and_the_one_that_is_begun() {
         pad.push_event(gst::event::FlushStop::new(true));
     }
     first.join();
+    watched.change(|counts| counts.frames = counts.sampled + 3);
     let feeding = rig.feed(pictures.stream(3), Tones::silent(2_000 * MS).stream());
     let outs = rig.frames_until_eos();
     feeding.join();

@@ -185,6 +185,17 @@ mod tests {
     }
 
     #[test]
+    fn frames_are_begun_where_the_slower_ones_are_in_time() {
+        let mut pace = Pace::default();
+        assert!(pace.begins_within(1, 10) && !pace.begins_within(0, 1));
+        pace.begun(Duration::from_millis(10));
+        pace.begun(Duration::from_millis(4));
+        assert!(pace.begins_within(10 * MS, 1));
+        assert!(!pace.begins_within(10 * MS, 2));
+        assert!(!pace.begins_within(-MS, 1));
+    }
+
+    #[test]
     fn a_live_sink_drops_what_it_shows_too_late() {
         let mut pace = Pace::default();
         pace.downstream_said(1_000 * MS, 100 * MS, 2.0, true);

@@ -46,6 +46,9 @@
  * networks are slower than `processing-deadline`, raise it; `stats` has the times. Half of it may
  * pass while late sound is waited for; then a frame goes on with what was heard.
  *
+ * While the networks draw a frame the next one is begun, if it has come. None waits for one that
+ * has not, unless `batch-size` says so.
+ *
  * ## Overload
  *
  * In a live pipeline the networks have a frame until it must leave to be in time: its running time
