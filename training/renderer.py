@@ -90,6 +90,16 @@ class Geometry(nn.Module):
 
     #: Widths and shares of the Gaussians that spread the flow: a narrow one follows the lips, a faint wide one fills the jaw.
     SPREAD = ((2.6, 1.0), (7.0, 0.1))
+    #: Bare, lit skin counts for more than shadow and beard: by this power of its brightness.
+    LIT = 4
+    #: Brightness of teeth / of lit skin: TEETH_BY_LIPS (lips / skin)^2, within TEETH_BY_SKIN. Measured on wide open mouths of the people
+    #: trained on, whose lips are darker than light skin (teeth 0.9, and a little more for the eye's sake) and brighter than dark skin (2.0).
+    TEETH_BY_LIPS = 1.45
+    TEETH_BY_SKIN = (1.12, 1.9)
+    #: Their share of the skin's hue.
+    TEETH_HUE = 0.82
+    #: Light that has been reflected by lips and tongue again is redder than they are: by this power of their colour.
+    REDDER = 0.4
 
     def __init__(self):
         super().__init__()
@@ -146,45 +156,54 @@ class Geometry(nn.Module):
         return self.bands(heights, torch.zeros(1)) * open_[:, :, None]
 
     def palette(self, crop, source):
-        """Colours of the inside of this mouth: its lips', and its teeth's: [N, 3, 2].
+        """Colours of the inside of this mouth: its lips', and its teeth's at the right and at the left end: [N, 3, 3].
 
-        Teeth have most of the skin's hue (which carries the hue of the light, and theirs), and are paler than dark skin.
+        Teeth take light and most of the hue of the skin beside them. A dark face is one in little light, or one of dark skin, whose
+        lips are not darker than it; of the latter teeth are brighter.
         """
-        weights = []
+        colours = []
         for at, sigma in ((0.5 * (source[:, self.lip_outer] + source[:, self.lip_inner]), 1.2), (source[:, self.skin], 2.5)):
             away = (self.axis - at[..., None]) * (0.5**0.5 / sigma)
-            weight = torch.exp(-away * away)
-            weights.append((weight[:, :, 1].transpose(1, 2) @ weight[:, :, 0]).flatten(1))
-        weight = torch.stack(weights, 2)  # N, 9216, 2
-        colours = crop.flatten(2) @ weight / (weight.sum(1, keepdim=True) + 1e-3)
-        lips, skin = colours[..., :1], colours[..., 1:]
-        mean = skin.mean(1, keepdim=True).clamp(min=0.02)
-        return torch.cat([lips, 0.92 * mean**0.75 * (0.85 * skin / mean + 0.15)], 2)
+            weight = torch.exp(-away * away)  # N, points, 2, 96
+            weight = weight / (weight.sum(-1, keepdim=True) + 1e-3)
+            rows = crop @ weight[:, None, :, 0].transpose(2, 3)  # N, 3, 96, points
+            colours.append((rows * weight[:, None, :, 1].transpose(2, 3)).sum(2))
+        lips, skin = colours[0].mean(2, keepdim=True), colours[1]
+        lit = skin.mean(1, keepdim=True).clamp(min=0.02) ** self.LIT
+        sides = [(skin[..., i::2] * lit[..., i::2]).sum(2, keepdim=True) / lit[..., i::2].sum(2, keepdim=True) for i in (0, 1)]
+        sides = torch.cat(sides, 2)  # N, 3, 2: right, left
+        level = sides.mean(1, keepdim=True).clamp(min=0.02)
+        ratio = lips.mean(1, keepdim=True) / level.mean(2, keepdim=True)
+        paler = (self.TEETH_BY_LIPS * ratio * ratio).clamp(*self.TEETH_BY_SKIN)
+        deep = lips * (lips / lips.amax(1, keepdim=True).clamp(min=0.02)) ** self.REDDER
+        return torch.cat([deep, paler * (self.TEETH_HUE * sides + (1 - self.TEETH_HUE) * level)], 2)
 
     def teeth(self, target, height, between):
-        """A plain mouth to start from: how surely (log-odds) each pixel shows upper teeth, and how bright they and the cavity are.
+        """A plain mouth to start from: how surely (log-odds) each pixel shows upper teeth, how bright they and the cavity are,
+        and how far each column is on its way from the right to the left corner.
 
-        [N, 1, 96, 96], [N, 1, 1, 96], [N, 1, 96, 96]. Sizes in canonical pixels, of which one is about 1.15 mm: teeth hang under the
-        upper lip by half of the gap and at most 5.5 pixels, end before the corners, and are 7 to 5 pixels wide; small openings are darker.
+        [N, 1, 96, 96], [N, 1, 1, 96], [N, 1, 96, 96], [N, 1, 1, 96]. Sizes in canonical pixels, of which one is about 1.15 mm: teeth hang
+        under the upper lip by half of the gap and at most 5.5 pixels, end before the corners, and are 7 to 5 pixels wide; small openings
+        are darker.
         """
         top, gap = height[:, :1], height[:, 1:] - height[:, :1]  # N, 1, 96
         open_ = (gap / 8).clamp(0, 1)[:, :, None]
         corners = target[:, self.contours[0], 0]
         left, right = corners[:, :1, None], corners[:, -1:, None]
         x = self.axis - 0.5 * (left + right)
-        side = (x / (0.5 * (right - left)).clamp(min=1)).abs()
-        row = torch.sigmoid(((0.78 - side) / 0.06).clamp(-20, 20))[:, :, None]
+        across = x / (0.5 * (right - left)).clamp(min=1)
+        row = torch.sigmoid(((0.78 - across.abs()) / 0.06).clamp(-20, 20))[:, :, None]
         y = self.axis[:, None]
         hang = top + (0.5 * gap).clamp(max=5.5)
-        shown = torch.sigmoid((y / 0.4) - ((top + 0.5) / 0.4)[:, :, None]) * torch.sigmoid((hang / 0.5)[:, :, None] - y / 0.5) * row
+        shown = torch.sigmoid((y / 0.4) - ((top + 0.35) / 0.4)[:, :, None]) * torch.sigmoid((hang / 0.4)[:, :, None] - y / 0.4) * row
         shown = shown.clamp(0.01, 0.99)
         edges = sum(torch.exp(-(((x.abs() - at) / 0.7) ** 2)) for at in (0.0, 7.2, 13.0))
-        bright = (0.68 + 0.24 * open_) * (1 - 0.12 * edges[:, :, None])
+        bright = (0.82 + 0.13 * open_) * (1 - 0.12 * edges[:, :, None])
         depth = gap.clamp(min=1)
         low = (y / depth[:, :, None] - (top / depth + 0.55)[:, :, None]).clamp(0, 1)
         # the tongue catches some light; lips that touch let most of it through
-        cavity = low * (0.25 * open_) + (0.18 + 0.5 * (1 - (gap / 2).clamp(0, 1)))[:, :, None]
-        return torch.log(shown / (1 - shown)), bright, cavity
+        cavity = low * (0.4 * open_) + (0.18 + 0.5 * (1 - (gap / 2).clamp(0, 1)))[:, :, None]
+        return torch.log(shown / (1 - shown)), bright, cavity, (0.5 + 0.5 * across).clamp(0, 1)[:, :, None]
 
     def forward(self, source, target):
         points = torch.stack([target, source], 1)
@@ -254,7 +273,7 @@ class Renderer(nn.Module):
     def forward(self, crop, source, target):
         """flow, alpha, rgb. The geometry is kept out of autocast: pixels need more than bf16."""
         with torch.autocast("cpu", enabled=False):
-            flow0, masks, allowed, (shown, bright, cavity) = self.geometry(source.float(), target.float())
+            flow0, masks, allowed, (shown, bright, cavity, leftwards) = self.geometry(source.float(), target.float())
             palette = self.geometry.palette(crop.float(), source.float())
         x0 = self.enter(torch.cat([crop * 2 - 1, flow0 / 8, masks], 1))
         x1 = self.down1(x0)
@@ -267,8 +286,9 @@ class Renderer(nn.Module):
         flow = (flow0 + drawn[:, :2]) * self.window
         alpha = allowed * self.window
         shown = torch.sigmoid(shown + 1.2 * torch.tanh(drawn[:, 2:3]))  # more or fewer teeth
-        light = 0.25 * torch.tanh(drawn[:, 3:])  # brighter or darker
-        shares = torch.cat([cavity * torch.exp(0.6 * light) * (1 - shown), bright * torch.exp(light) * shown], 1).flatten(2)
+        light = 0.18 * torch.tanh(drawn[:, 3:])  # brighter or darker
+        teeth = bright * torch.exp(light) * shown
+        shares = torch.cat([cavity * torch.exp(0.6 * light) * (1 - shown), teeth * (1 - leftwards), teeth * leftwards], 1).flatten(2)
         rgb = (palette @ shares).clamp(0, 1).view_as(crop)
         return flow, alpha, rgb
 

@@ -314,8 +314,12 @@ impl Aligned {
         }
         self.frame_feather = feather;
         let size = self.geometry.size;
+        // A narrow fade shows as a seam and a wide one costs little movement, so the first half of
+        // the way to the widest counts for three quarters of it.
+        let feather = feather.clamp(0.0, 1.0);
+        let share = feather * (2.0 - feather) * WIDEST_FEATHER;
         // At the edge itself the mask is always 0, so even without a feather no line shows.
-        let width = (feather.clamp(0.0, 1.0) * WIDEST_FEATHER * size as f32).max(1.0);
+        let width = (share * size as f32).max(1.0);
         let fade = |i: usize| smoothstep([0.0, width], i.min(size - 1 - i) as f32);
         for (i, value) in self.frame.iter_mut().enumerate() {
             *value = fade(i % size) * fade(i / size);
