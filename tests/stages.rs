@@ -75,7 +75,6 @@ impl Watched {
         };
         let is_last = counts.sampled + 1 >= counts.frames;
         drop(counts);
-        let is_open = |pad: &gst::Pad| !pad.pad_flags().contains(gst::PadFlags::FLUSHING);
         let until = Instant::now() + PATIENCE;
         while !is_last && !pad.has_buffer() && is_open(pad.upcast_ref()) {
             assert!(Instant::now() < until, "no frame comes");
@@ -176,6 +175,10 @@ impl Brush for Watched {
     }
 }
 
+fn is_open(pad: &gst::Pad) -> bool {
+    !pad.pad_flags().contains(gst::PadFlags::FLUSHING)
+}
+
 /// Frames can only be begun meanwhile where there is another processor.
 fn has_processors() -> bool {
     let has = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
@@ -264,11 +267,7 @@ fn a_flush_drops_the_frame_that_is_drawn_and_the_one_that_is_begun() {
             pad.push_event(gst::event::FlushStart::new());
         }
     });
-    let is_flushing = |pad: &gst::Pad| {
-        let peer = pad.peer().unwrap();
-        peer.pad_flags().contains(gst::PadFlags::FLUSHING)
-    };
-    while !is_flushing(&pads[0]) {
+    while is_open(&rig.sink) {
         thread::sleep(Duration::from_millis(1));
     }
     watched.change(|counts| counts.is_shut = false);

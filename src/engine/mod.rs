@@ -72,9 +72,9 @@ pub struct Engine {
     tracker: Option<Tracker>,
     worker: Worker,
     /// What the networks draw next.
-    job: Box<Job>,
+    job: Job,
     /// Jobs that nobody uses.
-    idle: Vec<Box<Job>>,
+    idle: Vec<Job>,
     /// What was drawn for frames up to this one is of no use any more.
     void: u64,
     mouths: Mouths,
@@ -119,7 +119,7 @@ impl Engine {
             tracker,
             mouths: Mouths::new(generator.generator.brushes()),
             worker: Worker::new(generator.generator),
-            job: Box::default(),
+            job: Job::default(),
             idle: Vec::new(),
             void: 0,
             frames: VecDeque::new(),
@@ -407,7 +407,7 @@ impl Engine {
     }
 
     /// Keeps what the job has brought, which was waited for since `waited`.
-    fn put_back(&mut self, mut job: Box<Job>, waited: Instant) {
+    fn put_back(&mut self, mut job: Job, waited: Instant) {
         let is_void = job.last().is_none_or(|last| last <= self.void);
         if !is_void {
             self.share_times(&job, waited.elapsed());
@@ -415,7 +415,7 @@ impl Engine {
         }
         let Job {
             targets, sketches, ..
-        } = &mut *job;
+        } = &mut job;
         for (target, sketch) in targets.drain(..).zip(sketches.drain(..)) {
             if is_void || !target.is_drawn {
                 self.mouths.drop(sketch);

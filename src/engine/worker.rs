@@ -217,7 +217,7 @@ impl Worker {
     }
 
     /// Works on the job, now or in its thread.
-    pub fn submit(&mut self, mut job: Box<Job>) {
+    pub fn submit(&mut self, mut job: Job) {
         let last = job.last();
         match (&mut self.generator, &self.thread) {
             (Some(generator), _) => {
@@ -231,7 +231,7 @@ impl Worker {
     }
 
     /// The job that was submitted first, if it is done within `wait`, or whenever it is.
-    pub fn wait(&mut self, wait: Option<Duration>) -> Option<Box<Job>> {
+    pub fn wait(&mut self, wait: Option<Duration>) -> Option<Job> {
         if self.under_way.is_empty() {
             return None;
         }
@@ -299,7 +299,7 @@ struct Place {
 }
 
 struct State {
-    jobs: VecDeque<Box<Job>>,
+    jobs: VecDeque<Job>,
     is_closed: bool,
 }
 
@@ -313,13 +313,13 @@ impl Default for State {
 }
 
 impl Place {
-    fn put(&self, job: Box<Job>) {
+    fn put(&self, job: Job) {
         self.lock().jobs.push_back(job);
         self.changed.notify_one();
     }
 
     /// Waits, for so long or for ever, until there is a job or never will be.
-    fn take(&self, wait: Option<Duration>) -> Option<Box<Job>> {
+    fn take(&self, wait: Option<Duration>) -> Option<Job> {
         let waits = |state: &mut State| state.jobs.is_empty() && !state.is_closed;
         let state = self.lock();
         let mut state = match wait {
