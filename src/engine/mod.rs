@@ -301,6 +301,20 @@ impl Engine {
         self.send();
     }
 
+    /// Whether the first of the frames that were begun can be finished without waiting for the
+    /// networks. Gives these so long.
+    pub fn is_drawn(&mut self, wait: Duration) -> bool {
+        let is_sampled = |frame: &Frame| frame.stage == Stage::Sampled;
+        if self.frames.front().is_some_and(is_sampled) {
+            let started = Instant::now();
+            match self.worker.wait(Some(wait)) {
+                Some(job) => self.put_back(job, started),
+                None => return false,
+            }
+        }
+        true
+    }
+
     /// Finishes the first of the frames that were begun, which `view` has to be: paints what the
     /// networks drew. Where these work in a thread of their own it waits as long as `left` says
     /// that there is time, or as long as they take. Where they are late, the frame becomes what

@@ -142,7 +142,7 @@ impl Lipsync {
     }
 
     /// When the frame has to be out, where that is of concern.
-    fn time_limit(&self, turn: &Turn) -> Option<Deadline> {
+    pub(super) fn time_limit(&self, turn: &Turn) -> Option<Deadline> {
         let qos = lock(&self.settings).qos;
         qos.then(|| self.deadline(&turn.frame)).flatten()
     }

@@ -1,7 +1,7 @@
 //! The pace of frames: which one goes out when, and what is done with it on the way. All in the
 //! source pad's thread.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{AGGREGATOR_FLOW_NEED_DATA, prelude::*};
@@ -15,6 +15,10 @@ use crate::element::{
 /// Frames that wait this much beyond the latency are left to upstream.
 const WAITING_SLACK: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
+/// How often it is looked whether another frame has come while networks draw one: nothing wakes an
+/// Aggregator for either of both.
+const MOMENT: Duration = Duration::from_millis(1);
+
 impl Lipsync {
     /// Sends every frame whose sound is there, and one more when `timeout` says that it cannot
     /// wait. Afterwards none is being drawn that could still be in time.
@@ -23,11 +27,28 @@ impl Lipsync {
         stream: &mut Stream,
         timeout: bool,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let flow = self.send_heard(stream, timeout);
+        self.apply_flushes(stream);
+        let mut flow = self.send_heard(stream, timeout);
+        while matches!(flow, Ok(_) | Err(AGGREGATOR_FLOW_NEED_DATA)) && self.has_time(stream) {
+            match self.send_heard(stream, false) {
+                Err(AGGREGATOR_FLOW_NEED_DATA) => (),
+                next => flow = next,
+            }
+        }
         match (flow, self.send_begun(stream, 0)?) {
             (Err(AGGREGATOR_FLOW_NEED_DATA), Some(sent)) => Ok(sent),
             (flow, _) => flow,
         }
+    }
+
+    /// Whether the networks have not done with a frame in a moment, which may be the moment in which
+    /// the next one comes. A live frame is not made to wait for that.
+    fn has_time(&self, stream: &mut Stream) -> bool {
+        let is_limited = |turn| self.time_limit(turn).is_some();
+        !self.stops.load(Ordering::Acquire)
+            && !self.flush_video.load(Ordering::Acquire)
+            && !stream.begun.iter().any(is_limited)
+            && (stream.engine_mut()).is_some_and(|engine| !engine.is_drawn(MOMENT))
     }
 
     fn send_heard(
@@ -35,7 +56,6 @@ impl Lipsync {
         stream: &mut Stream,
         timeout: bool,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.apply_flushes(stream);
         self.make_room(stream)?;
         let mut may_be_late = timeout && !self.woken_for_room.load(Ordering::Relaxed);
         let mut flow = Err(AGGREGATOR_FLOW_NEED_DATA);
