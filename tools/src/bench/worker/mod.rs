@@ -154,14 +154,21 @@ impl Order {
             provider: self.variant.provider,
             precision: self.variant.precision,
             intra_threads: self.threads,
-            provider_options: Some(ProviderOptions {
-                provider: self.variant.provider.name().into(),
-                values: (self.variant.settings.iter())
-                    .map(|&(key, value)| (key.into(), value.into()))
-                    .collect(),
-            }),
+            provider_options: self.provider_options(),
             ..Options::default()
         }
+    }
+
+    /// `None` where there are no settings: not every provider takes some.
+    fn provider_options(&self) -> Option<ProviderOptions> {
+        let settings = self.variant.settings.iter();
+        let values: Vec<_> = settings
+            .map(|&(key, value)| (key.into(), value.into()))
+            .collect();
+        (!values.is_empty()).then(|| ProviderOptions {
+            provider: self.variant.provider.name().into(),
+            values,
+        })
     }
 
     /// The same for the element, as properties.
