@@ -3,6 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     time::Duration,
@@ -31,6 +32,7 @@ struct Slow {
     /// Told when it waits.
     begun: Sender<()>,
     runs: Receiver<Run>,
+    resets: Arc<AtomicUsize>,
 }
 
 impl Generator for Slow {
@@ -52,6 +54,10 @@ impl Generator for Slow {
 
     fn brushes(&self) -> Brushes {
         Box::new(|| Box::new(Fill))
+    }
+
+    fn reset(&mut self) {
+        self.resets.fetch_add(1, Ordering::Relaxed);
     }
 
     fn listen(&mut self, _heard: &Heard, _out: &mut Vec<f32>) -> Result<(), Error> {
@@ -95,6 +101,7 @@ struct Rig {
     /// Goes before the engine, which waits for a run that is under way.
     runs: Sender<Run>,
     begun: Receiver<()>,
+    resets: Arc<AtomicUsize>,
     engine: Engine,
     sound: Sound,
     controls: Controls,
@@ -123,9 +130,11 @@ impl Rig {
     fn new() -> Self {
         let (runs, receiver) = channel();
         let (begins, begun) = channel();
+        let resets = Arc::<AtomicUsize>::default();
         let network = Mutex::new(Some(Slow {
             begun: begins,
             runs: receiver,
+            resets: resets.clone(),
         }));
         let config = Config {
             generator: Source::Custom(Arc::new(move || {
@@ -139,6 +148,7 @@ impl Rig {
             engine: Engine::new(&config).unwrap().0,
             runs,
             begun,
+            resets,
             sound,
             controls: Controls {
                 silence: Silence::Animate,
@@ -330,6 +340,22 @@ fn a_frame_that_can_wait_is_drawn_after_those_that_are_forgotten() {
     rig.controls.bypass = true;
     rig.submit(4, Networks::Draw);
     assert_eq!(rig.finish(), (Outcome::Bypassed, BEFORE));
+}
+
+#[test]
+fn the_generator_forgets_before_the_first_frame_after_a_reset() {
+    let mut rig = Rig::new();
+    let resets = |rig: &Rig| rig.resets.load(Ordering::Relaxed);
+    for (frame, wanted) in [(0, 0), (1, 1), (2, 1)] {
+        if frame == 1 {
+            rig.engine.reset();
+            rig.engine.abandon();
+        }
+        rig.submit(frame, Networks::Draw);
+        rig.run(Run::Draws(100));
+        assert_eq!(rig.finish(), (Outcome::Synced, 100));
+        assert_eq!(resets(&rig), wanted);
+    }
 }
 
 #[test]

@@ -309,7 +309,7 @@ impl Engine {
             let started = Instant::now();
             match self.worker.wait(Some(wait)) {
                 Some(job) => self.put_back(job, started),
-                None => return false,
+                None => return !self.worker.is_busy(),
             }
         }
         true
@@ -445,6 +445,7 @@ impl Engine {
             }
         }
         job.clear();
+        job.is_first = false;
         self.idle.push(job);
     }
 

@@ -99,7 +99,6 @@ impl Job {
 
     /// Forgets the frames, and what is left of their sketches.
     pub fn clear(&mut self) {
-        self.is_first = false;
         self.begun = 0;
         self.targets.clear();
         self.sketches.clear();
@@ -206,6 +205,10 @@ impl Worker {
         }
     }
 
+    pub fn is_busy(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
     /// Whether one more job may be submitted.
     pub fn has_room(&self) -> bool {
         self.under_way.len() < DEPTH
@@ -232,7 +235,7 @@ impl Worker {
 
     /// The job that was submitted first, if it is done within `wait`, or whenever it is.
     pub fn wait(&mut self, wait: Option<Duration>) -> Option<Job> {
-        if self.under_way.is_empty() {
+        if !self.is_busy() {
             return None;
         }
         let job = self.done.take(wait)?;
