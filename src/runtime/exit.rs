@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use super::Provider;
+
 /// A process does not stay longer than this for threads at work. TensorRT may take minutes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -56,6 +58,8 @@ pub(super) fn wait_at_exit(environment: &Environment) {
     // The library sets up parts of itself with the first session: they are to be torn down last.
     let first = Session::builder(environment);
     drop(first.and_then(|mut builder| builder.commit_from_memory(LEAST)));
+    // And with the first question for its providers.
+    Provider::OpenVino.is_compiled_in();
 
     // SAFETY: the function neither unwinds nor ends the process, and lives as long as the process:
     // GStreamer never unloads a plugin. Where there is no room for it, processes end as before.
