@@ -304,8 +304,7 @@ impl Engine {
     /// Whether the first of the frames that were begun can be finished without waiting for the
     /// networks. Gives these so long.
     pub fn is_drawn(&mut self, wait: Duration) -> bool {
-        let is_sampled = |frame: &Frame| frame.stage == Stage::Sampled;
-        if self.frames.front().is_some_and(is_sampled) {
+        if self.awaits_networks() {
             let started = Instant::now();
             match self.worker.wait(Some(wait)) {
                 Some(job) => self.put_back(job, started),
@@ -327,8 +326,7 @@ impl Engine {
         left: Option<&mut dyn FnMut() -> Duration>,
     ) -> Result<Outcome, Error> {
         let started = Instant::now();
-        let is_sampled = |frame: &Frame| frame.stage == Stage::Sampled;
-        if self.frames.front().is_some_and(is_sampled) {
+        if self.awaits_networks() {
             self.send();
             self.wait(started, left);
         }
@@ -363,6 +361,12 @@ impl Engine {
         result
     }
 
+    /// Whether the first of the frames that were begun is not drawn yet.
+    fn awaits_networks(&self) -> bool {
+        let first = self.frames.front();
+        first.is_some_and(|frame| frame.stage == Stage::Sampled)
+    }
+
     /// Whether the networks have enough to do, or are at work for a frame that nobody waits for any
     /// more: another one would be late, too.
     fn is_behind(&self) -> bool {
@@ -380,8 +384,7 @@ impl Engine {
 
     /// Waits since `started` for the first frame to be drawn, as long as there is time `left`.
     fn wait(&mut self, started: Instant, mut left: Option<&mut dyn FnMut() -> Duration>) {
-        let is_sampled = |frame: &Frame| frame.stage == Stage::Sampled;
-        while self.frames.front().is_some_and(is_sampled) {
+        while self.awaits_networks() {
             let left = left.as_mut().map(|left| left());
             match self.worker.wait(left.map(|left| left.min(LOOK_AGAIN))) {
                 Some(job) => self.put_back(job, started),
@@ -445,7 +448,6 @@ impl Engine {
             }
         }
         job.clear();
-        job.is_first = false;
         self.idle.push(job);
     }
 

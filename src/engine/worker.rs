@@ -108,7 +108,7 @@ impl Job {
 
     fn run(&mut self, generator: &mut dyn Generator) {
         let started = Instant::now();
-        if self.is_first {
+        if std::mem::take(&mut self.is_first) {
             generator.reset();
         }
         self.listen(generator);

@@ -58,7 +58,7 @@ pub(super) fn wait_at_exit(environment: &Environment) {
     // The library sets up parts of itself with the first session: they are to be torn down last.
     let first = Session::builder(environment);
     drop(first.and_then(|mut builder| builder.commit_from_memory(LEAST)));
-    // And with the first question for its providers.
+    // And with the first question for its providers, whichever is asked for.
     Provider::OpenVino.is_compiled_in();
 
     // SAFETY: the function neither unwinds nor ends the process, and lives as long as the process:
