@@ -42,7 +42,8 @@ fn together(batch: usize, refuses: Option<u8>) -> (Source, Runs) {
                         .any(|sketch| Some(sketch.seen[0]) == *refuses),
                 )
             },
-            paint: |view, spot, [heard, seen]| {
+            sample: |_| (),
+            paint: |_, view, spot, [heard, seen]| {
                 ShowsSound::fill_square(view, heard);
                 view.planes[0].data[1] = seen as u8;
                 view.planes[0].data[2] = spot.pixels[0] as u8;

@@ -26,7 +26,8 @@ fn failing() -> Source {
                 fail_if(frames.is_multiple_of(7)).map(|()| 0.0)
             },
             draw: |frames, _| fail_if(frames.is_multiple_of(2)),
-            paint: |_, _, _| {},
+            sample: |_| (),
+            paint: |_, _, _, _| {},
         })
     }))
 }

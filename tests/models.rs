@@ -336,7 +336,8 @@ fn on_card(is_lost: Arc<AtomicBool>) -> StandIn<Arc<AtomicBool>> {
             }),
             false => Ok(()),
         },
-        paint: |view, _, _| view.planes[0].data[0] ^= 0xff,
+        sample: |_| (),
+        paint: |_, view, _, _| view.planes[0].data[0] ^= 0xff,
     }
 }
 

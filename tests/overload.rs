@@ -19,6 +19,7 @@ const FRAME_MS: u64 = 40;
 const LATENCY_UPSTREAM: gst::ClockTime = gst::ClockTime::from_mseconds(30);
 
 /// Draws which frame it heard last. Tells the test of each run, and waits for it to let it end.
+#[derive(Clone)]
 struct Numbers {
     begun: Sender<u64>,
     /// Where the test lets runs take their time.
@@ -47,7 +48,8 @@ impl Numbers {
                 }
                 Ok(())
             },
-            paint: |view, _, [level, _]| view.planes[0].data[..SQUARE].fill(level as u8),
+            sample: |_| (),
+            paint: |_, view, _, [level, _]| view.planes[0].data[..SQUARE].fill(level as u8),
         })
     }
 }

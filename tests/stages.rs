@@ -11,12 +11,7 @@ use std::{
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::{
-    Error,
-    face::Face,
-    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
-    pixels::View,
-};
+use gstlipsync::generator::Source;
 
 /// How far the stream is.
 #[derive(Default)]
@@ -52,7 +47,23 @@ impl Watched {
 
     fn source(&self) -> Source {
         let this = self.clone();
-        Source::Custom(Arc::new(move || Box::new(this.clone())))
+        Source::Custom(Arc::new(move || {
+            Box::new(StandIn {
+                name: "watched",
+                batch: 1,
+                state: this.clone(),
+                listen: |_, _| Ok(0.0),
+                draw: |this, _| {
+                    this.draw();
+                    Ok(())
+                },
+                sample: Self::sampled,
+                paint: |this, view, _, [_, seen]| {
+                    view.planes[0].data[0] = (seen + DRAWN) as u8;
+                    this.change(|counts| counts.painted += 1);
+                },
+            })
+        }))
     }
 
     fn rig(&self) -> Rig {
@@ -80,35 +91,15 @@ impl Watched {
             .wait_timeout_while(self.counts(), patience, |counts| holds(counts));
         waited.unwrap().1.timed_out()
     }
-}
 
-impl Generator for Watched {
-    fn name(&self) -> &str {
-        "watched"
+    fn sampled(&mut self) {
+        self.change(|counts| {
+            counts.sampled += 1;
+            counts.most = counts.most.max(counts.sampled - counts.painted);
+        });
     }
 
-    fn hearing(&self) -> Hearing {
-        Hearing {
-            spectrum: gstlipsync::sound::Spectrum::Mel,
-            columns: COLUMNS,
-            look_ahead_ns: LOOK_AHEAD_NS,
-        }
-    }
-
-    fn needs_face(&self) -> bool {
-        false
-    }
-
-    fn brushes(&self) -> Brushes {
-        let this = self.clone();
-        Box::new(move || Box::new(this.clone()))
-    }
-
-    fn listen(&mut self, _heard: &Heard, _out: &mut Vec<f32>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
+    fn draw(&mut self) {
         let drawn = self.counts().drawn;
         self.wait_while(|counts| counts.is_shut, PATIENCE);
         let is_alone = |counts: &Counts| counts.sampled < (drawn + 2).min(counts.frames);
@@ -117,43 +108,11 @@ impl Generator for Watched {
             counts.drawn += 1;
             counts.alone += u64::from(is_late);
         });
-        sketches[0].drawn = vec![sketches[0].seen[0] + DRAWN];
-        Ok(())
     }
 }
 
 /// What drawing adds to a frame's level.
 const DRAWN: f32 = 100.0;
-impl Brush for Watched {
-    fn sample(
-        &mut self,
-        view: &View,
-        _face: Option<&Face>,
-        _time_ns: i64,
-        seen: &mut Vec<f32>,
-        _spot: &mut Spot,
-    ) -> bool {
-        seen.clear();
-        seen.push(f32::from(view.planes[0].data[0]));
-        self.change(|counts| {
-            counts.sampled += 1;
-            counts.most = counts.most.max(counts.sampled - counts.painted);
-        });
-        true
-    }
-
-    fn paint(
-        &mut self,
-        view: &mut View,
-        _face: Option<&Face>,
-        _look: &Look,
-        _spot: &mut Spot,
-        drawn: &[f32],
-    ) {
-        view.planes[0].data[0] = drawn[0] as u8;
-        self.change(|counts| counts.painted += 1);
-    }
-}
 
 /// Frames can only be begun meanwhile where there is another processor.
 fn has_processors() -> bool {

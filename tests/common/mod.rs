@@ -89,11 +89,13 @@ pub struct StandIn<S> {
     pub listen: fn(&mut S, &Heard) -> Result<f32, Error>,
     /// Is told what is drawn at once, and may refuse.
     pub draw: fn(&mut S, &[Sketch]) -> Result<(), Error>,
+    /// Is told of each frame that is seen. It and `paint` have a copy of the state.
+    pub sample: fn(&mut S),
     /// Gets what was heard and seen.
-    pub paint: fn(&mut View, &Spot, [f32; 2]),
+    pub paint: fn(&mut S, &mut View, &Spot, [f32; 2]),
 }
 
-impl<S: Send> Generator for StandIn<S> {
+impl<S: Clone + Send + 'static> Generator for StandIn<S> {
     fn name(&self) -> &str {
         self.name
     }
@@ -111,8 +113,14 @@ impl<S: Send> Generator for StandIn<S> {
     }
 
     fn brushes(&self) -> Brushes {
-        let paint = self.paint;
-        Box::new(move || Box::new(Paint(paint)))
+        let (state, sample, paint) = (self.state.clone(), self.sample, self.paint);
+        Box::new(move || {
+            Box::new(StandInBrush {
+                state: state.clone(),
+                sample,
+                paint,
+            })
+        })
     }
 
     fn batch(&self) -> usize {
@@ -136,9 +144,13 @@ impl<S: Send> Generator for StandIn<S> {
     }
 }
 
-struct Paint(fn(&mut View, &Spot, [f32; 2]));
+struct StandInBrush<S> {
+    state: S,
+    sample: fn(&mut S),
+    paint: fn(&mut S, &mut View, &Spot, [f32; 2]),
+}
 
-impl Brush for Paint {
+impl<S: Send> Brush for StandInBrush<S> {
     fn sample(
         &mut self,
         view: &View,
@@ -152,6 +164,7 @@ impl Brush for Paint {
         seen.push(level);
         spot.pixels.clear();
         spot.pixels.push(level);
+        (self.sample)(&mut self.state);
         true
     }
 
@@ -163,7 +176,7 @@ impl Brush for Paint {
         spot: &mut Spot,
         drawn: &[f32],
     ) {
-        (self.0)(view, spot, [drawn[0], drawn[1]]);
+        (self.paint)(&mut self.state, view, spot, [drawn[0], drawn[1]]);
     }
 }
 
@@ -195,7 +208,8 @@ impl ShowsSound {
                 state: (),
                 listen: |_, heard| Ok(Self::brightness(heard)),
                 draw: |_, _| Ok(()),
-                paint: |view, _, [heard, _]| Self::fill_square(view, heard),
+                sample: |_| (),
+                paint: |_, view, _, [heard, _]| Self::fill_square(view, heard),
             })
         }))
     }
