@@ -27,6 +27,7 @@ pub mod sound;
 pub use error::Error;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    runtime::wait_in_main_thread();
     element::register(plugin)
 }
 

@@ -289,6 +289,24 @@ fn gst_inspect_needs_no_onnx_runtime() {
     }
 }
 
+/// While ONNX Runtime is still setting itself up.
+#[test]
+fn gst_launch_ends_in_order_when_another_element_fails_as_loading_begins() {
+    let Some(library) = onnxruntime() else {
+        return;
+    };
+    for _ in 0..5 {
+        let output = tool("gst-launch-1.0", "ends.bin")
+            .env("ORT_DYLIB_PATH", &library)
+            .args("-f videotestsrc ! lipsync ! identity error-after=1 ! fakesink".split(' '))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{}: {text}", output.status);
+        assert!(text.contains("identity"), "{text}");
+    }
+}
+
 #[test]
 fn gst_launch_without_onnx_runtime_ends_at_once_and_says_why() {
     // Fills the registry, which has nothing to do with the time that is measured.

@@ -2,14 +2,16 @@
 //!
 //! A session that is being built cannot be stopped. When a process ends, the library's own
 //! destructors run beside such a thread, and it crashes.
+//!
+//! The main thread waits for them before it runs any destructor. Where another thread ends the
+//! process, what the library has set up until then is there till the wait is over; what it sets up
+//! later is not.
 
 use ort::{environment::Environment, session::Session};
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-
-use super::Provider;
 
 /// A process does not stay longer than this for threads at work. TensorRT may take minutes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,12 +20,20 @@ static AT_WORK: Mutex<usize> = Mutex::new(0);
 static DONE: Condvar = Condvar::new();
 
 /// While it is there, a process that ends waits.
-struct AtWork;
+pub struct AtWork;
 
 impl AtWork {
-    fn begin() -> Self {
+    /// For a thread that is about to start.
+    pub fn begin() -> Self {
         *count() += 1;
         Self
+    }
+
+    /// From here on till the end of this thread. To be called before the thread's first call of
+    /// ONNX Runtime: what a thread keeps is dropped in reverse order, and what the library keeps
+    /// there must go first.
+    pub fn in_this_thread(self) {
+        HERE.with(|_| ());
     }
 }
 
@@ -38,11 +48,27 @@ thread_local! {
     static HERE: AtWork = AtWork::begin();
 }
 
-/// A process that ends waits for the end of this thread. To be called before the thread's first
-/// call of ONNX Runtime: what a thread keeps is dropped in reverse order, and what the library
-/// keeps there must go first.
-pub fn wait_for_this_thread() {
-    HERE.with(|_| ());
+/// Waits when it is dropped.
+struct Ending;
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        wait();
+    }
+}
+
+thread_local! {
+    static ENDING: Ending = const { Ending };
+}
+
+/// Where this is the main thread, it waits for those at work before the process ends: what a
+/// thread keeps is dropped before any destructor of a library runs.
+pub fn wait_in_main_thread() {
+    // SAFETY: neither asks for anything nor can fail.
+    let (thread, process) = unsafe { (libc::gettid(), libc::getpid()) };
+    if thread == process {
+        ENDING.with(|_| ());
+    }
 }
 
 fn count() -> MutexGuard<'static, usize> {
@@ -58,8 +84,6 @@ pub(super) fn wait_at_exit(environment: &Environment) {
     // The library sets up parts of itself with the first session: they are to be torn down last.
     let first = Session::builder(environment);
     drop(first.and_then(|mut builder| builder.commit_from_memory(LEAST)));
-    // And with the first question for its providers, whichever is asked for.
-    Provider::OpenVino.is_compiled_in();
 
     // SAFETY: the function neither unwinds nor ends the process, and lives as long as the process:
     // GStreamer never unloads a plugin. Where there is no room for it, processes end as before.

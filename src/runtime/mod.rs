@@ -24,7 +24,7 @@ mod together;
 mod turns;
 
 pub use cores::leaves_a_processor;
-pub use exit::wait_for_this_thread;
+pub use exit::{AtWork, wait_in_main_thread};
 pub use interrupt::Interrupt;
 pub use library::load;
 pub use log::{Level, set_log_level, set_log_sink};

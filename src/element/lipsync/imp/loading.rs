@@ -19,7 +19,7 @@ use crate::{
     },
     engine::{self, Controls, Engine, Prepared, Step},
     generator,
-    runtime::{self, Fallback, Provider},
+    runtime::{AtWork, Fallback, Provider},
 };
 
 /// Of the PROGRESS messages while a model is loaded.
@@ -170,8 +170,9 @@ impl Lipsync {
     ) -> Result<(), gst::ErrorMessage> {
         model.wanted = Some(setup.clone());
         let weak = self.downgrade();
+        let work = AtWork::begin();
         let started = self.loader.load(move |order| {
-            runtime::wait_for_this_thread();
+            work.in_this_thread();
             let loaded = make(&mut |step| {
                 let this = weak.upgrade().filter(|_| order.is_wanted());
                 this.inspect(|this| this.post_progress(gst::ProgressType::Continue, about(step)))
@@ -325,8 +326,9 @@ impl Lipsync {
         *lock(&self.interrupt) = engine.interrupt();
         if let Some(old) = stream.go_on_with(engine) {
             // May take a while.
+            let work = AtWork::begin();
             loader::aside(move || {
-                runtime::wait_for_this_thread();
+                work.in_this_thread();
                 drop(old);
             });
         }
