@@ -238,10 +238,10 @@ def mean_shape(clips):
 
 
 @torch.no_grad()
-def habit(network, clips, each=6):
+def habit(network, clips, relaxing, each=6):
     """What speech does to mouths beyond the calibrated motion: mean over people of (real - drawn) landmarks, [L, 2].
 
-    Drawn from each clip's first frame alone, its lips closed, as the plugin does with a still picture. For people whose
+    Drawn from each clip's first frame alone, relaxed (rest.py) and its lips closed, as the plugin does with a still picture. For people whose
     own habits are not known, the mean of others' is the best guess.
     """
     left_over = {}
@@ -249,7 +249,7 @@ def habit(network, clips, each=6):
         if len(left_over.setdefault(c.person, [])) < each:
             moved = network(torch.from_numpy(windows(c.mel, c.times()))[:, None])[1].numpy()
             start = c.raw[:1]
-            closed = geometry.close_lips(c.rest + start) - c.rest
+            closed = geometry.close_lips(c.rest + start) + relaxing.shift(c.rest + start) - c.rest
             left_over[c.person].append((c.raw - closed - moved).mean(0))
     return np.mean([np.mean(of_person, 0) for of_person in left_over.values()], 0)
 

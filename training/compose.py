@@ -11,6 +11,7 @@ import numpy as np
 
 import geometry
 import prepare
+import rest
 from faces import session
 
 
@@ -44,16 +45,22 @@ def compose(frame, matrix, flow, alpha, rgb):
 
 
 class Mouth:
-    """The two exported networks, run one frame at a time."""
+    """The two exported networks, run one frame at a time, and their manifest's rest mouth."""
 
     def __init__(self, folder):
         folder = pathlib.Path(folder)
         self.audio2mouth = session(folder / "audio2mouth.onnx")
         self.renderer = session(folder / "renderer.onnx")
+        self.relaxing = rest.Relaxing.read(folder)
 
     def displacement(self, windows):
         """[T, 80, W] -> [T, L, 2]."""
         return self.audio2mouth.run(["displacement"], {"mel": windows[:, None]})[0]
+
+    def at_rest(self, points):
+        """The rest mouth of one person, as far as the frames so far tell: [T, L, 2] -> [L, 2]."""
+        closed = geometry.rest_mouth(points)
+        return closed + self.relaxing.shift(closed)
 
     def draw(self, frame, matrix, source, target):
         """The frame with the mouth `target` in place of the mouth `source` (canonical points)."""

@@ -80,7 +80,7 @@ def rerender(mouth, clip, order, displacement):
     output, history = [], []
     for i, j in enumerate(order):
         history.append(clip.points[j])
-        rest = geometry.rest_mouth(np.stack(history[-250:]))
+        rest = mouth.at_rest(np.stack(history[-250:]))
         output.append(mouth.draw(clip.frames[j], clip.matrix[j], clip.points[j], rest + displacement[i]))
     return output
 

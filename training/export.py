@@ -4,7 +4,7 @@
 
 The averaged weights are exported, batch normalisation folded, opset 17; each ONNX file is run once against its PyTorch twin.
 The motion is calibrated on the way (audio2mouth.Decoder.calibrate and audio2mouth.habit): --mean-share, --opening,
---closing, and the habits of the people trained on, out of --data.
+--closing, and the habits of the people trained on, out of --data; out of it too what a glimpse of a mouth tells of its rest (rest.py).
 """
 
 import argparse
@@ -23,6 +23,7 @@ import geometry
 import mel
 import prepare
 import renderer
+import rest
 
 OPSET = 17
 IR_VERSION = 8
@@ -82,6 +83,7 @@ def wrapped(values, indent="  ", width=118):
 
 def manifest(
     hashes,
+    relaxing,
     name="Built-in mouth",
     source="trained by training/ on clips of the GRID corpus (CC BY 4.0), see models/builtin/README.md",
     writer="training/export.py",
@@ -89,6 +91,7 @@ def manifest(
     """The TOML that the plugin reads."""
     pairs = [f"[{x:.2f}, {y:.2f}]" for x, y in geometry.RIGID_XY]
     weights = [f"{w:.4g}" if w else "0.0" for w in geometry.CLOSE_WEIGHT]
+    of_width, of_height = ([f"[{x:.4f}, {y:.4f}]" for x, y in rows] for rows in relaxing.slopes)
     return f"""# Written by {writer}
 version = 1
 family = "builtin"
@@ -122,6 +125,13 @@ lips-inner = {geometry.LIPS_INNER}
 pairs = {[list(p) for p in geometry.CLOSING_PAIRS]}
 pair = {wrapped(int(i) for i in geometry.CLOSE_PAIR)}
 weight = {wrapped(weights)}
+
+# What a glimpse tells of the mouth at rest: landmark i += width[i] * (distance of the corners along x - mean[0])
+# + height[i] * (mean y of the corners - mean[1]), before the lips close
+[rest]
+mean = [{relaxing.mean[0]:.3f}, {relaxing.mean[1]:.3f}]
+width = {wrapped(of_width)}
+height = {wrapped(of_height)}
 """
 
 
@@ -144,7 +154,8 @@ def main():
     sound.decoder.calibrate(saved["mean"], arguments.mean_share, arguments.opening, arguments.closing)
     names = prepare.split(p.stem for p in arguments.data.glob("*.npz"))
     people = audio2mouth.load(arguments.data, sorted(names["train"]))
-    sound.decoder.habit.copy_(torch.from_numpy(audio2mouth.habit(sound, people)))
+    relaxing = rest.fit(people)
+    sound.decoder.habit.copy_(torch.from_numpy(audio2mouth.habit(sound, people, relaxing)))
     drawing = renderer.Renderer()
     drawing.load_state_dict(torch.load(arguments.renderer, weights_only=True)["average"])
     points = torch.rand(1, geometry.COUNT, 2) * 60 + 18
@@ -158,7 +169,7 @@ def main():
             ["flow", "alpha", "rgb"], arguments.out / "renderer.onnx",
         ),
     )  # fmt: skip
-    (arguments.out / "manifest.toml").write_text(manifest(hashes))
+    (arguments.out / "manifest.toml").write_text(manifest(hashes, relaxing))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ from compose import Mouth
 from faces import FaceTracker
 from person import Person, pictures
 from recover import recover
+from rest import Relaxing
 
 #: The report redraws at most so many frames of its part.
 REPORTED_FRAMES = 250
@@ -420,6 +421,7 @@ def decide(generic, candidates, tries, takes, shown, work):
         folder.mkdir()
         for name in ("audio2mouth", "renderer"):
             shutil.copy((candidates if name in parts else generic) / f"{name}.onnx", folder)
+        shutil.copy(generic / "manifest.toml", folder)  # for its rest mouth
         tried, redrawn = figures(folder, shown, errors["renderer" in parts])
         if shortfall(tried) < shortfall(found) - 0.01 and harmless(tried, base):
             best, found, after = parts, tried, redrawn
@@ -469,6 +471,7 @@ def main():
         work = pathlib.Path(work)
         candidates = work / "candidates"
         write(candidates, sound, drawing)
+        shutil.copy(generic / "manifest.toml", candidates)
         say(fit_opening(sound, candidates, Shown(person, parts["teach"], late, CORRECTED_FRAMES, tracker)))
         write(candidates, sound, drawing)
         shown = Shown(person, parts["report"], late, REPORTED_FRAMES, tracker)
@@ -496,7 +499,7 @@ def main():
     (arguments.out / "NOTICE").write_text(NOTICE)
     source = f"built-in networks, changed by training/personalize.py with a clip of sha256 {clip_hash}"
     (arguments.out / "manifest.toml").write_text(
-        export.manifest(hashes, "Mouth of one person", source, "training/personalize.py")
+        export.manifest(hashes, Relaxing.read(generic), "Mouth of one person", source, "training/personalize.py")
     )
     if arguments.sheets:
         arguments.sheets.mkdir(parents=True, exist_ok=True)

@@ -25,8 +25,8 @@ def speak(models, picture, sound, fps=25, strength=1.0, folder=None):
         raise SystemExit("no face found in the picture")
     matrix = geometry.fit_face(mesh)
     source = geometry.apply(matrix, mesh)[geometry.LANDMARKS]
-    rest = geometry.close_lips(source)
     mouth = Mouth(folder or models / "builtin")
+    rest = mouth.at_rest(source[None])
     t = np.arange(int(len(sound) / mel.SAMPLE_RATE * fps)) / fps
     moved = mouth.displacement(audio2mouth.windows(mel.melspectrogram(sound), t)) * strength
     return [mouth.draw(picture, matrix, source, rest + d) for d in moved], matrix, moved

@@ -10,7 +10,7 @@ use super::{
     manifest::Manifest,
     occlusion::{LIGHT_SIDE, Occlusion, Sight},
     registry::{self, Opened, describe},
-    rest::{Closing, RestMouth},
+    rest::{Anatomy, Closing, RestMouth},
     smoothstep,
 };
 use crate::{
@@ -42,9 +42,7 @@ struct Geometry {
     rigid: Vec<usize>,
     rigid_xy: Vec<[f32; 2]>,
     landmarks: Vec<usize>,
-    closing: Closing,
-    corners: [usize; 2],
-    nose_base: [usize; 2],
+    anatomy: Anatomy,
 }
 
 pub struct BuiltIn {
@@ -159,18 +157,21 @@ impl BuiltIn {
         }
         let geometry = Geometry {
             size,
-            corners: [
-                canonical.landmark(CORNERS[0])?,
-                canonical.landmark(CORNERS[1])?,
-            ],
-            nose_base: [
-                canonical.landmark(NOSE_BASE[0])?,
-                canonical.landmark(NOSE_BASE[1])?,
-            ],
-            closing: Closing {
-                pairs,
-                pair: manifest.closing.pair,
-                weight: manifest.closing.weight,
+            anatomy: Anatomy {
+                closing: Closing {
+                    pairs,
+                    pair: manifest.closing.pair,
+                    weight: manifest.closing.weight,
+                },
+                relaxing: manifest.rest,
+                corners: [
+                    canonical.landmark(CORNERS[0])?,
+                    canonical.landmark(CORNERS[1])?,
+                ],
+                nose_base: [
+                    canonical.landmark(NOSE_BASE[0])?,
+                    canonical.landmark(NOSE_BASE[1])?,
+                ],
             },
             rigid: manifest.canonical.rigid,
             rigid_xy: manifest.canonical.rigid_xy,
@@ -293,7 +294,7 @@ impl Aligned {
     fn new(geometry: Arc<Geometry>) -> Self {
         let count = geometry.landmarks.len();
         Self {
-            rest_mouth: RestMouth::new(count, &geometry.closing),
+            rest_mouth: RestMouth::new(count, &geometry.anatomy),
             source: vec![[0.0; 2]; count],
             rest: vec![[0.0; 2]; count],
             rigid: vec![[0.0; 2]; geometry.rigid.len()],
@@ -387,14 +388,8 @@ impl Brush for Aligned {
             self.rest_mouth.forget();
         }
         if face.fresh || self.occlusion.of_mouth() < HIDDEN {
-            self.rest_mouth.update(
-                &self.source,
-                time_ns,
-                &geometry.closing,
-                geometry.corners,
-                &geometry.nose_base,
-                &mut self.rest,
-            );
+            self.rest_mouth
+                .update(&self.source, time_ns, &geometry.anatomy, &mut self.rest);
         }
         seen.source.copy_from_slice(self.source.as_flattened());
         seen.rest.copy_from_slice(self.rest.as_flattened());

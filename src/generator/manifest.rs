@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
+use super::rest::Relaxing;
 use crate::{Error, face};
 
 /// The newest manifest version this plugin reads.
@@ -28,6 +29,8 @@ pub struct Manifest {
     pub sound: Sound,
     pub canonical: Canonical,
     pub closing: Closing,
+    /// Without it a glimpse tells nothing of the mouth at rest but that its lips are closed.
+    pub rest: Option<Relaxing>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -215,7 +218,7 @@ impl Manifest {
         if !(16..=512).contains(size) {
             return Err(format!("[canonical] size is {size}, 16 to 512 is wanted"));
         }
-        let same_length = [
+        let mut same_length = vec![
             ("[canonical] rigid-xy", rigid_xy.len(), "rigid", rigid.len()),
             ("[closing] pair", pair.len(), "landmarks", landmarks.len()),
             (
@@ -225,6 +228,11 @@ impl Manifest {
                 landmarks.len(),
             ),
         ];
+        if let Some(Relaxing { width, height, .. }) = &self.rest {
+            for (name, found) in [("[rest] width", width), ("[rest] height", height)] {
+                same_length.push((name, found.len(), "landmarks", landmarks.len()));
+            }
+        }
         for (name, found, like, wanted) in same_length {
             if found != wanted {
                 return Err(format!(
@@ -349,12 +357,30 @@ mod tests {
                 "pair = [\n  9",
                 "pair names pair 9, pairs has 9",
             ),
+            (
+                "width = [\n  [",
+                "width = [\n  [0.0, 0.0], [",
+                "[rest] width has 88 entries, 87 are wanted",
+            ),
+            (
+                "height = [\n  [",
+                "height = [\n  [0.0, 0.0], [",
+                "[rest] height has 88 entries, 87 are wanted",
+            ),
+            ("mean = [", "mean = 1.0 # [", "invalid type: floating point"),
+            ("[rest]\n", "[rest]\ndepth = 1\n", "unknown field `depth`"),
         ];
         for (passage, other, wanted) in cases {
             let message = with(passage, other).expect_err(other);
             assert!(message.contains(wanted), "{other}: {message}");
             assert!(message.contains("a/model.toml"), "{other}: {message}");
         }
+    }
+
+    #[test]
+    fn the_rest_mouth_need_not_be_told_of() {
+        let (without, _) = BUILTIN.split_once("[rest]").expect("the table is the last");
+        assert!(parse(without).expect("a good manifest").rest.is_none());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Must not know networks or pixels: landmarks in, landmarks out, in canonical pixels.
 
+use serde::Deserialize;
+
 /// How the lips of a landmark list close. Tables come from the model's manifest.
 #[derive(Clone, Debug)]
 pub struct Closing {
@@ -24,6 +26,44 @@ impl Closing {
     }
 }
 
+/// What a glimpse of a mouth tells about the same mouth at rest: one pulled wide was smiling or
+/// speaking. A regression over people, in canonical pixels, as the model's manifest has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relaxing {
+    /// Width of a mouth (from corner to corner along x) and y of its corners that tell nothing.
+    pub mean: [f32; 2],
+    /// For each landmark: x and y by which it moves for each pixel that a mouth is wider.
+    pub width: Vec<[f32; 2]>,
+    /// And that its corners are lower.
+    pub height: Vec<[f32; 2]>,
+}
+
+impl Relaxing {
+    /// Moves the landmarks in place, of a mouth whose corners were seen at `corners`.
+    fn relax(&self, points: &mut [[f32; 2]], corners: [[f32; 2]; 2]) {
+        let [right, left] = corners;
+        let wider = left[0] - right[0] - self.mean[0];
+        let lower = 0.5 * (left[1] + right[1]) - self.mean[1];
+        for ((point, width), height) in points.iter_mut().zip(&self.width).zip(&self.height) {
+            for axis in 0..2 {
+                point[axis] += wider * width[axis] + lower * height[axis];
+            }
+        }
+    }
+}
+
+/// What the estimate knows of all mouths.
+#[derive(Clone, Debug)]
+pub struct Anatomy {
+    pub closing: Closing,
+    pub relaxing: Option<Relaxing>,
+    /// Landmarks of the right and the left corner of the mouth.
+    pub corners: [usize; 2],
+    /// Landmarks at the base of the nose.
+    pub nose_base: [usize; 2],
+}
+
 /// How long the estimate takes to follow a mouth that is closed, in seconds.
 const FOLLOW_CLOSED: f32 = 1.0;
 /// A wide open mouth says little of the closed one: it is followed this much more slowly.
@@ -35,8 +75,9 @@ const FORGET_AFTER: f32 = 2.0;
 
 /// Running estimate of one person's rest mouth.
 ///
-/// A single frame is enough for a first answer: its lips are closed by geometry, so a still
-/// picture works and so does a smile with its teeth showing. The shape is kept relative to the
+/// A single frame is enough for a first answer: what it tells about the mouth at rest is taken into
+/// account and its lips are closed by geometry, so a still picture works and so does a smile with
+/// its teeth showing. The shape is kept relative to the
 /// base of the nose, so that a turning head, which shifts all of the mouth in the canonical
 /// picture, does not drag the estimate behind it.
 pub struct RestMouth {
@@ -47,11 +88,11 @@ pub struct RestMouth {
 }
 
 impl RestMouth {
-    pub fn new(landmarks: usize, closing: &Closing) -> Self {
+    pub fn new(landmarks: usize, anatomy: &Anatomy) -> Self {
         Self {
             shape: vec![[0.0; 2]; landmarks],
             observed: vec![[0.0; 2]; landmarks],
-            gaps: vec![0.0; closing.pairs.len()],
+            gaps: vec![0.0; anatomy.closing.pairs.len()],
             last_ns: None,
         }
     }
@@ -61,30 +102,29 @@ impl RestMouth {
     }
 
     /// Takes the mouth as seen at `time_ns` and writes the mouth at rest to `rest`.
-    ///
-    /// `corners` are the landmarks of the corners of the mouth, `anchors` those at the base of
-    /// the nose.
     pub fn update(
         &mut self,
         seen: &[[f32; 2]],
         time_ns: i64,
-        closing: &Closing,
-        corners: [usize; 2],
-        anchors: &[usize],
+        anatomy: &Anatomy,
         rest: &mut [[f32; 2]],
     ) {
-        let anchor = mean(seen, anchors);
+        let anchor = mean(seen, &anatomy.nose_base);
+        let corners = anatomy.corners.map(|corner| seen[corner]);
         for (point, seen) in self.observed.iter_mut().zip(seen) {
             *point = [seen[0] - anchor[0], seen[1] - anchor[1]];
         }
-        closing.close(&mut self.observed, &mut self.gaps);
+        if let Some(relaxing) = &anatomy.relaxing {
+            relaxing.relax(&mut self.observed, corners);
+        }
+        anatomy.closing.close(&mut self.observed, &mut self.gaps);
 
         let follow = match self.last_ns {
             None => 1.0,
             Some(last) => {
                 let seconds = (time_ns - last) as f32 * 1e-9;
                 if (0.0..FORGET_AFTER).contains(&seconds) {
-                    let width = distance(seen[corners[0]], seen[corners[1]]).max(1.0);
+                    let width = distance(corners[0], corners[1]).max(1.0);
                     let gap = self.gaps.iter().sum::<f32>() / self.gaps.len().max(1) as f32 / width;
                     let weight =
                         OPEN_WEIGHT + (1.0 - OPEN_WEIGHT) * (-(gap / OPEN_GAP).powi(2)).exp();
@@ -121,17 +161,41 @@ fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
 mod tests {
     use super::*;
 
-    // Upper lip, lower lip, chin, left and right corner, base of the nose.
+    // Upper lip, lower lip, chin, right and left corner, base of the nose.
     const UPPER: usize = 0;
     const LOWER: usize = 1;
-    const CORNERS: [usize; 2] = [3, 4];
-    const NOSE: [usize; 1] = [5];
+    const RIGHT: usize = 3;
+    const LEFT: usize = 4;
+    const NOSE: usize = 5;
 
-    fn closing() -> Closing {
-        Closing {
-            pairs: vec![[UPPER, LOWER]],
-            pair: vec![0; 6],
-            weight: vec![0.25, -0.75, -0.5, 0.0, 0.0, 0.0],
+    fn anatomy() -> Anatomy {
+        Anatomy {
+            closing: Closing {
+                pairs: vec![[UPPER, LOWER]],
+                pair: vec![0; 6],
+                weight: vec![0.25, -0.75, -0.5, 0.0, 0.0, 0.0],
+            },
+            relaxing: None,
+            corners: [RIGHT, LEFT],
+            nose_base: [NOSE, NOSE],
+        }
+    }
+
+    /// A mouth as wide as `mouth` with its corners as high tells nothing. Lips part, so that
+    /// closing has something to do.
+    fn relaxing() -> Anatomy {
+        let mut width = vec![[0.0; 2]; 6];
+        (width[RIGHT], width[LEFT]) = ([0.25, 0.125], [-0.25, 0.125]);
+        let mut height = vec![[0.0, -0.125]; 6];
+        height[LOWER] = [0.0, 0.125];
+        height[NOSE] = [0.0; 2];
+        Anatomy {
+            relaxing: Some(Relaxing {
+                mean: [36.0, 50.0],
+                width,
+                height,
+            }),
+            ..anatomy()
         }
     }
 
@@ -156,14 +220,80 @@ mod tests {
     }
 
     fn step(rest: &mut RestMouth, seen: &[[f32; 2]], time_ns: i64) -> Vec<[f32; 2]> {
+        step_of(&anatomy(), rest, seen, time_ns)
+    }
+
+    fn step_of(
+        anatomy: &Anatomy,
+        rest: &mut RestMouth,
+        seen: &[[f32; 2]],
+        time_ns: i64,
+    ) -> Vec<[f32; 2]> {
         let mut out = vec![[0.0; 2]; seen.len()];
-        rest.update(seen, time_ns, &closing(), CORNERS, &NOSE, &mut out);
+        rest.update(seen, time_ns, anatomy, &mut out);
         out
+    }
+
+    fn assert_near(found: &[[f32; 2]], wanted: &[[f32; 2]]) {
+        for (found, wanted) in found.iter().zip(wanted) {
+            let off = distance(*found, *wanted);
+            assert!(off < 1e-3, "{found:?} instead of {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_mouth_pulled_wide_comes_back() {
+        let mut smile = mouth(0.0);
+        (smile[RIGHT], smile[LEFT]) = ([26.0, 50.0], [70.0, 50.0]);
+        let mut wanted = mouth(0.0);
+        (wanted[RIGHT], wanted[LEFT]) = ([28.0, 51.0], [68.0, 51.0]);
+        let anatomy = relaxing();
+        let mut rest = RestMouth::new(6, &anatomy);
+        assert_near(&step_of(&anatomy, &mut rest, &smile, 0), &wanted);
+        // And stays there, however long it is looked at.
+        for frame in 1..100 {
+            let out = step_of(&anatomy, &mut rest, &smile, frame * 40_000_000);
+            assert_near(&out, &wanted);
+        }
+    }
+
+    #[test]
+    fn the_mean_mouth_is_left_as_it_is() {
+        let anatomy = relaxing();
+        for open in [0.0, 6.0] {
+            let mut rest = RestMouth::new(6, &anatomy);
+            let out = step_of(&anatomy, &mut rest, &mouth(open), 0);
+            assert_near(&out, &mouth(0.0));
+        }
+    }
+
+    #[test]
+    fn lips_that_are_parted_by_the_regression_are_closed_again() {
+        let anatomy = relaxing();
+        for open in [0.0, 6.0] {
+            let mut rest = RestMouth::new(6, &anatomy);
+            let low = moved(&mouth(open), [0.0, 8.0]);
+            let out = step_of(&anatomy, &mut rest, &low, 0);
+            assert!(gap(&out).abs() < 1e-4);
+            assert!(out[RIGHT][1] < low[RIGHT][1]);
+        }
+    }
+
+    #[test]
+    fn a_head_that_moves_sideways_takes_the_relaxed_mouth_along() {
+        let anatomy = relaxing();
+        let mut smile = mouth(4.0);
+        (smile[RIGHT], smile[LEFT]) = ([26.0, 50.0], [70.0, 50.0]);
+        let mut rest = RestMouth::new(6, &anatomy);
+        let before = step_of(&anatomy, &mut rest, &smile, 0);
+        let turned = moved(&smile, [9.0, 0.0]);
+        let after = step_of(&anatomy, &mut rest, &turned, 40_000_000);
+        assert_near(&after, &moved(&before, [9.0, 0.0]));
     }
 
     #[test]
     fn one_open_frame_closes() {
-        let mut rest = RestMouth::new(6, &closing());
+        let mut rest = RestMouth::new(6, &anatomy());
         let out = step(&mut rest, &mouth(12.0), 0);
         assert!(gap(&out).abs() < 1e-4);
         for (out, wanted) in out.iter().zip(mouth(0.0)) {
@@ -173,7 +303,7 @@ mod tests {
 
     #[test]
     fn speech_does_not_open_the_rest_mouth() {
-        let mut rest = RestMouth::new(6, &closing());
+        let mut rest = RestMouth::new(6, &anatomy());
         for frame in 0..250 {
             let open = 8.0 * (frame as f32 * 0.7).sin().max(0.0);
             let out = step(&mut rest, &mouth(open), frame * 40_000_000);
@@ -183,7 +313,7 @@ mod tests {
 
     #[test]
     fn follows_a_turning_head_at_once() {
-        let mut rest = RestMouth::new(6, &closing());
+        let mut rest = RestMouth::new(6, &anatomy());
         step(&mut rest, &mouth(0.0), 0);
         let out = step(&mut rest, &moved(&mouth(0.0), [9.0, -4.0]), 40_000_000);
         for (out, wanted) in out.iter().zip(moved(&mouth(0.0), [9.0, -4.0])) {
@@ -194,7 +324,7 @@ mod tests {
     #[test]
     fn a_long_gap_or_time_running_back_starts_anew() {
         for later in [3_000_000_000, -1] {
-            let mut rest = RestMouth::new(6, &closing());
+            let mut rest = RestMouth::new(6, &anatomy());
             step(&mut rest, &mouth(0.0), 0);
             let mut other = mouth(0.0);
             other[2][1] += 10.0;
@@ -206,7 +336,7 @@ mod tests {
     #[test]
     fn the_frame_rate_does_not_matter() {
         let drift = |fps: i64| {
-            let mut rest = RestMouth::new(6, &closing());
+            let mut rest = RestMouth::new(6, &anatomy());
             step(&mut rest, &mouth(0.0), 0);
             let mut other = mouth(0.0);
             other[2][1] += 10.0;
