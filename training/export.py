@@ -127,9 +127,11 @@ pair = {wrapped(int(i) for i in geometry.CLOSE_PAIR)}
 weight = {wrapped(weights)}
 
 # What a glimpse tells of the mouth at rest: landmark i += width[i] * (distance of the corners along x - mean[0])
-# + height[i] * (mean y of the corners - mean[1]), before the lips close
+# + height[i] * (mean y of the corners - mean[1]), before the lips close; range: least and most of the distance and of the mean y, which
+# values beyond are taken for
 [rest]
 mean = [{relaxing.mean[0]:.3f}, {relaxing.mean[1]:.3f}]
+range = [{", ".join(f"[{least:.3f}, {most:.3f}]" for least, most in relaxing.range)}]
 width = {wrapped(of_width)}
 height = {wrapped(of_height)}
 """

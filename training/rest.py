@@ -17,6 +17,8 @@ import geometry
 RIDGE = 2.0
 #: How an open mouth counts beside a closed one: as in the plugin's running estimate.
 OPEN_WEIGHT, OPEN_GAP = 0.05, 0.08
+#: The share of what was seen that counts as unusual, at either end. A painted mouth, say, may be as small as none of them.
+UNUSUAL = 0.05
 RIGHT, LEFT = geometry.INDEX[61], geometry.INDEX[291]
 _UPPER, _LOWER = (np.array([geometry.INDEX[pair[i]] for pair in geometry.CLOSING_PAIRS]) for i in (0, 1))
 
@@ -30,15 +32,16 @@ def seen(points):
 @dataclasses.dataclass
 class Relaxing:
     mean: np.ndarray  # [2]
+    range: np.ndarray  # [2, 2]: the least and the most; what is seen beyond is taken for these
     slopes: np.ndarray  # [2, L, 2]: pixels by which landmarks move for each that a mouth is wider, or its corners lower
 
     def shift(self, points):
         """How far the landmarks of a mouth lie from those of the same mouth at rest, beside its open lips: [..., L, 2] -> [..., L, 2]."""
-        return np.tensordot(seen(points) - self.mean, self.slopes, 1)
+        return np.tensordot(np.clip(seen(points), *self.range.T) - self.mean, self.slopes, 1)
 
     @staticmethod
     def none():
-        return Relaxing(np.zeros(2), np.zeros((2, geometry.COUNT, 2)))
+        return Relaxing(np.zeros(2), np.zeros((2, 2)), np.zeros((2, geometry.COUNT, 2)))
 
     @staticmethod
     def read(folder):
@@ -46,7 +49,7 @@ class Relaxing:
         table = tomllib.loads((pathlib.Path(folder) / "manifest.toml").read_text()).get("rest")
         if table is None:
             return Relaxing.none()
-        return Relaxing(np.array(table["mean"]), np.array([table["width"], table["height"]]))
+        return Relaxing(np.array(table["mean"]), np.array(table["range"]), np.array([table["width"], table["height"]]))
 
 
 def fit(clips):
@@ -71,4 +74,11 @@ def fit(clips):
     slopes = (slopes + mirrored) / 2  # neither side of a face is the wider one
     together = slopes[:, [_UPPER, _LOWER], 1].mean(1)  # lips that touch go on touching
     slopes[:, _UPPER, 1] = slopes[:, _LOWER, 1] = together
-    return Relaxing(mean, slopes)
+    return Relaxing(mean, np.array([usual(values, weight) for values in found.T]), slopes)
+
+
+def usual(values, weight):
+    """The least and the most of values, but for UNUSUAL of their weight at either end."""
+    order = np.argsort(values)
+    below = np.cumsum(weight[order]) / weight.sum()
+    return [values[order][np.searchsorted(below, share)] for share in (UNUSUAL, 1 - UNUSUAL)]

@@ -368,6 +368,7 @@ mod tests {
                 "[rest] height has 88 entries, 87 are wanted",
             ),
             ("mean = [", "mean = 1.0 # [", "invalid type: floating point"),
+            ("range = [", "width = 1 # [", "duplicate key"),
             ("[rest]\n", "[rest]\ndepth = 1\n", "unknown field `depth`"),
         ];
         for (passage, other, wanted) in cases {

@@ -33,6 +33,8 @@ impl Closing {
 pub struct Relaxing {
     /// Width of a mouth (from corner to corner along x) and y of its corners that tell nothing.
     pub mean: [f32; 2],
+    /// Least and most of both; values beyond are taken for these, since nobody showed what they tell.
+    pub range: [[f32; 2]; 2],
     /// For each landmark: x and y by which it moves for each pixel that a mouth is wider.
     pub width: Vec<[f32; 2]>,
     /// And that its corners are lower.
@@ -43,8 +45,9 @@ impl Relaxing {
     /// Moves the landmarks in place, of a mouth whose corners were seen at `corners`.
     fn relax(&self, points: &mut [[f32; 2]], corners: [[f32; 2]; 2]) {
         let [right, left] = corners;
-        let wider = left[0] - right[0] - self.mean[0];
-        let lower = 0.5 * (left[1] + right[1]) - self.mean[1];
+        let usual = |value: f32, [least, most]: [f32; 2]| value.max(least).min(most);
+        let wider = usual(left[0] - right[0], self.range[0]) - self.mean[0];
+        let lower = usual(0.5 * (left[1] + right[1]), self.range[1]) - self.mean[1];
         for ((point, width), height) in points.iter_mut().zip(&self.width).zip(&self.height) {
             for axis in 0..2 {
                 point[axis] += wider * width[axis] + lower * height[axis];
@@ -192,6 +195,7 @@ mod tests {
         Anatomy {
             relaxing: Some(Relaxing {
                 mean: [36.0, 50.0],
+                range: [[32.0, 44.0], [42.0, 58.0]],
                 width,
                 height,
             }),
@@ -255,6 +259,22 @@ mod tests {
             let out = step_of(&anatomy, &mut rest, &smile, frame * 40_000_000);
             assert_near(&out, &wanted);
         }
+    }
+
+    #[test]
+    fn what_nobody_showed_is_taken_for_the_nearest_that_somebody_did() {
+        let anatomy = relaxing();
+        let at_rest = |right: [f32; 2], left: [f32; 2]| {
+            let mut seen = mouth(0.0);
+            (seen[RIGHT], seen[LEFT]) = (right, left);
+            let mut rest = RestMouth::new(6, &anatomy);
+            let out = step_of(&anatomy, &mut rest, &seen, 0);
+            [RIGHT, LEFT, UPPER].map(|i| [out[i][0] - seen[i][0], out[i][1] - seen[i][1]])
+        };
+        let most = at_rest([26.0, 58.0], [70.0, 58.0]);
+        assert_near(&at_rest([16.0, 68.0], [80.0, 68.0]), &most);
+        let least = at_rest([32.0, 42.0], [64.0, 42.0]);
+        assert_near(&at_rest([40.0, 32.0], [50.0, 32.0]), &least);
     }
 
     #[test]
