@@ -1,6 +1,6 @@
 """The mouth renderer: moves the pixels of a frame's own lower face to a wanted mouth shape, and draws what no pixel shows.
 
-    python training/renderer.py --data DATA --out RUN [--minutes 60] [--resume]
+    python training/renderer.py --data DATA --out RUN [--steps 3000] [--resume] [--device cuda]
 
 The network (`Renderer`) gets the canonical crop, the landmarks of the mouth in it (source) and the wanted ones (target); it
 gives a backward flow, an alpha and an RGB picture: out(p) = crop(p + flow(p)) (1 - alpha) + rgb alpha.
@@ -9,16 +9,15 @@ How it is built
     A flow follows from the landmarks alone, without learning: displacement spread by Gaussians, once for the points of the
     upper lip and what is above, once for the lower lip, chin and jaw, and the two are joined along the line where the lips
     meet. So lips part and close along a sharp line, on any face and in any style of picture. A small U-Net adds a correction.
-    The inside of a mouth that the frame does not show is drawn: a plain mouth (dark cavity, upper teeth) in this face's own
-    colours, which the U-Net changes within bounds; alpha is confined to the inside of the wanted mouth, and falls to nothing when
-    the frame's own open mouth can be used. So there is no fog of all people's teeth, and no tint of theirs.
+    The inside of a mouth that the frame does not show is drawn by rule: a plain mouth (teeth, tongue, dark cavity) in this
+    face's own colours and light; alpha is confined to the inside of the wanted mouth, and falls to nothing when the frame's own
+    open mouth can be used. So there is no fog of all people's teeth, and no tint of theirs: what a network learns of teeth from pairs
+    of frames is their mean, which is grey, since a closed mouth does not tell where they show.
     Flow and alpha fade to nothing at the border of the crop.
 
 Training
     Pairs (A, B) of frames of one clip, so that nothing about a person has to be remembered. Loss: the picture, its gradients, the
-    warped picture outside the mouth, the texture of the inner mouth (sorted, so that it is no fog), the flow at the landmarks,
-    smoothness, a price on alpha. An exponential average of the
-    weights is what is exported.
+    warped picture outside the mouth, the flow at the landmarks, smoothness. An exponential average of the weights is what is exported.
 """
 
 import argparse
@@ -43,6 +42,8 @@ _ABOVE = geometry.LIPS_OUTER[11:] + geometry.LIPS_INNER[11:] + [2, 164, 165, 391
 _BELOW = [p for p in geometry.LANDMARKS if p not in set(_CORNERS + _SIDES + _ABOVE)]
 ABOVE = [geometry.INDEX[p] for p in _ABOVE + _CORNERS + _SIDES]
 BELOW = [geometry.INDEX[p] for p in _BELOW + _CORNERS + _SIDES]
+#: One man has 272 of the clips.
+CLIPS_A_PERSON = 60
 #: The mesh sees about so many pixels between lips that are closed.
 CLOSED = 1.0
 #: The inside of an open mouth may be stretched by so much before it is drawn anew.
@@ -115,6 +116,7 @@ class Geometry(nn.Module):
         self.register_buffer("lip_outer", torch.tensor(LIP_OUTER_SIDE), persistent=False)
         self.register_buffer("lip_inner", torch.tensor(LIP_INNER_SIDE), persistent=False)
         self.register_buffer("skin", torch.tensor(SKIN), persistent=False)
+        self.register_buffer("margins", torch.tensor([0.0, 0.0, 0.7, 1.2]).view(1, 4, 1, 1), persistent=False)
 
     def spread(self, at, move):
         """Displacements of the driving points spread over the picture, above and below: two [N, 2, 96, 96].
@@ -153,7 +155,7 @@ class Geometry(nn.Module):
         """Soft mask of the inside of a mouth, 0 for a closed one: [N, L, 2] -> [N, 1, 96, 96]."""
         heights, between = self.mouths(points[:, None])
         open_ = between * ((heights[:, :, 1] - heights[:, :, 0]) / 1.5).clamp(0, 1)
-        return self.bands(heights, torch.zeros(1)) * open_[:, :, None]
+        return self.bands(heights, 0.0) * open_[:, :, None]
 
     def palette(self, crop, source):
         """Colours of the inside of this mouth: its lips', and its teeth's at the right and at the left end: [N, 3, 3].
@@ -178,32 +180,38 @@ class Geometry(nn.Module):
         deep = lips * (lips / lips.amax(1, keepdim=True).clamp(min=0.02)) ** self.REDDER
         return torch.cat([deep, paler * (self.TEETH_HUE * sides + (1 - self.TEETH_HUE) * level)], 2)
 
-    def teeth(self, target, height, between):
-        """A plain mouth to start from: how surely (log-odds) each pixel shows upper teeth, how bright they and the cavity are,
-        and how far each column is on its way from the right to the left corner.
+    def cavity(self, target, heights):
+        """What an open mouth shows, by rule: shares of the palette's three colours, [N, 3, 96, 96].
 
-        [N, 1, 96, 96], [N, 1, 1, 96], [N, 1, 96, 96], [N, 1, 1, 96]. Sizes in canonical pixels, of which one is about 1.15 mm: teeth hang
-        under the upper lip by half of the gap and at most 5.5 pixels, end before the corners, and are 7 to 5 pixels wide; small openings
-        are darker.
+        Sizes in canonical pixels, of which one is about 1.15 mm. Upper teeth hang from behind the upper lip, which shades them, by 0.42 of the
+        gap and at most 5 pixels, less towards the corners of the mouth, where they are darker too; they are 7 to 6 pixels wide. Small
+        openings show none. Below them lies the tongue, which catches some light in a wide mouth; lips that touch let light through.
+        Measured on the inside of wide open mouths (brightness sorted: 121 at the brightest, 82 median, 49 darkest of 255), and a
+        little darker than that: a brighter inside is truer still, but face mesh and eye then take it for lips.
         """
-        top, gap = height[:, :1], height[:, 1:] - height[:, :1]  # N, 1, 96
-        open_ = (gap / 8).clamp(0, 1)[:, :, None]
+        top, gap = heights[:, :1], heights[:, 1:] - heights[:, :1]  # N, 1, 96
         corners = target[:, self.contours[0], 0]
         left, right = corners[:, :1, None], corners[:, -1:, None]
         x = self.axis - 0.5 * (left + right)
         across = x / (0.5 * (right - left)).clamp(min=1)
-        row = torch.sigmoid(((0.78 - across.abs()) / 0.06).clamp(-20, 20))[:, :, None]
-        y = self.axis[:, None]
-        hang = top + (0.5 * gap).clamp(max=5.5)
-        shown = torch.sigmoid((y / 0.4) - ((top + 0.35) / 0.4)[:, :, None]) * torch.sigmoid((hang / 0.4)[:, :, None] - y / 0.4) * row
-        shown = shown.clamp(0.01, 0.99)
-        edges = sum(torch.exp(-(((x.abs() - at) / 0.7) ** 2)) for at in (0.0, 7.2, 13.0))
-        bright = (0.82 + 0.13 * open_) * (1 - 0.12 * edges[:, :, None])
-        depth = gap.clamp(min=1)
-        low = (y / depth[:, :, None] - (top / depth + 0.55)[:, :, None]).clamp(0, 1)
-        # the tongue catches some light; lips that touch let most of it through
-        cavity = low * (0.4 * open_) + (0.18 + 0.5 * (1 - (gap / 2).clamp(0, 1)))[:, :, None]
-        return torch.log(shown / (1 - shown)), bright, cavity, (0.5 + 0.5 * across).clamp(0, 1)[:, :, None]
+        off_centre = (across * across).clamp(max=1)
+        wide = (gap / 8).clamp(0, 1)
+        under = self.axis[:, None] - top[:, :, None]  # N, 1, 96, 96: below the upper lip
+        over = gap[:, :, None] - under  # above the lower lip
+
+        hang = (0.42 * gap).clamp(max=5.0) * (1 - 0.3 * off_centre)
+        row = torch.sigmoid(((0.86 - across.abs()) / 0.07).clamp(-20, 20)) * ((gap - 1) / 2).clamp(0, 1)
+        shown = torch.sigmoid((hang[:, :, None] - under) / 0.6) * row[:, :, None]
+        between = sum(torch.exp(-(((x.abs() - at) / 0.7) ** 2)) for at in (0.0, 7.2, 13.0))
+        light = (0.98 + 0.08 * wide) * (1 - 0.5 * off_centre) * (1 - 0.08 * between)
+        below_lip = under.clamp(min=0)
+        teeth = light[:, :, None] * (1 - 0.5 * torch.exp(-below_lip * below_lip)) * shown
+
+        depth = over / (0.3 * gap.clamp(min=2))[:, :, None]
+        tongue = (0.45 * wide * (1 - off_centre))[:, :, None] * torch.exp(-depth * depth)
+        behind = (0.30 + tongue + (0.4 * (1 - (gap / 2).clamp(0, 1)))[:, :, None]) * (1 - shown)
+        leftwards = (0.5 + 0.5 * across).clamp(0, 1)[:, :, None]
+        return torch.cat([behind, teeth * (1 - leftwards), teeth * leftwards], 1)
 
     def forward(self, source, target):
         points = torch.stack([target, source], 1)
@@ -225,11 +233,10 @@ class Geometry(nn.Module):
         open_ = (gaps / 1.5).clamp(0, 1)
         strength = between[:, :1] * torch.stack([hollow[:, None] * (gap / 1.2).clamp(0, 1), shut[:, None].expand_as(gap)], 1)
         strength = torch.cat([between * open_, strength], 1)  # N, 4, 96
-        margins = torch.tensor([0.0, 0.0, 0.7, 1.2]).view(1, 4, 1, 1)
-        masks = self.bands(torch.cat([heights, height, height], 1), margins) * strength[:, :, None]
+        masks = self.bands(torch.cat([heights, height, height], 1), self.margins) * strength[:, :, None]
         inside_target, inside_source = masks[:, :1], masks[:, 1:2]
         allowed = torch.maximum(masks[:, 2:3], masks[:, 3:])
-        return flow, torch.cat([inside_source, inside_target, under], 1), allowed, self.teeth(target, height[:, 0], between[:, :1])
+        return flow, torch.cat([inside_source, inside_target, under], 1), allowed, self.cavity(target, height[:, 0])
 
 
 class Renderer(nn.Module):
@@ -252,7 +259,7 @@ class Renderer(nn.Module):
         self.reduce = conv(w[1], w[0], 1)
         self.up0 = conv(2 * w[0], w[0])
         self.last = conv(w[0], w[0])
-        self.out = nn.Conv2d(w[0], 4, 3, 1, 1)  # flow, more or fewer teeth, brighter or darker
+        self.out = nn.Conv2d(w[0], 2, 3, 1, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         self.register_buffer("window", border_window()[None, None], persistent=False)
@@ -265,15 +272,15 @@ class Renderer(nn.Module):
         return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
     def decode(self, y, x2, x1, x0):
-        """What the picture adds to the geometry: [N, 4, 48, 48]."""
+        """What the picture adds to the geometry: [N, 2, 48, 48]."""
         y = self.up2(torch.cat([double(y), x2], 1))
         y = self.up1(torch.cat([double(y), x1], 1))
         return self.out(self.last(self.up0(torch.cat([double(self.reduce(y)), x0], 1))))
 
     def forward(self, crop, source, target):
         """flow, alpha, rgb. The geometry is kept out of autocast: pixels need more than bf16."""
-        with torch.autocast("cpu", enabled=False):
-            flow0, masks, allowed, (shown, bright, cavity, leftwards) = self.geometry(source.float(), target.float())
+        with torch.autocast(crop.device.type, enabled=False):
+            flow0, masks, allowed, shares = self.geometry(source.float(), target.float())
             palette = self.geometry.palette(crop.float(), source.float())
         x0 = self.enter(torch.cat([crop * 2 - 1, flow0 / 8, masks], 1))
         x1 = self.down1(x0)
@@ -283,13 +290,9 @@ class Renderer(nn.Module):
         z = self.vector(shape)[:, :, None, None].expand(-1, -1, SIZE // 16, SIZE // 16)
         y = self.middle(torch.cat([x3, z], 1))
         drawn = double(self.decode(y, x2, x1, x0)).float()
-        flow = (flow0 + drawn[:, :2]) * self.window
+        flow = (flow0 + drawn) * self.window
         alpha = allowed * self.window
-        shown = torch.sigmoid(shown + 1.2 * torch.tanh(drawn[:, 2:3]))  # more or fewer teeth
-        light = 0.18 * torch.tanh(drawn[:, 3:])  # brighter or darker
-        teeth = bright * torch.exp(light) * shown
-        shares = torch.cat([cavity * torch.exp(0.6 * light) * (1 - shown), teeth * (1 - leftwards), teeth * leftwards], 1).flatten(2)
-        rgb = (palette @ shares).clamp(0, 1).view_as(crop)
+        rgb = (palette @ shares.flatten(2)).clamp(0, 1).view_as(crop)
         return flow, alpha, rgb
 
 
@@ -297,12 +300,14 @@ class Renderer(nn.Module):
 
 
 class Pairs:
-    """Random pairs of frames of one clip, jittered and recoloured alike."""
+    """Random pairs of frames of one clip, jittered and recoloured alike; of nobody more than CLIPS_A_PERSON clips."""
 
     def __init__(self, folder, names, seed=0):
         self.random = np.random.default_rng(seed)
         self.clips, self.people = [], {}
         for name in names:
+            if len(self.people.get(prepare.speaker(name), ())) == CLIPS_A_PERSON:
+                continue
             with np.load(folder / f"{name}.npz") as z:
                 points = z["points"][:, geometry.LANDMARKS]
                 self.people.setdefault(prepare.speaker(name), []).append(len(self.clips))
@@ -406,56 +411,31 @@ def sample(field, points):
 def mouth_weight(network, target):
     """1 everywhere, 7 round the wanted mouth: [N, 1, 96, 96]."""
     centre = (target[:, : 40].amax(1) + target[:, : 40].amin(1)) / 2 / (SIZE - 1) * 2 - 1
-    reach = torch.tensor([0.40, 0.30]).view(1, 2, 1, 1)
+    reach = torch.tensor([0.40, 0.30], device=target.device).view(1, 2, 1, 1)
     far = ((network.grid - centre[:, :, None, None]) / reach).square().sum(1, keepdim=True)
     return 1 + 6 * torch.exp(-far)
 
 
-def spread_of(values, where, count=192):
-    """`count` values of each picture [N, 96, 96], drawn from where a mask [N, 96, 96] is set, in rising order: [N, count]."""
-    index = torch.multinomial(where.flatten(1) + 1e-9, count, replacement=True)
-    return values.flatten(1).gather(1, index).sort(1).values
-
-
-def texture(out, b, hidden):
-    """How differently bright, and how differently structured, the insides of two mouths are, wherever teeth and gaps lie.
-
-    Where teeth show cannot be known from a closed mouth, and the mean of all possible teeth is a fog. So the inside is
-    compared by its sorted brightness and its sorted vertical and horizontal steps: it has to be as dark, as bright and as sharp.
-    """
-    where = (hidden[:, 0] > 0.5).float()
-    enough = (where.sum((1, 2)) > 25).float()
-    total = 0
-    for change in (lambda x: x, lambda x: F.pad(dy(x), (0, 0, 0, 1)), lambda x: F.pad(dx(x), (0, 1))):
-        x, y = change(out.mean(1)), change(b.mean(1))
-        difference = (spread_of(x, where) - spread_of(y, where)).abs().mean(1)
-        total = total + (difference * enough).mean()
-    return total
-
-
 def losses(network, a, b, source, target, truth):
     """The terms of the loss. `truth` are the landmarks of B as measured, `target` what the network is told."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(a.device.type, torch.bfloat16):
         flow, alpha, rgb = network(a.contiguous(memory_format=torch.channels_last), source, target)
     warped = network.warp(a, flow)
     out = warped * (1 - alpha) + rgb * alpha
     with torch.no_grad():
         hidden = network.geometry.inside(truth)
     weight = mouth_weight(network, truth) * network.window
-    drawn = weight * (1 - 0.7 * hidden * alpha.detach())  # what is drawn is judged by its texture more than pixel by pixel
     inside = (truth.sub(47.5).abs() < 38).all(2).float()[..., None]
     return dict(
-        picture=((out - b).abs() * drawn).mean(),
-        gradient=((dx(out) - dx(b)).abs() * drawn[..., 1:]).mean() + ((dy(out) - dy(b)).abs() * drawn[..., 1:, :]).mean(),
+        picture=((out - b).abs() * weight).mean(),
+        gradient=((dx(out) - dx(b)).abs() * weight[..., 1:]).mean() + ((dy(out) - dy(b)).abs() * weight[..., 1:, :]).mean(),
         warped=((warped - b).abs() * weight * (1 - hidden)).mean(),
-        texture=texture(warped.detach() * (1 - alpha) + rgb * alpha, b, hidden),
         points=((sample(flow, target) - (source - target)) * inside).abs().mean(),
         smooth=(dx(flow).abs().mean() + dy(flow).abs().mean()),
-        alpha=alpha.mean(),
     )
 
 
-WEIGHTS = dict(picture=1.0, gradient=1.0, warped=0.4, texture=0.15, points=0.03, smooth=0.01, alpha=0.0)
+WEIGHTS = dict(picture=1.0, gradient=1.0, warped=0.4, points=0.03, smooth=0.01)
 
 
 def tell(points_a, points_b):
@@ -508,11 +488,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for checkpoints")
-    parser.add_argument("--minutes", type=float, default=60, help="training time; the learning rate falls over it")
+    parser.add_argument("--steps", type=int, default=3000, help="the learning rate falls over them")
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint's weights")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
@@ -521,25 +502,24 @@ def main():
     names = prepare.split(p.stem for p in arguments.data.glob("*.npz"))
     training = Pairs(arguments.data, names["train"])
     unseen = Pairs(arguments.data, names["unseen"], seed=1)
-    fixed = [unseen.batch(16, jitter=False) for _ in range(6)]
-    network = Renderer().to(memory_format=torch.channels_last)
-    average = Average(network)
-    done = 0
-    if arguments.resume and checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(saved["raw"])
-        average.state, average.count, done = saved["average"], saved["step"], saved["step"]
-    print(f"{len(names['train'])} clips, {sum(p.numel() for p in network.parameters())} parameters", flush=True)
+    device = torch.device(arguments.device)
+    fixed = [[v.to(device) for v in unseen.batch(16, jitter=False)] for _ in range(6)]
+    network = Renderer().to(device, memory_format=torch.channels_last)
+    average, judge = Average(network), Renderer().to(device)
     optimiser = torch.optim.AdamW(network.parameters(), arguments.rate, weight_decay=1e-3)
-    judge = Renderer()
-    start, step, sums = time.time(), 0, {}
-    while (elapsed := time.time() - start) < 60 * arguments.minutes:
-        left = 1 - elapsed / (60 * arguments.minutes)
+    step, sums, start = 0, {}, time.time()
+    if arguments.resume and checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True, map_location=device)
+        network.load_state_dict(saved["raw"])
+        optimiser.load_state_dict(saved["optimiser"])
+        average.state, average.count, step = saved["average"], saved["step"], saved["step"]
+    print(f"{len(training.clips)} clips, {sum(p.numel() for p in network.parameters())} parameters", flush=True)
+    while step < arguments.steps:
         for group in optimiser.param_groups:
-            group["lr"] = arguments.rate * min(1, (step + 1) / 100) * max(0.03, left)
+            group["lr"] = arguments.rate * min(1, (step + 1) / 100) * max(0.03, 1 - step / arguments.steps)
         a, b, la, lb = training.batch(arguments.batch)
         source, target = tell(la, lb)
-        terms = losses(network, a, b, source, target, lb)
+        terms = losses(network, *(v.to(device) for v in (a, b, source, target, lb)))
         loss = sum(WEIGHTS[k] * v for k, v in terms.items())
         optimiser.zero_grad()
         loss.backward()
@@ -548,16 +528,15 @@ def main():
         average.update(network)
         step += 1
         for key, value in terms.items():
-            sums[key] = sums.get(key, 0) + value.item()
-        if step % 100 == 0:
-            print(f"{done + step} {elapsed:.0f}s " + " ".join(f"{k} {v / 100:.4f}" for k, v in sums.items()), flush=True)
+            sums[key] = sums.get(key, 0) + value.detach()
+        if step % 200 == 0 or step == arguments.steps:
+            print(f"{step} {time.time() - start:.0f}s " + " ".join(f"{k} {v.item() / 200:.4f}" for k, v in sums.items()), flush=True)
             sums = {}
-        if step % 200 == 0:
             judge.load_state_dict(average.state)
             error, still, points = validate(judge, fixed)
             print(f"  unseen people: error {error:.4f} (untouched {still:.4f}), flow at the lips off by {points:.2f} px", flush=True)
-            torch.save(dict(raw=network.state_dict(), average=average.state, step=done + step), checkpoint)
-    torch.save(dict(raw=network.state_dict(), average=average.state, step=done + step), checkpoint)
+            saved = dict(raw=network.state_dict(), average=average.state, optimiser=optimiser.state_dict(), step=step)
+            torch.save(saved, checkpoint)
 
 
 if __name__ == "__main__":

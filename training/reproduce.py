@@ -4,7 +4,7 @@
 
 Runs the scripts of this folder one after the other, with the arguments that the model card names. A stage that is done is not
 done again (WORK/<stage>.done says with which command), so a run that was broken off goes on where it was. The weights are written to
-WORK/builtin unless --out names another folder. About two hours on one core.
+WORK/builtin unless --out names another folder. About one hour on one core.
 
 --quick goes through all stages with a few steps of each: it shows that everything works, and its weights are worth nothing.
 """
@@ -20,16 +20,18 @@ MODELS = HERE.parent / "models"
 
 def stages(clips, work, out, quick):
     """(name, script, arguments), in order."""
-    data, first, second = work / "data", work / "sound", work / "closures"
+    data, first, again, closures = (work / name for name in ("data", "sound", "again", "closures"))
     return [
         ("prepare", "prepare.py", ["--clips", clips, "--models", MODELS, "--out", data]),
         ("sound", "audio2mouth.py", ["--data", data, "--out", first, "--steps", 2 if quick else 4500]),
+        ("again", "audio2mouth.py",
+         ["--data", data, "--out", again, "--start", first / "audio2mouth.pt", "--steps", 2 if quick else 1500, "--rate", 1e-3]),
         ("closures", "audio2mouth.py",
-         ["--data", data, "--out", second, "--start", first / "audio2mouth.pt", "--voices", 1 if quick else 36, "--tail-only",
+         ["--data", data, "--out", closures, "--start", again / "audio2mouth.pt", "--voices", 1 if quick else 36, "--tail-only",
           "--steps", 2 if quick else 900, "--rate", 6e-4, "--share", 0.7]),
-        ("renderer", "renderer.py", ["--data", data, "--out", work / "renderer", "--minutes", 0.05 if quick else 60]),
+        ("renderer", "renderer.py", ["--data", data, "--out", work / "renderer", "--steps", 2 if quick else 3000]),
         ("export", "export.py",
-         ["--data", data, "--audio2mouth", second / "audio2mouth.pt", "--renderer", work / "renderer" / "renderer.pt", "--out", out]),
+         ["--data", data, "--audio2mouth", closures / "audio2mouth.pt", "--renderer", work / "renderer" / "renderer.pt", "--out", out]),
         ("evaluate", "evaluate.py",
          ["--clips", clips, "--data", data, "--models", MODELS, "--builtin", out, "--sheets", work / "sheets", "--each", 1 if quick else 3]),
     ]  # fmt: skip
