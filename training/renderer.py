@@ -530,7 +530,8 @@ def main():
         for key, value in terms.items():
             sums[key] = sums.get(key, 0) + value.detach()
         if step % 200 == 0 or step == arguments.steps:
-            print(f"{step} {time.time() - start:.0f}s " + " ".join(f"{k} {v.item() / 200:.4f}" for k, v in sums.items()), flush=True)
+            means = " ".join(f"{k} {v.item() / (step % 200 or 200):.4f}" for k, v in sums.items())
+            print(f"{step} {time.time() - start:.0f}s {means}", flush=True)
             sums = {}
             judge.load_state_dict(average.state)
             error, still, points = validate(judge, fixed)
