@@ -300,7 +300,7 @@ fn gst_launch_ends_in_order_when_another_element_fails_as_loading_begins() {
             .env("ORT_DYLIB_PATH", &library)
             .args("-f videotestsrc ! lipsync ! identity error-after=1 ! fakesink".split(' '))
             .output()
-            .unwrap();
+            .expect("gst-launch-1.0 starts");
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{}: {text}", output.status);
         assert!(text.contains("identity"), "{text}");

@@ -411,11 +411,12 @@ fn a_process_ends_while_networks_are_loaded() {
 #[test]
 fn a_process_may_end_while_networks_are_loaded() {
     for _ in 0..3 {
-        let status = Command::new(std::env::current_exe().unwrap())
+        let test = std::env::current_exe().expect("this test has a file");
+        let status = Command::new(test)
             .args(["--exact", "a_process_ends_while_networks_are_loaded"])
             .args(["--ignored", "--quiet"])
             .status()
-            .unwrap();
+            .expect("this test starts again");
         assert!(status.success(), "{status}");
     }
 }

@@ -24,7 +24,6 @@ import numpy as np
 import audio2mouth
 import geometry
 import judge
-import mel
 import prepare
 from compose import Mouth
 from faces import FaceTracker

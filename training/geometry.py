@@ -82,13 +82,14 @@ def _closing_tables():
 
 
 CLOSE_PAIR, CLOSE_WEIGHT = _closing_tables()
-_UPPER = np.array([INDEX[u] for u, _ in CLOSING_PAIRS])
-_LOWER = np.array([INDEX[l] for _, l in CLOSING_PAIRS])
+#: The upper and the lower landmark of each closing pair.
+UPPER = np.array([INDEX[u] for u, _ in CLOSING_PAIRS])
+LOWER = np.array([INDEX[l] for _, l in CLOSING_PAIRS])
 
 
 def gaps(points):
     """The gap of each closing pair (negative if the lips cross): [..., L, 2] -> [..., 9]."""
-    return points[..., _LOWER, 1] - points[..., _UPPER, 1]
+    return points[..., LOWER, 1] - points[..., UPPER, 1]
 
 
 def close_lips(points):

@@ -218,7 +218,7 @@ class Geometry(nn.Module):
         driving = points[:, :, self.driving]
         above, below = self.spread(driving[:, 0], driving[:, 1] - driving[:, 0])
         heights, between = self.mouths(points)
-        height, from_height = heights[:, :1], heights[:, 1:]
+        height = heights[:, :1]
         gaps = heights[:, :, 1] - heights[:, :, 0]  # N, 2, 96
         gap = gaps[:, 0]
         middle = 0.5 * (height[:, :, 0] + height[:, :, 1])

@@ -20,7 +20,6 @@ OPEN_WEIGHT, OPEN_GAP = 0.05, 0.08
 #: The share of what was seen that counts as unusual, at either end. A painted mouth, say, may be as small as none of them.
 UNUSUAL = 0.05
 RIGHT, LEFT = geometry.INDEX[61], geometry.INDEX[291]
-_UPPER, _LOWER = (np.array([geometry.INDEX[pair[i]] for pair in geometry.CLOSING_PAIRS]) for i in (0, 1))
 
 
 def seen(points):
@@ -72,8 +71,8 @@ def fit(clips):
     slopes = slopes.reshape(2, geometry.COUNT, 2)
     mirrored = slopes[:, geometry.MIRROR] * (-1, 1)
     slopes = (slopes + mirrored) / 2  # neither side of a face is the wider one
-    together = slopes[:, [_UPPER, _LOWER], 1].mean(1)  # lips that touch go on touching
-    slopes[:, _UPPER, 1] = slopes[:, _LOWER, 1] = together
+    together = slopes[:, [geometry.UPPER, geometry.LOWER], 1].mean(1)  # lips that touch go on touching
+    slopes[:, geometry.UPPER, 1] = slopes[:, geometry.LOWER, 1] = together
     return Relaxing(mean, np.array([usual(values, weight) for values in found.T]), slopes)
 
 
