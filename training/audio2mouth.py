@@ -431,6 +431,14 @@ def blend(start, end, share):
     return {k: torch.lerp(v, end[k], share) if v.is_floating_point() else end[k] for k, v in start.items()}
 
 
+def mean_of(states):
+    """The mean of the weights of several networks that began as one: it knows strangers better than each of them."""
+    mean = dict(states[0])
+    for i, state in enumerate(states[1:], 2):
+        mean = blend(mean, state, 1 / i)
+    return mean
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
@@ -440,12 +448,13 @@ def main():
     parser.add_argument("--pairs", type=int, default=96)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--voices", type=int, default=0, help="sentences of each voice of flite and each language of espeak-ng (needs --start)")
-    parser.add_argument("--start", type=pathlib.Path, help="checkpoint whose weights to start from")
+    parser.add_argument("--start", type=pathlib.Path, nargs="+", help="checkpoint whose weights to start from; of several, their mean")
+    parser.add_argument("--seed", type=int, default=0, help="of the windows drawn and what is done to them")
     parser.add_argument("--tail-only", action="store_true", help="leave the layers along frequency as they are (needs --start)")
     parser.add_argument("--share", type=float, default=1.0, help="how far to go from --start to what was learned, 0 to 1")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
+    torch.manual_seed(arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
     names = prepare.split(p.stem for p in arguments.data.glob("*.npz"))
     parts = {k: load(arguments.data, v) for k, v in names.items()}
@@ -456,7 +465,8 @@ def main():
     basis = principal_shapes(parts["train"], CODES)
     network = AudioToMouth(basis)
     if arguments.start:
-        network.load_state_dict(torch.load(arguments.start, weights_only=False)["state"], strict=False)
+        states = [torch.load(path, weights_only=False)["state"] for path in arguments.start]
+        network.load_state_dict(mean_of(states), strict=False)
     print(f"{len(parts['train'])} clips, {sum(p.numel() for p in network.parameters())} parameters", flush=True)
     heard = parts["train"]
     if arguments.voices:
@@ -465,7 +475,7 @@ def main():
         network.eval().settle()
         heard = heard + spoken.voices(network, arguments.voices)
     start_state = {k: v.clone() for k, v in network.state_dict().items()}
-    batches = Batches(heard)
+    batches = Batches(heard, arguments.seed)
     if arguments.tail_only:
         network.bands.requires_grad_(False)
         network.enter.requires_grad_(False)

@@ -8,13 +8,14 @@ The clip is any video of one person who speaks, with the sound that belongs to i
 The last fifth of the clip is kept back for the report. Of the rest a quarter, in blocks, chooses and the others teach:
 
 1. the sound's offset, by the generic network (a clip that is not in sync would teach lips that are not);
-2. shapes: a regression from the generic network's codes to this person's displacements, drawn towards the generic shapes as
+2. the rest mouth: what a glimpse tells of it, for this person (rest.py);
+3. shapes: a regression from the generic network's codes to this person's displacements, drawn towards the generic shapes as
    firmly as blocks that were left out want;
-3. the later layers of audio2mouth, with the augmentation they were trained with;
-4. the renderer, on pairs of frames of the clip;
-5. how far the mouth opens: frames are redrawn and measured, and the opening scaled to this person's amplitude.
+4. the later layers of audio2mouth, with the augmentation they were trained with;
+5. the inside of the mouth (inner_mouth.py), and the renderer, on pairs of frames of the clip;
+6. how far the mouth opens: frames are redrawn and measured, and the opening scaled to this person's amplitude.
 
-Of 3 and 4 as much is kept (a share of the way from the generic weights to the learned ones) as the choosing part gains by, and a network
+Of 4 and 5 as much is kept (a share of the way from the generic weights to the learned ones) as the choosing part gains by, and a network
 that does not gain on the report's part either stays the generic one. What learns is small and what chooses has not been learned from, so a
 short clip changes little rather than spoiling the mouth.
 
@@ -37,13 +38,15 @@ import audio2mouth
 import evaluate
 import export
 import geometry
+import inner_mouth
 import mel
+import prepare
 import renderer
+import rest
 from compose import Mouth
 from faces import FaceTracker
 from person import Person, pictures
 from recover import recover
-from rest import Relaxing
 
 #: The report redraws at most so many frames of its part.
 REPORTED_FRAMES = 250
@@ -125,8 +128,28 @@ def misfit(moved, real):
     return lip_error(moved, real) / lip_error(real, 0) + (1 - follows) if np.isfinite(follows) else np.inf
 
 
+def fit_rest(takes, generic):
+    """Step 2: what a glimpse tells of the rest mouth. Returns the Relaxing, and a line for the report.
+
+    From here on the takes' displacements are those from the rest mouth that it estimates, so what it misses is learned with the shapes.
+    """
+
+    def missed(relaxing):
+        return np.concatenate([t.rest - geometry.close_lips(t.raw + t.rest) - relaxing.shift(t.raw + t.rest) for t in takes])
+
+    def spread(values):
+        return np.linalg.norm(values - values.mean(0), axis=2)[:, : audio2mouth.LIPS].mean()
+
+    own = rest.fit(takes)
+    left_over, before = missed(own), missed(generic)
+    for take in takes:
+        for name in ("raw", "shape"):
+            setattr(take, name, getattr(take, name) + left_over.mean(0).astype(np.float32))
+    return own, f"rest mouth: known from one frame to {spread(left_over):.2f} pixels of 96, generic {spread(before):.2f}"
+
+
 def fit_shapes(network, parts, person, late):
-    """Step 2: the decoder's shapes. Returns a line for the report."""
+    """Step 3: the decoder's shapes. Returns a line for the report."""
     decoder, takes = network.decoder, parts["teach"] + parts["choose"]
     start = decoder.basis.numpy().copy(), decoder.habit.numpy().copy()
     found = [codes(network, [t], person, late) for t in takes]
@@ -159,7 +182,7 @@ def fit_shapes(network, parts, person, late):
 
 
 def fit_opening(network, folder, shown):
-    """Step 5: how far the mouth opens, measured on redrawn frames. `folder` has the renderer. Returns a line for the report."""
+    """Step 6: how far the mouth opens, measured on redrawn frames. `folder` has the renderer. Returns a line for the report."""
     mouth, factor = Mouth(folder), 1.0
     real = geometry.opening(landmarks(shown, shown.frames))
     basis, ratios = network.decoder.basis.numpy().copy(), []
@@ -175,7 +198,7 @@ def fit_opening(network, folder, shown):
 
 
 def tune_layers(network, parts, person, late, seconds, steps):
-    """Step 3: the later layers, for so many seconds of processor time and so many steps at most. Returns a line for the report."""
+    """Step 4: the later layers, for so many seconds of processor time and so many steps at most. Returns a line for the report."""
     start = {k: v.clone() for k, v in network.state_dict().items()}
     for take in parts["teach"]:
         take.late, take.shape = late, take.shape - network.decoder.habit.numpy()  # which the decoder adds
@@ -219,10 +242,16 @@ class OwnPairs(renderer.Pairs):
 
 
 def tune_renderer(network, parts, seconds, steps):
-    """Step 4: the renderer, as long. Returns whether it learned anything of use, and a line for the report."""
-    start = {k: v.clone() for k, v in network.state_dict().items()}
+    """Step 5: the inside of the mouth, and the renderer, as long. Returns whether anything of use was learned, and a line for the report."""
     training, judging = OwnPairs(parts["teach"]), OwnPairs(parts["choose"], 1)
     fixed = [judging.batch(12, jitter=False) for _ in range(6)]
+    by_rule = judge_renderer(network, fixed)
+    network.inner_mouth = inner_mouth.of(parts["teach"], network.geometry, prepare.MARGIN)
+    as_seen = judge_renderer(network, fixed)
+    if as_seen > 0.99 * by_rule:
+        network.inner_mouth = None
+    inside = "as the clip shows it" if network.inner_mouth else "by rule"
+    start = {k: v.clone() for k, v in network.state_dict().items()}
     network.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), 2e-4, weight_decay=1e-3)
     average = renderer.Average(network, 0.99)
@@ -247,7 +276,8 @@ def tune_renderer(network, parts, seconds, steps):
             best, least = share, error
     network.load_state_dict(audio2mouth.blend(start, average.state, best))
     network.eval()
-    return best > 0, f"renderer: {step} steps, {best:.0%} of the way taken"
+    line = f"inside of the mouth: {inside}, picture error {as_seen / by_rule:.2f} of the rule's; renderer: {step} steps, {best:.0%} of the way taken"
+    return best > 0 or network.inner_mouth is not None, line
 
 
 def judge_renderer(network, fixed):
@@ -327,9 +357,9 @@ def shortfall(found):
 
 
 def harmless(found, base):
-    """Neither less in sync than the generic networks nor softer; on a short clip the rest may look better by chance."""
-    least = {"correlation": -0.03, "sharpness": -0.1}
-    return all(found[key] > value + least[key[1]] for key, value in base.items() if key[1] in least)
+    """Neither less in sync than the generic networks nor softer, unless those are sharper than the clip; on a short one the rest may look better by chance."""
+    in_sync = all(found[key] > value - 0.03 for key, value in base.items() if key[1] == "correlation")
+    return in_sync and all(found[key] > min(value, 1) - 0.1 for key, value in base.items() if key[1] == "sharpness")
 
 
 def table(generic, personal):
@@ -402,18 +432,19 @@ def write(folder, sound, drawing):
     )  # fmt: skip
 
 
-def picture_error(folder, takes):
+def picture_error(network, takes):
     """How wrong the mouth is when a frame is given the landmarks of another, over how wrong the untouched frame is."""
-    network = renderer.Renderer()
-    recover(network, folder / "renderer.onnx")
     pairs = OwnPairs(takes, 2)
     error, still, _ = renderer.validate(network, [pairs.batch(12, jitter=False) for _ in range(8)])
+    network.eval()
     return error / still
 
 
-def decide(generic, candidates, tries, takes, shown, work):
-    """Which networks gain on the report's frames: (which parts are personal, generic figures, figures of those, pictures of both)."""
-    errors = {True: picture_error(candidates, takes), False: picture_error(generic, takes)}
+def decide(generic, candidates, tries, errors, shown, work):
+    """Which networks gain on the report's frames: (which parts are personal, generic figures, figures of those, pictures of both).
+
+    `errors` are the picture errors of the generic and of the personal renderer.
+    """
     base, before = figures(generic, shown, errors[False])
     best, found, after = (), base, before
     for parts in tries:
@@ -421,7 +452,7 @@ def decide(generic, candidates, tries, takes, shown, work):
         folder.mkdir()
         for name in ("audio2mouth", "renderer"):
             shutil.copy((candidates if name in parts else generic) / f"{name}.onnx", folder)
-        shutil.copy(generic / "manifest.toml", folder)  # for its rest mouth
+        shutil.copy((candidates if "audio2mouth" in parts else generic) / "manifest.toml", folder)  # for its rest mouth
         tried, redrawn = figures(folder, shown, errors["renderer" in parts])
         if shortfall(tried) < shortfall(found) - 0.01 and harmless(tried, base):
             best, found, after = parts, tried, redrawn
@@ -463,20 +494,23 @@ def main():
         print(line, flush=True)
 
     say(f"sound: {1000 * late:+.0f} ms later than the picture; the generic opening then correlates by {follows:.2f}")
+    relaxing, line = fit_rest(parts["teach"] + parts["choose"], rest.Relaxing.read(generic))
+    say(line)
     say(fit_shapes(sound, parts, person, late))
     say(tune_layers(sound, parts, person, late, SOUND_SHARE * seconds, arguments.steps))
+    errors = {False: picture_error(drawing, parts["report"])}
     draws_better, line = tune_renderer(drawing, parts, (1 - SOUND_SHARE) * seconds, arguments.steps)
     say(line)
+    errors[True] = picture_error(drawing, parts["report"])
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         candidates = work / "candidates"
-        write(candidates, sound, drawing)
-        shutil.copy(generic / "manifest.toml", candidates)
+        (candidates / "manifest.toml").write_text(export.manifest(write(candidates, sound, drawing), relaxing))
         say(fit_opening(sound, candidates, Shown(person, parts["teach"], late, CORRECTED_FRAMES, tracker)))
         write(candidates, sound, drawing)
         shown = Shown(person, parts["report"], late, REPORTED_FRAMES, tracker)
         tries = [("audio2mouth", "renderer")] * draws_better + [("audio2mouth",)]
-        chosen, base, found, before, after = decide(generic, candidates, tries, parts["report"], shown, work)
+        chosen, base, found, before, after = decide(generic, candidates, tries, errors, shown, work)
         arguments.out.mkdir(parents=True, exist_ok=True)
         hashes, kinds = {}, {}
         for name in ("audio2mouth", "renderer"):
@@ -499,7 +533,7 @@ def main():
     (arguments.out / "NOTICE").write_text(NOTICE)
     source = f"built-in networks, changed by training/personalize.py with a clip of sha256 {clip_hash}"
     (arguments.out / "manifest.toml").write_text(
-        export.manifest(hashes, Relaxing.read(generic), "Mouth of one person", source, "training/personalize.py")
+        export.manifest(hashes, relaxing if "audio2mouth" in chosen else rest.Relaxing.read(generic), "Mouth of one person", source, "training/personalize.py")
     )
     if arguments.sheets:
         arguments.sheets.mkdir(parents=True, exist_ok=True)

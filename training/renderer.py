@@ -157,23 +157,28 @@ class Geometry(nn.Module):
         open_ = between * ((heights[:, :, 1] - heights[:, :, 0]) / 1.5).clamp(0, 1)
         return self.bands(heights, 0.0) * open_[:, :, None]
 
+    def colours(self, crop, at, sigma):
+        """The picture's colours round some points: [N, P, 2] -> [N, 3, P]."""
+        away = (self.axis - at[..., None]) * (0.5**0.5 / sigma)
+        weight = torch.exp(-away * away)  # N, P, 2, 96
+        weight = weight / (weight.sum(-1, keepdim=True) + 1e-3)
+        rows = crop @ weight[:, None, :, 0].transpose(2, 3)  # N, 3, 96, P
+        return (rows * weight[:, None, :, 1].transpose(2, 3)).sum(2)
+
+    def lit_skin(self, crop, source):
+        """The colour of bare, lit skin at the right and at the left of the mouth: [N, 3, 2]."""
+        skin = self.colours(crop, source[:, self.skin], 2.5)
+        lit = skin.mean(1, keepdim=True).clamp(min=0.02) ** self.LIT
+        return torch.cat([(skin[..., i::2] * lit[..., i::2]).sum(2, keepdim=True) / lit[..., i::2].sum(2, keepdim=True) for i in (0, 1)], 2)
+
     def palette(self, crop, source):
         """Colours of the inside of this mouth: its lips', and its teeth's at the right and at the left end: [N, 3, 3].
 
         Teeth take light and most of the hue of the skin beside them. A dark face is one in little light, or one of dark skin, whose
         lips are not darker than it; of the latter teeth are brighter.
         """
-        colours = []
-        for at, sigma in ((0.5 * (source[:, self.lip_outer] + source[:, self.lip_inner]), 1.2), (source[:, self.skin], 2.5)):
-            away = (self.axis - at[..., None]) * (0.5**0.5 / sigma)
-            weight = torch.exp(-away * away)  # N, points, 2, 96
-            weight = weight / (weight.sum(-1, keepdim=True) + 1e-3)
-            rows = crop @ weight[:, None, :, 0].transpose(2, 3)  # N, 3, 96, points
-            colours.append((rows * weight[:, None, :, 1].transpose(2, 3)).sum(2))
-        lips, skin = colours[0].mean(2, keepdim=True), colours[1]
-        lit = skin.mean(1, keepdim=True).clamp(min=0.02) ** self.LIT
-        sides = [(skin[..., i::2] * lit[..., i::2]).sum(2, keepdim=True) / lit[..., i::2].sum(2, keepdim=True) for i in (0, 1)]
-        sides = torch.cat(sides, 2)  # N, 3, 2: right, left
+        lips = self.colours(crop, 0.5 * (source[:, self.lip_outer] + source[:, self.lip_inner]), 1.2).mean(2, keepdim=True)
+        sides = self.lit_skin(crop, source)
         level = sides.mean(1, keepdim=True).clamp(min=0.02)
         ratio = lips.mean(1, keepdim=True) / level.mean(2, keepdim=True)
         paler = (self.TEETH_BY_LIPS * ratio * ratio).clamp(*self.TEETH_BY_SKIN)
@@ -184,10 +189,11 @@ class Geometry(nn.Module):
         """What an open mouth shows, by rule: shares of the palette's three colours, [N, 3, 96, 96].
 
         Sizes in canonical pixels, of which one is about 1.15 mm. Upper teeth hang from behind the upper lip, which shades them, by 0.42 of the
-        gap and at most 5 pixels, less towards the corners of the mouth, where they are darker too; they are 7 to 6 pixels wide. Small
-        openings show none. Below them lies the tongue, which catches some light in a wide mouth; lips that touch let light through.
-        Measured on the inside of wide open mouths (brightness sorted: 121 at the brightest, 82 median, 49 darkest of 255), and a
-        little darker than that: a brighter inside is truer still, but face mesh and eye then take it for lips.
+        gap and at most 5 pixels; they are 7 to 6 pixels wide. From 4 pixels of gap on lower teeth stand up behind the lower lip, by 0.35 of what the
+        gap has more and at most 4 pixels; they are smaller and darker. Both are less and darker towards the corners of the mouth. Small
+        openings show none. Between them lies the tongue, which catches some light in a wide mouth; lips that touch let light through.
+        Measured on the inside of wide open mouths (brightness sorted: 120 at the brightest, 82 median, 54 darkest of 255), and a
+        little darker behind the teeth than that: a brighter inside is truer still, but face mesh and eye then take it for lips.
         """
         top, gap = heights[:, :1], heights[:, 1:] - heights[:, :1]  # N, 1, 96
         corners = target[:, self.contours[0], 0]
@@ -199,17 +205,25 @@ class Geometry(nn.Module):
         under = self.axis[:, None] - top[:, :, None]  # N, 1, 96, 96: below the upper lip
         over = gap[:, :, None] - under  # above the lower lip
 
-        hang = (0.42 * gap).clamp(max=5.0) * (1 - 0.3 * off_centre)
-        row = torch.sigmoid(((0.86 - across.abs()) / 0.07).clamp(-20, 20)) * ((gap - 1) / 2).clamp(0, 1)
-        shown = torch.sigmoid((hang[:, :, None] - under) / 0.6) * row[:, :, None]
-        between = sum(torch.exp(-(((x.abs() - at) / 0.7) ** 2)) for at in (0.0, 7.2, 13.0))
-        light = (0.98 + 0.08 * wide) * (1 - 0.5 * off_centre) * (1 - 0.08 * between)
-        below_lip = under.clamp(min=0)
-        teeth = light[:, :, None] * (1 - 0.5 * torch.exp(-below_lip * below_lip)) * shown
+        def row(length, from_lip, reach, there, crowns, light, shade):
+            """Teeth `length` [N, 1, 96] long behind a lip, to `reach` of the way to the corners: how far they cover, and how bright."""
+            within = torch.sigmoid(((reach - across.abs()) / 0.07).clamp(-20, 20)) * there
+            shown = torch.sigmoid((length[:, :, None] - from_lip) / 0.6) * within[:, :, None]
+            between = sum(torch.exp(-(((x.abs() - at) / 0.7) ** 2)) for at in crowns)
+            light = light * (1 - 0.6 * off_centre) * (1 - 0.08 * between)
+            behind_lip = from_lip.clamp(min=0)
+            return shown, light[:, :, None] * (1 - shade * torch.exp(-behind_lip * behind_lip)) * shown
 
-        depth = over / (0.3 * gap.clamp(min=2))[:, :, None]
-        tongue = (0.45 * wide * (1 - off_centre))[:, :, None] * torch.exp(-depth * depth)
-        behind = (0.30 + tongue + (0.4 * (1 - (gap / 2).clamp(0, 1)))[:, :, None]) * (1 - shown)
+        shorter = 1 - 0.3 * off_centre
+        hang, stand = (0.42 * gap).clamp(max=5.0) * shorter, (0.35 * (gap - 4)).clamp(0, 4.0) * shorter
+        upper, upper_light = row(hang, under, 0.86, ((gap - 1) / 2).clamp(0, 1), (0.0, 7.2, 13.0), 0.98 + 0.08 * wide, 0.25)
+        lower, lower_light = row(stand, over, 0.7, stand.clamp(max=1), (0.0, 4.6, 9.2), 0.6, 0.2)
+        seen_past = 1 - upper
+        teeth = upper_light + lower_light * seen_past
+
+        depth = (over - stand[:, :, None]) / (0.3 * gap.clamp(min=2))[:, :, None]
+        tongue = (0.7 * wide * (1 - off_centre))[:, :, None] * torch.exp(-depth * depth)
+        behind = (0.34 + tongue + (0.4 * (1 - (gap / 2).clamp(0, 1)))[:, :, None]) * seen_past * (1 - lower)
         leftwards = (0.5 + 0.5 * across).clamp(0, 1)[:, :, None]
         return torch.cat([behind, teeth * (1 - leftwards), teeth * leftwards], 1)
 
@@ -236,7 +250,7 @@ class Geometry(nn.Module):
         masks = self.bands(torch.cat([heights, height, height], 1), self.margins) * strength[:, :, None]
         inside_target, inside_source = masks[:, :1], masks[:, 1:2]
         allowed = torch.maximum(masks[:, 2:3], masks[:, 3:])
-        return flow, torch.cat([inside_source, inside_target, under], 1), allowed, self.cavity(target, height[:, 0])
+        return flow, torch.cat([inside_source, inside_target, under], 1), allowed, height[:, 0]
 
 
 class Renderer(nn.Module):
@@ -247,6 +261,7 @@ class Renderer(nn.Module):
         # four times as much; what is sharp there comes from the geometry.
         super().__init__()
         self.geometry = Geometry()
+        self.inner_mouth = None  # of one person (inner_mouth.py)
         w = widths
         self.enter = conv(3 + 5, w[0], 5, 2)
         self.down1 = nn.Sequential(conv(w[0], w[1], 3, 2), Residual(w[1]))
@@ -280,8 +295,8 @@ class Renderer(nn.Module):
     def forward(self, crop, source, target):
         """flow, alpha, rgb. The geometry is kept out of autocast: pixels need more than bf16."""
         with torch.autocast(crop.device.type, enabled=False):
-            flow0, masks, allowed, shares = self.geometry(source.float(), target.float())
-            palette = self.geometry.palette(crop.float(), source.float())
+            flow0, masks, allowed, heights = self.geometry(source.float(), target.float())
+            rgb = self.inside(crop.float(), source.float(), target.float(), heights)
         x0 = self.enter(torch.cat([crop * 2 - 1, flow0 / 8, masks], 1))
         x1 = self.down1(x0)
         x2 = self.down2(x1)
@@ -292,8 +307,16 @@ class Renderer(nn.Module):
         drawn = double(self.decode(y, x2, x1, x0)).float()
         flow = (flow0 + drawn) * self.window
         alpha = allowed * self.window
-        rgb = (palette @ shares.flatten(2)).clamp(0, 1).view_as(crop)
         return flow, alpha, rgb
+
+    def inside(self, crop, source, target, heights):
+        """The colours of the inside of the mouth, by rule or, as far as it was seen, this person's: [N, 3, 96, 96]."""
+        palette, shares = self.geometry.palette(crop, source), self.geometry.cavity(target, heights)
+        rgb = (palette @ shares.flatten(2)).clamp(0, 1).view_as(crop)
+        if self.inner_mouth is None:
+            return rgb
+        light = self.geometry.lit_skin(crop, source).mean(2)[..., None, None]
+        return self.inner_mouth(rgb, light, target, heights)
 
 
 # --- data ---------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 
 Runs the scripts of this folder one after the other, with the arguments that the model card names. A stage that is done is not
 done again (WORK/<stage>.done says with which command), so a run that was broken off goes on where it was. The weights are written to
-WORK/builtin unless --out names another folder. About one hour on one core.
+WORK/builtin unless --out names another folder. About three quarters of an hour on one core.
 
 --quick goes through all stages with a few steps of each: it shows that everything works, and its weights are worth nothing.
 """
@@ -16,18 +16,22 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODELS = HERE.parent / "models"
+#: Seeds of the first run over the sounds, and of those that go on from it, whose weights are averaged.
+FIRST, AGAIN = 6, (1, 2, 3)
 
 
 def stages(clips, work, out, quick):
     """(name, script, arguments), in order."""
-    data, first, again, closures = (work / name for name in ("data", "sound", "again", "closures"))
+    data, first, closures = (work / name for name in ("data", "sound", "closures"))
+    again = {f"again-{seed}": work / f"again-{seed}" for seed in AGAIN}
     return [
         ("prepare", "prepare.py", ["--clips", clips, "--models", MODELS, "--out", data]),
-        ("sound", "audio2mouth.py", ["--data", data, "--out", first, "--steps", 2 if quick else 4500]),
-        ("again", "audio2mouth.py",
-         ["--data", data, "--out", again, "--start", first / "audio2mouth.pt", "--steps", 2 if quick else 1500, "--rate", 1e-3]),
+        ("sound", "audio2mouth.py", ["--data", data, "--out", first, "--seed", FIRST, "--steps", 2 if quick else 4500]),
+        *((name, "audio2mouth.py",
+           ["--data", data, "--out", folder, "--start", first / "audio2mouth.pt", "--seed", seed, "--steps", 2 if quick else 1500, "--rate", 1e-3])
+          for seed, (name, folder) in zip(AGAIN, again.items())),
         ("closures", "audio2mouth.py",
-         ["--data", data, "--out", closures, "--start", again / "audio2mouth.pt", "--voices", 1 if quick else 36, "--tail-only",
+         ["--data", data, "--out", closures, "--start", *(folder / "audio2mouth.pt" for folder in again.values()), "--voices", 1 if quick else 36, "--tail-only",
           "--steps", 2 if quick else 900, "--rate", 6e-4, "--share", 0.7]),
         ("renderer", "renderer.py", ["--data", data, "--out", work / "renderer", "--steps", 2 if quick else 3000]),
         ("export", "export.py",
