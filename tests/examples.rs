@@ -80,14 +80,20 @@ fn play(description: &str) -> Running {
     pipeline
 }
 
-/// A file with 2 s of the demo's painting and sound.
-fn a_clip(name: &str) -> Option<PathBuf> {
+/// The demo's painting and sound.
+fn painting_and_sound() -> Option<(PathBuf, PathBuf)> {
     let media = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/media");
     let picture = media.join("young-woman-in-mauve.jpg");
     if !picture.exists() {
         eprintln!("skipped: no {}, run `cargo xtask setup`", picture.display());
         return None;
     }
+    Some((picture, media.join("speech.wav")))
+}
+
+/// A file with 2 s of them.
+fn a_clip(name: &str) -> Option<PathBuf> {
+    let (picture, sound) = painting_and_sound()?;
     let clip = folder().join(name);
     play(&format!(
         "filesrc location={} ! jpegdec ! videoconvert ! videoscale ! imagefreeze num-buffers=50 \
@@ -97,7 +103,7 @@ fn a_clip(name: &str) -> Option<PathBuf> {
          ! audio/x-raw,rate=48000,channels=1 ! avenc_aac ! aacparse ! queue ! mux. \
          mp4mux name=mux ! filesink location={}",
         picture.display(),
-        media.join("speech.wav").display(),
+        sound.display(),
         clip.display()
     ));
     Some(clip)
@@ -233,6 +239,27 @@ fn a_file_goes_to_a_file_and_its_statistics_are_told() {
 }
 
 #[test]
+fn how_fast_times_both_sizes() {
+    if !have(&["jpegdec", "imagefreeze"]) {
+        return;
+    }
+    let (Some(mut command), Some((picture, sound))) =
+        (example("how-fast.sh"), painting_and_sound())
+    else {
+        return;
+    };
+    command.arg(picture).arg(sound).arg("1");
+    let text = printed(command);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    for (line, size) in lines.iter().zip(["1920x1080", "3840x2160"]) {
+        let start = format!("{size} on processor 0");
+        assert!(line.starts_with(&start), "{text}");
+        assert!(line.ends_with("times real time"), "{text}");
+    }
+}
+
+#[test]
 fn a_file_goes_on_air_over_srt() {
     if !have(&TO_MP4) || !have(&["srtsink", "tsdemux", "mpegtsmux", "clocksync"]) {
         return;
@@ -270,13 +297,17 @@ fn a_file_goes_on_air_over_srt() {
 
 #[test]
 fn the_scripts_say_how_they_are_used() {
-    for name in ["file-to-file.sh", "file-to-stream.sh"] {
+    for (name, first) in [
+        ("file-to-file.sh", "IN.mp4"),
+        ("file-to-stream.sh", "IN.mp4"),
+        ("how-fast.sh", "PICTURE"),
+    ] {
         let Some(mut command) = example(name) else {
             return;
         };
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(text.contains(&format!("examples/{name} IN.mp4")), "{text}");
+        assert!(text.contains(&format!("examples/{name} {first}")), "{text}");
     }
 }

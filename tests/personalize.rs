@@ -100,6 +100,7 @@ fn the_folder_that_is_written_is_a_model_that_runs() {
         String::from_utf8_lossy(&done.stderr)
     );
     assert!(said.contains("correlation, first frame frozen"), "{said}");
+    assert!(said.contains("inside of the mouth: "), "{said}");
     assert!(
         said.contains("Personal: ") || said.contains("No gain"),
         "{said}"

@@ -143,7 +143,7 @@ def main():
     parser.add_argument("--renderer", type=pathlib.Path, required=True)
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
     parser.add_argument("--mean-share", type=float, default=-0.2, help="how much is kept of the mean displacement")
-    parser.add_argument("--opening", type=float, default=2.0, help="multiplies the opening of the mouth")
+    parser.add_argument("--opening", type=float, default=1.85, help="multiplies the opening of the mouth")
     parser.add_argument("--closing", type=float, default=0.0, help="pixels by which all openings are reduced")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     arguments = parser.parse_args()

@@ -12,10 +12,11 @@ The last fifth of the clip is kept back for the report. Of the rest a quarter, i
 3. shapes: a regression from the generic network's codes to this person's displacements, drawn towards the generic shapes as
    firmly as blocks that were left out want;
 4. the later layers of audio2mouth, with the augmentation they were trained with;
-5. the inside of the mouth (inner_mouth.py), and the renderer, on pairs of frames of the clip;
-6. how far the mouth opens: frames are redrawn and measured, and the opening scaled to this person's amplitude.
+5. the inside of the mouth (inner_mouth.py);
+6. the renderer, on pairs of frames of the clip;
+7. how far the mouth opens: frames are redrawn and measured, and the opening scaled to this person's amplitude.
 
-Of 4 and 5 as much is kept (a share of the way from the generic weights to the learned ones) as the choosing part gains by, and a network
+Of 4 and 6 as much is kept (a share of the way from the generic weights to the learned ones) as the choosing part gains by, and a network
 that does not gain on the report's part either stays the generic one. What learns is small and what chooses has not been learned from, so a
 short clip changes little rather than spoiling the mouth.
 
@@ -182,7 +183,7 @@ def fit_shapes(network, parts, person, late):
 
 
 def fit_opening(network, folder, shown):
-    """Step 6: how far the mouth opens, measured on redrawn frames. `folder` has the renderer. Returns a line for the report."""
+    """Step 7: how far the mouth opens, measured on redrawn frames. `folder` has the renderer. Returns a line for the report."""
     mouth, factor = Mouth(folder), 1.0
     real = geometry.opening(landmarks(shown, shown.frames))
     basis, ratios = network.decoder.basis.numpy().copy(), []
@@ -241,16 +242,28 @@ class OwnPairs(renderer.Pairs):
         self.names, self.share = ["person"], np.ones(1)
 
 
-def tune_renderer(network, parts, seconds, steps):
-    """Step 5: the inside of the mouth, and the renderer, as long. Returns whether anything of use was learned, and a line for the report."""
-    training, judging = OwnPairs(parts["teach"]), OwnPairs(parts["choose"], 1)
-    fixed = [judging.batch(12, jitter=False) for _ in range(6)]
+def fixed_pairs(takes):
+    """Batches that networks are compared by."""
+    pairs = OwnPairs(takes, 1)
+    return [pairs.batch(12, jitter=False) for _ in range(6)]
+
+
+def show_inside(network, parts):
+    """Step 5: the inside of the mouth as the clip shows it. Returns whether that is nearer than the rule, and a line for the report."""
+    fixed = fixed_pairs(parts["choose"])
     by_rule = judge_renderer(network, fixed)
     network.inner_mouth = inner_mouth.of(parts["teach"], network.geometry, prepare.MARGIN)
     as_seen = judge_renderer(network, fixed)
-    if as_seen > 0.99 * by_rule:
+    nearer = as_seen < 0.99 * by_rule
+    if not nearer:
         network.inner_mouth = None
-    inside = "as the clip shows it" if network.inner_mouth else "by rule"
+    kept = "as the clip shows it" if nearer else "by rule"
+    return nearer, f"inside of the mouth: {kept}; frames redrawn as the clip shows it are {as_seen / by_rule:.2f} as wrong as by rule"
+
+
+def tune_renderer(network, parts, seconds, steps):
+    """Step 6: the renderer, as long. Returns whether it learned anything of use, and a line for the report."""
+    training, fixed = OwnPairs(parts["teach"]), fixed_pairs(parts["choose"])
     start = {k: v.clone() for k, v in network.state_dict().items()}
     network.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), 2e-4, weight_decay=1e-3)
@@ -276,8 +289,7 @@ def tune_renderer(network, parts, seconds, steps):
             best, least = share, error
     network.load_state_dict(audio2mouth.blend(start, average.state, best))
     network.eval()
-    line = f"inside of the mouth: {inside}, picture error {as_seen / by_rule:.2f} of the rule's; renderer: {step} steps, {best:.0%} of the way taken"
-    return best > 0 or network.inner_mouth is not None, line
+    return best > 0, f"renderer: {step} steps, {best:.0%} of the way taken"
 
 
 def judge_renderer(network, fixed):
@@ -357,7 +369,7 @@ def shortfall(found):
 
 
 def harmless(found, base):
-    """Neither less in sync than the generic networks nor softer, unless those are sharper than the clip; on a short one the rest may look better by chance."""
+    """Neither less in sync than the generic networks nor softer than they or the clip; on a short one the rest may look better by chance."""
     in_sync = all(found[key] > value - 0.03 for key, value in base.items() if key[1] == "correlation")
     return in_sync and all(found[key] > min(value, 1) - 0.1 for key, value in base.items() if key[1] == "sharpness")
 
@@ -499,6 +511,8 @@ def main():
     say(fit_shapes(sound, parts, person, late))
     say(tune_layers(sound, parts, person, late, SOUND_SHARE * seconds, arguments.steps))
     errors = {False: picture_error(drawing, parts["report"])}
+    shows_better, line = show_inside(drawing, parts)
+    say(line)
     draws_better, line = tune_renderer(drawing, parts, (1 - SOUND_SHARE) * seconds, arguments.steps)
     say(line)
     errors[True] = picture_error(drawing, parts["report"])
@@ -509,7 +523,7 @@ def main():
         say(fit_opening(sound, candidates, Shown(person, parts["teach"], late, CORRECTED_FRAMES, tracker)))
         write(candidates, sound, drawing)
         shown = Shown(person, parts["report"], late, REPORTED_FRAMES, tracker)
-        tries = [("audio2mouth", "renderer")] * draws_better + [("audio2mouth",)]
+        tries = [("audio2mouth", "renderer")] * (shows_better or draws_better) + [("audio2mouth",)]
         chosen, base, found, before, after = decide(generic, candidates, tries, errors, shown, work)
         arguments.out.mkdir(parents=True, exist_ok=True)
         hashes, kinds = {}, {}
