@@ -54,20 +54,20 @@ class InnerMouth(nn.Module):
         return ((light * seen[:, :3] + TRUSTED * rgb) / (seen[:, 3:] + TRUSTED)).clamp(0, 1)
 
     @torch.no_grad()
-    def learn(self, geometry_of, crop, points):
-        """Add frames: crop [N, 3, 96, 96] with landmarks [N, L, 2]; `geometry_of` is the renderer's Geometry."""
-        heights, between = geometry_of.mouths(points[:, None])
+    def learn(self, network_geometry, crop, points):
+        """Add frames: crop [N, 3, 96, 96] with landmarks [N, L, 2]; `network_geometry` is the renderer's."""
+        heights, between = network_geometry.mouths(points[:, None])
         heights = heights[:, 0]
         open_ = ((heights[:, 1] - heights[:, 0]).amax(1) > OPEN).float()[:, None, None, None]
-        seen = geometry_of.bands(heights[:, None], -LIP_MARGIN) * between[:, :, None] * open_
-        light = geometry_of.lit_skin(crop, points).mean(2)[..., None, None]
+        seen = network_geometry.bands(heights[:, None], -LIP_MARGIN) * between[:, :, None] * open_
+        light = network_geometry.lit_skin(crop, points).mean(2)[..., None, None]
         coloured = torch.cat([crop / light.clamp(min=0.02), torch.ones_like(seen)], 1) * seen
         of_upper, of_lower = self.shares(heights)
         self.upper += (coloured * of_upper).sum(0, keepdim=True)
         self.lower += self.moved(coloured * of_lower, -self.dropped(points)).sum(0, keepdim=True)
 
 
-def of(takes, geometry_of, margin, most=64):
+def of(takes, network_geometry, margin, most=64):
     """The InnerMouth of a person's takes (person.py), whose crops have a margin of so many pixels."""
     mouth = InnerMouth()
     mouth.chin.fill_(float(np.mean([take.rest[CHIN, 1].mean() for take in takes])))
@@ -75,5 +75,5 @@ def of(takes, geometry_of, margin, most=64):
         for first in range(0, len(take.points), most):
             crops = take.crops[first : first + most, margin:-margin, margin:-margin]
             points = torch.from_numpy(take.points[first : first + most]).float()
-            mouth.learn(geometry_of, torch.from_numpy(crops.copy()).permute(0, 3, 1, 2).float() / 255, points)
+            mouth.learn(network_geometry, torch.from_numpy(crops.copy()).permute(0, 3, 1, 2).float() / 255, points)
     return mouth
