@@ -432,7 +432,7 @@ def blend(start, end, share):
 
 
 def mean_of(states):
-    """The mean of the weights of several networks that began as one: it knows strangers better than each of them."""
+    """The mean of the weights of several networks that began as one: near the best of them, whichever that is."""
     mean = dict(states[0])
     for i, state in enumerate(states[1:], 2):
         mean = blend(mean, state, 1 / i)
