@@ -292,13 +292,17 @@ fn gst_inspect_needs_no_onnx_runtime() {
 /// While ONNX Runtime is still setting itself up.
 #[test]
 fn gst_launch_ends_in_order_when_another_element_fails_as_loading_begins() {
+    // An error that comes before gst-launch-1.0 has entered its main loop leaves it there for ever,
+    // with any element (its handler of messages quits a loop that does not run yet): hence the sleep.
+    const PIPELINE: &str = "-f videotestsrc ! lipsync ! identity sleep-time=20000 \
+                            ! identity error-after=1 ! fakesink";
     let Some(library) = onnxruntime() else {
         return;
     };
     for _ in 0..5 {
         let output = tool("gst-launch-1.0", "ends.bin")
             .env("ORT_DYLIB_PATH", &library)
-            .args("-f videotestsrc ! lipsync ! identity error-after=1 ! fakesink".split(' '))
+            .args(PIPELINE.split(' '))
             .output()
             .expect("gst-launch-1.0 starts");
         let text = String::from_utf8_lossy(&output.stderr);
