@@ -313,10 +313,10 @@ fn a_flush_drops_what_was_collected_and_counts_it() {
     for pad in [&rig.video, audio] {
         pad.push_event(gst::event::FlushStart::new());
     }
+    first.join(); // what it pushed after the flush would have no segment
     for pad in [&rig.video, audio] {
         pad.push_event(gst::event::FlushStop::new(true));
     }
-    first.join();
     let feeding = rig.feed(pictures.stream(3), tones().stream());
     frames.extend(rig.frames_until_eos());
     feeding.join();
