@@ -12,7 +12,6 @@ import pathlib
 import cv2
 import numpy as np
 
-import audio2mouth
 import geometry
 import mel
 import portrait
@@ -58,8 +57,7 @@ def main():
     mauve, own = cv2.imread(str(arguments.mauve)), cv2.imread(str(arguments.own))
     wide, matrix = widest(mauve)
     held = with_microphone(mauve, matrix)
-    silence = np.full(audio2mouth.COLUMNS * mel.SAMPLE_RATE // int(mel.COLUMNS_PER_SECOND), 0, np.float32)
-    shut, _, _ = portrait.speak(arguments.models, wide, silence)
+    shut, _, _ = portrait.speak(arguments.models, wide, np.zeros(mel.SAMPLE_RATE, np.float32))
     pairs = [(mauve, wide, matrix), (own, *widest(own)), (held, widest(held)[0], matrix), (wide, shut[0], matrix)]
     rows = [np.hstack([lower_face(pair[i], pair[2]) for pair in pairs]) for i in (0, 1)]
     cv2.imwrite(str(arguments.out), np.vstack(rows))

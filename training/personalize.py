@@ -250,9 +250,8 @@ def fixed_pairs(takes):
     return [pairs.batch(12, jitter=False) for _ in range(6)]
 
 
-def show_inside(network, parts):
+def show_inside(network, parts, fixed):
     """Step 5: the inside of the mouth as the clip shows it. Returns whether that is nearer than the rule, and a line for the report."""
-    fixed = fixed_pairs(parts["choose"])
     by_rule = judge_renderer(network, fixed)
     network.inner_mouth = inner_mouth.of(parts["teach"], network.geometry, prepare.MARGIN)
     as_seen = judge_renderer(network, fixed)
@@ -263,9 +262,9 @@ def show_inside(network, parts):
     return nearer, f"inside of the mouth: {kept}; frames redrawn as the clip shows it are {as_seen / by_rule:.2f} as wrong as by rule"
 
 
-def tune_renderer(network, parts, seconds, steps):
+def tune_renderer(network, parts, fixed, seconds, steps):
     """Step 6: the renderer, as long. Returns whether it learned anything of use, and a line for the report."""
-    training, fixed = OwnPairs(parts["teach"]), fixed_pairs(parts["choose"])
+    training = OwnPairs(parts["teach"])
     start = {k: v.clone() for k, v in network.state_dict().items()}
     network.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), 2e-4, weight_decay=1e-3)
@@ -511,14 +510,16 @@ def main():
         print(line, flush=True)
 
     say(f"sound: {1000 * late:+.0f} ms later than the picture; the generic opening then correlates by {follows:.2f}")
-    relaxing, line = fit_rest(parts["teach"] + parts["choose"], rest.Relaxing.read(generic))
+    generic_rest = rest.Relaxing.read(generic)
+    relaxing, line = fit_rest(parts["teach"] + parts["choose"], generic_rest)
     say(line)
     say(fit_shapes(sound, parts, person, late))
     say(tune_layers(sound, parts, person, late, SOUND_SHARE * seconds, most))
     errors = {False: picture_error(drawing, parts["report"])}
-    shows_better, line = show_inside(drawing, parts)
+    fixed = fixed_pairs(parts["choose"])
+    shows_better, line = show_inside(drawing, parts, fixed)
     say(line)
-    draws_better, line = tune_renderer(drawing, parts, (1 - SOUND_SHARE) * seconds, most)
+    draws_better, line = tune_renderer(drawing, parts, fixed, (1 - SOUND_SHARE) * seconds, most)
     say(line)
     errors[True] = picture_error(drawing, parts["report"])
     with tempfile.TemporaryDirectory() as work:
@@ -552,7 +553,7 @@ def main():
     (arguments.out / "NOTICE").write_text(NOTICE)
     source = f"built-in networks, changed by training/personalize.py with a clip of sha256 {clip_hash}"
     (arguments.out / "manifest.toml").write_text(
-        export.manifest(hashes, relaxing if "audio2mouth" in chosen else rest.Relaxing.read(generic), "Mouth of one person", source, "training/personalize.py")
+        export.manifest(hashes, relaxing if "audio2mouth" in chosen else generic_rest, "Mouth of one person", source, "training/personalize.py")
     )
     if arguments.sheets:
         arguments.sheets.mkdir(parents=True, exist_ok=True)

@@ -172,7 +172,7 @@ class Geometry(nn.Module):
         return torch.cat([(skin[..., i::2] * lit[..., i::2]).sum(2, keepdim=True) / lit[..., i::2].sum(2, keepdim=True) for i in (0, 1)], 2)
 
     def palette(self, crop, source):
-        """Colours of the inside of this mouth: its lips', and its teeth's at the right and at the left end: [N, 3, 3].
+        """Colours of the inside of this mouth: its lips', and its teeth's at the right and at the left end: [N, 3, 3]; and lit skin's, [N, 3, 2].
 
         Teeth take light and most of the hue of the skin beside them. A dark face is one in little light, or one of dark skin, whose
         lips are not darker than it; of the latter teeth are brighter.
@@ -183,7 +183,7 @@ class Geometry(nn.Module):
         ratio = lips.mean(1, keepdim=True) / level.mean(2, keepdim=True)
         paler = (self.TEETH_BY_LIPS * ratio * ratio).clamp(*self.TEETH_BY_SKIN)
         deep = lips * (lips / lips.amax(1, keepdim=True).clamp(min=0.02)) ** self.REDDER
-        return torch.cat([deep, paler * (self.TEETH_HUE * sides + (1 - self.TEETH_HUE) * level)], 2)
+        return torch.cat([deep, paler * (self.TEETH_HUE * sides + (1 - self.TEETH_HUE) * level)], 2), sides
 
     def cavity(self, target, heights):
         """What an open mouth shows, by rule: shares of the palette's three colours, [N, 3, 96, 96].
@@ -311,12 +311,11 @@ class Renderer(nn.Module):
 
     def inside(self, crop, source, target, heights):
         """The colours of the inside of the mouth, by rule or, as far as it was seen, this person's: [N, 3, 96, 96]."""
-        palette, shares = self.geometry.palette(crop, source), self.geometry.cavity(target, heights)
+        (palette, skin), shares = self.geometry.palette(crop, source), self.geometry.cavity(target, heights)
         rgb = (palette @ shares.flatten(2)).clamp(0, 1).view_as(crop)
         if self.inner_mouth is None:
             return rgb
-        light = self.geometry.lit_skin(crop, source).mean(2)[..., None, None]
-        return self.inner_mouth(rgb, light, target, heights)
+        return self.inner_mouth(rgb, skin.mean(2)[..., None, None], target, heights)
 
 
 # --- data ---------------------------------------------------------------------------------------------------------

@@ -23,13 +23,13 @@ FIRST, AGAIN = 6, (1, 2, 3)
 def stages(clips, work, out, quick):
     """(name, script, arguments), in order."""
     data, first, closures = (work / name for name in ("data", "sound", "closures"))
-    again = {f"again-{seed}": work / f"again-{seed}" for seed in AGAIN}
+    again = {seed: work / f"again-{seed}" for seed in AGAIN}
     return [
         ("prepare", "prepare.py", ["--clips", clips, "--models", MODELS, "--out", data]),
         ("sound", "audio2mouth.py", ["--data", data, "--out", first, "--seed", FIRST, "--steps", 2 if quick else 4500]),
-        *((name, "audio2mouth.py",
+        *((folder.name, "audio2mouth.py",
            ["--data", data, "--out", folder, "--start", first / "audio2mouth.pt", "--seed", seed, "--steps", 2 if quick else 1500, "--rate", 1e-3])
-          for seed, (name, folder) in zip(AGAIN, again.items())),
+          for seed, folder in again.items()),
         ("closures", "audio2mouth.py",
          ["--data", data, "--out", closures, "--start", *(folder / "audio2mouth.pt" for folder in again.values()), "--voices", 1 if quick else 36, "--tail-only",
           "--steps", 2 if quick else 900, "--rate", 6e-4, "--share", 0.7]),
