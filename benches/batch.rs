@@ -7,10 +7,13 @@
 
 use std::time::{Duration, Instant};
 
-use gstlipsync::engine::{Config, Controls, Engine, Networks, Outcome, Silence};
-use gstlipsync::generator::Source;
-use gstlipsync::runtime::Options;
-use gstlipsync::sound::Sound;
+use lipsync_core::catalogue::Source;
+use lipsync_core::inference::Options;
+use lipsync_core::sound::Sound;
+use lipsync_core::{
+    assembly::Config,
+    render::{Controls, Engine, Networks, Outcome, Silence},
+};
 
 #[path = "../tests/picture/mod.rs"]
 mod picture;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gstlipsync::face::{self, Detector, Settings, Tracker};
-use gstlipsync::pixels::Affine;
-use gstlipsync::runtime::Options;
+use lipsync_core::face::{self, Detector, Settings, Tracker};
+use lipsync_core::inference::Options;
+use lipsync_core::pixels::Affine;
 
 #[path = "../tests/picture/mod.rs"]
 mod picture;
@@ -26,7 +26,8 @@ fn main() {
         intra_threads: 1,
         ..Options::default()
     };
-    let open = |opened: Result<gstlipsync::runtime::Opened, _>| opened.expect("a network").network;
+    let open =
+        |opened: Result<lipsync_core::inference::Opened, _>| opened.expect("a network").network;
     for (name, mut frame) in frames {
         let view = frame.view();
         let side = view.width.max(view.height) as f32;

@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gstlipsync::{
+use lipsync_core::{
     Error,
-    runtime::{self, ModelSource, Network, Options, Precision, Provider, ProviderOptions},
+    inference::{self, ModelSource, Network, Options, Precision, Provider, ProviderOptions},
 };
 
 const ROUNDS: usize = 30;
@@ -102,7 +102,7 @@ fn open(model: &Path, library: &Path, variant: &Kind) -> Option<Variant> {
         ..Options::default()
     };
     let started = Instant::now();
-    let opened = match runtime::open(ModelSource::File(model), &options, &[]) {
+    let opened = match inference::open(ModelSource::File(model), &options, &[]) {
         Ok(opened) => opened,
         Err(Error::ProviderUnavailable { .. }) if provider != Provider::Cpu => return None,
         Err(error) => panic!("{error}"),

@@ -18,10 +18,11 @@ use gst::prelude::*;
 use gst_controller::{
     DirectControlBinding, InterpolationControlSource, InterpolationMode, prelude::*,
 };
-use gstlipsync::{
-    engine::{Config, Controls, Engine, Networks, Outcome},
-    generator::Source,
-    runtime::Options,
+use lipsync_core::{
+    assembly::Config,
+    catalogue::Source,
+    inference::Options,
+    render::{Controls, Engine, Networks, Outcome},
     sound::{SampleFormat, Sound},
 };
 use onnx::{Dim, Linear};

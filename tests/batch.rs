@@ -14,7 +14,7 @@ use std::{
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::generator::{Generator, Source};
+use lipsync_core::{catalogue::Source, generator::Generator};
 use live::Live;
 use proptest::prelude::*;
 

@@ -7,7 +7,7 @@ use std::{sync::mpsc::Receiver, time::Duration};
 use common::*;
 use gst::prelude::*;
 use gst_controller::prelude::*;
-use gstlipsync::element::lipsync::Lipsync;
+use gstlipsync::lipsync::Lipsync;
 
 /// A bin whose generator is [`ShowsSound`].
 fn bin() -> gst::Bin {

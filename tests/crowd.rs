@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::element::lipsync::Lipsync;
+use gstlipsync::lipsync::Lipsync;
 
 const ELEMENTS: usize = 200;
 /// Source, source, the element's own and its networks'; what GLib keeps of idle ones comes on top.

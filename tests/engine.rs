@@ -4,9 +4,10 @@ mod picture;
 
 use std::path::Path;
 
-use gstlipsync::{
-    engine::{Config, Controls, Engine, Outcome, Silence},
+use lipsync_core::{
+    assembly::Config,
     pixels::Affine,
+    render::{Controls, Engine, Outcome, Silence},
     sound::{SampleFormat, Sound},
 };
 use picture::Picture;
@@ -18,7 +19,7 @@ const FRAME_NS: i64 = 40_000_000;
 fn engine() -> Option<Engine> {
     match Engine::new(&Config::default()) {
         Ok((engine, _)) => Some(engine),
-        Err(err @ gstlipsync::Error::RuntimeMissing { .. }) => {
+        Err(err @ lipsync_core::Error::RuntimeMissing { .. }) => {
             println!("skipped: {err}");
             None
         }

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use gst::prelude::*;
-use gstlipsync::Error;
-use gstlipsync::face::{self, Face, Select, Settings, Tracker};
-use gstlipsync::pixels::{Affine, Format, Plane, View};
-use gstlipsync::runtime::Options;
+use lipsync_core::Error;
+use lipsync_core::face::{self, Face, Select, Settings, Tracker};
+use lipsync_core::inference::Options;
+use lipsync_core::pixels::{Affine, Format, Plane, View};
 
 mod picture;
 

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use common::*;
 use gst::prelude::*;
 use gst_controller::prelude::*;
-use gstlipsync::{
+use lipsync_core::{
     Error,
-    engine::{Config, Controls, Engine, Fade, Silence},
+    assembly::Config,
+    catalogue::Source,
     face::Face,
-    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
+    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Spot},
     pixels::View,
+    render::{Controls, Engine, Fade, Silence},
     sound::Sound,
 };
 use picture::Picture;
@@ -28,7 +30,7 @@ impl Generator for White {
 
     fn hearing(&self) -> Hearing {
         Hearing {
-            spectrum: gstlipsync::sound::Spectrum::Mel,
+            spectrum: lipsync_core::sound::Spectrum::Mel,
             columns: COLUMNS,
             look_ahead_ns: 0,
         }

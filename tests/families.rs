@@ -9,7 +9,7 @@ mod picture;
 
 use std::path::PathBuf;
 
-use gstlipsync::{
+use lipsync_core::{
     Error,
     face::{Face, Mesh},
     generator::{Generator, Heard, Look},

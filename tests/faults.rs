@@ -12,7 +12,7 @@ use std::{
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::generator::Source;
+use lipsync_core::catalogue::Source;
 
 /// Fails to draw every other frame, and to listen to every seventh.
 fn failing() -> Source {

@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use gst::prelude::*;
-use gstlipsync::Error;
-use gstlipsync::runtime::{
+use lipsync_core::Error;
+use lipsync_core::inference::{
     self, ModelSource, Network, Opened, Options, Precision, Provider, ProviderOptions,
 };
 
@@ -62,7 +62,7 @@ fn open(options: &Options) -> Result<Opened, Error> {
         name: "mesh",
         data: MESH,
     };
-    runtime::open(source, options, &[])
+    inference::open(source, options, &[])
 }
 
 fn points(network: &mut dyn Network, seed: usize) -> Vec<f32> {

@@ -9,12 +9,14 @@ use std::{
     time::Duration,
 };
 
-use gstlipsync::{
+use lipsync_core::{
     Error,
-    engine::{Config, Controls, Engine, Late, Networks, Outcome, Silence},
+    assembly::Config,
+    catalogue::Source,
     face::Face,
-    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
+    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Spot},
     pixels::{Colour, Format, Plane, View},
+    render::{Controls, Engine, Late, Networks, Outcome, Silence},
     sound::Sound,
 };
 
@@ -42,7 +44,7 @@ impl Generator for Slow {
 
     fn hearing(&self) -> Hearing {
         Hearing {
-            spectrum: gstlipsync::sound::Spectrum::Mel,
+            spectrum: lipsync_core::sound::Spectrum::Mel,
             columns: 16,
             look_ahead_ns: 0,
         }

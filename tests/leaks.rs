@@ -9,7 +9,7 @@ use std::{
 
 use common::*;
 use gst::{glib, prelude::*};
-use gstlipsync::element::lipsync::Lipsync;
+use gstlipsync::lipsync::Lipsync;
 
 /// Set for the process in which the tracer runs.
 const INNER: &str = "LIPSYNC_TEST_LEAKS_INNER";

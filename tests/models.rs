@@ -15,10 +15,11 @@ use std::{
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::{
+use lipsync_core::{
     Error,
-    generator::{self, Source},
-    runtime::{self, ModelSource},
+    catalogue::{self, Source},
+    generator,
+    inference::{self, ModelSource},
 };
 use onnx::{Dim, Linear};
 
@@ -75,7 +76,7 @@ fn open(folder: &Path, file: &str, sha256: &str) -> Result<generator::Opened, Er
 }
 
 fn open_path(path: &Path) -> Result<generator::Opened, Error> {
-    generator::open(&Source::Path(path.into()), &runtime::Options::default())
+    catalogue::open(&Source::Path(path.into()), &inference::Options::default())
 }
 
 /// The reason for which a manifest or a network is not read.
@@ -88,7 +89,7 @@ fn reason<T>(result: Result<T, Error>) -> String {
 }
 
 fn has_runtime() -> bool {
-    let loaded = runtime::load(None, runtime::Provider::Cpu);
+    let loaded = inference::load(None, inference::Provider::Cpu);
     if let Err(err) = &loaded {
         println!("skipped: {err}");
     }
@@ -227,7 +228,11 @@ fn weights_are_read_beside_the_model_and_nowhere_else() {
     let open = |location: &str| {
         let path = folder.join("net.onnx");
         fs::write(&path, onnx::with_weights_in(location)).unwrap();
-        runtime::open(ModelSource::File(&path), &runtime::Options::default(), &[])
+        inference::open(
+            ModelSource::File(&path),
+            &inference::Options::default(),
+            &[],
+        )
     };
     let mut network = open("weights.bin").unwrap().network;
     network.run().unwrap();
@@ -260,7 +265,11 @@ fn weights_that_claim_more_than_their_file_has_are_refused() {
             onnx::with_weights("weights.bin", count, offset, length),
         )
         .unwrap();
-        let opened = runtime::open(ModelSource::File(&path), &runtime::Options::default(), &[]);
+        let opened = inference::open(
+            ModelSource::File(&path),
+            &inference::Options::default(),
+            &[],
+        );
         match opened {
             Err(Error::ModelUnreadable { reason, .. } | Error::Inference { reason, .. }) => {
                 assert!(!reason.is_empty());
@@ -296,7 +305,7 @@ fn an_output_that_changes_its_shape_is_a_fault_of_that_run() {
         name: "test",
         data: &data,
     };
-    let opened = runtime::open(source, &runtime::Options::default(), &[]).unwrap();
+    let opened = inference::open(source, &inference::Options::default(), &[]).unwrap();
     let mut network = opened.network;
     for filled in [4, 2, 0] {
         network.input(0).fill(0.0);

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gst::prelude::*;
-use gstlipsync::Error;
-use gstlipsync::runtime::{
+use lipsync_core::Error;
+use lipsync_core::inference::{
     self, ModelSource, Network, Opened, Options, Precision, Provider, ProviderOptions,
 };
 
@@ -32,7 +32,7 @@ fn options(library: &Path, provider: Provider) -> Options {
 }
 
 fn open(data: &[u8], options: &Options) -> Result<Opened, Error> {
-    runtime::open(ModelSource::Bytes { name: "test", data }, options, &[])
+    inference::open(ModelSource::Bytes { name: "test", data }, options, &[])
 }
 
 /// The mesh network's points for a pattern.
@@ -165,7 +165,7 @@ fn open_dimensions_are_fixed_before_it_compiles() {
         name: "test",
         data: &model,
     };
-    let opened = runtime::open(source, &options, &[("x", &[4, 3])]).unwrap();
+    let opened = inference::open(source, &options, &[("x", &[4, 3])]).unwrap();
     let mut network = opened.network;
     assert_eq!(network.outputs()[0].shape, [4, 3]);
     network.input(0).copy_from_slice(&[1.5; 12]);

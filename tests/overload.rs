@@ -13,7 +13,7 @@ use std::{
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::generator::Source;
+use lipsync_core::catalogue::Source;
 
 const FRAME_MS: u64 = 40;
 const LATENCY_UPSTREAM: gst::ClockTime = gst::ClockTime::from_mseconds(30);

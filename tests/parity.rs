@@ -15,11 +15,12 @@ use std::{
 };
 
 use gst::prelude::*;
-use gstlipsync::{
+use lipsync_core::{
     Error,
+    catalogue::{self, Source},
     face::{Face, Mesh},
-    generator::{self, Generator, Heard, Look, Source},
-    runtime::{self, Provider},
+    generator::{Generator, Heard, Look},
+    inference::{self, Provider},
     sound::{BANDS, SampleFormat, Sound, Spectrum},
 };
 use picture::{Picture, redraw};
@@ -379,7 +380,7 @@ impl Case {
         let Some((folder, python)) = self.prepare() else {
             return;
         };
-        if let Err(err @ Error::RuntimeMissing { .. }) = runtime::load(None, Provider::Cpu) {
+        if let Err(err @ Error::RuntimeMissing { .. }) = inference::load(None, Provider::Cpu) {
             println!("skipped: {err}");
             return;
         }
@@ -432,11 +433,11 @@ impl Case {
             return;
         };
         let source = Source::Path(self.manifest());
-        let options = runtime::Options {
+        let options = inference::Options {
             provider: self.provider,
-            ..runtime::Options::default()
+            ..inference::Options::default()
         };
-        let mut generator = match generator::open(&source, &options) {
+        let mut generator = match catalogue::open(&source, &options) {
             Ok(opened) => opened.generator,
             Err(err @ Error::RuntimeMissing { .. }) => {
                 println!("skipped: {err}");

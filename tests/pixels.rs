@@ -4,9 +4,11 @@
 mod frames;
 
 use frames::{COLOURS, FORMATS, Frame, around, gradient, parts, round_mask, stored};
-use gstlipsync::pixels::colour::Range;
-use gstlipsync::pixels::{
-    Affine, Blender, Colour, Drawn, Format, Patch, Stamp, draw::Pen, resize::Extent, sample, stamp,
+use lipsync_core::pixels::frame::colour::Range;
+use lipsync_core::pixels::{
+    Affine, Blender, Colour, Drawn, Format, Patch, Stamp,
+    read::{opencv_resize::Extent, sample},
+    write::{draw::Pen, stamp},
 };
 use proptest::prelude::*;
 

@@ -16,7 +16,7 @@ use std::{
 use arrival::Arrival;
 use common::*;
 use gst::prelude::*;
-use gstlipsync::element::lipsync::Lipsync;
+use gstlipsync::lipsync::Lipsync;
 
 /// Sound before picture and picture before sound that nobody is to notice: EBU R 37.
 const SOUND_EARLY_MS: i64 = 40;

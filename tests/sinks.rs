@@ -11,7 +11,7 @@ use std::{
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::element::lipsync::Lipsync;
+use gstlipsync::lipsync::Lipsync;
 
 /// What a camera and a microphone may take to deliver, and say that they do.
 const UPSTREAM_MS: u64 = 30;

@@ -1,7 +1,7 @@
 //! The mel spectrum that generators see, against librosa, whatever way the sound arrives.
 //! Source of the fixtures: `tests/data/README.md`.
 
-use gstlipsync::sound::{
+use lipsync_core::sound::{
     BANDS, CAPACITY_NS, COLUMNS_PER_SECOND, SampleFormat, Sound, Spectrum, VoiceGate,
 };
 use proptest::prelude::*;

@@ -11,7 +11,7 @@ use std::{
 
 use common::*;
 use gst::prelude::*;
-use gstlipsync::generator::Source;
+use lipsync_core::catalogue::Source;
 
 /// How far the stream is.
 #[derive(Default)]

@@ -10,7 +10,7 @@ mod picture;
 
 use std::path::PathBuf;
 
-use gstlipsync::{
+use lipsync_core::{
     face::{Face, Mesh},
     generator::{Generator, Heard, Look},
     sound::Bounds,

@@ -6,7 +6,7 @@ mod opening;
 
 use std::path::PathBuf;
 
-use gstlipsync::{
+use lipsync_core::{
     generator::{Generator, Heard},
     sound::{BANDS, SampleFormat, Sound, Spectrum},
 };

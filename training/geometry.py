@@ -1,6 +1,6 @@
 """The canonical lower face: its points, the fit of a face to it, and the closed (rest) mouth.
 
-This file is the definition; the plugin mirrors it (src/face/geometry.rs) and reads the tables from
+This file is the definition; the plugin mirrors it (core/src/face/geometry.rs) and reads the tables from
 models/builtin/manifest.toml, which export.py writes from here.
 
 Canonical space is a picture of 96x96 pixels that shows the lower face. Integer coordinates are pixel centres: x = 0 is the

@@ -18,7 +18,7 @@ from measure_crop import middle
 #: Corners of the eyes (of each eye two) and of the mouth, among the 110 and in the mesh.
 LANDMARK_EYES, LANDMARK_MOUTH = ((66, 70), (82, 78)), (90, 96)
 MESH_EYES, MESH_MOUTH = ((33, 133), (362, 263)), (61, 291)
-#: What src/generator/crop.rs takes for points 1, 31 and 52, and what else could be taken.
+#: What core/src/families/redraw/face_box.rs takes for points 1, 31 and 52, and what else could be taken.
 CANDIDATES = {"1, x": (0, 1, [(127,), (234,), (93,)]), "31, x": (0, 31, [(356,), (454,), (323,)]),
               "52, y": (1, 52, [(5, 195), (5,), (195,), (4,)])}  # fmt: skip
 

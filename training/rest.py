@@ -1,7 +1,7 @@
 """What a glimpse of a mouth tells about the same mouth at rest: a mouth pulled wide was smiling or speaking.
 
 From the width of a mouth and the height of its corners follows by ridge regression how far its closed lips lie from the rest mouth
-(geometry.rest_mouth). Learnt from people, each counting once; the plugin mirrors `shift` (src/generator/rest.rs) and reads
+(geometry.rest_mouth). Learnt from people, each counting once; the plugin mirrors `shift` (core/src/families/warp/rest_mouth.rs) and reads
 the table from the manifest. What is the same for all mouths is left to audio2mouth.habit: a mouth like the mean one is at rest as it is seen.
 """
 

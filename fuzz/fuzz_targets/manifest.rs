@@ -3,12 +3,12 @@
 
 use std::{path::PathBuf, sync::LazyLock};
 
-use gstlipsync::{
-    Error,
-    generator::{Source, open},
-    runtime,
-};
 use libfuzzer_sys::fuzz_target;
+use lipsync_core::{
+    Error,
+    catalogue::{Source, open},
+    inference,
+};
 
 /// A folder of this process.
 static MANIFEST: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -19,7 +19,7 @@ static MANIFEST: LazyLock<PathBuf> = LazyLock::new(|| {
 
 fuzz_target!(|text: &[u8]| {
     std::fs::write(&*MANIFEST, text).unwrap();
-    let options = runtime::Options {
+    let options = inference::Options {
         // What a good manifest comes to.
         library: Some(PathBuf::from("/nowhere/libonnxruntime.so")),
         ..runtime::Options::default()

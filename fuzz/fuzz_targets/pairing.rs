@@ -12,9 +12,7 @@ use libfuzzer_sys::{
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use common::{
-    FILE, Item, Out, Rig, ShowsSound, Upstream, begin, element_with, end, segment_from,
-};
+use common::{FILE, Item, Out, Rig, ShowsSound, Upstream, begin, element_with, end, segment_from};
 
 /// Steps on each pad at most, so that a run stays short.
 const STEPS: usize = 24;

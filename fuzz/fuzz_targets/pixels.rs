@@ -1,15 +1,17 @@
 //! Any picture, any map, any patch: nothing is written where no component lies, nothing panics.
 #![no_main]
 
-use gstlipsync::pixels::{
-    Affine, Blender, Drawn, Patch,
-    draw::Pen,
-    resize::{Extent, Resizer, Scale},
-    sample,
-};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
+};
+use lipsync_core::pixels::{
+    Affine, Blender, Drawn, Patch,
+    read::{
+        opencv_resize::{Extent, Resizer, Scale},
+        sample,
+    },
+    write::draw::Pen,
 };
 
 #[path = "../../tests/frames/mod.rs"]

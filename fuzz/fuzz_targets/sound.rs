@@ -1,11 +1,11 @@
 //! Any sound at any time: what is heard is a number, and what is covered never shrinks by itself.
 #![no_main]
 
-use gstlipsync::sound::{BANDS, MEL_RANGE, SampleFormat, Sound, Spectrum};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
 };
+use lipsync_core::sound::{BANDS, MEL_RANGE, SampleFormat, Sound, Spectrum};
 
 #[derive(Arbitrary, Debug)]
 enum Step {

@@ -18,11 +18,12 @@ use std::{
 };
 
 use gst::{glib, prelude::*};
-use gstlipsync::{
+use gstlipsync::lipsync::Lipsync;
+use lipsync_core::{
     Error,
-    element::lipsync::Lipsync,
+    catalogue::Source,
     face::Face,
-    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
+    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Spot},
     pixels::View,
 };
 
@@ -102,7 +103,7 @@ impl<S: Clone + Send + 'static> Generator for StandIn<S> {
 
     fn hearing(&self) -> Hearing {
         Hearing {
-            spectrum: gstlipsync::sound::Spectrum::Mel,
+            spectrum: lipsync_core::sound::Spectrum::Mel,
             columns: COLUMNS,
             look_ahead_ns: LOOK_AHEAD_NS,
         }

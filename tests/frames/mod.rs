@@ -1,7 +1,7 @@
 //! Frames in every format, with memory of their own and arithmetic that owes nothing to the crate.
 
-use gstlipsync::pixels::colour::{Matrix, Range};
-use gstlipsync::pixels::{Affine, Colour, Format, Plane, View, sample};
+use lipsync_core::pixels::frame::colour::{Matrix, Range};
+use lipsync_core::pixels::{Affine, Colour, Format, Plane, View, read::sample};
 
 pub const FORMATS: [Format; 17] = [
     Format::I420,

@@ -5,10 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
-use gstlipsync::{
+use lipsync_core::{
     Error,
-    generator::{self, Generator, Look, Source},
-    runtime,
+    catalogue::{self, Source},
+    generator::{Generator, Look},
+    inference,
 };
 
 /// What the networks draw shows as it is.
@@ -48,7 +49,7 @@ pub fn refused(path: &Path) -> Option<String> {
 }
 
 fn attempt(path: &Path) -> Option<Result<Box<dyn Generator>, String>> {
-    match generator::open(&Source::Path(path.into()), &runtime::Options::default()) {
+    match catalogue::open(&Source::Path(path.into()), &inference::Options::default()) {
         Ok(opened) => Some(Ok(opened.generator)),
         Err(err @ Error::RuntimeMissing { .. }) => {
             println!("skipped: {err}");

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use gstlipsync::{
+use lipsync_core::{
     Error,
     face::Face,
     generator::{Generator, Look, Sketch, Spot},

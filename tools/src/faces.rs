@@ -1,10 +1,10 @@
 //! Where a mouth is in a picture and how it is formed, seen by the plugin's own face mesh.
 
 use anyhow::{Context, Result, bail};
-use gstlipsync::{
+use lipsync_core::{
     face::{self, Face, Select, Settings, Tracker, geometry},
+    inference::Options,
     pixels::Affine,
-    runtime::Options,
 };
 
 use crate::picture::{Picture, Planes, Square};

@@ -5,9 +5,9 @@
 //! on the plugin's own spectrum and sampling; neither they nor this are part of the plugin.
 
 use anyhow::{Context, Result, bail};
-use gstlipsync::{
-    pixels::{Affine, sample},
-    runtime::{self, ModelSource, Network, Options},
+use lipsync_core::{
+    inference::{self, ModelSource, Network, Options},
+    pixels::{Affine, read::sample},
     sound::{self, SampleFormat, Sound, Spectrum},
 };
 
@@ -65,7 +65,7 @@ impl Judge {
     pub fn open() -> Result<Self> {
         let open = |name, data| {
             let source = ModelSource::Bytes { name, data };
-            runtime::open(source, &Options::default(), &[]).map(|opened| opened.network)
+            inference::open(source, &Options::default(), &[]).map(|opened| opened.network)
         };
         Ok(Self {
             mouth: open(

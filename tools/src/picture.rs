@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use gst_video::prelude::*;
-use gstlipsync::pixels::{
+use lipsync_core::pixels::{
     Affine, Colour, Format, Plane, View,
-    colour::{Matrix, Range},
-    sample,
+    frame::colour::{Matrix, Range},
+    read::sample,
 };
 
 use crate::media::running_time;

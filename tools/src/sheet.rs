@@ -1,11 +1,11 @@
 //! Contact sheets: pictures above each other at the same times, the time under them.
 
 use anyhow::{Context, Result, bail};
-use gstlipsync::pixels::{Colour, Format, Plane, View, draw::Pen};
 use image::{
     RgbImage,
     codecs::png::{CompressionType, FilterType, PngEncoder},
 };
+use lipsync_core::pixels::{Colour, Format, Plane, View, write::draw::Pen};
 
 /// Side of one picture.
 pub const CELL: usize = 240;

@@ -13,7 +13,7 @@ use crate::{
 /// Without nextest nothing ends a single test that hangs; this ends them all.
 const HANG_GUARD_SECONDS: &str = "1200";
 
-/// Names the ONNX Runtime to load, see `src/runtime/library.rs`.
+/// Names the ONNX Runtime to load, see `core/src/inference/onnx/library.rs`.
 const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 
 pub fn run(mut arguments: Vec<OsString>) -> Result<()> {

@@ -1,8 +1,8 @@
 //! Bar charts.
 
 use anyhow::Result;
-use gstlipsync::pixels::{Colour, Format, Plane, View, draw::Pen};
 use image::RgbImage;
+use lipsync_core::pixels::{Colour, Format, Plane, View, write::draw::Pen};
 
 use crate::{contest::Contest, crowd::Crowd, roster::Stack};
 

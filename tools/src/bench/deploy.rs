@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use gstlipsync::runtime::{self, Provider};
+use lipsync_core::inference::{self, Provider};
 use serde_json::{Value, json};
 
 use crate::{arena::Arena, models::Model, roster::Stack};
@@ -29,7 +29,7 @@ pub fn measure(arena: &mut Arena, models: &[Model]) -> Result<Value> {
     Ok(json!({
         "plugin": size(&plugin()?)?,
         "plugin-stripped": stripped(&plugin()?, &arena.job.folder),
-        "onnxruntime": size(runtime::load(None, Provider::Cpu)?.path())?,
+        "onnxruntime": size(inference::load(None, Provider::Cpu)?.path())?,
         "networks": networks,
         "python": python,
     }))

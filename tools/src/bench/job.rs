@@ -10,10 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use gst_video::prelude::*;
-use gstlipsync::{
+use lipsync_core::{
     face::{self, Mesh, Tracker},
+    inference::Options,
     pixels::{Colour, Format, Plane, View},
-    runtime::Options,
 };
 use lipsync_tools::media::{self, SOUND_RATE};
 

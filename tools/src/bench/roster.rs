@@ -1,7 +1,7 @@
 //! Who is measured: stacks, and what the networks run on.
 
 use anyhow::{Context, Result};
-use gstlipsync::runtime::{Precision, Provider};
+use lipsync_core::inference::{Precision, Provider};
 
 /// What a network runs on, and how precisely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

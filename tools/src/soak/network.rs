@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use gstlipsync::{
+use lipsync_core::{
     Error,
+    catalogue::{self, Source},
     face::Face,
-    generator::{self, Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Source, Spot},
+    generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Spot},
+    inference,
     pixels::View,
-    runtime,
     sound::{BANDS, COLUMNS_PER_SECOND, MEL_RANGE, Spectrum},
 };
 
@@ -96,12 +97,12 @@ pub fn check_real() -> Result<(), Error> {
 
 /// Threads of its own would make the sessions of all stations different ones.
 fn open_real() -> Result<Box<dyn Generator>, Error> {
-    let options = runtime::Options {
-        provider: runtime::Provider::Cpu,
+    let options = inference::Options {
+        provider: inference::Provider::Cpu,
         intra_threads: 1,
-        ..runtime::Options::default()
+        ..inference::Options::default()
     };
-    Ok(generator::open(&Source::BuiltIn, &options)?.generator)
+    Ok(catalogue::open(&Source::BuiltIn, &options)?.generator)
 }
 
 /// The network of a station.
@@ -252,7 +253,7 @@ fn loudness(heard: &Heard, columns: usize) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gstlipsync::sound::Sound;
+    use lipsync_core::sound::Sound;
 
     #[test]
     fn what_is_stamped_can_be_read() {
@@ -264,17 +265,17 @@ mod tests {
         assert_eq!(Stamp::read(&bytes), None);
         assert_eq!(Stamp::of_drawn(&stamp.to_drawn()), Some(stamp));
         assert_eq!(Stamp::of_drawn(&NO_STAMP), None);
-        let none = || gstlipsync::pixels::Plane {
+        let none = || lipsync_core::pixels::Plane {
             data: &mut [],
             stride: 0,
         };
         let mut view = View {
-            format: gstlipsync::pixels::Format::Gray8,
+            format: lipsync_core::pixels::Format::Gray8,
             width: 16,
             height: 4,
             colour: Default::default(),
             planes: [
-                gstlipsync::pixels::Plane {
+                lipsync_core::pixels::Plane {
                     data: &mut bytes,
                     stride: 16,
                 },

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use gst::prelude::*;
-use gstlipsync::element::lipsync::Lipsync;
+use gstlipsync::lipsync::Lipsync;
 use lipsync_tools::{drive, media, stats::Stats};
 
 use crate::{

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use gstlipsync::{
-    engine::{Config, Controls, Engine, Outcome, Silence},
-    generator::Source,
+use lipsync_core::{
+    assembly::Config,
+    catalogue::Source,
+    render::{Controls, Engine, Outcome, Silence},
     sound::{SampleFormat, Sound},
 };
 use lipsync_tools::media::SOUND_RATE;

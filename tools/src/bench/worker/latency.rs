@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use gst::prelude::*;
-use gstlipsync::{engine::Engine, generator::Source};
+use lipsync_core::{catalogue::Source, render::Engine};
 use serde_json::{Value, json};
 
 use super::{
@@ -25,7 +25,7 @@ const BLOCK_NS: i64 = 10_000_000;
 const SETTLE: usize = 25;
 
 pub fn measure(order: &Order) -> Result<Value> {
-    let config = gstlipsync::engine::Config {
+    let config = lipsync_core::assembly::Config {
         generator: match order.model.manifest() {
             Some(manifest) => Source::Path(manifest),
             None => Source::BuiltIn,

@@ -13,7 +13,7 @@ pub mod streams;
 use std::io::{BufRead as _, Write as _};
 
 use anyhow::{Context, Result, bail};
-use gstlipsync::runtime::{Options, Precision, Provider, ProviderOptions};
+use lipsync_core::inference::{Options, Precision, Provider, ProviderOptions};
 use lipsync_tools::arguments::Arguments;
 use serde_json::{Value, json};
 

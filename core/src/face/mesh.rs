@@ -1,0 +1,127 @@
+//! The mesh of a face: 468 points, from a square that holds the face.
+//!
+//! Must not know how the face was found or where it was before.
+
+use crate::{
+    Error,
+    face::{
+        geometry::{self, EYE_CORNERS, Region},
+        shot::{self, Thumbnail},
+    },
+    inference::Network,
+    pixels::{View, sample},
+};
+
+/// Points of the mesh.
+pub const POINTS: usize = 468;
+/// Side of the network's picture.
+const SIZE: usize = 192;
+/// The network looks at a square of this many times the face (MediaPipe face_landmark_front).
+pub const MARGIN: f32 = 1.5;
+/// Of the inner lips: corners, and the middle of the upper and the lower one.
+const INNER_CORNERS: [usize; 2] = [78, 308];
+const INNER_MIDDLES: [usize; 2] = [13, 14];
+
+/// A face in frame pixels.
+#[derive(Clone, Debug)]
+pub struct Mesh {
+    /// Numbered as in MediaPipe's canonical face model.
+    pub points: Box<[[f32; 2]; POINTS]>,
+    /// Probability 0..1 that this is a face.
+    pub score: f32,
+}
+
+impl Default for Mesh {
+    fn default() -> Self {
+        Self {
+            points: Box::new([[0.0; 2]; POINTS]),
+            score: 0.0,
+        }
+    }
+}
+
+impl Mesh {
+    /// `[x0, y0, x1, y1]` round all points.
+    pub fn bbox(&self) -> [f32; 4] {
+        geometry::bounding_box(&*self.points)
+    }
+
+    /// How far the mouth is open: the gap between the middles of the inner lips, in distances of
+    /// their corners. 0 for a mesh without extent.
+    pub fn openness(&self) -> f32 {
+        let between = |[a, b]: [usize; 2]| {
+            let ([ax, ay], [bx, by]) = (self.points[a], self.points[b]);
+            (ax - bx).hypot(ay - by)
+        };
+        let width = between(INNER_CORNERS);
+        if width > 0.0 {
+            between(INNER_MIDDLES) / width
+        } else {
+            0.0
+        }
+    }
+
+    /// Where to look for this face in the next frame: the square round the mesh, turned with the
+    /// eyes, and [`MARGIN`].
+    pub fn region(&self) -> Region {
+        let [right, left] = EYE_CORNERS.map(|index| self.points[index]);
+        let angle = (left[1] - right[1]).atan2(left[0] - right[0]);
+        let (sin, cos) = angle.sin_cos();
+        let empty = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
+        let [x0, y0, x1, y1] = self.points.iter().fold(empty, |[x0, y0, x1, y1], &[x, y]| {
+            let (x, y) = (cos * x + sin * y, cos * y - sin * x);
+            [x0.min(x), y0.min(y), x1.max(x), y1.max(y)]
+        });
+        let [x, y] = geometry::centre([x0, y0, x1, y1]);
+        Region {
+            centre: [cos * x - sin * y, sin * x + cos * y],
+            side: (x1 - x0).max(y1 - y0) * MARGIN,
+            angle,
+        }
+    }
+}
+
+/// The mesh network.
+pub struct MeshNetwork {
+    network: Box<dyn Network>,
+}
+
+impl MeshNetwork {
+    /// # Errors
+    /// [`Error::ModelMismatch`] when the network's tensors are not `[1,3,192,192]` in,
+    /// `[1,468,3]` and `[1]` out.
+    pub fn new(network: Box<dyn Network>) -> Result<Self, Error> {
+        let inputs: &[&[usize]] = &[&[1, 3, SIZE, SIZE]];
+        let outputs: &[&[usize]] = &[&[1, POINTS, 3], &[1]];
+        super::detector::check(&*network, inputs, outputs)?;
+        Ok(Self { network })
+    }
+
+    /// Looks at `region` of the frame and fills `mesh`.
+    ///
+    /// # Errors
+    /// [`Error::Inference`].
+    pub fn run(&mut self, view: &View, region: &Region, mesh: &mut Mesh) -> Result<(), Error> {
+        let to_frame = region.to_frame(SIZE);
+        let (red, rest) = self.network.input(0).split_at_mut(SIZE * SIZE);
+        let (green, blue) = rest.split_at_mut(SIZE * SIZE);
+        sample(view, &to_frame, SIZE, 1.0, 0.0, [red, green, blue]);
+        self.network.run()?;
+        let points = self.network.output(0).chunks_exact(3);
+        for (point, xyz) in mesh.points.iter_mut().zip(points) {
+            *point = to_frame.apply([xyz[0], xyz[1]]);
+        }
+        mesh.score = self.network.output(1)[0];
+        Ok(())
+    }
+
+    /// What the face that was seen in the last run looks like, cut out as its mesh says, so that
+    /// a face that moves stays the same picture. `region` and `mesh` are those of that run.
+    pub(super) fn appearance(&mut self, region: &Region, mesh: &Mesh) -> Thumbnail {
+        let seen = Thumbnail::of(self.network.input(0), SIZE);
+        match region.to_frame(shot::SIZE).inverse() {
+            Some(to_seen) => seen.moved(&to_seen.after(&mesh.region().to_frame(shot::SIZE))),
+            None => seen,
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Draws with a network of somebody else: a picture of the face and the sound in, the picture
+//! with another mouth out. What the families have in common; what they differ in is their
+//! [`Contract`].
+//!
+//! Must not know where a model's files lie.
+
+mod audio_features;
+mod cutout;
+mod face_box;
+mod jaw_mask;
+pub mod recipe;
+mod tone_match;
+
+use std::sync::Arc;
+
+use crate::{
+    Error,
+    families::redraw::{
+        audio_features::Features,
+        cutout::{Cutout, Plan},
+        recipe::{Recipe, Tensors},
+    },
+    generator::{Brushes, Generator, Heard, Hearing, Opened, Sketch, finite},
+    inference::{self, Network, TensorInfo, describe},
+    sound::BANDS,
+};
+
+/// What a family is.
+pub struct Contract {
+    pub name: &'static str,
+    /// What its networks look like, for messages.
+    pub shapes: &'static str,
+    /// Tables of a manifest: what it has where a manifest says nothing.
+    pub defaults: &'static str,
+    /// x, y, width, height of the black rectangle in a picture of that side.
+    pub mask: fn(usize) -> [usize; 4],
+    /// Finds the tensors, by these names where there are any.
+    pub ports: fn(&dyn Network, &Tensors) -> Option<Ports>,
+}
+
+/// Which tensor is which, and the side of the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    pub sound: usize,
+    pub image: usize,
+    /// How strongly to move the lips, where the network has an input for it.
+    pub weight: Option<usize>,
+    pub output: usize,
+    pub size: usize,
+    /// Faces that it draws at once.
+    pub batch: usize,
+}
+
+/// The sound, which `hears` tells by its shape, a face of so many channels, and the drawn face of
+/// its size.
+pub fn ports(
+    network: &dyn Network,
+    names: &Tensors,
+    channels: usize,
+    hears: impl Fn(&[usize]) -> bool,
+) -> Option<Ports> {
+    let (inputs, outputs) = (network.inputs(), network.outputs());
+    let is_face = |shape: &[usize], channels| matches!(*shape, [_, depth, height, width] if depth == channels && height == width);
+    let image = find(inputs, &names.image, |shape| is_face(shape, channels))?;
+    let size = inputs[image].shape[2];
+    let sound = find(inputs, &names.sound, |shape| {
+        shape != inputs[image].shape && hears(shape)
+    })?;
+    let output = find(outputs, &names.output, |shape| {
+        is_face(shape, 3) && shape[2] == size
+    })?;
+    Some(Ports {
+        sound,
+        image,
+        weight: None,
+        output,
+        size,
+        batch: (inputs[image].shape[0].min(inputs[sound].shape[0])).min(outputs[output].shape[0]),
+    })
+}
+
+/// The only tensor of that name, if one is given, and of a shape that fits.
+pub fn find(
+    tensors: &[TensorInfo],
+    name: &Option<String>,
+    fits: impl Fn(&[usize]) -> bool,
+) -> Option<usize> {
+    let mut fitting = tensors.iter().enumerate().filter(|(_, tensor)| {
+        tensor.element == inference::Element::F32
+            && fits(&tensor.shape)
+            && name.as_ref().is_none_or(|name| *name == tensor.name)
+    });
+    let (index, _) = fitting.next()?;
+    // Two that fit are told apart by name, or not at all.
+    fitting.next().is_none().then_some(index)
+}
+
+pub struct Painter {
+    name: String,
+    hearing: Hearing,
+    network: Box<dyn Network>,
+    ports: Ports,
+    plan: Arc<Plan>,
+    /// Makes what the network hears; without, it hears the mel window itself.
+    features: Option<Features>,
+    /// What is heard in silence.
+    silence: Vec<f32>,
+    weight: f32,
+}
+
+impl Painter {
+    /// Fails with [`Error::ModelMismatch`].
+    pub fn open(
+        contract: &Contract,
+        mut recipe: Recipe,
+        opened: inference::Opened,
+        encoder: Option<inference::Opened>,
+    ) -> Result<Opened, Error> {
+        let network = opened.network;
+        let ports = (contract.ports)(&*network, &recipe.tensors)
+            .ok_or_else(|| misfit(contract, &*network, &recipe.tensors))?;
+        let mismatch = |found: String| Error::ModelMismatch {
+            name: network.name().to_owned(),
+            found,
+            wanted: contract.shapes.to_owned(),
+        };
+        recipe
+            .image
+            .mask
+            .get_or_insert_with(|| (contract.mask)(ports.size));
+        let plan =
+            Plan::new(&recipe.image, &recipe.crop, recipe.blend, ports.size).map_err(mismatch)?;
+
+        let mut fallbacks = opened.fallbacks;
+        let features = match encoder {
+            None => None,
+            Some(encoder) => {
+                for fallback in encoder.fallbacks {
+                    if !fallbacks.contains(&fallback) {
+                        fallbacks.push(fallback);
+                    }
+                }
+                let features = Features::open(encoder.network, &recipe.tensors, &recipe.sound)?;
+                Some(features)
+            }
+        };
+        let hearing = recipe.sound.hearing();
+        let silence = match &features {
+            None => vec![hearing.spectrum.silence(); BANDS * hearing.columns],
+            Some(features) => features.silence().to_vec(),
+        };
+        let heard = &network.inputs()[ports.sound];
+        let wanted: usize = heard.shape[1..].iter().product();
+        if wanted != silence.len() {
+            return Err(mismatch(format!(
+                "{} {:?}, but what it hears has {} numbers{}",
+                heard.name,
+                heard.shape,
+                silence.len(),
+                match features {
+                    None => String::new(),
+                    Some(_) => format!(", {} rows of the audio encoder", recipe.sound.rows),
+                }
+            )));
+        }
+        Ok(Opened {
+            about: recipe.about(),
+            active: Some(opened.active),
+            fallbacks,
+            generator: Box::new(Self {
+                name: recipe.name,
+                hearing,
+                network,
+                ports,
+                plan: Arc::new(plan),
+                features,
+                silence,
+                weight: recipe.sound.weight,
+            }),
+        })
+    }
+}
+
+fn misfit(contract: &Contract, network: &dyn Network, names: &Tensors) -> Error {
+    let recipe::Tensors {
+        sound,
+        image,
+        weight,
+        output,
+        ..
+    } = names;
+    let named: Vec<_> = [sound, image, weight, output]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    let names = match named.is_empty() {
+        true => "any names".to_owned(),
+        false => format!("named {}", named.join(", ")),
+    };
+    Error::ModelMismatch {
+        name: network.name().to_owned(),
+        found: format!(
+            "{} -> {}",
+            describe(network.inputs()),
+            describe(network.outputs())
+        ),
+        wanted: format!("{}, {names}", contract.shapes),
+    }
+}
+
+impl Generator for Painter {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn hearing(&self) -> Hearing {
+        self.hearing
+    }
+
+    fn needs_face(&self) -> bool {
+        self.plan.needs_face()
+    }
+
+    fn brushes(&self) -> Brushes {
+        let plan = self.plan.clone();
+        Box::new(move || Box::new(Cutout::new(plan.clone())))
+    }
+
+    fn batch(&self) -> usize {
+        self.ports.batch
+    }
+
+    /// `out` is what the network hears, row-major.
+    fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error> {
+        out.resize(self.silence.len(), 0.0);
+        match &mut self.features {
+            None => out.copy_from_slice(heard.mel),
+            Some(features) => features.listen(heard, out)?,
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
+        // Where there are fewer faces than the network takes, the others are anybody's.
+        for (index, sketch) in sketches.iter().enumerate() {
+            self.put(index, sketch);
+        }
+        self.network.run()?;
+        let output = &self.network.outputs()[self.ports.output].shape;
+        let length = output[1..].iter().product();
+        let drawn = self.network.output(self.ports.output);
+        for (sketch, drawn) in sketches.iter_mut().zip(drawn.chunks_exact(length)) {
+            finite(drawn, self.network.name())?;
+            sketch.drawn.clear();
+            sketch.drawn.extend_from_slice(drawn);
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        if let Some(features) = &mut self.features {
+            features.reset();
+        }
+    }
+}
+
+impl Painter {
+    /// Gives the network a face, at its place in the batch.
+    fn put(&mut self, index: usize, sketch: &Sketch) {
+        let look = &sketch.look;
+        let image = part(&mut *self.network, self.ports.image, index);
+        image[..sketch.seen.len()].copy_from_slice(&sketch.seen);
+        // The network knows no mouth at rest; in silence it hears silence.
+        let sound = part(&mut *self.network, self.ports.sound, index).iter_mut();
+        for ((out, heard), silence) in sound.zip(&sketch.heard).zip(&self.silence) {
+            *out = match look.activity < 1.0 {
+                true => silence + look.activity * (heard - silence),
+                false => *heard,
+            };
+        }
+        if let Some(weight) = self.ports.weight {
+            let value = (self.weight * look.strength.max(1.0)).min(1.0);
+            part(&mut *self.network, weight, index).fill(value);
+        }
+    }
+}
+
+/// The part of an input that belongs to one face of the batch.
+fn part(network: &mut dyn Network, input: usize, index: usize) -> &mut [f32] {
+    let length: usize = network.inputs()[input].shape.iter().skip(1).product();
+    &mut network.input(input)[index * length..][..length]
+}

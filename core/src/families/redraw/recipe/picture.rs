@@ -1,0 +1,281 @@
+//! How a network of somebody else's sees a face and how what it draws is put back.
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{
+    families::redraw::face_box::{self, Finder},
+    pixels::read::opencv_resize::Scale,
+};
+
+/// Pixels or faces that a box can be larger: beyond the largest frame.
+const MAX_PIXELS: f32 = 16_384.0;
+/// Largest side of a network's picture.
+const MAX_SIZE: usize = 1024;
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    #[default]
+    Bgr,
+    Rgb,
+}
+
+/// What three of the channels hold.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Planes {
+    /// The picture as it is.
+    Reference,
+    /// The picture with a black rectangle.
+    Masked,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Image {
+    /// Side in pixels; the network's own where it says one.
+    pub size: Option<usize>,
+    pub order: Order,
+    /// Values of black and white, in and out.
+    pub range: [f32; 2],
+    pub planes: Vec<Planes>,
+    /// x, y, width, height of the black rectangle; the lower half where absent.
+    pub mask: Option<[usize; 4]>,
+}
+
+impl Default for Image {
+    fn default() -> Self {
+        Self {
+            size: None,
+            order: Order::Bgr,
+            range: [0.0, 1.0],
+            planes: vec![Planes::Masked, Planes::Reference],
+            mask: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Crop {
+    #[serde(rename = "box", deserialize_with = "finder")]
+    pub finder: Finder,
+    pub margins: [f32; 4],
+    pub pads: [f32; 4],
+    /// Whether a region that upstream gives is the box itself.
+    pub roi: bool,
+    /// The box is scaled to this side; that of the network and both borders where absent.
+    pub size: Option<usize>,
+    /// Pixels on each side that the network does not see.
+    pub border: usize,
+    pub scale: Scale,
+}
+
+impl Default for Crop {
+    fn default() -> Self {
+        Self {
+            finder: Finder::S3fd,
+            margins: [0.0; 4],
+            // Wav2Lip's `--pads`: 10 pixels below the chin.
+            pads: [0.0, 10.0, 0.0, 0.0],
+            roi: false,
+            size: None,
+            border: 0,
+            scale: Scale::Linear,
+        }
+    }
+}
+
+impl Crop {
+    pub fn recipe(&self) -> face_box::Recipe {
+        face_box::Recipe {
+            finder: self.finder,
+            margins: self.margins,
+            pads: self.pads,
+            roi: self.roi,
+        }
+    }
+}
+
+/// A finder's name, or x, y, width, height of a box that stays where it is.
+fn finder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Finder, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "\"s3fd\", \"landmarks-110\", \"ffhq\" or [x, y, width, height] in pixels is wanted"
+    )]
+    enum Said {
+        Box([f32; 4]),
+        Name(Named),
+    }
+    #[derive(Deserialize)]
+    enum Named {
+        #[serde(rename = "s3fd")]
+        S3fd,
+        #[serde(rename = "landmarks-110")]
+        Landmarks110,
+        #[serde(rename = "ffhq")]
+        Ffhq,
+    }
+    Ok(match Said::deserialize(deserializer)? {
+        Said::Name(Named::S3fd) => Finder::S3fd,
+        Said::Name(Named::Landmarks110) => Finder::Landmarks110,
+        Said::Name(Named::Ffhq) => Finder::Ffhq,
+        Said::Box([x, y, width, height]) => {
+            let place = [x, y, x + width, y + height];
+            let fits = |v: &f32| v.abs() <= MAX_PIXELS;
+            if !(place.iter().all(fits) && width >= 1.0 && height >= 1.0) {
+                return Err(de::Error::custom(format!(
+                    "a box of {width} x {height} pixels at {x}, {y}, at least 1 x 1 within \
+                     {MAX_PIXELS} is wanted"
+                )));
+            }
+            Finder::Fixed(place)
+        }
+    })
+}
+
+/// How the drawn picture is put back.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Mouth and jaw only, with a soft edge.
+    #[default]
+    Soft,
+    /// The whole box, with hard edges, as the original pipelines do it.
+    Reference,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Blend {
+    pub kind: Kind,
+    /// Whether what is drawn takes the colours of the skin round it, with [`Kind::Soft`].
+    pub match_colour: bool,
+    /// Back to the box, with [`Kind::Reference`].
+    pub scale: Scale,
+}
+
+impl Default for Blend {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Soft,
+            match_colour: true,
+            scale: Scale::Linear,
+        }
+    }
+}
+
+/// What is wrong however large the network's picture is.
+pub fn check(image: &Image, crop: &Crop, blend: &Blend) -> Result<(), String> {
+    let [black, white] = image.range;
+    if !(black.is_finite() && white.is_finite() && black < white) {
+        return Err(format!(
+            "[image] range is {black} to {white}, two numbers, the smaller first, are wanted"
+        ));
+    }
+    if !(1..=2).contains(&image.planes.len()) {
+        return Err(format!(
+            "[image] planes has {} entries, 1 or 2 are wanted",
+            image.planes.len()
+        ));
+    }
+    let numbers = crop.margins.iter().chain(&crop.pads);
+    if let Some(number) = numbers
+        .into_iter()
+        .find(|n| n.is_nan() || n.abs() > MAX_PIXELS)
+    {
+        return Err(format!(
+            "[crop] margins or pads has {number}, -{MAX_PIXELS} to {MAX_PIXELS} is wanted"
+        ));
+    }
+    if crop.finder == Finder::Ffhq && blend.kind == Kind::Reference {
+        return Err(
+            "[crop] box \"ffhq\" turns with the face; [blend] kind \"reference\" needs an upright \
+             box, \"soft\" is wanted"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
+impl Image {
+    /// The black rectangle x, y, width, height in a picture of `size`.
+    pub fn rectangle(&self, size: usize) -> [usize; 4] {
+        self.mask.unwrap_or([0, size / 2, size, size - size / 2])
+    }
+}
+
+/// Checks the numbers that hang on the network's own size, and gives the side of the crop.
+pub fn crop_side(image: &Image, crop: &Crop, size: usize) -> Result<usize, String> {
+    if !(16..=MAX_SIZE).contains(&size) {
+        return Err(format!(
+            "pictures of {size} pixels, 16 to {MAX_SIZE} are wanted"
+        ));
+    }
+    if let Some(said) = image.size.filter(|&said| said != size) {
+        return Err(format!("[image] size {said}, the network has {size}"));
+    }
+    let [x, y, width, height] = image.rectangle(size);
+    let inside = |from: usize, length: usize| from.checked_add(length).is_some_and(|to| to <= size);
+    if !(inside(x, width) && inside(y, height)) {
+        return Err(format!(
+            "[image] mask [{x}, {y}, {width}, {height}] beyond {size} pixels"
+        ));
+    }
+    let side = crop
+        .border
+        .checked_mul(2)
+        .and_then(|both| both.checked_add(size))
+        .filter(|&side| side <= 2 * MAX_SIZE);
+    match (side, crop.size) {
+        (Some(side), None) => Ok(side),
+        (Some(side), Some(said)) if side == said => Ok(side),
+        (_, said) => Err(format!(
+            "[crop] size {} with a border of {}, {size} and twice the border is wanted",
+            said.unwrap_or(size),
+            crop.border
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_must_agree_with_the_network() {
+        let (image, crop) = (Image::default(), Crop::default());
+        assert_eq!(crop_side(&image, &crop, 96), Ok(96));
+        assert!(crop_side(&image, &crop, 15).is_err());
+        assert!(crop_side(&image, &crop, 4000).is_err());
+        let said = Image {
+            size: Some(128),
+            ..Image::default()
+        };
+        assert!(crop_side(&said, &crop, 96).is_err());
+        let mask = Image {
+            mask: Some([5, 5, 92, 10]),
+            ..Image::default()
+        };
+        assert!(crop_side(&mask, &crop, 96).is_err());
+        for (size, border) in [
+            (Some(103), 4),
+            (Some(104), usize::MAX),
+            (None, usize::MAX / 4),
+        ] {
+            let crop = Crop {
+                size,
+                border,
+                ..Crop::default()
+            };
+            assert!(crop_side(&image, &crop, 96).is_err());
+        }
+        let crop = Crop {
+            size: Some(104),
+            border: 4,
+            ..Crop::default()
+        };
+        assert_eq!(crop_side(&image, &crop, 96), Ok(104));
+    }
+}

@@ -1,0 +1,469 @@
+//! The plugin's own generator: sound to mouth shape, mouth shape to a warp of the frame's own
+//! pixels, with paint only for what no pixel of the frame can show.
+//!
+//! Method, data and training: `models/builtin/README.md` and `training/`.
+
+pub mod manifest;
+mod occlusion;
+mod rest_mouth;
+
+use std::sync::Arc;
+
+use crate::{
+    Error,
+    face::{Face, geometry},
+    families::warp::{
+        manifest::Manifest,
+        occlusion::{LIGHT_SIDE, Occlusion, Sight},
+        rest_mouth::{Anatomy, Closing, RestMouth},
+    },
+    generator::{
+        Brush, Brushes, Generator, Heard, Hearing, Look, Opened, Sketch, Spot, finite, smoothstep,
+    },
+    inference::{self, Model, Network, describe},
+    pixels::{Affine, Blender, Drawn, Patch, View, sample},
+    sound::{self, Spectrum},
+};
+
+/// Corners of the mouth in the face mesh.
+const CORNERS: [usize; 2] = [61, 291];
+/// Base of the nose in the face mesh: moves with the head, hardly with speech.
+const NOSE_BASE: [usize; 2] = [2, 164];
+/// A mouth of which more is covered tells nothing about how it is at rest.
+const HIDDEN: f32 = 0.3;
+/// A feather of 1 fades over this share of the patch, from each edge.
+const WIDEST_FEATHER: f32 = 0.35;
+
+/// The files of a model.
+pub struct Networks {
+    pub audio2mouth: Model<'static>,
+    pub renderer: Model<'static>,
+}
+
+/// What never changes once the model is open.
+struct Geometry {
+    size: usize,
+    rigid: Vec<usize>,
+    rigid_xy: Vec<[f32; 2]>,
+    landmarks: Vec<usize>,
+    anatomy: Anatomy,
+}
+
+pub struct BuiltIn {
+    name: String,
+    hearing: Hearing,
+    audio2mouth: Box<dyn Network>,
+    renderer: Box<dyn Network>,
+    geometry: Arc<Geometry>,
+    /// Faces that the renderer draws at once.
+    batch: usize,
+}
+
+/// Parts of [`Sketch::seen`].
+struct Seen<S> {
+    /// `[3, size, size]`: R, G, B, 0..1.
+    crop: S,
+    /// Landmarks as they are, x, y in canonical pixels.
+    source: S,
+    /// Landmarks of the mouth at rest.
+    rest: S,
+}
+
+/// Parts of [`Sketch::drawn`], each a tensor of the renderer.
+struct Rendered<'a> {
+    flow: &'a [f32],
+    alpha: &'a [f32],
+    rgb: &'a [f32],
+}
+
+impl Geometry {
+    /// Numbers of a crop, and of a list of landmarks.
+    fn lengths(&self) -> [usize; 2] {
+        [3 * self.size * self.size, 2 * self.landmarks.len()]
+    }
+
+    fn seen<'a>(&self, all: &'a [f32]) -> Seen<&'a [f32]> {
+        let [crop, landmarks] = self.lengths();
+        let (crop, all) = all.split_at(crop);
+        let (source, rest) = all.split_at(landmarks);
+        Seen { crop, source, rest }
+    }
+
+    fn seen_mut<'a>(&self, all: &'a mut Vec<f32>) -> Seen<&'a mut [f32]> {
+        let [crop, landmarks] = self.lengths();
+        all.resize(crop + 2 * landmarks, 0.0);
+        let (crop, all) = all.split_at_mut(crop);
+        let (source, rest) = all.split_at_mut(landmarks);
+        Seen { crop, source, rest }
+    }
+
+    fn rendered<'a>(&self, all: &'a [f32]) -> Rendered<'a> {
+        let plane = self.size * self.size;
+        let (flow, all) = all.split_at(2 * plane);
+        let (alpha, rgb) = all.split_at(plane);
+        Rendered { flow, alpha, rgb }
+    }
+}
+
+// Tensor order of the renderer, fixed by `tensors()`.
+const CROP: usize = 0;
+const SOURCE: usize = 1;
+const TARGET: usize = 2;
+const FLOW: usize = 0;
+const ALPHA: usize = 1;
+const RGB: usize = 2;
+// And of audio2mouth.
+const MEL: usize = 0;
+const DISPLACEMENT: usize = 1;
+
+impl BuiltIn {
+    pub fn open(
+        manifest: Manifest,
+        networks: &Networks,
+        options: &inference::Options,
+    ) -> Result<Opened, Error> {
+        let about = manifest.about();
+        let canonical = &manifest.canonical;
+        let (size, count) = (canonical.size, canonical.landmarks.len());
+        let window = manifest.sound.window;
+
+        let (audio2mouth, renderer) = inference::together(
+            options,
+            || inference::open_alone(&networks.audio2mouth, options),
+            || inference::open_batch(&networks.renderer, options),
+        );
+        let (audio2mouth, renderer) = (audio2mouth?, renderer?);
+        let batch = renderer.network.inputs().first();
+        let batch = batch.and_then(|crop| crop.shape.first().copied());
+        let batch = batch.unwrap_or(1);
+        tensors(
+            &*audio2mouth.network,
+            &[("mel", &[1, 1, sound::BANDS, window])],
+            &[("coefficients", &[]), ("displacement", &[1, count, 2])],
+        )?;
+        tensors(
+            &*renderer.network,
+            &[
+                ("crop", &[batch, 3, size, size]),
+                ("source", &[batch, count, 2]),
+                ("target", &[batch, count, 2]),
+            ],
+            &[
+                ("flow", &[batch, 2, size, size]),
+                ("alpha", &[batch, 1, size, size]),
+                ("rgb", &[batch, 3, size, size]),
+            ],
+        )?;
+
+        let mut pairs = Vec::with_capacity(manifest.closing.pairs.len());
+        for [upper, lower] in &manifest.closing.pairs {
+            pairs.push([canonical.landmark(*upper)?, canonical.landmark(*lower)?]);
+        }
+        let geometry = Geometry {
+            size,
+            anatomy: Anatomy {
+                closing: Closing {
+                    pairs,
+                    pair: manifest.closing.pair,
+                    weight: manifest.closing.weight,
+                },
+                relaxing: manifest.rest,
+                corners: [
+                    canonical.landmark(CORNERS[0])?,
+                    canonical.landmark(CORNERS[1])?,
+                ],
+                nose_base: [
+                    canonical.landmark(NOSE_BASE[0])?,
+                    canonical.landmark(NOSE_BASE[1])?,
+                ],
+            },
+            rigid: manifest.canonical.rigid,
+            rigid_xy: manifest.canonical.rigid_xy,
+            landmarks: manifest.canonical.landmarks,
+        };
+
+        let mut fallbacks = audio2mouth.fallbacks;
+        for fallback in renderer.fallbacks {
+            if !fallbacks.contains(&fallback) {
+                fallbacks.push(fallback);
+            }
+        }
+        Ok(Opened {
+            about,
+            active: Some(renderer.active),
+            fallbacks,
+            generator: Box::new(Self {
+                name: manifest.name,
+                hearing: Hearing {
+                    spectrum: Spectrum::Mel,
+                    columns: window,
+                    look_ahead_ns: manifest.sound.look_ahead_ns(),
+                },
+                audio2mouth: audio2mouth.network,
+                renderer: renderer.network,
+                batch,
+                geometry: Arc::new(geometry),
+            }),
+        })
+    }
+}
+
+impl Generator for BuiltIn {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn hearing(&self) -> Hearing {
+        self.hearing
+    }
+
+    fn brushes(&self) -> Brushes {
+        let geometry = self.geometry.clone();
+        Box::new(move || Box::new(Aligned::new(geometry.clone())))
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// `out` is the displacement of each landmark from the rest mouth, x, y.
+    fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error> {
+        self.audio2mouth.input(MEL).copy_from_slice(heard.mel);
+        self.audio2mouth.run()?;
+        let displacement = self.audio2mouth.output(DISPLACEMENT);
+        finite(displacement, self.audio2mouth.name())?;
+        out.clear();
+        out.extend_from_slice(displacement);
+        Ok(())
+    }
+
+    fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
+        let [crop, landmarks] = self.geometry.lengths();
+        // Where there are fewer faces than the network takes, the others are anybody's.
+        for (index, sketch) in sketches.iter().enumerate() {
+            let seen = self.geometry.seen(&sketch.seen);
+            let part = |length| index * length..(index + 1) * length;
+            self.renderer.input(CROP)[part(crop)].copy_from_slice(seen.crop);
+            self.renderer.input(SOURCE)[part(landmarks)].copy_from_slice(seen.source);
+            let target = &mut self.renderer.input(TARGET)[part(landmarks)];
+            aim(&sketch.look, &seen, &sketch.heard, target);
+        }
+        self.renderer.run()?;
+        for (index, sketch) in sketches.iter_mut().enumerate() {
+            sketch.drawn.clear();
+            for tensor in [FLOW, ALPHA, RGB] {
+                let all = self.renderer.output(tensor);
+                let length = all.len() / self.batch;
+                let drawn = &all[index * length..][..length];
+                finite(drawn, self.renderer.name())?;
+                sketch.drawn.extend_from_slice(drawn);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes the wanted landmarks.
+fn aim(look: &Look, seen: &Seen<&[f32]>, displacement: &[f32], target: &mut [f32]) {
+    // Up to 1 the strength leads from the mouth as filmed to the mouth as heard, beyond it
+    // exaggerates the movement.
+    let (share, gain) = (look.strength.clamp(0.0, 1.0), look.strength.max(1.0));
+    let parts = seen.source.iter().zip(seen.rest).zip(displacement);
+    for (out, ((source, rest), displacement)) in target.iter_mut().zip(parts) {
+        let heard = rest + gain * look.activity * displacement;
+        *out = source + share * (heard - source);
+    }
+}
+
+/// One face, aligned with the canonical one. [`Spot::pixels`] is the share of each canonical pixel
+/// that nothing is in front of.
+struct Aligned {
+    geometry: Arc<Geometry>,
+    rest_mouth: RestMouth,
+    source: Vec<[f32; 2]>,
+    rest: Vec<[f32; 2]>,
+    rigid: Vec<[f32; 2]>,
+    occlusion: Occlusion,
+    /// R, G, B above the mouth, for `occlusion`.
+    light: Vec<f32>,
+    blender: Blender,
+    /// Soft towards the edges of the crop.
+    frame: Vec<f32>,
+    frame_feather: f32,
+    /// `frame` without what is in front of the mouth.
+    mask: Vec<f32>,
+}
+
+impl Aligned {
+    fn new(geometry: Arc<Geometry>) -> Self {
+        let count = geometry.landmarks.len();
+        Self {
+            rest_mouth: RestMouth::new(count, &geometry.anatomy),
+            source: vec![[0.0; 2]; count],
+            rest: vec![[0.0; 2]; count],
+            rigid: vec![[0.0; 2]; geometry.rigid.len()],
+            occlusion: Occlusion::new(),
+            light: vec![0.0; 3 * LIGHT_SIDE * LIGHT_SIDE],
+            blender: Blender::new(),
+            frame: vec![0.0; geometry.size * geometry.size],
+            frame_feather: f32::NAN,
+            mask: vec![0.0; geometry.size * geometry.size],
+            geometry,
+        }
+    }
+
+    /// Rebuilds the soft edges when the feather has changed.
+    fn feather(&mut self, feather: f32) {
+        if feather == self.frame_feather {
+            return;
+        }
+        self.frame_feather = feather;
+        let size = self.geometry.size;
+        // A narrow fade shows as a seam and a wide one costs little movement, so the first half of
+        // the way to the widest counts for three quarters of it.
+        let feather = feather.clamp(0.0, 1.0);
+        let share = feather * (2.0 - feather) * WIDEST_FEATHER;
+        // At the edge itself the mask is always 0, so even without a feather no line shows.
+        let width = (share * size as f32).max(1.0);
+        let fade = |i: usize| smoothstep([0.0, width], i.min(size - 1 - i) as f32);
+        for (i, value) in self.frame.iter_mut().enumerate() {
+            *value = fade(i % size) * fade(i / size);
+        }
+    }
+}
+
+impl Brush for Aligned {
+    fn sample(
+        &mut self,
+        view: &View,
+        face: Option<&Face>,
+        time_ns: i64,
+        seen: &mut Vec<f32>,
+        spot: &mut Spot,
+    ) -> bool {
+        let Some(face) = face else {
+            return false;
+        };
+        let geometry = &*self.geometry;
+        for (point, &index) in self.rigid.iter_mut().zip(&geometry.rigid) {
+            *point = face.mesh.points[index];
+        }
+        // A face so small or so degenerate that it has no alignment has no mouth to draw either.
+        let Some((to_canonical, to_frame)) = geometry::similarity(&self.rigid, &geometry.rigid_xy)
+            .and_then(|map: Affine| Some((map, map.inverse()?)))
+        else {
+            return false;
+        };
+        spot.to_frame = to_frame;
+        for (point, &index) in self.source.iter_mut().zip(&geometry.landmarks) {
+            *point = to_canonical.apply(face.mesh.points[index]);
+        }
+        let size = geometry.size;
+        let seen = geometry.seen_mut(seen);
+        let (red, others) = seen.crop.split_at_mut(size * size);
+        let (green, blue) = others.split_at_mut(size * size);
+        sample(view, &to_frame, size, 1.0, 0.0, [red, green, blue]);
+        let (red, others) = self.light.split_at_mut(LIGHT_SIDE * LIGHT_SIDE);
+        let (green, blue) = others.split_at_mut(LIGHT_SIDE * LIGHT_SIDE);
+        let light_to_frame = to_frame.after(&Occlusion::light_to_crop(size));
+        sample(
+            view,
+            &light_to_frame,
+            LIGHT_SIDE,
+            1.0,
+            0.0,
+            [red, green, blue],
+        );
+        self.occlusion.update(&Sight {
+            crop: seen.crop,
+            size,
+            light: &self.light,
+            mesh: &face.mesh,
+            to_crop: &to_canonical,
+            is_fresh: face.fresh,
+            time_ns,
+        });
+
+        spot.pixels.clear();
+        spot.pixels.resize(size * size, 1.0);
+        self.occlusion.cut_out_of(&mut spot.pixels, size);
+
+        if face.fresh {
+            self.rest_mouth.forget();
+        }
+        if face.fresh || self.occlusion.of_mouth() < HIDDEN {
+            self.rest_mouth
+                .update(&self.source, time_ns, &geometry.anatomy, &mut self.rest);
+        }
+        seen.source.copy_from_slice(self.source.as_flattened());
+        seen.rest.copy_from_slice(self.rest.as_flattened());
+        true
+    }
+
+    fn paint(
+        &mut self,
+        view: &mut View,
+        _face: Option<&Face>,
+        look: &Look,
+        spot: &mut Spot,
+        drawn: &[f32],
+    ) {
+        self.feather(look.feather);
+        let parts = self.frame.iter().zip(&spot.pixels);
+        for (mask, (frame, seen)) in self.mask.iter_mut().zip(parts) {
+            *mask = frame * seen;
+        }
+        let Rendered { flow, alpha, rgb } = self.geometry.rendered(drawn);
+        self.blender.blend(
+            view,
+            &Patch {
+                size: self.geometry.size,
+                to_frame: spot.to_frame,
+                flow: Some(flow),
+                drawn: Some(Drawn { rgb, alpha }),
+                mask: &self.mask,
+            },
+        );
+    }
+
+    fn reset(&mut self) {
+        self.rest_mouth.forget();
+        self.occlusion.forget();
+    }
+}
+
+type Wanted<'a> = (&'a str, &'a [usize]);
+
+/// Checks names, order and shapes. An empty shape stands for any.
+fn tensors(network: &dyn Network, inputs: &[Wanted], outputs: &[Wanted]) -> Result<(), Error> {
+    let fits = |found: &[inference::TensorInfo], wanted: &[Wanted]| {
+        found.len() == wanted.len()
+            && found.iter().zip(wanted).all(|(found, (name, shape))| {
+                found.name == *name
+                    && found.element == inference::Element::F32
+                    && (shape.is_empty() || found.shape == *shape)
+            })
+    };
+    if fits(network.inputs(), inputs) && fits(network.outputs(), outputs) {
+        return Ok(());
+    }
+    let wanted = |tensors: &[Wanted]| {
+        tensors
+            .iter()
+            .map(|(name, shape)| match shape.is_empty() {
+                true => format!("{name} [any]"),
+                false => format!("{name} {shape:?}"),
+            })
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    Err(Error::ModelMismatch {
+        name: network.name().to_owned(),
+        found: format!(
+            "{} -> {}",
+            describe(network.inputs()),
+            describe(network.outputs())
+        ),
+        wanted: format!("{} -> {}", wanted(inputs), wanted(outputs)),
+    })
+}

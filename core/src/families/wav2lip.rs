@@ -1,0 +1,27 @@
+//! Networks of Wav2Lip's shape: a mel window and two views of a face in, the face out.
+//!
+//! Prajwal et al., "A Lip Sync Expert Is All You Need for Speech to Lip Generation In the Wild",
+//! 2020: any size, Nota's compressed one, exports of any tensor names. `docs/models.md`.
+
+use crate::{
+    families::redraw::{
+        self, Contract, Ports,
+        recipe::{COLUMNS, Tensors},
+    },
+    inference::Network,
+    sound::BANDS,
+};
+
+pub const WAV2LIP: Contract = Contract {
+    name: "wav2lip",
+    shapes: "mel [N, 1, 80, 16], face [N, 6, S, S] -> [N, 3, S, S]",
+    // A manifest's own defaults are Wav2Lip's.
+    defaults: "",
+    mask: |size| [0, size / 2, size, size - size / 2],
+    ports,
+};
+
+fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
+    let is_mel = |shape: &[usize]| matches!(*shape, [_, 1, BANDS, COLUMNS]);
+    redraw::ports(network, names, 6, is_mel).filter(|_| network.inputs().len() == 2)
+}

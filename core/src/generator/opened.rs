@@ -1,0 +1,14 @@
+//! What opening a generator brings.
+
+use super::Generator;
+use crate::inference;
+
+/// A generator, ready to draw.
+pub struct Opened {
+    pub generator: Box<dyn Generator>,
+    /// Name, licence and source of the model, for logs.
+    pub about: String,
+    /// What runs its networks; `None` when it has none.
+    pub active: Option<inference::Provider>,
+    pub fallbacks: Vec<inference::Fallback>,
+}

@@ -1,0 +1,65 @@
+//! Networks: named tensors in, named tensors out, run by ONNX Runtime.
+//!
+//! The only room that knows `ort`. Must not know what a network is for.
+
+use crate::Error;
+
+mod batching;
+mod interrupt;
+mod model_file;
+pub mod onnx;
+mod onnx_contents;
+mod opened;
+pub mod options;
+mod signature;
+
+pub use batching::{open_alone, open_batch};
+pub use interrupt::Interrupt;
+pub use model_file::{Model, ModelSource};
+pub use onnx::{
+    bound_network::{check, open, open_model},
+    cpu_cores::leaves_a_processor,
+    exit_guard::{AtWork, wait_in_main_thread},
+    library::load,
+    parallel_open::together,
+    runtime_log::{Level, set_log_level, set_log_sink},
+};
+pub use opened::Opened;
+pub use options::{Fallback, Options, Precision, Provider, ProviderOptions};
+pub use signature::describe;
+
+/// What a tensor is made of. Outputs are always of 32-bit floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    F32,
+    I32,
+    I64,
+}
+
+/// Name, type and shape of one tensor. A dimension that the model leaves open is 1 once bound, the
+/// first one [`Options::batch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    pub name: String,
+    pub element: Element,
+    pub shape: Vec<usize>,
+}
+
+/// A network with its input and output tensors bound for life: fill the inputs, run, read the
+/// outputs. Nothing is allocated between frames.
+pub trait Network: Send {
+    /// For messages: file name or role.
+    fn name(&self) -> &str;
+    fn inputs(&self) -> &[TensorInfo];
+    fn outputs(&self) -> &[TensorInfo];
+    /// Input `index`, row-major, to be filled before [`run`](Self::run). Panics when out of range
+    /// or not of floats.
+    fn input(&mut self, index: usize) -> &mut [f32];
+    /// Fills input `index` with an integer, cut to what it can hold. Panics when out of range or
+    /// not of integers.
+    fn set_integer(&mut self, index: usize, value: i64);
+    /// Fails with [`Error::Inference`]; the tensors then hold unspecified values.
+    fn run(&mut self) -> Result<(), Error>;
+    /// Output `index` of the last run, row-major. Panics when out of range.
+    fn output(&self, index: usize) -> &[f32];
+}

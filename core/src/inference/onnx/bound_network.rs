@@ -1,0 +1,598 @@
+//! Opens models and runs them on tensors that stay bound.
+//!
+//! Must not know what the networks compute.
+
+use std::ffi::{CString, c_char};
+use std::path::Path;
+use std::sync::Arc;
+
+use ort::AsPointer as _;
+use ort::memory::Allocator;
+use ort::session::Session;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::value::DynTensor;
+
+use crate::{
+    Error,
+    inference::{
+        Element, Fallback, Interrupt, Network, Opened, Options, Provider, TensorInfo,
+        model_file::{Model, ModelSource},
+        onnx::{
+            compile_cache, cpu_cores,
+            cuda_copy::Card,
+            fair_queue::Turns,
+            host_tensors,
+            library::{self, Runtime},
+            nvidia_libraries,
+            provider_options::{Accelerator, is_worth_caching, replays},
+            providers, runtime_log, session_pool,
+            tensor_shapes::{self, Sizes},
+        },
+    },
+};
+
+/// Shapes by the names of inputs.
+type Wanted<'a> = [(&'a str, &'a [usize])];
+
+/// Opens a model, or shares the session of a network that is open with the same options.
+///
+/// `shapes` gives whole shapes of inputs by name; a dimension that the model leaves open and that
+/// no shape fixes becomes 1, the first one [`Options::batch`]. The network has been run once on zeros when this returns, so that
+/// the first frame is no slower than the others, and a provider that cannot run it is found out.
+///
+/// # Errors
+/// [`Error::RuntimeMissing`], [`Error::ProviderUnavailable`], [`Error::ModelNotFound`],
+/// [`Error::ModelUnreadable`]; [`Error::ModelMismatch`] when a tensor is of another type than [`Element`]s or
+/// `shapes` contradicts the model; [`Error::Inference`] when the trial run fails.
+pub fn open(
+    source: ModelSource,
+    options: &Options,
+    shapes: &[(&str, &[usize])],
+) -> Result<Opened, Error> {
+    check(options)?;
+    open_model(&Model::read(source)?, options, shapes)
+}
+
+/// Whether networks may run with these options, as far as that can be told without one: loads
+/// ONNX Runtime and sees whether it was built with the provider.
+///
+/// # Errors
+/// [`Error::RuntimeMissing`], [`Error::ProviderUnavailable`].
+pub fn check(options: &Options) -> Result<(), Error> {
+    let runtime = library::load(options.library.as_deref(), options.provider)?;
+    providers::candidates(options, runtime).map(|_| ())
+}
+
+/// [`open`] for a model that was read before, with the same errors.
+pub fn open_model(
+    model: &Model,
+    options: &Options,
+    shapes: &[(&str, &[usize])],
+) -> Result<Opened, Error> {
+    let runtime = library::load(options.library.as_deref(), options.provider)?;
+    let mut refused = Vec::new();
+    for provider in providers::candidates(options, runtime)? {
+        match bind(model, runtime, provider, options, shapes) {
+            Ok(network) => {
+                let fallbacks = refused.into_iter().map(|(wanted, reason)| Fallback {
+                    wanted,
+                    taken: provider,
+                    reason,
+                });
+                return Ok(Opened {
+                    network: Box::new(network),
+                    active: provider,
+                    fallbacks: fallbacks.collect(),
+                });
+            }
+            Err(Error::ProviderUnavailable { provider, reason })
+                if options.provider == Provider::Auto =>
+            {
+                refused.push((provider, reason));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    // Even the CPU could not do what was asked for.
+    let reasons = refused
+        .iter()
+        .map(|(provider, reason)| format!("{provider}: {reason}"));
+    Err(options
+        .provider
+        .unavailable(reasons.collect::<Vec<_>>().join("; ")))
+}
+
+/// A network with tensors of its own on a session that may be shared.
+fn bind(
+    model: &Model,
+    runtime: &Runtime,
+    provider: Provider,
+    options: &Options,
+    shapes: &Wanted,
+) -> Result<BoundNetwork, Error> {
+    let threads = match options.intra_threads {
+        0 => cpu_cores::physical(),
+        threads => threads,
+    };
+    let key = session_pool::Key {
+        model: model.digest,
+        folder: model.folder.clone(),
+        provider,
+        device_id: options.device_id,
+        precision: options.precision,
+        provider_options: options.provider_options.clone(),
+        intra_threads: threads,
+        batch: options.batch.max(1),
+        shapes: shapes
+            .iter()
+            .map(|&(name, shape)| (name.into(), shape.into()))
+            .collect(),
+    };
+    let batch = key.batch;
+    let replays = replays(provider, options);
+    if replays && !runtime.is_at_least(GRAPHS) {
+        return Err(provider.unavailable(format!(
+            "CUDA graphs want ONNX Runtime 1.{GRAPHS} or newer, this is {}",
+            runtime.version()
+        )));
+    }
+    let build = || {
+        let entry =
+            compile_cache::entry(provider, options, runtime.version(), &model.digest, shapes);
+        let entry = entry.filter(|_| is_worth_caching(provider, options));
+        compile_cache::with(entry.as_deref(), |folder| {
+            let accelerator = Accelerator::new(provider, options, threads, folder)?;
+            Shared::build(
+                model,
+                runtime,
+                provider,
+                accelerator,
+                threads,
+                &Sizes { shapes, batch },
+            )
+        })
+    };
+    let shared = match replays {
+        // What was recorded belongs to the tensors of one network.
+        true => Arc::new(build()?),
+        false => session_pool::get(key, build)?,
+    };
+    let name = model.name.clone();
+    BoundNetwork::new(shared, name, options, replays)
+}
+
+/// The minor version of ONNX Runtime from which on a run can be kept from being recorded.
+const GRAPHS: u32 = 18;
+
+/// A session with the shapes it will be run with.
+pub(super) struct Shared {
+    provider: Provider,
+    session: Session,
+    inputs: Vec<TensorInfo>,
+    outputs: Vec<TensorInfo>,
+    input_names: Vec<CString>,
+    output_names: Vec<CString>,
+    /// Fair use by the networks that share it.
+    turns: Turns,
+}
+
+impl Shared {
+    /// Fails with [`Error::ProviderUnavailable`] where the accelerator is to blame.
+    fn build(
+        model: &Model,
+        runtime: &Runtime,
+        provider: Provider,
+        accelerator: Option<Accelerator>,
+        threads: usize,
+        sizes: &Sizes,
+    ) -> Result<Self, Error> {
+        // Fixed shapes let ONNX Runtime simplify the network before anything runs.
+        let dimensions = tensor_shapes::open_dimensions(model, sizes);
+        let on_cpu = |level| {
+            builder(model, runtime, level, &dimensions)
+                .and_then(|builder| Ok(builder.with_intra_threads(threads)?))
+                .and_then(|mut builder| builder.commit_from_memory(&model.bytes))
+                .map_err(|error| model.unreadable(error.to_string()))
+        };
+        // An accelerator may take minutes to compile: the CPU tells the shapes, and what is wrong
+        // with the model.
+        let mut session = match &accelerator {
+            None => on_cpu(GraphOptimizationLevel::All)?,
+            Some(_) => on_cpu(GraphOptimizationLevel::Disable)?,
+        };
+        tensor_shapes::check_types(model, &session)?;
+        let inputs = tensor_shapes::inputs(model, session.inputs(), sizes)?;
+        let outputs = match &accelerator {
+            Some(accelerator) => {
+                if provider.is_nvidia() {
+                    nvidia_libraries::preload(runtime.path());
+                }
+                let (result, heard) = runtime_log::overhear(|| {
+                    session = accelerate(model, runtime, accelerator, &dimensions)?;
+                    tensor_shapes::outputs(&mut session, &inputs)
+                });
+                result.map_err(|error: ort::Error| {
+                    provider.unavailable(told(&error.to_string(), &heard))
+                })?
+            }
+            None => tensor_shapes::outputs(&mut session, &inputs)
+                .map_err(|error| failed(&model.name, error))?,
+        };
+        let names = |infos: &[TensorInfo]| {
+            let names = infos.iter().map(|info| CString::new(info.name.as_str()));
+            names
+                .collect::<Result<_, _>>()
+                .map_err(|error| model.unreadable(format!("a tensor's name: {error}")))
+        };
+        Ok(Self {
+            provider,
+            input_names: names(&inputs)?,
+            output_names: names(&outputs)?,
+            session,
+            inputs,
+            outputs,
+            turns: Turns::new(match provider.is_nvidia() {
+                // A card has a queue of its own.
+                true => usize::MAX,
+                false => cpu_cores::runs_at_once(threads),
+            }),
+        })
+    }
+}
+
+fn failed(name: &str, reason: impl ToString) -> Error {
+    Error::Inference {
+        name: name.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// What ONNX Runtime says when a provider leaves nodes of a network to the CPU, which is disabled.
+const INCOMPLETE: &str = "fallback to CPU EP has been explicitly disabled";
+
+/// An error with what was logged about it: the error of a provider that does not start says no
+/// more than that.
+fn told(error: &str, heard: &[String]) -> String {
+    if error.contains(INCOMPLETE) {
+        return "it cannot run all of this network, and the rest would go to the CPU unseen".into();
+    }
+    let lines = heard.iter().map(|line| line.trim());
+    let news = lines.filter(|line| !line.is_empty() && !error.contains(line));
+    let mut told = error.trim().to_owned();
+    for line in news {
+        told = format!("{told}. {line}");
+    }
+    told
+}
+
+fn builder(
+    model: &Model,
+    runtime: &Runtime,
+    level: GraphOptimizationLevel,
+    dimensions: &[(String, usize)],
+) -> ort::Result<SessionBuilder> {
+    let mut builder = Session::builder(&runtime.environment)?
+        .with_log_id(&model.name)?
+        .with_log_level(runtime_log::threshold())?
+        .with_optimization_level(level)?
+        .with_inter_threads(1)?
+        // Between two frames there is nothing to do: threads sleep then.
+        .with_intra_op_spinning(false)?
+        // A plan makes of the second run one block of memory, and what the first one took stays
+        // beside it unused: with the U-Net of 328 pixels half as much again, and no faster.
+        .with_memory_pattern(false)?;
+    if let Some(folder) = model.folder.as_deref().and_then(Path::to_str) {
+        builder = builder.with_config_entry(
+            "session.model_external_initializers_file_folder_path",
+            folder,
+        )?;
+    }
+    for (symbol, size) in dimensions {
+        builder = builder.with_dimension_override(symbol, *size as i64)?;
+    }
+    Ok(builder)
+}
+
+/// A session that runs on the accelerator and nowhere else.
+fn accelerate(
+    model: &Model,
+    runtime: &Runtime,
+    accelerator: &Accelerator,
+    dimensions: &[(String, usize)],
+) -> ort::Result<Session> {
+    let level = GraphOptimizationLevel::All;
+    let mut builder = builder(model, runtime, level, dimensions)?
+        // ONNX Runtime's own threads have nothing to do.
+        .with_intra_threads(1)?
+        // Otherwise a provider may take none of the network and still count as running it.
+        .with_disable_cpu_fallback()?
+        .with_execution_providers([accelerator.dispatch()])?;
+    builder.commit_from_memory(&model.bytes)
+}
+
+/// One user's view of a session: the tensors are its own.
+struct BoundNetwork {
+    name: String,
+    inputs: Vec<Bound>,
+    outputs: Vec<Bound>,
+    /// Where runs are replayed.
+    card: Option<Card>,
+    pointers: Pointers,
+    interrupt: Interrupt,
+    shared: Arc<Shared>,
+}
+
+/// A tensor of one network.
+struct Bound {
+    /// What the session is given where that is not `host`. Dropped before the memory that it may
+    /// share.
+    given: Option<DynTensor>,
+    /// What is filled and read here.
+    host: DynTensor,
+}
+
+impl Bound {
+    fn pageable(info: &TensorInfo) -> ort::Result<Self> {
+        Ok(Self {
+            given: None,
+            host: host_tensors::tensor(&host_tensors::pageable(), info.element, &info.shape)?,
+        })
+    }
+
+    /// In memory that a card reads without a copy by the processor.
+    fn pinned(info: &TensorInfo, allocator: &Allocator) -> ort::Result<Self> {
+        let mut host = host_tensors::tensor(allocator, info.element, &info.shape)?;
+        // SAFETY: both are kept together, and this one is dropped first.
+        let given = unsafe { host_tensors::as_pageable(&mut host, info.element)? };
+        Ok(Self {
+            given: Some(given),
+            host,
+        })
+    }
+
+    /// On the host in `allocator`'s memory and, for good, on the card.
+    fn doubled(info: &TensorInfo, allocator: &Allocator, card: &Allocator) -> ort::Result<Self> {
+        let shape = info.shape.as_slice();
+        Ok(Self {
+            given: Some(DynTensor::new(card, info.element.data_type(), shape)?),
+            host: host_tensors::tensor(allocator, info.element, shape)?,
+        })
+    }
+
+    fn ptr(&self) -> *const ort::sys::OrtValue {
+        self.given.as_ref().unwrap_or(&self.host).ptr()
+    }
+
+    fn ptr_mut(&mut self) -> *mut ort::sys::OrtValue {
+        self.given.as_mut().unwrap_or(&mut self.host).ptr_mut()
+    }
+
+    /// Fails with what the CUDA runtime says.
+    fn upload(&mut self, card: &Card) -> Result<(), String> {
+        match &mut self.given {
+            Some(given) => card.copy(&self.host, given),
+            None => Ok(()),
+        }
+    }
+
+    /// Fails with what the CUDA runtime says.
+    fn download(&mut self, card: &Card) -> Result<(), String> {
+        match &self.given {
+            Some(given) => card.copy(given, &mut self.host),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The arrays that one call of ONNX Runtime's `Run` takes, made once: the safe wrapper of `ort`
+/// makes them, and the outputs, anew for each run.
+struct Pointers {
+    input_names: Vec<*const c_char>,
+    inputs: Vec<*const ort::sys::OrtValue>,
+    output_names: Vec<*const c_char>,
+    outputs: Vec<*mut ort::sys::OrtValue>,
+}
+
+// SAFETY: the pointers lead to heap memory that `BoundNetwork` owns (tensors) or keeps alive
+// (names in `Shared`), none of it tied to a thread, and they are used through `&mut` only.
+unsafe impl Send for Pointers {}
+
+impl BoundNetwork {
+    fn new(
+        shared: Arc<Shared>,
+        name: String,
+        options: &Options,
+        replays: bool,
+    ) -> Result<Self, Error> {
+        let failed = |error: ort::Error| failed(&name, error);
+        let card = match replays {
+            true => Some(Card::open(options.device_id).ok_or_else(|| {
+                shared
+                    .provider
+                    .unavailable("CUDA graphs want the CUDA runtime as a library of its own")
+            })?),
+            false => None,
+        };
+        let on_card = card.as_ref().map(|card| card.allocator(&shared.session));
+        let on_card = on_card.transpose().map_err(failed)?;
+        let pinned = shared.provider.is_nvidia();
+        let pinned = pinned.then(|| host_tensors::pinned(&shared.session, options.device_id));
+        let tensors = |infos: &[TensorInfo]| {
+            let tensors = infos.iter().map(|info| match (&pinned, &on_card) {
+                (Some(pinned), Some(card)) => Bound::doubled(info, pinned, card),
+                (Some(pinned), None) => Bound::pinned(info, pinned),
+                (None, _) => Bound::pageable(info),
+            });
+            tensors.collect::<ort::Result<Vec<_>>>().map_err(failed)
+        };
+        let inputs = tensors(&shared.inputs)?;
+        let mut outputs = tensors(&shared.outputs)?;
+        let pointers = Pointers {
+            input_names: shared
+                .input_names
+                .iter()
+                .map(|name| name.as_ptr())
+                .collect(),
+            inputs: inputs.iter().map(|tensor| tensor.ptr()).collect(),
+            output_names: shared
+                .output_names
+                .iter()
+                .map(|name| name.as_ptr())
+                .collect(),
+            outputs: outputs.iter_mut().map(|tensor| tensor.ptr_mut()).collect(),
+        };
+        // Makes them, so that the first run need not.
+        options.interrupt.run_options();
+        Ok(Self {
+            name,
+            inputs,
+            outputs,
+            card,
+            pointers,
+            interrupt: options.interrupt.clone(),
+            shared,
+        })
+    }
+}
+
+impl Network for BoundNetwork {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn inputs(&self) -> &[TensorInfo] {
+        &self.shared.inputs
+    }
+
+    fn outputs(&self) -> &[TensorInfo] {
+        &self.shared.outputs
+    }
+
+    fn input(&mut self, index: usize) -> &mut [f32] {
+        host_tensors::values_mut(&mut self.inputs[index].host)
+    }
+
+    fn set_integer(&mut self, index: usize, value: i64) {
+        let tensor = &mut self.inputs[index].host;
+        match self.shared.inputs[index].element {
+            Element::I32 => {
+                let value = value.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                host_tensors::values_mut(tensor).fill(value);
+            }
+            Element::F32 | Element::I64 => host_tensors::values_mut(tensor).fill(value),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Error> {
+        if let Some(card) = &self.card {
+            for input in &mut self.inputs {
+                input
+                    .upload(card)
+                    .map_err(|reason| failed(&self.name, reason))?;
+            }
+        }
+        let pointers = &mut self.pointers;
+        let options = self.interrupt.run_options();
+        let turn = self.shared.turns.take();
+        // SAFETY: names and values are as many as the lengths say and outlive the call, since
+        // `self` owns or shares them. The values are of the types and shapes of the session's
+        // tensors, in host memory, which every provider takes: one for a card copies inputs to it
+        // and outputs back, and has done so when `Run` returns; or on its card. `&mut self` keeps Rust from
+        // touching them meanwhile. Other networks may run the same session at the same time on
+        // their own tensors: `Run` of one session may be called from several threads (its C API
+        // documentation); `InferenceSession::Run` itself takes a lock around the run where a
+        // provider does not support that (`IExecutionProvider::ConcurrentRunSupported`). CUDA graphs
+        // rely on tensors staying where they are between runs, and these do as long as the session,
+        // which is theirs alone then. The options live as long as `self.interrupt`, and null ones
+        // mean the default; that other threads may terminate them meanwhile is what they are for.
+        let result = unsafe {
+            ort::Error::result_from_status((ort::api().Run)(
+                self.shared.session.ptr().cast_mut(),
+                options,
+                pointers.input_names.as_ptr(),
+                pointers.inputs.as_ptr(),
+                pointers.inputs.len(),
+                pointers.output_names.as_ptr(),
+                pointers.output_names.len(),
+                pointers.outputs.as_mut_ptr(),
+            ))
+        };
+        drop(turn);
+        result.map_err(|error| failed(&self.name, error))?;
+        if let Some(card) = &self.card {
+            for output in &mut self.outputs {
+                output
+                    .download(card)
+                    .map_err(|reason| failed(&self.name, reason))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn output(&self, index: usize) -> &[f32] {
+        host_tensors::values(&self.outputs[index].host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DETECTOR: &[u8] = include_bytes!("../../../../models/face_detector.onnx");
+
+    fn bound(intra_threads: usize) -> BoundNetwork {
+        let options = Options {
+            intra_threads,
+            ..Options::default()
+        };
+        let model = Model::read(ModelSource::Bytes {
+            name: "detector",
+            data: DETECTOR,
+        });
+        let runtime = library::load(None, Provider::Cpu).unwrap();
+        bind(&model.unwrap(), runtime, Provider::Cpu, &options, &[]).unwrap()
+    }
+
+    #[test]
+    fn weights_are_in_memory_once_and_leave_with_the_last_user() {
+        // A number of threads that no other test asks for.
+        let (first, second) = (bound(3), bound(3));
+        assert!(Arc::ptr_eq(&first.shared, &second.shared));
+        assert!(!Arc::ptr_eq(&first.shared, &bound(4).shared));
+        let session = Arc::downgrade(&first.shared);
+        drop(first);
+        assert!(session.upgrade().is_some());
+        drop(second);
+        assert!(session.upgrade().is_none());
+        assert_eq!(bound(3).inputs().len(), 1);
+    }
+
+    #[test]
+    fn memory_for_a_card_is_ordinary_where_there_is_none() {
+        let network = bound(2);
+        let allocator = host_tensors::pinned(&network.shared.session, 0);
+        let mut tensor = host_tensors::tensor(&allocator, Element::F32, &[2, 3]).unwrap();
+        assert_eq!(host_tensors::values::<f32>(&tensor), [0.0; 6]);
+        host_tensors::values_mut(&mut tensor).fill(1.5f32);
+        assert_eq!(host_tensors::values::<f32>(&tensor), [1.5; 6]);
+        // SAFETY: `tensor` outlives it.
+        let once_more = unsafe { host_tensors::as_pageable(&mut tensor, Element::F32).unwrap() };
+        assert!(once_more.memory_info().is_cpu_accessible());
+        assert_eq!(host_tensors::values::<f32>(&once_more), [1.5; 6]);
+        host_tensors::values_mut(&mut tensor).fill(2.5f32);
+        assert_eq!(host_tensors::values::<f32>(&once_more), [2.5; 6]);
+        drop(once_more);
+        let nothing = host_tensors::tensor(&allocator, Element::I64, &[2, 0]).unwrap();
+        assert!(host_tensors::values::<i64>(&nothing).is_empty());
+    }
+
+    #[test]
+    fn what_was_logged_is_told_once() {
+        let heard = ["Failed to start".into(), "no such option\n".into()];
+        assert_eq!(
+            told("Failed to start", &heard),
+            "Failed to start. no such option"
+        );
+        assert!(told(INCOMPLETE, &[]).contains("all of this network"));
+    }
+}

@@ -1,0 +1,111 @@
+//! What a network is to run on, and how precisely it is to compute.
+//!
+//! Must not know models or ONNX Runtime.
+
+use std::path::PathBuf;
+
+use super::Interrupt;
+use crate::Error;
+
+/// What to run a network on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// The fastest that works here.
+    #[default]
+    Auto,
+    Cpu,
+    OpenVino,
+    Cuda,
+    TensorRt,
+}
+
+impl Provider {
+    /// The name that users write.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::OpenVino => "openvino",
+            Self::Cuda => "cuda",
+            Self::TensorRt => "tensorrt",
+        }
+    }
+
+    /// Whether it drives NVIDIA's cards.
+    pub(super) fn is_nvidia(self) -> bool {
+        matches!(self, Self::Cuda | Self::TensorRt)
+    }
+
+    pub(super) fn unavailable(self, reason: impl Into<String>) -> Error {
+        Error::ProviderUnavailable {
+            provider: self.name().into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// The numbers that a network computes with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// As the model was made, whatever that costs: never less than 32-bit floats.
+    #[default]
+    Auto,
+    Fp32,
+    Fp16,
+    Bf16,
+}
+
+impl Precision {
+    /// The name that users write.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fp32 => "fp32",
+            Self::Fp16 => "fp16",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+/// Options that go to one provider as they are, over those that the plugin sets itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ProviderOptions {
+    /// Name of the provider that they are meant for; others do not see them.
+    pub provider: String,
+    pub values: Vec<(String, String)>,
+}
+
+/// How to open a network.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub provider: Provider,
+    /// Which of several NVIDIA cards. OpenVINO's devices are named in `provider_options`.
+    pub device_id: u32,
+    /// Threads that work on one network at once; 0 = all physical cores.
+    pub intra_threads: usize,
+    /// What the first dimension of an input becomes where the model leaves it open; 0 = 1.
+    pub batch: usize,
+    /// The ONNX Runtime library to load; see [`load`](super::load).
+    pub library: Option<PathBuf>,
+    pub precision: Precision,
+    /// Where providers keep what they have compiled; `None`: nowhere.
+    pub cache_dir: Option<PathBuf>,
+    pub provider_options: Option<ProviderOptions>,
+    /// Whether `provider_options` may bring code of their own into the process.
+    pub allow_custom_ops: bool,
+    /// Ends runs of the networks that are opened with these options.
+    pub interrupt: Interrupt,
+}
+
+/// A provider that [`Provider::Auto`] would have preferred for a network, what runs it instead, and
+/// why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    pub wanted: String,
+    pub taken: Provider,
+    pub reason: String,
+}
+
+/// Accelerators in the order in which `auto` prefers them.
+pub(super) const PREFERENCE: [Provider; 3] =
+    [Provider::TensorRt, Provider::Cuda, Provider::OpenVino];

@@ -1,0 +1,91 @@
+//! The keys that the manifests of all families have, and how manifests are read.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::Error;
+
+/// The newest manifest version this plugin reads.
+pub const VERSION: u32 = 1;
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    Builtin,
+    Wav2lip,
+    Unet,
+    Edtalk,
+}
+
+/// The family of a manifest, which says how to read the rest. `path` is for messages only.
+pub fn family(text: &str, path: &Path) -> Result<Family, Error> {
+    #[derive(Deserialize)]
+    struct Head {
+        version: u32,
+        family: Family,
+    }
+    let head: Head = parse(text, path)?;
+    if head.version != VERSION {
+        return Err(Error::ModelUnreadable {
+            path: path.to_owned(),
+            reason: format!(
+                "manifest version {} was found, {VERSION} is wanted: update the plugin or the model",
+                head.version
+            ),
+        });
+    }
+    Ok(head.family)
+}
+
+/// What people should know of a model, in one line.
+pub fn about(name: &str, licence: &str, source: &str) -> String {
+    format!("{name}, licence: {licence}, source: {source}")
+}
+
+/// Reads a manifest of a known family; a key that does not exist is an error that names the
+/// nearest one that does.
+pub fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, Error> {
+    toml::from_str(text).map_err(|err| Error::ModelUnreadable {
+        path: path.to_owned(),
+        reason: match nearest_key(err.message()) {
+            Some(key) => format!("{err}Did you mean `{key}`?"),
+            None => err.to_string(),
+        },
+    })
+}
+
+/// From serde's words on an unknown field, the known field that differs in the fewest letters.
+fn nearest_key(message: &str) -> Option<&str> {
+    let mut names = message
+        .strip_prefix("unknown field ")?
+        .split('`')
+        .skip(1)
+        .step_by(2);
+    let unknown = names.next()?;
+    names.min_by_key(|known| distance(unknown, known))
+}
+
+/// Levenshtein's distance, in bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Relative to the manifest.
+    pub path: PathBuf,
+    /// Hexadecimal, of the whole file; empty: any file.
+    pub sha256: String,
+}

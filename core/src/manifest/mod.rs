@@ -1,0 +1,10 @@
+//! What a model says about itself, a TOML file beside its networks: the head that all families
+//! share, and the files that it names.
+//!
+//! Must not know what any family makes of the rest.
+
+mod files;
+mod head;
+
+pub use files::{Named, read_manifest};
+pub use head::{Family, File, VERSION, about, family, parse};

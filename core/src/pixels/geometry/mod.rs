@@ -1,0 +1,6 @@
+//! Maps between coordinates, and arithmetic on several pixels at once.
+
+pub mod affine;
+pub(super) mod lanes;
+
+pub use affine::Affine;

@@ -1,0 +1,211 @@
+//! The beginning of a frame: what is heard, and what its mouths look like.
+//!
+//! Must not know threads or time limits.
+
+use std::time::Instant;
+
+use crate::{
+    face::{Face, Tracker},
+    generator::{Hearing, Look},
+    pixels::View,
+    render::{
+        Engine, Timings,
+        controls::{Controls, Late, Networks, Outcome, Silence},
+        mouths::Sampled,
+        network_thread::Target,
+    },
+    sound::{self, Sound},
+};
+
+/// A frame that is worked on.
+#[derive(Default)]
+pub(super) struct Frame {
+    pub number: u64,
+    pub time_ns: i64,
+    pub faces: Vec<Face>,
+    pub look: Look,
+    pub stage: Stage,
+    /// What it is when nothing is late.
+    pub outcome: Outcome,
+    pub late: Late,
+    pub draw_debug: bool,
+    pub level_db: f32,
+    pub sampled: Vec<Sampled>,
+    pub timings: Timings,
+}
+
+/// How far the frame is.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(super) enum Stage {
+    /// There is nothing to draw.
+    #[default]
+    Settled,
+    /// A job has it.
+    Sampled,
+    /// Its job is done.
+    Drawn,
+    /// The networks are left out, or busy with earlier frames.
+    Outrun,
+}
+
+/// Sound this close around a frame decides whether somebody speaks.
+const GATE_BEFORE_NS: i64 = 40_000_000;
+const GATE_AFTER_NS: i64 = 60_000_000;
+
+impl Engine {
+    /// Begins a frame: hears and samples it, for networks that draw it or, where they skip it, only
+    /// to find the mouths.
+    pub(super) fn sample(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        sound: &mut Sound,
+        controls: &Controls,
+        networks: Networks,
+    ) {
+        let started = Instant::now();
+        let mut frame = self.spare.pop().unwrap_or_default();
+        self.count += 1;
+        frame.number = self.count;
+        frame.time_ns = time_ns;
+        frame.late = controls.late;
+        frame.draw_debug = controls.draw_debug;
+        frame.timings = std::mem::take(&mut self.late);
+        (frame.stage, frame.outcome) = (Stage::Settled, Outcome::Bypassed);
+        if controls.draws() {
+            self.sample_faces(&mut frame, view, sound, controls, networks);
+            frame.timings.track += self.tracking;
+            frame.timings.blend += started.elapsed();
+            frame.timings.total += self.tracking + started.elapsed();
+        } else {
+            frame.faces.clear();
+        }
+        frame.level_db = self.level_db;
+        self.frames.push_back(frame);
+    }
+
+    fn sample_faces(
+        &mut self,
+        frame: &mut Frame,
+        view: &View,
+        sound: &mut Sound,
+        controls: &Controls,
+        networks: Networks,
+    ) {
+        let found = match &mut self.tracker {
+            Some(tracker) => {
+                tracker.take_faces(&mut frame.faces);
+                !frame.faces.is_empty()
+            }
+            None => true,
+        };
+        let heard_ns = frame.time_ns.saturating_sub(controls.sync_offset_ns);
+        let activity = self.listen_for_voice(frame.time_ns, heard_ns, sound, controls);
+        let strength = match controls.silence {
+            // The original mouth fades in as the voice fades out.
+            Silence::Original => controls.strength * activity,
+            Silence::Close | Silence::Animate => controls.strength,
+        };
+        frame.outcome = match activity <= 0.0 {
+            _ if !found => Outcome::NoFace,
+            true => Outcome::Silent,
+            false => Outcome::Synced,
+        };
+        frame.look = Look {
+            strength,
+            activity: match controls.silence {
+                Silence::Close => activity,
+                Silence::Original | Silence::Animate => 1.0,
+            },
+            feather: controls.feather,
+        };
+        if found && strength > 0.0 {
+            match networks == Networks::Skip || self.is_behind() {
+                true => self.locate_mouths(frame, view),
+                false => self.sample_mouths(frame, view, heard_ns, sound),
+            }
+        }
+    }
+
+    fn sample_mouths(&mut self, frame: &mut Frame, view: &View, heard_ns: i64, sound: &mut Sound) {
+        let job = &mut self.job;
+        let Hearing {
+            spectrum, columns, ..
+        } = self.hearing;
+        let moment = job.begin();
+        moment.frame = frame.number;
+        moment.heard_ns = heard_ns;
+        moment.last_column =
+            spectrum.column_for(heard_ns.saturating_add(self.hearing.look_ahead_ns));
+        moment.bounds = sound.bounds();
+        moment.mel.resize(sound::BANDS * columns, 0.0);
+        sound.window(spectrum, moment.last_column, &mut moment.mel, columns);
+        for index in 0..faces_or_one(&self.tracker, &frame.faces) {
+            let face = frame.faces.get(index);
+            let mouth = self.mouths.of(face, &frame.faces);
+            let found = self.mouths.sample(mouth, view, index, face, frame.time_ns);
+            let Some((sampled, mut sketch)) = found else {
+                continue;
+            };
+            sketch.look = frame.look;
+            let target = Target {
+                frame: frame.number,
+                time_ns: frame.time_ns,
+                place: frame.sampled.len(),
+                mouth,
+                owner: sampled.owner,
+                is_drawn: false,
+            };
+            job.add(target, sketch);
+            frame.sampled.push(sampled);
+        }
+        frame.stage = Stage::Sampled;
+    }
+
+    fn locate_mouths(&mut self, frame: &mut Frame, view: &View) {
+        frame.stage = Stage::Outrun;
+        if frame.late == Late::Original {
+            return;
+        }
+        for index in 0..faces_or_one(&self.tracker, &frame.faces) {
+            let face = frame.faces.get(index);
+            let Some(mouth) = self.mouths.known(face) else {
+                continue;
+            };
+            let found = self.mouths.sample(mouth, view, index, face, frame.time_ns);
+            if let Some((sampled, sketch)) = found {
+                self.mouths.drop(sketch);
+                frame.sampled.push(sampled);
+            }
+        }
+    }
+
+    /// 0 = silence .. 1 = speech around the moment that is heard.
+    fn listen_for_voice(
+        &mut self,
+        time_ns: i64,
+        heard_ns: i64,
+        sound: &Sound,
+        controls: &Controls,
+    ) -> f32 {
+        self.level_db = sound.loudness(
+            heard_ns.saturating_sub(GATE_BEFORE_NS),
+            heard_ns.saturating_add(GATE_AFTER_NS),
+        );
+        self.gate.threshold_db = controls.silence_threshold_db;
+        self.gate.hold_ns = controls.silence_hold_ns;
+        let activity = self.gate.update(time_ns, self.level_db);
+        match controls.silence {
+            Silence::Animate => 1.0,
+            Silence::Close | Silence::Original => activity,
+        }
+    }
+}
+
+/// One for the whole frame where faces are of no concern.
+fn faces_or_one(tracker: &Option<Tracker>, faces: &[Face]) -> usize {
+    match tracker {
+        Some(_) => faces.len(),
+        None => 1,
+    }
+}

@@ -1,0 +1,143 @@
+//! Log-mel spectrum on the absolute grid, exactly as the Wav2Lip family was trained on.
+//!
+//! Must not know resampling or running time. Reference: Wav2Lip `hparams.py` and `audio.py`
+//! (librosa).
+
+use crate::sound::{
+    HOP, RATE,
+    ring::Ring,
+    spectrum_cache::{Analysis, BANDS, Column, Triangle},
+};
+use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
+use std::{f64::consts::PI, ops::Range, sync::Arc};
+
+/// Lowest and highest value of the spectrum; silence is the lowest, exactly.
+pub const RANGE: [f32; 2] = [-4.0, 4.0];
+
+/// STFT length and window length (`n_fft`, `win_size`).
+pub const WINDOW: usize = 800;
+const BINS: usize = WINDOW / 2 + 1;
+/// `preemphasis`
+const PRE_EMPHASIS: f64 = 0.97;
+/// `fmin` and `fmax` in Hz.
+const LOWEST_HZ: f64 = 55.0;
+const HIGHEST_HZ: f64 = 7600.0;
+/// `20 log10(max(1e-5, m)) - ref_level_db`, then `8 (dB + 100) / 100 - 4`, in closed form.
+const FLOOR: f64 = 1e-5;
+const LOG_SCALE: f64 = 1.6;
+const LOG_OFFSET: f64 = 2.4;
+
+/// One column's arithmetic and its scratch.
+pub struct LogMel {
+    fft: Arc<dyn RealToComplex<f64>>,
+    /// Periodic Hann.
+    window: Vec<f64>,
+    bands: Vec<Triangle>,
+    samples: [f32; WINDOW],
+    signal: Vec<f64>,
+    spectrum: Vec<Complex<f64>>,
+    magnitudes: Vec<f64>,
+    scratch: Vec<Complex<f64>>,
+}
+
+impl LogMel {
+    pub fn new() -> Self {
+        let fft = RealFftPlanner::<f64>::new().plan_fft_forward(WINDOW);
+        Self {
+            window: (0..WINDOW)
+                .map(|n| 0.5 - 0.5 * (2.0 * PI * n as f64 / WINDOW as f64).cos())
+                .collect(),
+            bands: filter_bank(),
+            samples: [0.0; WINDOW],
+            signal: fft.make_input_vec(),
+            spectrum: fft.make_output_vec(),
+            magnitudes: vec![0.0; BINS],
+            scratch: fft.make_scratch_vec(),
+            fft,
+        }
+    }
+}
+
+impl Analysis for LogMel {
+    const SILENCE: f32 = RANGE[0];
+
+    /// A column is centred on a multiple of [`HOP`]. The first sample of the window has no weight,
+    /// but the pre-emphasis reaches back to it.
+    fn span(column: i64) -> Range<i64> {
+        let centre = column.saturating_mul(HOP);
+        let half = WINDOW as i64 / 2;
+        centre.saturating_sub(half)..centre.saturating_add(half)
+    }
+
+    fn analyse(&mut self, first: i64, ring: &Ring, end: Option<i64>, out: &mut Column) {
+        ring.read(first, &mut self.samples);
+        // The window's first weight is zero, so the sample before it is not needed.
+        self.signal[0] = 0.0;
+        for ((signal, pair), weight) in self.signal[1..]
+            .iter_mut()
+            .zip(self.samples.windows(2))
+            .zip(&self.window[1..])
+        {
+            *signal = (f64::from(pair[1]) - PRE_EMPHASIS * f64::from(pair[0])) * weight;
+        }
+        // The reference has the silence after the end emphasised already: no click there.
+        if let Some(end) = end
+            && let Ok(at) = usize::try_from(end.saturating_sub(first))
+            && let Some(signal) = self.signal.get_mut(at)
+        {
+            *signal = 0.0;
+        }
+        let transformed =
+            self.fft
+                .process_with_scratch(&mut self.signal, &mut self.spectrum, &mut self.scratch);
+        debug_assert!(transformed.is_ok(), "the lengths are the plan's own");
+        for (magnitude, bin) in self.magnitudes.iter_mut().zip(&self.spectrum) {
+            *magnitude = bin.norm_sqr().sqrt();
+        }
+        for (out, band) in out.iter_mut().zip(&self.bands) {
+            let magnitude = band.sum(&self.magnitudes);
+            let level = LOG_SCALE * magnitude.max(FLOOR).log10() + LOG_OFFSET;
+            *out = (level as f32).clamp(RANGE[0], RANGE[1]);
+        }
+    }
+}
+
+/// Triangles equally wide on Slaney's mel scale, each of the same area (librosa's defaults).
+fn filter_bank() -> Vec<Triangle> {
+    let (lowest, highest) = (hz_to_mel(LOWEST_HZ), hz_to_mel(HIGHEST_HZ));
+    let edge = |n: usize| mel_to_hz(lowest + (highest - lowest) * n as f64 / (BANDS + 1) as f64);
+    (0..BANDS)
+        .map(|band| {
+            let [left, centre, right] = [edge(band), edge(band + 1), edge(band + 2)];
+            let area = 2.0 / (right - left);
+            Triangle::new(BINS, [left, centre, right], area, |bin| {
+                bin as f64 * f64::from(RATE) / WINDOW as f64
+            })
+        })
+        .collect()
+}
+
+/// Slaney's scale: linear up to 1000 Hz, where 15 mel are, then 27 mel for a factor of 6.4.
+const LINEAR_HZ_PER_MEL: f64 = 200.0 / 3.0;
+const LOG_FROM_HZ: f64 = 1000.0;
+const LOG_FROM_MEL: f64 = 15.0;
+
+fn log_step() -> f64 {
+    6.4f64.ln() / 27.0
+}
+
+fn hz_to_mel(hz: f64) -> f64 {
+    if hz < LOG_FROM_HZ {
+        hz / LINEAR_HZ_PER_MEL
+    } else {
+        LOG_FROM_MEL + (hz / LOG_FROM_HZ).ln() / log_step()
+    }
+}
+
+fn mel_to_hz(mel: f64) -> f64 {
+    if mel < LOG_FROM_MEL {
+        mel * LINEAR_HZ_PER_MEL
+    } else {
+        LOG_FROM_HZ * ((mel - LOG_FROM_MEL) * log_step()).exp()
+    }
+}

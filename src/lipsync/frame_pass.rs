@@ -1,0 +1,368 @@
+//! Frames whose turn it is: as many as `batch-size` says are collected, redrawn together and sent
+//! one after the other. While the networks draw them, the next ones are begun. All but the networks
+//! in the source pad's thread.
+//!
+//! Must not know when a frame's turn comes.
+
+use std::{sync::atomic::Ordering, time::Instant};
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::prelude::*;
+
+use crate::lipsync::{
+    OnError,
+    deadlines::Deadline,
+    frame_queue::{Frame, signed_ns},
+    imp::{CAT, Lipsync, lock},
+    messages,
+    overload::Verdict,
+    stream_state::{Course, Stream, Turn},
+};
+use lipsync_core::{
+    Error,
+    render::{Controls, Networks, Outcome},
+};
+
+impl Lipsync {
+    /// Takes a frame whose sound is there, and begins it with those that were collected before it
+    /// unless more are wanted. Sends what need not be waited for, or was waited for long enough:
+    /// what is left is to be sent by [`send_begun`](Self::send_begun) when there is nothing better
+    /// to do. `None` where nothing was sent.
+    pub(super) fn collect(
+        &self,
+        stream: &mut Stream,
+        frame: Frame,
+        listens: bool,
+    ) -> Result<Option<gst::FlowSuccess>, gst::FlowError> {
+        if frame.is_gap() {
+            self.send_batch(stream)?;
+            self.send_tags(stream);
+            return Ok(Some(self.send_gap(&frame)));
+        }
+        // A frame that is not drawn has nothing to wait for.
+        let most = match listens {
+            true => self.batch_size(stream),
+            false => 1,
+        };
+        stream.batch.push_back(Turn::new(frame, listens));
+        if stream.batch.len() < most {
+            return Ok(None);
+        }
+        let mut sent = None;
+        if !self.can_wait(stream) {
+            sent = self.send_begun(stream, 0)?;
+        }
+        let drawn = self.begin_batch(stream);
+        Ok(self.send_begun(stream, drawn)?.or(sent))
+    }
+
+    /// Whether the frames that are begun are in time when another batch is begun before they go out.
+    fn can_wait(&self, stream: &Stream) -> bool {
+        let limit = stream.begun.front().and_then(|turn| self.time_limit(turn));
+        let left_ns = limit.map(|limit| limit.left_ns().saturating_sub(self.reserve_ns()));
+        left_ns.is_none_or(|left_ns| lock(&self.pace).begins_within(left_ns, stream.batch.len()))
+    }
+
+    fn batch_size(&self, stream: &Stream) -> usize {
+        let wanted = lock(&self.settings).setup.batch_size as usize;
+        let engine = stream.engine();
+        engine.map_or(1, |engine| engine.batch().min(wanted))
+    }
+
+    /// As [`send_batch`](Self::send_batch), where nobody can be told what comes of it: the next
+    /// call will be.
+    pub(super) fn send_batch_early(&self, stream: &mut Stream) {
+        if let Err(err) = self.send_batch(stream) {
+            stream.failed = Some(err);
+        }
+    }
+
+    /// Redraws the frames that were collected, and pushes them. What cannot go out is dropped.
+    pub(super) fn send_batch(
+        &self,
+        stream: &mut Stream,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.begin_batch(stream);
+        let sent = self.send_begun(stream, 0)?;
+        Ok(sent.unwrap_or(gst::FlowSuccess::Ok))
+    }
+
+    /// Begins the frames that were collected. How many of them may be drawn while others are begun.
+    fn begin_batch(&self, stream: &mut Stream) -> usize {
+        let mut turns = std::mem::take(&mut stream.batch);
+        for turn in &mut turns {
+            self.begin(stream, turn);
+        }
+        let is_limited = turns.iter().any(|turn| self.time_limit(turn).is_some());
+        let is_drawn = |turn: &Turn| matches!(turn.course, Course::Begun(Some(Ok(()))));
+        let mut drawn = 0;
+        if turns.iter().any(is_drawn)
+            && let Some(engine) = stream.engine_mut()
+        {
+            let overlaps = engine.overlaps();
+            if overlaps || is_limited {
+                engine.submit();
+            }
+            if overlaps {
+                drawn = turns.len();
+            }
+        }
+        stream.begun.append(&mut turns);
+        stream.batch = turns;
+        drawn
+    }
+
+    /// Finishes and pushes the frames that were begun, but for the last `kept`. What cannot go out
+    /// is dropped. `None` where nothing was sent.
+    pub(super) fn send_begun(
+        &self,
+        stream: &mut Stream,
+        kept: usize,
+    ) -> Result<Option<gst::FlowSuccess>, gst::FlowError> {
+        let mut sent = Ok(None);
+        while sent.is_ok()
+            && stream.begun.len() > kept
+            && !self.flush_video.load(Ordering::Acquire)
+            && let Some(turn) = stream.begun.pop_front()
+        {
+            sent = self.finish(stream, turn).map(Some);
+            if sent.is_err() {
+                lock(&self.stats).dropped += 1;
+            }
+        }
+        if sent.is_err() {
+            stream.begun.append(&mut stream.batch);
+        }
+        if sent.is_err() || stream.begun.len() > kept {
+            lock(&self.stats).dropped += stream.begun.len() as u64;
+            stream.begun.clear();
+            if let Some(engine) = stream.engine_mut() {
+                engine.abandon();
+            }
+        }
+        sent
+    }
+
+    /// When the frame has to be out, where that is of concern.
+    pub(super) fn time_limit(&self, turn: &Turn) -> Option<Deadline> {
+        let qos = lock(&self.settings).qos;
+        qos.then(|| self.deadline(&turn.frame)).flatten()
+    }
+
+    /// Begins to do with the frame what there is time for.
+    fn begin(&self, stream: &mut Stream, turn: &mut Turn) {
+        let obj = self.obj();
+        if let Some(time) = turn.frame.stream_time
+            && obj.has_active_control_bindings()
+            && let Err(err) = obj.sync_values(time)
+        {
+            gst::warning!(CAT, imp = self, "{err}");
+        }
+        let (wanted, fade_ns, metas, qos) = {
+            let settings = lock(&self.settings);
+            let fade_ns = settings.fade_ns();
+            (settings.controls(), fade_ns, settings.metas(), settings.qos)
+        };
+        let can_draw = turn.listens && stream.engine().is_some();
+        turn.controls = stream.fade(&turn.frame, wanted, fade_ns, can_draw);
+        let limit = self.time_limit(turn);
+        let (verdict, late_ns) = match qos {
+            true => self.judge(&turn.frame, limit.as_ref()),
+            false => (Verdict::Draw, 0),
+        };
+        turn.late_ns = late_ns;
+        turn.course = match verdict {
+            Verdict::Drop => {
+                lock(&self.stats).dropped += 1;
+                self.tell_of_loss(stream, &turn.frame, late_ns);
+                Course::Dropped
+            }
+            _ if !self.draws(stream, &turn.controls, turn.listens) => Course::Untouched,
+            Verdict::Pass => {
+                lock(&self.stats).skipped += 1;
+                self.tell_of_loss(stream, &turn.frame, late_ns);
+                Course::Untouched
+            }
+            Verdict::Repeat | Verdict::Draw => {
+                let networks = match verdict {
+                    Verdict::Draw if limit.is_none() => Networks::Draw,
+                    Verdict::Draw => Networks::DrawInTime,
+                    _ => Networks::Skip,
+                };
+                let started = Instant::now();
+                let begun = stream.begin(&mut turn.frame, &turn.controls, metas, networks);
+                lock(&self.pace).begun(started.elapsed());
+                Course::Begun(begun)
+            }
+        };
+    }
+
+    /// Finishes the frame and pushes it.
+    fn finish(
+        &self,
+        stream: &mut Stream,
+        mut turn: Turn,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let obj = self.obj();
+        let goes_on = !matches!(turn.course, Course::Dropped);
+        if let Course::Begun(begun) = std::mem::take(&mut turn.course) {
+            self.redraw(stream, &mut turn, begun)?;
+        }
+        let Turn {
+            frame, controls, ..
+        } = turn;
+        let duration = stream.duration(&frame);
+        let mut buffer = frame.buffer;
+        let (pts, dts) = (buffer.pts(), buffer.dts());
+        lock(&self.pace).frames_last(duration.map_or(0, signed_ns));
+        stream.forget_sound_before(frame.running_ns, controls.sync_offset_ns);
+        obj.selected_samples(pts, dts, duration, None);
+        if let Some(pts) = pts {
+            obj.set_position(pts.saturating_add(duration.unwrap_or_default()));
+        }
+        if !goes_on {
+            stream.has_dropped = true;
+            self.post_stats();
+            return Ok(gst::FlowSuccess::Ok);
+        }
+        if std::mem::take(&mut stream.has_dropped) {
+            buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
+        }
+        self.send_tags(stream);
+        let success = obj.finish_buffer(buffer)?;
+        lock(&self.stats).frames_out += 1;
+        self.post_stats();
+        Ok(success)
+    }
+
+    /// Whether there is anything to be drawn; counts the frame where there is not.
+    fn draws(&self, stream: &Stream, controls: &Controls, listens: bool) -> bool {
+        if !listens || !controls.draws() {
+            lock(&self.stats).count(Outcome::Bypassed, None);
+            return false;
+        }
+        if stream.engine().is_none() {
+            lock(&self.stats).loading += 1;
+            return false;
+        }
+        true
+    }
+
+    /// Finishes the redrawing of the frame, as it was `begun`.
+    fn redraw(
+        &self,
+        stream: &mut Stream,
+        turn: &mut Turn,
+        begun: Option<Result<(), Error>>,
+    ) -> Result<(), gst::FlowError> {
+        let metas = lock(&self.settings).metas();
+        let limit = self.time_limit(turn);
+        let reserve_ns = self.reserve_ns();
+        let frame = &mut turn.frame;
+        let result = match (begun, &limit) {
+            (Some(Ok(())), None) => stream.finish(frame, metas, None),
+            (Some(Ok(())), Some(limit)) => {
+                let mut left = || limit.left_but(reserve_ns);
+                stream.finish(frame, metas, Some(&mut left))
+            }
+            (Some(Err(err)), _) => Some(Err(err)),
+            (None, _) => None,
+        };
+        let mut stats = lock(&self.stats);
+        if let Some(engine) = stream.engine() {
+            stats.faces_last = engine.faces().len() as u64;
+            stats.detect_runs = engine.detector_runs();
+        }
+        stats.av_offset_ns = turn.controls.sync_offset_ns;
+        match result {
+            Some(Ok((outcome, timings))) => {
+                stats.count(outcome, Some(&timings));
+                drop(stats);
+                lock(&self.pace).painted(timings.blend);
+                gst::trace!(
+                    CAT,
+                    imp = self,
+                    "Frame at {} ns: {outcome:?}",
+                    frame.running_ns
+                );
+                if lock(&self.settings).marks(outcome) {
+                    stream.mark.set();
+                }
+                if matches!(outcome, Outcome::Repeated | Outcome::Late) {
+                    let late_ns = match &limit {
+                        Some(limit) if turn.late_ns == 0 => {
+                            reserve_ns.saturating_sub(limit.left_ns())
+                        }
+                        _ => turn.late_ns,
+                    };
+                    self.tell_of_loss(stream, frame, late_ns);
+                }
+                Ok(())
+            }
+            // It was interrupted.
+            Some(Err(_)) if self.stops.load(Ordering::Acquire) => {
+                stats.skipped += 1;
+                Ok(())
+            }
+            Some(Err(err)) => {
+                stats.errors += 1;
+                drop(stats);
+                self.report(stream, &err)
+            }
+            None => {
+                stats.errors += 1;
+                drop(stats);
+                gst::warning!(
+                    CAT,
+                    imp = self,
+                    "{:?} is no frame of its caps",
+                    frame.buffer
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// A frame could not be redrawn: the first time of each kind is worth a warning, unless it is
+    /// to end the stream.
+    fn report(&self, stream: &mut Stream, err: &Error) -> Result<(), gst::FlowError> {
+        if lock(&self.settings).on_error == OnError::Error {
+            self.post_error_message(messages::error_message(err));
+            return Err(gst::FlowError::Error);
+        }
+        gst::warning!(CAT, imp = self, "{err}");
+        if stream.is_first_of_its_kind(err) {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Failed,
+                ("{err}. The original frames go on; `stats` counts them")
+            );
+        }
+        Ok(())
+    }
+
+    /// Where upstream had no picture, downstream gets none.
+    fn send_gap(&self, frame: &Frame) -> gst::FlowSuccess {
+        let src_pad = self.obj().src_pad().clone();
+        let begun = src_pad.sticky_event::<gst::event::Segment>(0).is_some();
+        if let Some(pts) = frame.buffer.pts().filter(|_| begun) {
+            let gap = gst::event::Gap::builder(pts).duration(frame.buffer.duration());
+            src_pad.push_event(gap.build());
+        }
+        gst::FlowSuccess::Ok
+    }
+
+    /// Tells the bus what `stats` shows, when it is time to.
+    fn post_stats(&self) {
+        let Some(interval) = lock(&self.settings).stats_interval() else {
+            return;
+        };
+        let due = lock(&self.stats).due(Instant::now(), interval);
+        if let Some(structure) = due {
+            let obj = self.obj();
+            let message = gst::message::Element::builder(structure).src(&*obj);
+            // Fails where nobody listens.
+            let _ = obj.post_message(message.build());
+        }
+    }
+}

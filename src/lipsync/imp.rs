@@ -1,0 +1,542 @@
+//! The Aggregator behind `lipsync`: what GObject, GstElement and GstAggregator ask of it.
+//!
+//! Must not know models or pixels.
+
+/**
+ * SECTION:element-lipsync
+ * @title: lipsync
+ * @short_description: Redraws mouths in video so that they match the sound.
+ *
+ * Takes a video stream on the pad `video` and the speech that belongs to it on the request pad
+ * `audio`, finds the faces in each frame and redraws their mouths in place, so that they move as
+ * the sound says. Frames leave with the timestamps, metas and format they came with. Without an
+ * `audio` pad they pass untouched.
+ *
+ * The sound is only listened to; where it is to be heard as well, it goes past the element
+ * through a `tee` and a `queue` that holds what the element listens ahead. #lipsyncbin has all
+ * that inside. By hand: both inputs need a `queue` of their own when one demuxer feeds them, and
+ * `identity drop-allocation=true` before the `tee` keeps a decoder from asking the far end of the
+ * other branch for memory, which would answer only after the first frame.
+ *
+ * ## Seeking
+ *
+ * A mouth follows sound that is played as it was recorded. Frames that are played backwards, faster
+ * or slower, or with frames or sound left out (any segment whose rate is not 1, or that is flagged as
+ * a trick mode) pass untouched and count as `frames-bypassed`. Seeks are answered by the video's
+ * upstream.
+ *
+ * ## Models
+ *
+ * Going to READY finds ONNX Runtime, reads the model and checks it; what a person has to put right
+ * fails there. The networks are loaded in the background, with PROGRESS messages of the code
+ * `open-model`; what only shows then comes as an ERROR message. Until they are loaded the first
+ * frame waits, in a live pipeline frames pass untouched and `stats` counts them as
+ * `frames-loading`. Going back to NULL never waits for networks.
+ *
+ * `model`, and all that says on what it runs, may be set while frames flow: the new one is loaded
+ * beside the old one and takes over between two frames, on the same faces, and a LATENCY message
+ * tells where it listens further or less far ahead. Of several the last one counts. Where it cannot
+ * be loaded a WARNING message says why, the old one goes on and the properties say so again.
+ *
+ * ## Latency
+ *
+ * A mouth moves before its sound is heard, so each frame waits for the sound that follows it: the
+ * look-ahead of the model. The reported latency is this look-ahead, what resampling to the
+ * model's rate holds back, and `processing-deadline`, the time that is kept for work. Where the
+ * networks are slower than `processing-deadline`, raise it; `stats` has the times. Half of it may
+ * pass while late sound is waited for; then a frame goes on with what was heard.
+ *
+ * While the networks draw a frame the next one is begun, if it has come. None waits for one that
+ * has not, unless `batch-size` says so.
+ *
+ * ## Overload
+ *
+ * In a live pipeline the networks have a frame until it must leave to be in time: its running time
+ * and the reported latency, less what painting takes. Where they are late, the frame shows the
+ * mouth that was drawn last (`late-policy=last-mouth`, for 2 s at most) or its own
+ * (`late-policy=original`), and leaves in time all the same. Networks that are too slow for good
+ * draw as many frames as they can; the first run that is in time shows. A frame that comes to this
+ * element too late for that is not looked at and goes on as it is. What downstream reports as late
+ * with QOS events is dropped when it is late by more than 40 ms; a sink of a pipeline that is not
+ * live is given time to catch up besides, in frames that need no network. Each such frame posts a
+ * QOS message and counts in `stats`: frames-repeated, frames-skipped, frames-dropped. `qos=false`
+ * draws each frame however late.
+ *
+ * ## Altered pictures say so
+ *
+ * Unless `tag-altered=false`, the stream's tags say from the first frame on whose mouth was redrawn
+ * that mouths were altered: "mouths-altered-by-lipsync" in the comment, behind what upstream had said
+ * there. `matroskamux`, `mp4mux`, `qtmux` and `avimux` write it into the file; `flvmux` and
+ * `mpegtsmux` write no comments. Streams that pass untouched are not marked.
+ *
+ * ## Example pipelines
+ *
+ * A camera, with its own microphone heard by the mouth only:
+ *
+ * |[
+ * gst-launch-1.0 v4l2src ! videoconvert ! lipsync name=l ! queue ! videoconvert ! autovideosink \
+ *     autoaudiosrc ! audioconvert ! queue ! l.audio
+ * ]|
+ */
+use std::sync::{
+    LazyLock, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicI64, Ordering},
+};
+
+use gst::{glib, prelude::*, subclass::prelude::*};
+use gst_base::{prelude::*, subclass::prelude::*};
+
+use crate::lipsync::{
+    background::Loader, mapped_frame, overload::Pace, properties, settings::Settings, stats::Stats,
+    stream_state::Stream,
+};
+use lipsync_core::{catalogue, inference, render::Engine};
+
+use super::model_swap::Model;
+
+pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "lipsync",
+        gst::DebugColorFlags::empty(),
+        Some("Redraws mouths to match the sound"),
+    )
+});
+
+/// Largest picture, in pixels a side.
+pub(super) const SIZE_MAX: i32 = 16384;
+
+/// Frames and sound of 146 years ahead and more have broken timestamps. No clock can wait for them: the sums
+/// of GStreamer's system clock overflow, and it waits in a busy loop.
+pub(super) const FURTHEST_NS: i64 = i64::MAX / 2;
+
+/// How long a frame is taken to last at a variable rate, for the latency of a batch. In a live
+/// pipeline one that does not fill in this time goes without the rest.
+pub(super) const USUAL_FRAME_NS: i64 = 40_000_000;
+
+/// Locks that a panic elsewhere must not poison: the element answers with an error then anyway.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub struct Lipsync {
+    pub(super) video_pad: gst_base::AggregatorPad,
+    pub(super) audio_pad: Mutex<Option<gst_base::AggregatorPad>>,
+    pub(super) settings: Mutex<Settings>,
+    pub(super) generator: Mutex<Option<catalogue::Source>>,
+    /// There from READY on. Whoever works with it takes it out, so that nobody ever waits for
+    /// inference.
+    pub(super) stream: Mutex<Option<Box<Stream>>>,
+    pub(super) model: Mutex<Model>,
+    pub(super) loader: Loader<Engine>,
+    /// The streaming thread is to come to an end.
+    pub(super) stops: AtomicBool,
+    /// Of the networks that draw.
+    pub(super) interrupt: Mutex<inference::Interrupt>,
+    pub(super) stats: Mutex<Stats>,
+    pub(super) delays: Mutex<Delays>,
+    pub(super) pace: Mutex<Pace>,
+    /// What waits elsewhere for what is heard here may have too little room.
+    pub(super) check_queues: AtomicBool,
+    /// Buffers that have come to the video pad and were not taken yet.
+    pub(super) at_video_pad: AtomicI64,
+    /// The next timeout means that frames crowd the video pad, or sound comes without any, not that
+    /// one is late.
+    pub(super) woken_for_room: AtomicBool,
+    /// What a flush on a pad asks of the streaming thread.
+    pub(super) flush_video: AtomicBool,
+    pub(super) flush_audio: AtomicBool,
+}
+
+/// Parts of the latency that the engine and the sound decide.
+pub(super) struct Delays {
+    pub(super) look_ahead_ns: i64,
+    pub(super) resampler_ns: i64,
+    /// Frames that are collected, and how long one lasts.
+    pub(super) batch: i64,
+    pub(super) frame_ns: i64,
+    pub(super) reported: Option<gst::ClockTime>,
+    /// With that of upstream, where that is live.
+    pub(super) whole: Option<gst::ClockTime>,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self {
+            look_ahead_ns: 0,
+            resampler_ns: 0,
+            batch: 1,
+            frame_ns: USUAL_FRAME_NS,
+            reported: None,
+            whole: None,
+        }
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for Lipsync {
+    const NAME: &'static str = "GstLipsync";
+    type Type = super::Lipsync;
+    type ParentType = gst_base::Aggregator;
+
+    fn with_class(klass: &Self::Class) -> Self {
+        let template = klass
+            .pad_template("video")
+            .expect("the class has the template");
+        Self {
+            video_pad: gst::PadBuilder::from_template(&template).build(),
+            audio_pad: Mutex::default(),
+            settings: Mutex::default(),
+            generator: Mutex::default(),
+            stream: Mutex::default(),
+            model: Mutex::default(),
+            loader: Loader::default(),
+            stops: AtomicBool::new(false),
+            interrupt: Mutex::default(),
+            stats: Mutex::default(),
+            delays: Mutex::default(),
+            pace: Mutex::default(),
+            check_queues: AtomicBool::new(false),
+            at_video_pad: AtomicI64::new(0),
+            woken_for_room: AtomicBool::new(false),
+            flush_video: AtomicBool::new(false),
+            flush_audio: AtomicBool::new(false),
+        }
+    }
+}
+
+impl ObjectImpl for Lipsync {
+    fn properties() -> &'static [glib::ParamSpec] {
+        properties::param_specs()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        lock(&self.settings).set(pspec.name(), value);
+        match pspec.name() {
+            "sync-offset" | "processing-deadline" => self.update_latency(),
+            // Untouched frames need no model.
+            "bypass" | "strength" => self.loader.wake(),
+            _ => self.swap(),
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let setting = lock(&self.settings).get(pspec.name());
+        setting.unwrap_or_else(|| match pspec.name() {
+            "stats" => lock(&self.stats).to_structure().to_value(),
+            "active-execution-provider" => lock(&self.stats).provider.to_value(),
+            _ => pspec.default_value().clone(),
+        })
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        let obj = self.obj();
+        obj.add_pad(&self.video_pad)
+            .expect("a new element has no pad of this name");
+        let weak = self.downgrade();
+        self.video_pad
+            .add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+                if let Some(this) = weak.upgrade() {
+                    this.at_video_pad.fetch_add(1, Ordering::Relaxed);
+                }
+                gst::PadProbeReturn::Ok
+            });
+        let weak = self.downgrade();
+        obj.src_pad()
+            .add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+                if let Some(this) = weak.upgrade() {
+                    this.name_stream(info);
+                }
+                gst::PadProbeReturn::Ok
+            });
+    }
+}
+
+impl GstObjectImpl for Lipsync {}
+
+impl ElementImpl for Lipsync {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Lip sync",
+                "Filter/Effect/Video/Audio",
+                "Redraws the mouths in a video so that they match the sound",
+                env!("CARGO_PKG_NAME"),
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let video = gst_video::VideoCapsBuilder::new()
+                .format_list(mapped_frame::FORMATS)
+                .width_range(1..=SIZE_MAX)
+                .height_range(1..=SIZE_MAX)
+                .build();
+            let audio = gst_audio::AudioCapsBuilder::new_interleaved()
+                .format_list([
+                    gst_audio::AudioFormat::S16le,
+                    gst_audio::AudioFormat::S32le,
+                    gst_audio::AudioFormat::F32le,
+                    gst_audio::AudioFormat::F64le,
+                ])
+                .rate_range(8_000..=384_000)
+                .build();
+            let template = |name, direction, presence, caps| {
+                gst::PadTemplate::with_gtype(
+                    name,
+                    direction,
+                    presence,
+                    caps,
+                    gst_base::AggregatorPad::static_type(),
+                )
+                .expect("the arguments are valid")
+            };
+            use gst::{PadDirection::*, PadPresence::*};
+            vec![
+                template("video", Sink, Always, &video),
+                template("audio", Sink, Request, &audio),
+                template("src", Src, Always, &video),
+            ]
+        });
+        &TEMPLATES
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        match transition {
+            gst::StateChange::NullToReady => {
+                if let Err(message) = self.set_up() {
+                    self.post_error_message(message);
+                    return Err(gst::StateChangeError);
+                }
+            }
+            gst::StateChange::ReadyToPaused => self.stops.store(false, Ordering::Release),
+            gst::StateChange::PausedToReady => {
+                self.stops.store(true, Ordering::Release);
+                self.loader.wake();
+                lock(&self.interrupt).set();
+            }
+            _ => (),
+        }
+        let success = self.parent_change_state(transition);
+        if transition == gst::StateChange::PausedToReady {
+            // The streaming thread has ended; the networks are there for the next one.
+            lock(&self.interrupt).clear();
+        }
+        let success = success?;
+        if transition == gst::StateChange::ReadyToNull {
+            self.unload();
+        }
+        Ok(success)
+    }
+
+    /// In place of Aggregator's `create_new_pad`: what that returns is added with one reference too
+    /// many, by gstreamer-rs 0.25 at least, and never freed.
+    fn request_new_pad(
+        &self,
+        template: &gst::PadTemplate,
+        _name: Option<&str>,
+        _caps: Option<&gst::Caps>,
+    ) -> Option<gst::Pad> {
+        let pad: gst_base::AggregatorPad = {
+            let mut audio_pad = lock(&self.audio_pad);
+            if audio_pad.is_some() || template.name_template() != "audio" {
+                gst::warning!(CAT, imp = self, "There is one audio pad at most");
+                return None;
+            }
+            let pad = gst::PadBuilder::from_template(template).build();
+            audio_pad.insert(pad).clone()
+        };
+        self.flush_audio.store(true, Ordering::Release);
+        self.update_latency();
+        if let Err(err) = self.obj().add_pad(&pad) {
+            gst::error!(CAT, imp = self, "{err}");
+            *lock(&self.audio_pad) = None;
+            return None;
+        }
+        Some(pad.upcast())
+    }
+
+    fn release_pad(&self, pad: &gst::Pad) {
+        {
+            let mut audio_pad = lock(&self.audio_pad);
+            if audio_pad.as_ref().map(|pad| pad.upcast_ref()) != Some(pad) {
+                return;
+            }
+            *audio_pad = None;
+        }
+        self.loader.wake();
+        self.parent_release_pad(pad);
+        self.flush_audio.store(true, Ordering::Release);
+        self.update_latency();
+    }
+}
+
+impl AggregatorImpl for Lipsync {
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        self.set_up()?;
+        let stream = self.take_stream().unwrap_or_default();
+        let look_ahead_ns = lock(&self.delays).look_ahead_ns;
+        let mut stream = stream.restarted(look_ahead_ns);
+        if let Some(engine) = stream.engine_mut() {
+            engine.set_tracking(lock(&self.settings).tracking());
+        }
+        self.put_stream(Box::new(stream));
+        lock(&self.stats).begin();
+        lock(&self.pace).reset();
+        self.at_video_pad.store(0, Ordering::Relaxed);
+        self.flush_video.store(false, Ordering::Release);
+        self.flush_audio.store(false, Ordering::Release);
+        self.swap_from_now_on();
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.stop_swapping();
+        // Frames and sound go now, the engine stays until NULL.
+        if let Some(stream) = self.take_stream() {
+            self.drop_waiting(&stream);
+            self.put_stream(Box::new(stream.restarted(0)));
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.obj().set_position(gst::ClockTime::NONE);
+        self.flush_video.store(true, Ordering::Release);
+        self.flush_audio.store(true, Ordering::Release);
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    /// The frame's caps come from upstream as they are.
+    fn negotiate(&self) -> bool {
+        true
+    }
+
+    /// When a live element is called though a pad has nothing, less the latency: in time to work on
+    /// the next frame, or at once where frames crowd the pad.
+    fn next_time(&self) -> Option<gst::ClockTime> {
+        let audio_pad = lock(&self.audio_pad).clone()?;
+        if !self.video_pad.has_buffer() {
+            // One may have been counted and be on its way to the pad.
+            self.at_video_pad.fetch_min(1, Ordering::Relaxed);
+        }
+        let (collected_ns, next_ns) = {
+            let stream = lock(&self.stream);
+            let stream = stream.as_deref()?;
+            let wants_room = self.wants_room(stream);
+            self.woken_for_room.store(wants_room, Ordering::Relaxed);
+            if wants_room {
+                return Some(gst::ClockTime::ZERO);
+            }
+            let collected = stream.batch.front().map(|turn| turn.frame.running_ns);
+            let waiting = stream.waiting.first_ns();
+            (collected, waiting.or_else(|| self.pad_ns(stream)))
+        };
+        let due = collected_ns.or(next_ns).and_then(|ns| self.frame_due(ns));
+        let heard_alone = match next_ns {
+            Some(_) => None,
+            None => self.sound_due(&audio_pad),
+        };
+        let sound_is_first = heard_alone.is_some() && due.is_none_or(|due| heard_alone < Some(due));
+        if !sound_is_first {
+            return due;
+        }
+        self.woken_for_room.store(true, Ordering::Relaxed);
+        heard_alone
+    }
+
+    fn aggregate(&self, timeout: bool) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let Some(mut stream) = self.take_stream() else {
+            return Err(gst::FlowError::Flushing);
+        };
+        let flow = self.work(&mut stream, timeout);
+        self.put_stream(stream);
+        flow
+    }
+
+    fn sink_event(&self, pad: &gst_base::AggregatorPad, event: gst::Event) -> bool {
+        gst::log!(CAT, obj = pad, "Event {event:?}");
+        let is_video = pad == &self.video_pad;
+        match event.type_() {
+            gst::EventType::FlushStart | gst::EventType::FlushStop => {
+                let flush = match is_video {
+                    true => &self.flush_video,
+                    false => &self.flush_audio,
+                };
+                flush.store(true, Ordering::Release);
+                if is_video && event.type_() == gst::EventType::FlushStop {
+                    self.at_video_pad.store(0, Ordering::Relaxed);
+                }
+                self.loader.wake();
+                self.parent_sink_event(pad, event)
+            }
+            gst::EventType::Eos | gst::EventType::Gap => self.parent_sink_event(pad, event),
+            _ if !event.is_serialized() => self.parent_sink_event(pad, event),
+            _ => {
+                let Some(mut stream) = self.take_stream() else {
+                    return false;
+                };
+                self.apply_flushes(&mut stream);
+                // It comes behind them, or changes the sound that they hear.
+                self.send_batch_early(&mut stream);
+                let done = match is_video {
+                    true => self.video_event(&mut stream, pad, event),
+                    false => self.audio_event(&mut stream, pad, event),
+                };
+                self.put_stream(stream);
+                done
+            }
+        }
+    }
+
+    fn src_event(&self, event: gst::Event) -> bool {
+        if let gst::EventView::Qos(qos) = event.view() {
+            self.downstream_said(qos);
+        }
+        self.parent_src_event(event)
+    }
+
+    fn sink_query(&self, pad: &gst_base::AggregatorPad, query: &mut gst::QueryRef) -> bool {
+        if pad != &self.video_pad {
+            return self.parent_sink_query(pad, query);
+        }
+        match query.view_mut() {
+            gst::QueryViewMut::Caps(_) => pad.proxy_query_caps(query),
+            gst::QueryViewMut::Allocation(_) => {
+                self.obj().src_pad().peer_query(query);
+                if let gst::QueryViewMut::Allocation(allocation) = query.view_mut() {
+                    self.widen_allocation(allocation);
+                }
+                true
+            }
+            _ => self.parent_sink_query(pad, query),
+        }
+    }
+
+    fn src_query(&self, query: &mut gst::QueryRef) -> bool {
+        match query.view_mut() {
+            gst::QueryViewMut::Caps(caps) => {
+                let template = self.video_pad.pad_template_caps();
+                let filter = match caps.filter_owned() {
+                    Some(filter) => {
+                        filter.intersect_with_mode(&template, gst::CapsIntersectMode::First)
+                    }
+                    None => template.clone(),
+                };
+                let upstream = self.video_pad.peer_query_caps(Some(&filter));
+                caps.set_result(&upstream.intersect(&template));
+                true
+            }
+            gst::QueryViewMut::Seeking(_)
+            | gst::QueryViewMut::Duration(_)
+            | gst::QueryViewMut::Position(_)
+            | gst::QueryViewMut::Uri(_) => self.video_pad.peer_query(query),
+            _ => self.parent_src_query(query),
+        }
+    }
+}

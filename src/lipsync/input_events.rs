@@ -1,0 +1,172 @@
+//! Serialized events: those of the video keep their place between the frames, those of the audio
+//! end here.
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::{prelude::*, subclass::prelude::*};
+
+use crate::lipsync::{
+    frame_queue::signed_ns,
+    imp::{CAT, Lipsync, USUAL_FRAME_NS, lock},
+    mapped_frame,
+    stream_state::Stream,
+};
+use lipsync_core::Error;
+
+impl Lipsync {
+    /// An event between frames: applied now, or when the frames before it have gone.
+    pub(super) fn video_event(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+        event: gst::Event,
+    ) -> bool {
+        match event.view() {
+            gst::EventView::Caps(caps) => {
+                if let Err(err) = gst_video::VideoInfo::from_caps(caps.caps()) {
+                    gst::error!(CAT, obj = pad, "{err}: {:?}", caps.caps());
+                    return false;
+                }
+            }
+            // For the frames behind it; a segment that counts no time fails with them.
+            gst::EventView::Segment(_) => {
+                self.revive_sound(stream);
+                self.parent_sink_event(pad, event.clone());
+            }
+            // From 1.28 on Aggregator does not end before it has seen all begin.
+            gst::EventView::StreamStart(_) => {
+                stream.ended = false;
+                self.parent_sink_event(pad, event.clone());
+            }
+            _ => (),
+        }
+        match stream.waiting.push_event(event) {
+            Some(event) => self.apply_event(stream, event),
+            None => true,
+        }
+    }
+
+    pub(super) fn release_events(&self, stream: &mut Stream) {
+        while let Some(event) = stream.waiting.pop_event() {
+            self.send_batch_early(stream);
+            self.apply_event(stream, event);
+        }
+    }
+
+    fn apply_event(&self, stream: &mut Stream, event: gst::Event) -> bool {
+        let obj = self.obj();
+        match event.view() {
+            gst::EventView::Caps(caps) => {
+                let Ok(info) = gst_video::VideoInfo::from_caps(caps.caps()) else {
+                    return false;
+                };
+                if info.is_interlaced() {
+                    gst::element_imp_warning!(
+                        self,
+                        gst::StreamError::Format,
+                        ("frames are interlaced and taken for whole pictures: put `deinterlace` before lipsync")
+                    );
+                }
+                let lasts_ns = mapped_frame::duration(&info).map_or(USUAL_FRAME_NS, signed_ns);
+                stream.set_video(info);
+                lock(&self.delays).frame_ns = lasts_ns;
+                self.update_latency();
+                obj.set_src_caps(&caps.caps_owned());
+                true
+            }
+            gst::EventView::Segment(segment) => {
+                if let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>() {
+                    obj.update_segment(segment);
+                    lock(&self.pace).reset();
+                }
+                true
+            }
+            // The first goes out in place of the one that Aggregator makes up.
+            gst::EventView::StreamStart(start) => {
+                stream.mark.begin(start.stream_id());
+                let src_pad = obj.src_pad();
+                let begun = src_pad.sticky_event::<gst::event::StreamStart>(0).is_some();
+                !begun || src_pad.push_event(event)
+            }
+            gst::EventView::Tag(_) => match stream.mark.keep_in(event) {
+                Some(event) => obj.src_pad().push_event(event),
+                None => true,
+            },
+            _ => obj.src_pad().push_event(event),
+        }
+    }
+
+    /// Sends the tags that are due right before the frame, and after the segment, which Aggregator sends with
+    /// the first one: the pad keeps them until then.
+    pub(super) fn send_tags(&self, stream: &mut Stream) {
+        if let Some(event) = stream.mark.before_frame()
+            && let Err(err) = self.obj().src_pad().store_sticky_event(&event)
+        {
+            gst::debug!(CAT, imp = self, "No tags: {err}");
+        }
+    }
+
+    /// Aggregator begins its stream under a random name; the video's own says more.
+    pub(super) fn name_stream(&self, info: &mut gst::PadProbeInfo) {
+        let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
+            return;
+        };
+        if let gst::EventView::StreamStart(stream_start) = event.view()
+            && stream_start.stream_id().starts_with("agg-")
+            && let Some(of_video) = self.video_pad.sticky_event::<gst::event::StreamStart>(0)
+        {
+            *event = of_video.into();
+        }
+    }
+
+    /// Another segment begins after SEGMENT_DONE: sound comes again, and frames are to wait for it.
+    /// To Aggregator only STREAM_START ends an end.
+    fn revive_sound(&self, stream: &mut Stream) {
+        let audio_pad = lock(&self.audio_pad).clone();
+        if std::mem::take(&mut stream.awaits_segment)
+            && let Some(pad) = audio_pad
+            && let Some(start) = pad.sticky_event::<gst::event::StreamStart>(0)
+        {
+            stream.begin_audio();
+            self.parent_sink_event(&pad, start.into());
+        }
+    }
+
+    pub(super) fn audio_event(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+        event: gst::Event,
+    ) -> bool {
+        match event.view() {
+            gst::EventView::Caps(caps) => {
+                let result = gst_audio::AudioInfo::from_caps(caps.caps())
+                    .map_err(|err| Error::SoundFormat(err.to_string()))
+                    .and_then(|info| stream.set_audio(info));
+                if let Err(err) = result {
+                    gst::error!(CAT, obj = pad, "{err}: {:?}", caps.caps());
+                    return false;
+                }
+                lock(&self.delays).resampler_ns = stream.sound_latency_ns();
+                self.update_latency();
+                true
+            }
+            gst::EventView::StreamStart(_) => {
+                stream.begin_audio();
+                self.parent_sink_event(pad, event)
+            }
+            gst::EventView::Segment(_) => {
+                self.revive_sound(stream);
+                // No frame may ever come.
+                self.ask_latency();
+                self.parent_sink_event(pad, event)
+            }
+            // No sound comes before the next segment, and frames must not wait for it.
+            gst::EventView::SegmentDone(_) => {
+                stream.awaits_segment = true;
+                self.parent_sink_event(pad, gst::event::Eos::new())
+            }
+            // What else comes with the sound is of no concern to the pictures.
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The latency that the model causes, and room for the frames that wait.
+
+use std::sync::atomic::Ordering;
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::prelude::*;
+
+use crate::lipsync::{
+    imp::{CAT, Lipsync, lock},
+    mapped_frame, queue_check,
+    stream_state::Stream,
+};
+
+impl Lipsync {
+    pub(super) fn take_stream(&self) -> Option<Box<Stream>> {
+        lock(&self.stream).take()
+    }
+
+    pub(super) fn put_stream(&self, stream: Box<Stream>) {
+        *lock(&self.stream) = Some(stream);
+    }
+
+    /// The whole latency where the pipeline is live; remembered for when it cannot be asked for.
+    pub(super) fn ask_latency(&self) -> Option<gst::ClockTime> {
+        let latency = self.obj().latency();
+        lock(&self.delays).whole = latency;
+        latency
+    }
+
+    /// Tells the pipeline when frames come out later, or earlier, than was said.
+    pub(super) fn update_latency(&self) {
+        let listens = lock(&self.audio_pad).is_some();
+        let (work, extra_ns) = {
+            let settings = lock(&self.settings);
+            (
+                settings.processing_deadline(),
+                settings.extra_look_ahead_ns(),
+            )
+        };
+        let latency = {
+            let mut delays = lock(&self.delays);
+            let wait_ns = match listens {
+                true => {
+                    let collecting_ns = delays.frame_ns.saturating_mul(delays.batch - 1);
+                    let wait_ns = delays.look_ahead_ns + delays.resampler_ns + extra_ns;
+                    wait_ns.saturating_add(collecting_ns)
+                }
+                false => 0,
+            };
+            let latency = work + gst::ClockTime::from_nseconds(u64::try_from(wait_ns).unwrap_or(0));
+            if delays.reported.replace(latency) == Some(latency) {
+                return;
+            }
+            latency
+        };
+        gst::debug!(CAT, imp = self, "Latency {latency}");
+        self.check_queues.store(true, Ordering::Relaxed);
+        self.obj().set_latency(latency, gst::ClockTime::NONE);
+    }
+
+    /// Warns, once for each change of what is needed, of a queue beside this element that is too
+    /// small for the sound that is heard ahead here. `lasts` is the length of a buffer of it.
+    pub(super) fn check_queues(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+        lasts: Option<gst::ClockTime>,
+    ) {
+        if !self.check_queues.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let reported = lock(&self.delays).reported.unwrap_or_default();
+        let wait = match self.obj().latency() {
+            // What is played waits as long as the frame.
+            Some(_) => reported,
+            None => reported.saturating_sub(lock(&self.settings).processing_deadline()),
+        };
+        let flow = queue_check::Flow {
+            bytes_per_second: stream.bytes_per_second(),
+            buffer: lasts.unwrap_or_default(),
+        };
+        let found = queue_check::too_small(pad.upcast_ref(), wait, flow);
+        if found == stream.too_small {
+            return;
+        }
+        if let Some(queue_check::TooSmall {
+            queue,
+            property,
+            has,
+            wants,
+        }) = &found
+        {
+            gst::element_imp_warning!(
+                self,
+                gst::LibraryError::Settings,
+                ("lipsync hears {wait} ahead of what is played, but the queue `{queue}` behind \
+                     the same tee is limited to {property}={has}, where playing may come to a \
+                     halt: set {property}={wants} or more, or 0")
+            );
+        }
+        stream.too_small = found;
+    }
+
+    /// Passes downstream's offer on with room for the frames that wait here.
+    pub(super) fn widen_allocation(&self, allocation: &mut gst::query::Allocation) {
+        let held = self.frames_held();
+        let pools: Vec<_> = allocation.allocation_pools().collect();
+        for (index, (pool, size, min, max)) in pools.into_iter().enumerate().rev() {
+            let min = min.saturating_add(held);
+            if max != 0 && max < min {
+                allocation.remove_nth_allocation_pool(index as u32);
+            } else {
+                allocation.set_nth_allocation_pool(index as u32, pool.as_ref(), size, min, max);
+            }
+        }
+        if allocation
+            .find_allocation_meta::<gst_video::VideoMeta>()
+            .is_none()
+        {
+            allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+        }
+    }
+
+    /// How many frames wait here at most when the pipeline is live.
+    fn frames_held(&self) -> u32 {
+        let wait = lock(&self.delays).reported.unwrap_or_default();
+        let frame = lock(&self.stream)
+            .as_ref()
+            .and_then(|stream| mapped_frame::duration(stream.video.as_ref()?));
+        match frame {
+            Some(frame) => {
+                let frames = wait.nseconds().div_ceil(frame.nseconds().max(1));
+                u32::try_from(frames).unwrap_or(u32::MAX)
+            }
+            None => lock(&self.settings).setup.batch_size,
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! A GStreamer video buffer as a [`View`] that the pixels room can change in place.
+//!
+//! Must not compute pixels.
+
+use gst::prelude::*;
+use gst_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameExt, VideoInfo};
+
+use lipsync_core::{
+    face::Face,
+    pixels::{
+        Colour, Format, Plane, View,
+        frame::colour::{Matrix, Range},
+    },
+};
+
+/// All formats that the element takes, in the order of its pad templates.
+pub const FORMATS: [VideoFormat; 17] = [
+    VideoFormat::I420,
+    VideoFormat::Yv12,
+    VideoFormat::Nv12,
+    VideoFormat::Nv21,
+    VideoFormat::Y42b,
+    VideoFormat::Y444,
+    VideoFormat::Rgb,
+    VideoFormat::Bgr,
+    VideoFormat::Rgba,
+    VideoFormat::Bgra,
+    VideoFormat::Argb,
+    VideoFormat::Abgr,
+    VideoFormat::Rgbx,
+    VideoFormat::Bgrx,
+    VideoFormat::Xrgb,
+    VideoFormat::Xbgr,
+    VideoFormat::Gray8,
+];
+
+/// Higher pictures are taken for BT.709 where the caps do not name a matrix, as GStreamer itself
+/// does when it completes YUV caps.
+const SD_HEIGHT: u32 = 576;
+
+/// Type of the region-of-interest metas that name faces.
+const FACE_ROI: &str = "face";
+/// Type and parameters of the metas that this element attaches.
+const MARKED_ROI: &str = "lipsync-face";
+
+/// Maps the buffer and lets `work` change it. `None` when it does not hold a frame of `info`.
+pub fn with_view<R>(
+    buffer: &mut gst::BufferRef,
+    info: &VideoInfo,
+    work: impl FnOnce(&mut View) -> R,
+) -> Option<R> {
+    let format = format(info.format())?;
+    let mut frame = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, info).ok()?;
+    let mut strides = [0; 3];
+    for (stride, &of_plane) in strides.iter_mut().zip(frame.plane_stride()) {
+        *stride = usize::try_from(of_plane).ok()?;
+    }
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let [first, second, third, _] = frame.planes_data_mut();
+    let mut view = View {
+        format,
+        width,
+        height,
+        colour: colour(info),
+        planes: [
+            Plane {
+                data: first,
+                stride: strides[0],
+            },
+            Plane {
+                data: second,
+                stride: strides[1],
+            },
+            Plane {
+                data: third,
+                stride: strides[2],
+            },
+        ],
+    };
+    Some(work(&mut view))
+}
+
+/// How long a frame lasts; `None` at a variable rate.
+pub fn duration(info: &VideoInfo) -> Option<gst::ClockTime> {
+    let fps = info.fps();
+    let numer = u64::try_from(fps.numer()).ok().filter(|&numer| numer > 0)?;
+    gst::ClockTime::SECOND.mul_div_round(u64::try_from(fps.denom()).ok()?, numer)
+}
+
+/// Faces that upstream marked with region-of-interest metas: x0, y0, x1, y1 in pixels, where an
+/// integer is the centre of a pixel. Added to `regions`.
+pub fn face_regions(buffer: &gst::BufferRef, regions: &mut Vec<[f32; 4]>) {
+    for meta in buffer.iter_meta::<gst_video::VideoRegionOfInterestMeta>() {
+        if meta.roi_type() != FACE_ROI {
+            continue;
+        }
+        let (x, y, width, height) = meta.rect();
+        let (x0, y0) = (x as f32 - 0.5, y as f32 - 0.5);
+        regions.push([x0, y0, x0 + width as f32, y0 + height as f32]);
+    }
+}
+
+/// Marks faces for downstream, with the same sense of position.
+pub fn mark_faces(buffer: &mut gst::BufferRef, faces: &[Face]) {
+    for face in faces {
+        // `as` ends at 0 what reaches out of the frame.
+        let [x0, y0, x1, y1] = face.mesh.bbox().map(|edge| (edge + 0.5).round() as u32);
+        let rect = (x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0));
+        let mut meta = gst_video::VideoRegionOfInterestMeta::add(buffer, MARKED_ROI, rect);
+        meta.add_param(
+            gst::Structure::builder(MARKED_ROI)
+                .field("id", face.id)
+                .field("confidence", f64::from(face.mesh.score))
+                .field("openness", f64::from(face.mesh.openness()))
+                .build(),
+        );
+    }
+}
+
+fn format(format: VideoFormat) -> Option<Format> {
+    Some(match format {
+        VideoFormat::I420 => Format::I420,
+        VideoFormat::Yv12 => Format::Yv12,
+        VideoFormat::Nv12 => Format::Nv12,
+        VideoFormat::Nv21 => Format::Nv21,
+        VideoFormat::Y42b => Format::Y42b,
+        VideoFormat::Y444 => Format::Y444,
+        VideoFormat::Rgb => Format::Rgb,
+        VideoFormat::Bgr => Format::Bgr,
+        VideoFormat::Rgba => Format::Rgba,
+        VideoFormat::Bgra => Format::Bgra,
+        VideoFormat::Argb => Format::Argb,
+        VideoFormat::Abgr => Format::Abgr,
+        VideoFormat::Rgbx => Format::Rgbx,
+        VideoFormat::Bgrx => Format::Bgrx,
+        VideoFormat::Xrgb => Format::Xrgb,
+        VideoFormat::Xbgr => Format::Xbgr,
+        VideoFormat::Gray8 => Format::Gray8,
+        _ => return None,
+    })
+}
+
+/// Matrix and range of the caps; where they leave one open, what the format and size suggest.
+fn colour(info: &VideoInfo) -> Colour {
+    let colorimetry = info.colorimetry();
+    let by_size = if info.height() > SD_HEIGHT {
+        Matrix::Bt709
+    } else {
+        Matrix::Bt601
+    };
+    Colour {
+        matrix: match colorimetry.matrix() {
+            VideoColorMatrix::Bt601 => Matrix::Bt601,
+            VideoColorMatrix::Bt709 => Matrix::Bt709,
+            VideoColorMatrix::Bt2020 => Matrix::Bt2020,
+            _ => by_size,
+        },
+        range: match colorimetry.range() {
+            VideoColorRange::Range0_255 => Range::Full,
+            VideoColorRange::Range16_235 => Range::Limited,
+            _ if info.is_yuv() => Range::Limited,
+            _ => Range::Full,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(format: VideoFormat, width: u32, height: u32) -> VideoInfo {
+        gst::init().unwrap();
+        VideoInfo::builder(format, width, height).build().unwrap()
+    }
+
+    #[test]
+    fn every_format_maps_with_its_planes_and_odd_sizes() {
+        for video_format in FORMATS {
+            let info = info(video_format, 7, 5);
+            let mut buffer = gst::Buffer::with_size(info.size()).unwrap();
+            with_view(buffer.make_mut(), &info, |view| {
+                assert_eq!((view.width, view.height), (7, 5));
+                let planes = info.n_planes() as usize;
+                for (index, plane) in view.planes.iter().enumerate() {
+                    if index < planes {
+                        assert_eq!(plane.stride, info.stride()[index] as usize);
+                        assert!(!plane.data.is_empty(), "{video_format:?} plane {index}");
+                    } else {
+                        assert!(plane.data.is_empty(), "{video_format:?} plane {index}");
+                    }
+                }
+                view.planes[0].data[0] = 77;
+            })
+            .unwrap_or_else(|| panic!("{video_format:?} does not map"));
+            assert_eq!(buffer.map_readable().unwrap()[0], 77, "{video_format:?}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_too_small_for_its_caps_does_not_map() {
+        let info = info(VideoFormat::I420, 64, 48);
+        for size in [0, 1, info.size() - 1] {
+            let mut buffer = gst::Buffer::with_size(size).unwrap();
+            assert!(with_view(buffer.make_mut(), &info, |_| ()).is_none());
+        }
+    }
+
+    #[test]
+    fn colour_follows_the_caps_and_guesses_by_size() {
+        let with = |colorimetry: &str, format, height| {
+            gst::init().unwrap();
+            let caps = gst_video::VideoCapsBuilder::new()
+                .format(format)
+                .width(1280)
+                .height(height)
+                .framerate(gst::Fraction::new(25, 1))
+                .field("colorimetry", colorimetry)
+                .build();
+            colour(&VideoInfo::from_caps(&caps).unwrap())
+        };
+        let yuv = VideoFormat::I420;
+        assert_eq!(
+            with("bt709", yuv, 100),
+            Colour {
+                matrix: Matrix::Bt709,
+                range: Range::Limited
+            }
+        );
+        assert_eq!(
+            with("1:4:0:0", yuv, 100),
+            Colour {
+                matrix: Matrix::Bt601,
+                range: Range::Full
+            }
+        );
+        assert_eq!(with("2:0:0:0", yuv, 576).matrix, Matrix::Bt601);
+        assert_eq!(with("2:0:0:0", yuv, 577).matrix, Matrix::Bt709);
+        assert_eq!(with("sRGB", VideoFormat::Rgb, 100).range, Range::Full);
+    }
+
+    #[test]
+    fn only_regions_of_faces_count() {
+        gst::init().unwrap();
+        let mut buffer = gst::Buffer::new();
+        let writable = buffer.make_mut();
+        gst_video::VideoRegionOfInterestMeta::add(writable, "face", (10, 20, 30, 40));
+        gst_video::VideoRegionOfInterestMeta::add(writable, "car", (0, 0, 5, 5));
+        let mut regions = Vec::new();
+        face_regions(&buffer, &mut regions);
+        assert_eq!(regions, [[9.5, 19.5, 39.5, 59.5]]);
+    }
+}

@@ -1,0 +1,72 @@
+//! From the crate's faults to GStreamer's error domains, and from ONNX Runtime's log to a debug
+//! category.
+
+use std::sync::LazyLock;
+
+use gst::DebugLogger;
+
+use lipsync_core::{Error, inference};
+
+static ORT_CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "onnxruntime",
+        gst::DebugColorFlags::empty(),
+        Some("Messages of ONNX Runtime"),
+    )
+});
+
+/// Where GStreamer files a fault.
+enum Domain {
+    Library(gst::LibraryError),
+    Resource(gst::ResourceError),
+    Stream(gst::StreamError),
+}
+
+fn domain(err: &Error) -> Domain {
+    match err {
+        Error::RuntimeMissing { .. } | Error::ProviderUnavailable { .. } => {
+            Domain::Library(gst::LibraryError::Init)
+        }
+        Error::ModelNotFound { .. } => Domain::Resource(gst::ResourceError::NotFound),
+        Error::ModelUnreadable { .. } => Domain::Resource(gst::ResourceError::Read),
+        Error::ModelMismatch { .. } => Domain::Library(gst::LibraryError::Settings),
+        Error::Inference { .. } => Domain::Stream(gst::StreamError::Failed),
+        Error::SoundFormat(_) => Domain::Stream(gst::StreamError::Format),
+    }
+}
+
+/// The message of an error that stops the element.
+pub fn error_message(err: &Error) -> gst::ErrorMessage {
+    match domain(err) {
+        Domain::Library(code) => gst::error_msg!(code, ("{err}")),
+        Domain::Resource(code) => gst::error_msg!(code, ("{err}")),
+        Domain::Stream(code) => gst::error_msg!(code, ("{err}")),
+    }
+}
+
+/// Warns of an error with which the element goes on as `instead` says.
+pub fn post_warning(element: &gst::Element, err: &Error, instead: &str) {
+    match domain(err) {
+        Domain::Library(code) => gst::element_warning!(element, code, ("{err}. {instead}")),
+        Domain::Resource(code) => gst::element_warning!(element, code, ("{err}. {instead}")),
+        Domain::Stream(code) => gst::element_warning!(element, code, ("{err}. {instead}")),
+    }
+}
+
+/// Sends what ONNX Runtime says to the debug category `onnxruntime`, as much of it as is wanted
+/// there.
+pub fn route_runtime_log() {
+    inference::set_log_sink(|level, text| match level {
+        inference::Level::Verbose => gst::log!(ORT_CAT, "{text}"),
+        inference::Level::Info => gst::info!(ORT_CAT, "{text}"),
+        inference::Level::Warning => gst::warning!(ORT_CAT, "{text}"),
+        inference::Level::Error | inference::Level::Fatal => gst::error!(ORT_CAT, "{text}"),
+    });
+    inference::set_log_level(if ORT_CAT.above_threshold(gst::DebugLevel::Log) {
+        inference::Level::Verbose
+    } else if ORT_CAT.above_threshold(gst::DebugLevel::Info) {
+        inference::Level::Info
+    } else {
+        inference::Level::Warning
+    });
+}

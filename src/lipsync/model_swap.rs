@@ -1,0 +1,402 @@
+//! The model: what can be checked at once is, its networks are loaded in the background, and it
+//! takes over between two frames.
+//!
+//! Must not know when frames go out.
+
+use std::sync::{atomic::Ordering, mpsc};
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::prelude::*;
+
+use crate::lipsync::{
+    background::{self, Course, Order},
+    imp::{CAT, Lipsync, lock},
+    messages,
+    settings::{Settings, Setup},
+    stream_state::Stream,
+};
+use lipsync_core::{
+    Error,
+    assembly::{self, Prepared, Step},
+    catalogue,
+    inference::{AtWork, Fallback, Provider},
+    render::{Controls, Engine},
+};
+
+/// Of the PROGRESS messages while a model is loaded.
+const PROGRESS_CODE: &str = "open-model";
+const CANCELED: &str = "The model is not wanted any more";
+const FAILED: &str = "The model cannot be loaded";
+const STAYS: &str = "The model that was there before stays";
+
+/// Which model there is, and which is on its way.
+#[derive(Default)]
+pub(super) struct Model {
+    /// What was loaded last was built from this.
+    loaded: Option<Setup>,
+    /// What is being loaded, or has failed.
+    wanted: Option<Setup>,
+    /// From PAUSED on another set-up takes effect while frames flow.
+    is_swapped: bool,
+}
+
+impl Model {
+    fn newest(&self) -> Option<&Setup> {
+        self.wanted.as_ref().or(self.loaded.as_ref())
+    }
+}
+
+/// An engine with the providers that it does without; `None` where nobody wants it any more.
+type Loaded = Result<Option<(Engine, Vec<Fallback>)>, Error>;
+
+impl Lipsync {
+    pub fn set_generator(&self, source: catalogue::Source) {
+        *lock(&self.generator) = Some(source);
+    }
+
+    /// Begins to load the model, unless that of the same settings is there or on its way. Fails
+    /// where a person has to do something about it and that can be told at once.
+    pub(super) fn set_up(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = lock(&self.settings).clone();
+        if lock(&self.model).newest() == Some(&settings.setup) {
+            return Ok(());
+        }
+        self.unload();
+        let config = self.engine_config(&settings);
+        self.post_progress(gst::ProgressType::Start, opening(&config));
+        let refused = |err: Error| {
+            gst::error!(CAT, imp = self, "{err}");
+            self.post_progress(gst::ProgressType::Error, FAILED);
+            messages::error_message(&err)
+        };
+        let prepared = Prepared::new(&config).map_err(refused)?;
+        let setup = settings.setup;
+        self.know_delays(
+            prepared.look_ahead_ns().unwrap_or(0),
+            setup.batch_size as usize,
+        );
+        if prepared.has_networks() {
+            let mut model = lock(&self.model);
+            return self.load(&mut model, setup, |goes_on| prepared.load(goes_on));
+        }
+        if let Some((engine, fallbacks)) = prepared.load(|_| true).map_err(refused)? {
+            lock(&self.model).loaded = Some(setup);
+            self.tell_loaded(&About::of(&engine), fallbacks, true);
+            self.loader.put(engine);
+        }
+        Ok(())
+    }
+
+    /// From here on a change of the settings has another model loaded at once.
+    pub(super) fn swap_from_now_on(&self) {
+        lock(&self.model).is_swapped = true;
+        // What was changed since they were looked at.
+        self.swap();
+    }
+
+    /// Until the next start only what is on its way goes on. What has failed is tried again then.
+    pub(super) fn stop_swapping(&self) {
+        let mut model = lock(&self.model);
+        model.is_swapped = false;
+        if self.loader.course() == Course::Failed {
+            model.wanted = None;
+        }
+    }
+
+    /// The settings have changed: while frames flow, what they ask for is loaded beside the model
+    /// that draws.
+    pub(super) fn swap(&self) {
+        let mut model = lock(&self.model);
+        if !model.is_swapped || model.newest() == Some(&lock(&self.settings).setup) {
+            return;
+        }
+        let settings = lock(&self.settings).clone();
+        let was_busy = self.loader.cancel();
+        model.wanted = None;
+        if model.loaded.as_ref() == Some(&settings.setup) {
+            drop(model);
+            self.post_canceled(was_busy);
+            return;
+        }
+        let config = self.engine_config(&settings);
+        let text = opening(&config);
+        let (go, may_go) = mpsc::channel::<()>();
+        let started = self.load(&mut model, settings.setup, move |goes_on| {
+            // Messages come in order.
+            let _ = may_go.recv();
+            Prepared::new(&config)?.load(goes_on)
+        });
+        drop(model);
+        self.post_canceled(was_busy);
+        self.post_progress(gst::ProgressType::Start, text);
+        drop(go);
+        if let Err(message) = started {
+            self.post_error_message(message);
+        }
+    }
+
+    /// Drops the model and whatever is on its way.
+    pub(super) fn unload(&self) {
+        let was_busy = {
+            let mut model = lock(&self.model);
+            model.loaded = None;
+            model.wanted = None;
+            self.loader.cancel()
+        };
+        self.post_canceled(was_busy);
+        drop(self.loader.take());
+        // Whose networks may be at work on a frame that nobody waits for any more.
+        lock(&self.interrupt).set();
+        drop(self.take_stream());
+        let mut stats = lock(&self.stats);
+        stats.provider = None;
+        stats.model.clear();
+    }
+
+    fn engine_config(&self, settings: &Settings) -> assembly::Config {
+        messages::route_runtime_log();
+        let mut config = settings.engine_config();
+        if let Some(source) = lock(&self.generator).clone() {
+            config.generator = source;
+        }
+        config
+    }
+
+    /// `make` is told to ask before each step whether it is still to go on.
+    fn load(
+        &self,
+        model: &mut Model,
+        setup: Setup,
+        make: impl FnOnce(&mut dyn FnMut(Step) -> bool) -> Loaded + Send + 'static,
+    ) -> Result<(), gst::ErrorMessage> {
+        model.wanted = Some(setup.clone());
+        let weak = self.downgrade();
+        let work = AtWork::begin();
+        let started = self.loader.load(move |order| {
+            work.in_this_thread();
+            let loaded = make(&mut |step| {
+                let this = weak.upgrade().filter(|_| order.is_wanted());
+                this.inspect(|this| this.post_progress(gst::ProgressType::Continue, about(step)))
+                    .is_some()
+            });
+            if let Some(this) = weak.upgrade() {
+                this.catch_panic(|| (), |this| this.settle(order, setup, loaded));
+            }
+        });
+        started.map_err(|err| gst::error_msg!(gst::CoreError::Thread, ("no thread: {err}")))
+    }
+
+    /// In the loader's thread.
+    fn settle(&self, order: Order<Engine>, setup: Setup, loaded: Loaded) {
+        match loaded {
+            Ok(Some((engine, fallbacks))) => {
+                let about = About::of(&engine);
+                let mut model = lock(&self.model);
+                let is_first = model.loaded.is_none();
+                let delivered = order.deliver(engine);
+                if delivered.is_ok() {
+                    model.loaded = Some(setup);
+                    model.wanted = None;
+                }
+                drop(model);
+                if delivered.is_ok() {
+                    self.tell_loaded(&about, fallbacks, is_first);
+                }
+            }
+            Ok(None) => (),
+            Err(err) => self.refuse(order, &setup, &err),
+        }
+    }
+
+    /// A model that cannot be loaded is an error, unless there is another one that runs: then all
+    /// that says what was asked for says again what runs.
+    fn refuse(&self, order: Order<Engine>, setup: &Setup, err: &Error) {
+        gst::error!(CAT, imp = self, "{err}");
+        let obj = self.obj();
+        let mut model = lock(&self.model);
+        let Some(loaded) = model.loaded.clone() else {
+            let is_wanted = order.fail();
+            drop(model);
+            if is_wanted {
+                self.post_progress(gst::ProgressType::Error, FAILED);
+                self.post_error_message(messages::error_message(err));
+            }
+            return;
+        };
+        if !order.withdraw() {
+            return;
+        }
+        model.wanted = None;
+        let changed = lock(&self.settings).put_back(setup, loaded);
+        drop(model);
+        self.post_progress(gst::ProgressType::Error, FAILED);
+        messages::post_warning(obj.upcast_ref(), err, STAYS);
+        for name in changed {
+            obj.notify(name);
+        }
+    }
+
+    fn tell_loaded(&self, about: &About, fallbacks: Vec<Fallback>, is_first: bool) {
+        if is_first {
+            self.know_delays(about.look_ahead_ns, about.batch);
+            self.show(about);
+        }
+        gst::info!(CAT, imp = self, "Loaded {about:?}");
+        for fallback in fallbacks {
+            gst::element_imp_warning!(
+                self,
+                gst::LibraryError::Init,
+                (
+                    "a network runs on `{}`, not on the execution provider `{}`: {}",
+                    fallback.taken.name(),
+                    fallback.wanted,
+                    fallback.reason
+                )
+            );
+        }
+        let wanted = lock(&self.settings).setup.batch_size as usize;
+        if about.batch < wanted {
+            gst::element_imp_warning!(
+                self,
+                gst::LibraryError::Settings,
+                (
+                    "batch-size is {wanted}, but `{}` draws {} at once, and so many frames are \
+                     collected: a network is wanted whose first dimension is left open, or {wanted}",
+                    about.name,
+                    about.batch
+                )
+            );
+        }
+        self.post_progress(gst::ProgressType::Complete, &about.line);
+    }
+
+    /// What `stats` says of the model that draws.
+    fn show(&self, about: &About) {
+        let mut stats = lock(&self.stats);
+        stats.provider = about.provider;
+        stats.model.clone_from(&about.name);
+    }
+
+    /// Whether the next frame can go on: drawn upon by the model that was loaded last, or untouched
+    /// where it need not or cannot wait for one.
+    pub(super) fn has_its_model(
+        &self,
+        stream: &mut Stream,
+        listens: bool,
+        controls: &Controls,
+    ) -> Result<bool, gst::FlowError> {
+        self.take_over(stream);
+        if stream.engine().is_some() || !listens || !controls.draws() {
+            return Ok(true);
+        }
+        let is_live = self.obj().latency().is_some();
+        if !is_live {
+            self.loader.wait(|| self.is_patient());
+            self.take_over(stream);
+        }
+        match self.loader.course() {
+            _ if stream.engine().is_some() => Ok(true),
+            Course::Failed => Err(gst::FlowError::Error),
+            Course::Busy => Ok(is_live),
+            Course::Idle => Ok(false),
+        }
+    }
+
+    /// Whether the streaming thread has nothing better to do than to wait for the model.
+    fn is_patient(&self) -> bool {
+        let audio_pad = lock(&self.audio_pad).clone();
+        let is_open =
+            |pad: &gst_base::AggregatorPad| !pad.pad_flags().contains(gst::PadFlags::FLUSHING);
+        lock(&self.settings).controls().draws()
+            && !self.stops.load(Ordering::Acquire)
+            && is_open(&self.video_pad)
+            && audio_pad.is_some_and(|pad| is_open(&pad))
+    }
+
+    /// Goes on with the engine that was loaded last.
+    fn take_over(&self, stream: &mut Stream) {
+        let Some(mut engine) = self.loader.take() else {
+            return;
+        };
+        // What was collected is heard as far as the engine before hears.
+        self.send_batch_early(stream);
+        engine.set_tracking(lock(&self.settings).tracking());
+        let about = About::of(&engine);
+        self.show(&about);
+        gst::info!(CAT, imp = self, "Goes on with {about:?}");
+        *lock(&self.interrupt) = engine.interrupt();
+        if let Some(old) = stream.go_on_with(engine) {
+            // May take a while.
+            let work = AtWork::begin();
+            background::aside(move || {
+                work.in_this_thread();
+                drop(old);
+            });
+        }
+        self.know_delays(about.look_ahead_ns, about.batch);
+    }
+
+    /// `batch` is what the networks take at once.
+    fn know_delays(&self, look_ahead_ns: i64, batch: usize) {
+        let wanted = lock(&self.settings).setup.batch_size as usize;
+        {
+            let mut delays = lock(&self.delays);
+            delays.look_ahead_ns = look_ahead_ns;
+            delays.batch = batch.min(wanted) as i64;
+        }
+        self.update_latency();
+    }
+
+    fn post_progress(&self, kind: gst::ProgressType, text: &str) {
+        let obj = self.obj();
+        let message = gst::message::Progress::builder(kind, PROGRESS_CODE, text).src(&*obj);
+        // Fails where there is no bus: then nobody waits for it.
+        let _ = obj.post_message(message.build());
+    }
+
+    fn post_canceled(&self, was_busy: bool) {
+        if was_busy {
+            self.post_progress(gst::ProgressType::Canceled, CANCELED);
+        }
+    }
+}
+
+/// What people are told of an engine.
+#[derive(Debug)]
+struct About {
+    name: String,
+    /// With licence and source.
+    line: String,
+    provider: Option<&'static str>,
+    look_ahead_ns: i64,
+    /// Faces that it draws at once.
+    batch: usize,
+}
+
+impl About {
+    fn of(engine: &Engine) -> Self {
+        Self {
+            name: engine.model_name().to_owned(),
+            line: engine.about().to_owned(),
+            provider: engine.active_provider().map(Provider::name),
+            look_ahead_ns: engine.hearing().look_ahead_ns,
+            batch: engine.batch(),
+        }
+    }
+}
+
+fn opening(config: &assembly::Config) -> &'static str {
+    match config.runtime.provider {
+        Provider::TensorRt => {
+            "Opening the model: TensorRT takes minutes to compile one that cache-dir does not hold"
+        }
+        _ => "Opening the model",
+    }
+}
+
+fn about(step: Step) -> &'static str {
+    match step {
+        Step::Mouths => "Loading the networks that hear and draw",
+        Step::Faces => "Loading the networks that find faces",
+    }
+}

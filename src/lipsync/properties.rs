@@ -1,0 +1,479 @@
+//! Every property of the element in one table: name, description, range, default, when it may
+//! change, and where its value is kept.
+//!
+//! Must not know what a value is for.
+
+use std::sync::LazyLock;
+
+use gst::{glib, prelude::*};
+
+use crate::lipsync::settings::Settings;
+
+/// Of frames of 1080p in I420 these are 200 MB.
+const BATCH_SIZE_MAX: u32 = 64;
+
+pub struct Property {
+    spec: glib::ParamSpec,
+    pub access: Access,
+}
+
+pub enum Access {
+    Setting {
+        get: fn(&Settings) -> glib::Value,
+        set: fn(&mut Settings, &glib::Value),
+    },
+    /// Computed by the element.
+    Reported,
+}
+
+/// Read and write access to one field of [`Settings`]. GObject has checked the value's type.
+macro_rules! setting {
+    ($($field:ident).+) => {
+        Access::Setting {
+            get: |settings| settings.$($field).+.to_value(),
+            set: |settings, value| {
+                if let Ok(value) = value.get() {
+                    settings.$($field).+ = value;
+                }
+            },
+        }
+    };
+}
+
+pub fn find(name: &str) -> Option<&'static Property> {
+    TABLE.iter().find(|property| property.spec.name() == name)
+}
+
+/// The parameter specifications, in the order of the table.
+pub fn param_specs() -> &'static [glib::ParamSpec] {
+    static SPECS: LazyLock<Vec<glib::ParamSpec>> =
+        LazyLock::new(|| TABLE.iter().map(|property| property.spec.clone()).collect());
+    &SPECS
+}
+
+/// The same once more, for a class that passes them on: GObject lets a specification belong to one
+/// class only.
+pub fn proxy_param_specs() -> &'static [glib::ParamSpec] {
+    static SPECS: LazyLock<Vec<glib::ParamSpec>> =
+        LazyLock::new(|| table().into_iter().map(|property| property.spec).collect());
+    &SPECS
+}
+
+impl Settings {
+    /// The value of the property, or `None` where it is not a setting.
+    pub fn get(&self, name: &str) -> Option<glib::Value> {
+        match find(name)?.access {
+            Access::Setting { get, .. } => Some(get(self)),
+            Access::Reported => None,
+        }
+    }
+
+    /// Sets the property; one that is not a setting is left alone.
+    pub fn set(&mut self, name: &str, value: &glib::Value) {
+        if let Some(Property {
+            access: Access::Setting { set, .. },
+            ..
+        }) = find(name)
+        {
+            set(self, value);
+        }
+    }
+}
+
+static TABLE: LazyLock<Vec<Property>> = LazyLock::new(table);
+
+fn table() -> Vec<Property> {
+    let default = Settings::default();
+    let table = [
+        // Model and runtime.
+        (
+            glib::ParamSpecString::builder("model")
+                .nick("Model")
+                .blurb(
+                    "What draws the mouths: a manifest (.toml), a folder that holds one, or an \
+                     .onnx file; empty = the built-in model. Set while frames flow it takes over \
+                     between two of them, once it is loaded; if it cannot be loaded, there is a \
+                     warning and this says again what runs",
+                )
+                .mutable_playing()
+                .build(),
+            setting!(setup.model),
+        ),
+        (
+            glib::ParamSpecEnum::builder_with_default(
+                "execution-provider",
+                default.setup.execution_provider,
+            )
+            .nick("Execution provider")
+            .blurb(
+                "What runs the networks. A provider that is named here runs or the element \
+                 fails; only auto may fall back, with a warning",
+            )
+            .mutable_playing()
+            .build(),
+            setting!(setup.execution_provider),
+        ),
+        (
+            glib::ParamSpecString::builder("active-execution-provider")
+                .nick("Active execution provider")
+                .blurb("What does run the networks; null before READY")
+                .read_only()
+                .build(),
+            Access::Reported,
+        ),
+        (
+            glib::ParamSpecUInt::builder("device-id")
+                .nick("Device")
+                .blurb("Which of several NVIDIA cards runs the networks")
+                .default_value(default.setup.device_id)
+                .mutable_playing()
+                .build(),
+            setting!(setup.device_id),
+        ),
+        (
+            glib::ParamSpecBoxed::builder::<gst::Structure>("provider-options")
+                .nick("Provider options")
+                .blurb(
+                    "Options of ONNX Runtime's execution provider after whom the structure is \
+                     named, such as openvino,device_type=GPU",
+                )
+                .mutable_playing()
+                .build(),
+            setting!(setup.provider_options),
+        ),
+        (
+            glib::ParamSpecBoolean::builder("allow-custom-ops")
+                .nick("Allow custom operators")
+                .blurb(
+                    "Whether provider-options may name libraries and operators of your own, whose \
+                     code then runs in this process",
+                )
+                .default_value(default.setup.allow_custom_ops)
+                .mutable_playing()
+                .build(),
+            setting!(setup.allow_custom_ops),
+        ),
+        (
+            glib::ParamSpecEnum::builder_with_default("precision", default.setup.precision)
+                .nick("Precision")
+                .blurb("What the networks that draw compute with; auto never loses precision")
+                .mutable_playing()
+                .build(),
+            setting!(setup.precision),
+        ),
+        (
+            glib::ParamSpecString::builder("cache-dir")
+                .nick("Cache folder")
+                .blurb(
+                    "Where TensorRT's engines and what OpenVINO compiles for a GPU are kept for \
+                     the next start; only you should be able to write there; empty = nowhere",
+                )
+                .mutable_playing()
+                .build(),
+            setting!(setup.cache_dir),
+        ),
+        (
+            glib::ParamSpecUInt::builder("intra-threads")
+                .nick("Threads")
+                .blurb("Threads that work on one network at once; 0 = all physical cores")
+                .maximum(1024)
+                .default_value(default.setup.intra_threads)
+                .mutable_playing()
+                .build(),
+            setting!(setup.intra_threads),
+        ),
+        (
+            glib::ParamSpecUInt::builder("batch-size")
+                .nick("Batch size")
+                .blurb(
+                    "Frames that are collected, drawn at once and sent one after the other. For \
+                     files: each waits for the last of its batch, which the reported latency \
+                     says. A network whose first dimension is fixed draws as many as that says",
+                )
+                .minimum(1)
+                .maximum(BATCH_SIZE_MAX)
+                .default_value(default.setup.batch_size)
+                .mutable_playing()
+                .build(),
+            setting!(setup.batch_size),
+        ),
+        (
+            glib::ParamSpecString::builder("onnxruntime-library")
+                .nick("ONNX Runtime library")
+                .blurb(
+                    "Path of libonnxruntime; empty = ORT_DYLIB_PATH, beside the plugin, \
+                     .setup above it, then the system's",
+                )
+                .mutable_ready()
+                .build(),
+            setting!(setup.onnxruntime_library),
+        ),
+        // Faces.
+        (
+            glib::ParamSpecUInt::builder("max-faces")
+                .nick("Faces at most")
+                .blurb("How many mouths are redrawn at once")
+                .minimum(1)
+                .maximum(16)
+                .default_value(default.max_faces)
+                .mutable_ready()
+                .build(),
+            setting!(max_faces),
+        ),
+        (
+            glib::ParamSpecEnum::builder_with_default("face-select", default.face_select)
+                .nick("Face selection")
+                .blurb("Whose mouth is redrawn where there are more faces than max-faces")
+                .mutable_ready()
+                .build(),
+            setting!(face_select),
+        ),
+        (
+            glib::ParamSpecUInt::builder("detect-interval")
+                .nick("Detection interval")
+                .blurb("Frames between two runs of the face detector while faces are tracked")
+                .minimum(1)
+                .default_value(default.detect_interval)
+                .mutable_ready()
+                .build(),
+            setting!(detect_interval),
+        ),
+        (
+            glib::ParamSpecDouble::builder("min-confidence")
+                .nick("Least confidence")
+                .blurb("A face is taken for one from this confidence on")
+                .minimum(0.0)
+                .maximum(1.0)
+                .default_value(default.min_confidence)
+                .mutable_ready()
+                .build(),
+            setting!(min_confidence),
+        ),
+        (
+            glib::ParamSpecDouble::builder("smoothing")
+                .nick("Smoothing")
+                .blurb("How much the tracked face is steadied: 0 = not at all, 1 = most")
+                .minimum(0.0)
+                .maximum(1.0)
+                .default_value(default.smoothing)
+                .mutable_ready()
+                .build(),
+            setting!(smoothing),
+        ),
+        (
+            glib::ParamSpecBoolean::builder("roi-meta")
+                .nick("Regions of interest")
+                .blurb(
+                    "Faces that upstream marked with region-of-interest metas of type \"face\" \
+                     replace detection",
+                )
+                .default_value(default.roi_meta)
+                .mutable_playing()
+                .build(),
+            setting!(roi_meta),
+        ),
+        // Look.
+        (
+            glib::ParamSpecDouble::builder("strength")
+                .nick("Strength")
+                .blurb("0 = the original mouth, 1 = as the model draws it, 2 = exaggerated")
+                .minimum(0.0)
+                .maximum(2.0)
+                .default_value(default.strength)
+                .mutable_playing()
+                .controllable()
+                .build(),
+            setting!(strength),
+        ),
+        (
+            glib::ParamSpecBoolean::builder("bypass")
+                .nick("Bypass")
+                .blurb("Frames go through untouched, with the same latency")
+                .default_value(default.bypass)
+                .mutable_playing()
+                .controllable()
+                .build(),
+            setting!(bypass),
+        ),
+        (
+            glib::ParamSpecUInt64::builder("fade-time")
+                .nick("Fade time")
+                .blurb(
+                    "Nanoseconds in which strength moves by 1 when it or bypass changes; slower \
+                     changes are followed exactly; 0 = at once",
+                )
+                .maximum(FADE_TIME_MAX_NS)
+                .default_value(default.fade_time)
+                .mutable_playing()
+                .build(),
+            setting!(fade_time),
+        ),
+        (
+            glib::ParamSpecDouble::builder("feather")
+                .nick("Feather")
+                .blurb(
+                    "Width of the soft edge around the mouth: 0 = hard, 1 = the widest that fits",
+                )
+                .minimum(0.0)
+                .maximum(1.0)
+                .default_value(default.feather)
+                .mutable_playing()
+                .controllable()
+                .build(),
+            setting!(feather),
+        ),
+        // Time.
+        (
+            glib::ParamSpecInt64::builder("sync-offset")
+                .nick("Sync offset")
+                .blurb("Nanoseconds by which the mouth moves later than the sound")
+                .minimum(-SYNC_OFFSET_MAX_NS)
+                .maximum(SYNC_OFFSET_MAX_NS)
+                .default_value(default.sync_offset)
+                .mutable_playing()
+                .controllable()
+                .build(),
+            setting!(sync_offset),
+        ),
+        (
+            glib::ParamSpecUInt64::builder("processing-deadline")
+                .nick("Processing deadline")
+                .blurb("The part of the reported latency kept for work, in nanoseconds")
+                .maximum(PROCESSING_DEADLINE_MAX_NS)
+                .default_value(default.processing_deadline)
+                .mutable_playing()
+                .build(),
+            setting!(processing_deadline),
+        ),
+        (
+            glib::ParamSpecBoolean::builder("qos")
+                .nick("Quality of service")
+                .blurb(
+                    "Frames that are late, by the clock of a live pipeline or by what downstream \
+                     says, lose what takes time; without, each is drawn however late",
+                )
+                .default_value(default.qos)
+                .mutable_playing()
+                .build(),
+            setting!(qos),
+        ),
+        (
+            glib::ParamSpecEnum::builder_with_default("late-policy", default.late_policy)
+                .nick("Late policy")
+                .blurb("What a frame shows that the networks were too late for")
+                .mutable_playing()
+                .build(),
+            setting!(late_policy),
+        ),
+        // Silence.
+        (
+            glib::ParamSpecEnum::builder_with_default("silence", default.silence)
+                .nick("Silence")
+                .blurb("What the mouth does when nobody speaks")
+                .mutable_playing()
+                .controllable()
+                .build(),
+            setting!(silence),
+        ),
+        (
+            glib::ParamSpecDouble::builder("silence-threshold")
+                .nick("Silence threshold")
+                .blurb("Louder than this is speech, in dBFS")
+                .minimum(-120.0)
+                .maximum(0.0)
+                .default_value(default.silence_threshold)
+                .mutable_playing()
+                .build(),
+            setting!(silence_threshold),
+        ),
+        (
+            glib::ParamSpecUInt64::builder("silence-hold")
+                .nick("Silence hold")
+                .blurb("Pauses shorter than this are not silence, in nanoseconds")
+                .maximum(SILENCE_HOLD_MAX_NS)
+                .default_value(default.silence_hold)
+                .mutable_playing()
+                .build(),
+            setting!(silence_hold),
+        ),
+        // Faults.
+        (
+            glib::ParamSpecEnum::builder_with_default("on-error", default.on_error)
+                .nick("On error")
+                .blurb(
+                    "What becomes of a frame on which a network fails; a model or library that \
+                     cannot be loaded is always an error",
+                )
+                .mutable_playing()
+                .build(),
+            setting!(on_error),
+        ),
+        // Observability.
+        (
+            glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+                .nick("Statistics")
+                .blurb("Frames, faces and sound since the stream began, and times in microseconds")
+                .read_only()
+                .build(),
+            Access::Reported,
+        ),
+        (
+            glib::ParamSpecUInt64::builder("stats-interval")
+                .nick("Statistics interval")
+                .blurb(
+                    "Nanoseconds between two element messages \"lipsync-stats\" with what stats \
+                     shows; 0 = none",
+                )
+                .default_value(default.stats_interval)
+                .mutable_playing()
+                .build(),
+            setting!(stats_interval),
+        ),
+        (
+            glib::ParamSpecBoolean::builder("attach-meta")
+                .nick("Attach metas")
+                .blurb(
+                    "Marks each face on its frame with a region-of-interest meta of type \
+                     \"lipsync-face\": confidence, and openness of the mouth as it came in",
+                )
+                .default_value(default.attach_meta)
+                .mutable_playing()
+                .build(),
+            setting!(attach_meta),
+        ),
+        (
+            glib::ParamSpecBoolean::builder("tag-altered")
+                .nick("Tag altered")
+                .blurb(
+                    "Says with a tag, a comment that muxers write into the file, that the picture is altered; from \
+                     the first frame on that is",
+                )
+                .default_value(default.tag_altered)
+                .mutable_ready()
+                .build(),
+            setting!(tag_altered),
+        ),
+        (
+            glib::ParamSpecBoolean::builder("draw-debug")
+                .nick("Draw debug")
+                .blurb(
+                    "Draws face box, mesh, mouth mask, sound level and time spent into the picture",
+                )
+                .default_value(default.draw_debug)
+                .mutable_playing()
+                .controllable()
+                .build(),
+            setting!(draw_debug),
+        ),
+    ];
+    table
+        .into_iter()
+        .map(|(spec, access)| Property { spec, access })
+        .collect()
+}
+
+/// Nobody hears sound 10 s off as belonging to the picture.
+const SYNC_OFFSET_MAX_NS: i64 = 10_000_000_000;
+const PROCESSING_DEADLINE_MAX_NS: u64 = 10_000_000_000;
+const FADE_TIME_MAX_NS: u64 = 10_000_000_000;
+const SILENCE_HOLD_MAX_NS: u64 = 10_000_000_000;

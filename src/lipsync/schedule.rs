@@ -1,0 +1,332 @@
+//! The pace of frames: which one goes out when, and what is done with it on the way. All in the
+//! source pad's thread.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::{AGGREGATOR_FLOW_NEED_DATA, prelude::*};
+
+use crate::lipsync::{
+    frame_queue::{self, Frame, signed_ns},
+    imp::{CAT, FURTHEST_NS, Lipsync, lock},
+    stream_state::{Heard, Stream},
+};
+
+/// Frames that wait this much beyond the latency are left to upstream.
+const WAITING_SLACK: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+
+/// How often it is looked whether another frame has come while networks draw one: nothing wakes an
+/// Aggregator for either of both.
+const MOMENT: Duration = Duration::from_millis(1);
+
+impl Lipsync {
+    /// Sends every frame whose sound is there, and one more when `timeout` says that it cannot
+    /// wait. Afterwards none is being drawn that could still be in time.
+    pub(super) fn work(
+        &self,
+        stream: &mut Stream,
+        timeout: bool,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.apply_flushes(stream);
+        let mut flow = self.send_heard(stream, timeout);
+        while matches!(flow, Ok(_) | Err(AGGREGATOR_FLOW_NEED_DATA)) && self.has_time(stream) {
+            match self.send_heard(stream, false) {
+                Err(AGGREGATOR_FLOW_NEED_DATA) => (),
+                next => flow = next,
+            }
+        }
+        match (flow, self.send_begun(stream, 0)?) {
+            (Err(AGGREGATOR_FLOW_NEED_DATA), Some(sent)) => Ok(sent),
+            (flow, _) => flow,
+        }
+    }
+
+    /// Whether the networks have not done with a frame in a moment, which may be the moment in which
+    /// the next one comes. A live frame is not made to wait for that.
+    fn has_time(&self, stream: &mut Stream) -> bool {
+        let is_limited = |turn| self.time_limit(turn).is_some();
+        !self.stops.load(Ordering::Acquire)
+            && !self.flush_video.load(Ordering::Acquire)
+            && !stream.begun.iter().any(is_limited)
+            && (stream.engine_mut()).is_some_and(|engine| !engine.is_drawn(MOMENT))
+    }
+
+    fn send_heard(
+        &self,
+        stream: &mut Stream,
+        timeout: bool,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.make_room(stream)?;
+        let mut may_be_late = timeout && !self.woken_for_room.load(Ordering::Relaxed);
+        let mut flow = Err(AGGREGATOR_FLOW_NEED_DATA);
+        if may_be_late && !stream.batch.is_empty() {
+            // The first of these is the one that cannot wait.
+            may_be_late = false;
+            flow = Ok(self.send_batch(stream)?);
+        }
+        loop {
+            self.release_events(stream);
+            stream.failed.take().map_or(Ok(()), Err)?;
+            let Some(next_ns) = self.next_ns(stream)? else {
+                if timeout {
+                    self.hear_ahead(stream)?;
+                }
+                break;
+            };
+            let controls = lock(&self.settings).controls();
+            let audio_pad = lock(&self.audio_pad).clone();
+            let has_its_model = self.has_its_model(stream, audio_pad.is_some(), &controls)?;
+            stream.failed.take().map_or(Ok(()), Err)?;
+            if !has_its_model {
+                return flow;
+            }
+            let covered = match &audio_pad {
+                Some(pad) => self.hear(stream, pad, next_ns, controls.sync_offset_ns)?,
+                None => true,
+            };
+            if !covered && !may_be_late {
+                // What has come while there was work to do.
+                self.make_room(stream)?;
+                return flow;
+            }
+            let Some(frame) = self.next_frame(stream)? else {
+                break;
+            };
+            if !covered {
+                may_be_late = false;
+                lock(&self.stats).late += 1;
+                gst::debug!(
+                    CAT,
+                    imp = self,
+                    "Frame at {next_ns} ns goes on without all sound"
+                );
+            }
+            let listens = audio_pad.is_some() && !frame.is_trick;
+            if let Some(sent) = self.collect(stream, frame, listens)? {
+                flow = Ok(sent);
+            }
+            if self.flush_video.load(Ordering::Acquire) {
+                return flow;
+            }
+        }
+        if stream.waiting.is_empty() && self.video_pad.is_eos() {
+            self.send_batch(stream)?;
+            return self.end(stream);
+        }
+        flow
+    }
+
+    /// The pictures have ended, and downstream is told so. Sound that still comes is taken to its
+    /// own end: from GStreamer 1.28 on the pads of an Aggregator that has ended take nothing more,
+    /// which would hold up the other branch of a `tee`.
+    fn end(&self, stream: &mut Stream) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let src_pad = self.obj().src_pad().clone();
+        let begun = src_pad.sticky_event::<gst::event::StreamStart>(0).is_some();
+        let audio_pad = lock(&self.audio_pad).clone();
+        let Some(audio_pad) = audio_pad.filter(|pad| begun && !pad.is_eos()) else {
+            return Err(gst::FlowError::Eos);
+        };
+        if !stream.ended
+            && let Some(event) = self.video_pad.sticky_event::<gst::event::Eos>(0)
+        {
+            stream.ended = true;
+            src_pad.push_event(event);
+        }
+        while audio_pad.pop_buffer().is_some() {}
+        match audio_pad.is_eos() {
+            true => Err(gst::FlowError::Eos),
+            false => Err(AGGREGATOR_FLOW_NEED_DATA),
+        }
+    }
+
+    pub(super) fn apply_flushes(&self, stream: &mut Stream) {
+        if self.flush_video.swap(false, Ordering::AcqRel) {
+            self.drop_waiting(stream);
+            stream.flush_video();
+            lock(&self.pace).reset();
+        }
+        if self.flush_audio.swap(false, Ordering::AcqRel) {
+            self.send_batch_early(stream);
+            stream.flush_audio();
+        }
+    }
+
+    /// Counts the frames that wait as given up.
+    pub(super) fn drop_waiting(&self, stream: &Stream) {
+        let waiting = stream.waiting.pictures() + stream.batch.len();
+        lock(&self.stats).dropped += waiting as u64;
+    }
+
+    /// Takes in the sound of the frame at `running_ns`; whether all of it is there.
+    ///
+    /// What only later frames need stays on the pad: a fast upstream would keep us here for ever,
+    /// and beside a `tee` whose other branch is full the next buffer may not come before the frames
+    /// have gone. Where the sound is not all there the pad is empty, so that the element is not
+    /// called again before more has come.
+    fn hear(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+        running_ns: i64,
+        sync_offset_ns: i64,
+    ) -> Result<bool, gst::FlowError> {
+        loop {
+            let covered = stream.is_covered(running_ns, sync_offset_ns);
+            if covered && !stream.awaits_sound() {
+                return Ok(true);
+            }
+            let Some(buffer) = pad.pop_buffer() else {
+                if pad.is_eos() {
+                    stream.end_audio();
+                    return Ok(true);
+                }
+                return Ok(covered);
+            };
+            let lasts = buffer.duration();
+            self.take_in(stream, pad, buffer)?;
+            self.check_queues(stream, pad, lasts);
+        }
+    }
+
+    fn take_in(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+        buffer: gst::Buffer,
+    ) -> Result<(), gst::FlowError> {
+        let heard = stream.hear(buffer, &self.time_segment(pad)?);
+        let mut stats = lock(&self.stats);
+        match heard {
+            Heard::Samples(samples) => stats.audio_samples_in += samples,
+            Heard::Gap => stats.audio_gaps += 1,
+            Heard::Nothing => (),
+        }
+        Ok(())
+    }
+
+    /// When the frame of that running time has to go on with the sound that there is, less the
+    /// latency.
+    pub(super) fn frame_due(&self, running_ns: i64) -> Option<gst::ClockTime> {
+        if running_ns >= FURTHEST_NS {
+            return None;
+        }
+        // Sources jitter: sound that comes late is waited for in the first half of the deadline.
+        let for_work = lock(&self.settings).processing_deadline() / 2;
+        let time = gst::ClockTime::from_nseconds(u64::try_from(running_ns).unwrap_or(0));
+        Some(time.saturating_sub(for_work))
+    }
+
+    /// When the sound on the pad is to be taken though no frame has come, less the latency: when it
+    /// sounds. In a live pipeline it goes on without frames, and upstream must not be held up with
+    /// it, as a microphone has others that listen.
+    pub(super) fn sound_due(&self, pad: &gst_base::AggregatorPad) -> Option<gst::ClockTime> {
+        let buffer = pad.peek_buffer()?;
+        let segment = pad.segment().downcast::<gst::ClockTime>().ok()?;
+        // Aggregator's lock is held here: it cannot be asked.
+        let latency = lock(&self.delays).whole?;
+        let due_ns = frame_queue::running_ns(&buffer, &segment).unwrap_or(0);
+        if due_ns >= FURTHEST_NS {
+            return None;
+        }
+        let due = gst::ClockTime::from_nseconds(u64::try_from(due_ns).unwrap_or(0));
+        Some(due.saturating_sub(latency))
+    }
+
+    /// Takes sound for which no frame has come, and keeps what frames may need that come late.
+    fn hear_ahead(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
+        let Some(pad) = lock(&self.audio_pad).clone() else {
+            return Ok(());
+        };
+        if let Some(buffer) = pad.pop_buffer() {
+            self.take_in(stream, &pad, buffer)?;
+        }
+        let latency = lock(&self.delays).reported.unwrap_or_default() + WAITING_SLACK;
+        stream.forget_sound_but(i64::try_from(latency.nseconds()).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Whether frames should be taken off the video pad though they cannot go out yet: in a live
+    /// pipeline upstream must not be held up while they wait for their sound, and before GStreamer
+    /// 1.28 the pad's own queue does not grow with the latency. One frame stays on the pad: as long
+    /// as it is there, each buffer of sound has the element called.
+    pub(super) fn wants_room(&self, stream: &Stream) -> bool {
+        let latency = lock(&self.delays).reported.unwrap_or_default() + WAITING_SLACK;
+        let span_ns = i64::try_from(latency.nseconds()).unwrap_or(i64::MAX);
+        self.at_video_pad.load(Ordering::Relaxed) > 1 && stream.waiting.span_ns() < span_ns
+    }
+
+    fn make_room(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
+        if self.ask_latency().is_none() {
+            return Ok(());
+        }
+        while self.wants_room(stream) {
+            let Some(frame) = self.pop_frame(stream)? else {
+                break;
+            };
+            stream.waiting.push_frame(frame);
+        }
+        Ok(())
+    }
+
+    /// The frame that goes out next.
+    fn next_frame(&self, stream: &mut Stream) -> Result<Option<Frame>, gst::FlowError> {
+        match stream.waiting.pop_frame() {
+            Some(frame) => Ok(Some(frame)),
+            None => self.pop_frame(stream),
+        }
+    }
+
+    fn pop_frame(&self, stream: &mut Stream) -> Result<Option<Frame>, gst::FlowError> {
+        let Some(buffer) = self.video_pad.pop_buffer() else {
+            return Ok(None);
+        };
+        let segment = self.time_segment(&self.video_pad)?;
+        let frame = Frame::new(buffer, &segment, stream.video_next_ns);
+        // GAP events become buffers inside the pad, where nobody has counted them.
+        if !frame.is_gap() {
+            let _ = self
+                .at_video_pad
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                    Some((count - 1).max(0))
+                });
+            lock(&self.stats).frames_in += 1;
+            let lasts_ns = stream.duration(&frame).map_or(0, signed_ns);
+            stream.video_next_ns = frame.running_ns.saturating_add(lasts_ns);
+        }
+        Ok(Some(frame))
+    }
+
+    /// Running time of the frame that goes out next.
+    fn next_ns(&self, stream: &Stream) -> Result<Option<i64>, gst::FlowError> {
+        let waiting = stream.waiting.first_ns();
+        if waiting.is_none() && self.video_pad.has_buffer() {
+            self.time_segment(&self.video_pad)?;
+        }
+        Ok(waiting.or_else(|| self.pad_ns(stream)))
+    }
+
+    /// Running time of the frame on the video pad.
+    pub(super) fn pad_ns(&self, stream: &Stream) -> Option<i64> {
+        let buffer = self.video_pad.peek_buffer()?;
+        let segment = self.video_pad.segment().downcast::<gst::ClockTime>().ok()?;
+        Some(frame_queue::running_ns(&buffer, &segment).unwrap_or(stream.video_next_ns))
+    }
+
+    fn time_segment(
+        &self,
+        pad: &gst_base::AggregatorPad,
+    ) -> Result<gst::FormattedSegment<gst::ClockTime>, gst::FlowError> {
+        pad.segment().downcast().map_err(|segment| {
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Format,
+                (
+                    "the segment of pad `{}` counts {:?}; time is wanted",
+                    pad.name(),
+                    segment.format()
+                )
+            );
+            gst::FlowError::Error
+        })
+    }
+}

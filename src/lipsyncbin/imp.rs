@@ -1,0 +1,336 @@
+//! The bin behind `lipsyncbin`: what is around `lipsync` so that sound and picture leave together.
+//!
+//! Must not know models, pixels or how frames and sound are paired.
+
+/**
+ * SECTION:element-lipsyncbin
+ * @title: lipsyncbin
+ * @short_description: Sound and picture in, both out, with mouths that match the sound.
+ *
+ * Wraps #lipsync with what it needs in most pipelines: converters, which do nothing where none is
+ * needed, a `tee` for the sound, and queues. The sound leaves as it came. Where only one of the
+ * two is linked, it goes through, and after three seconds the other output ends with a warning.
+ *
+ * All properties of #lipsync are here too.
+ *
+ * ## Example pipelines
+ *
+ * File to file:
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin name=d ! l.video_sink d. ! l.audio_sink \
+ *     lipsyncbin name=l ! videoconvert ! x264enc ! mp4mux name=m ! filesink location=out.mp4 \
+ *     l.audio_src ! audioconvert ! avenc_aac ! m.
+ * ]|
+ *
+ * Camera and microphone to RTMP:
+ *
+ * |[
+ * gst-launch-1.0 v4l2src ! l.video_sink autoaudiosrc ! l.audio_sink \
+ *     lipsyncbin name=l ! videoconvert ! x264enc tune=zerolatency \
+ *     ! flvmux streamable=true name=m ! rtmp2sink location=rtmp://... \
+ *     l.audio_src ! audioconvert ! avenc_aac ! m.
+ * ]|
+ */
+use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use gst::{glib, prelude::*, subclass::prelude::*};
+
+use crate::{
+    lipsync::{Lipsync, properties},
+    lipsyncbin::parts::{Gate, Listening, Parts},
+};
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "lipsyncbin",
+        gst::DebugColorFlags::empty(),
+        Some("lipsync with converters and queues"),
+    )
+});
+
+pub struct LipsyncBin {
+    lipsync: Lipsync,
+    video_sink: gst::GhostPad,
+    audio_sink: gst::GhostPad,
+    video_src: gst::GhostPad,
+    audio_src: gst::GhostPad,
+    /// `Err` with what is missing.
+    parts: OnceLock<Result<Parts, glib::BoolError>>,
+    /// There while sound goes to `lipsync`.
+    listening: Mutex<Option<Listening>>,
+    /// There while one input has begun and the other may still be linked.
+    gate: Mutex<Option<Gate>>,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for LipsyncBin {
+    const NAME: &'static str = "GstLipsyncBin";
+    type Type = super::LipsyncBin;
+    type ParentType = gst::Bin;
+
+    fn with_class(klass: &Self::Class) -> Self {
+        let pad = |name: &str| {
+            let template = klass
+                .pad_template(name)
+                .expect("the class has the template");
+            gst::GhostPad::builder_from_template(&template).build()
+        };
+        Self {
+            lipsync: glib::Object::builder().property("name", "lipsync").build(),
+            video_sink: pad("video_sink"),
+            audio_sink: pad("audio_sink"),
+            video_src: pad("video_src"),
+            audio_src: pad("audio_src"),
+            parts: OnceLock::new(),
+            listening: Mutex::default(),
+            gate: Mutex::default(),
+        }
+    }
+}
+
+impl ObjectImpl for LipsyncBin {
+    fn properties() -> &'static [glib::ParamSpec] {
+        properties::proxy_param_specs()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        self.lipsync.set_property_from_value(pspec.name(), value);
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        self.lipsync.property_value(pspec.name())
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        let obj = self.obj();
+        for pad in [
+            &self.video_sink,
+            &self.audio_sink,
+            &self.video_src,
+            &self.audio_src,
+        ] {
+            obj.add_pad(pad).expect("a new bin has no pad of this name");
+        }
+        let parts = Parts::build(obj.upcast_ref(), &self.lipsync).and_then(|parts| {
+            self.video_sink.set_target(Some(&parts.video_in))?;
+            self.audio_sink.set_target(Some(&parts.audio_in))?;
+            self.video_src.set_target(Some(&parts.video_out))?;
+            self.audio_src.set_target(Some(&parts.audio_out))?;
+            Ok(parts)
+        });
+        let built = parts.is_ok();
+        let _ = self.parts.set(parts);
+        if built {
+            self.proxy_controls();
+            self.watch_links();
+        }
+    }
+}
+
+impl GstObjectImpl for LipsyncBin {}
+
+impl ElementImpl for LipsyncBin {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Lip sync bin",
+                "Generic/Bin/Filter/Effect/Video/Audio",
+                "Sound and picture in, both out, with mouths that match the sound",
+                env!("CARGO_PKG_NAME"),
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let video = gst::Caps::new_empty_simple("video/x-raw");
+            let audio = gst::Caps::new_empty_simple("audio/x-raw");
+            let template = |name, direction, caps| {
+                gst::PadTemplate::new(name, direction, gst::PadPresence::Always, caps)
+                    .expect("the arguments are valid")
+            };
+            vec![
+                template("video_sink", gst::PadDirection::Sink, &video),
+                template("audio_sink", gst::PadDirection::Sink, &audio),
+                template("video_src", gst::PadDirection::Src, &video),
+                template("audio_src", gst::PadDirection::Src, &audio),
+            ]
+        });
+        &TEMPLATES
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::NullToReady
+            && let Some(Err(err)) = self.parts.get()
+        {
+            gst::element_imp_error!(
+                self,
+                gst::CoreError::MissingPlugin,
+                ("{err}; GStreamer's base plugins are wanted")
+            );
+            return Err(gst::StateChangeError);
+        }
+        if transition == gst::StateChange::PausedToReady {
+            self.open_gate();
+        }
+        self.parent_change_state(transition)
+    }
+}
+
+impl BinImpl for LipsyncBin {}
+
+impl LipsyncBin {
+    /// A property of the bin that is under control moves `lipsync`'s.
+    fn proxy_controls(&self) {
+        let controllable = properties::proxy_param_specs()
+            .iter()
+            .filter(|spec| spec.flags().contains(gst::PARAM_FLAG_CONTROLLABLE));
+        for spec in controllable {
+            let proxy = gst_controller::ProxyControlBinding::new(
+                &self.lipsync,
+                spec.name(),
+                &*self.obj(),
+                spec.name(),
+            );
+            if let Err(err) = self.lipsync.add_control_binding(&proxy) {
+                gst::warning!(CAT, imp = self, "{err}");
+            }
+        }
+    }
+
+    /// Listens while both inputs are linked: `lipsync` waits for the sound of a frame as long as it
+    /// has a pad for it.
+    fn watch_links(&self) {
+        for pad in [&self.video_sink, &self.audio_sink] {
+            let weak = self.downgrade();
+            pad.connect_linked(move |_, _| {
+                if let Some(this) = weak.upgrade() {
+                    this.listen();
+                }
+            });
+            let weak = self.downgrade();
+            pad.connect_unlinked(move |_, _| {
+                if let Some(this) = weak.upgrade() {
+                    this.stop_listening();
+                }
+            });
+            let weak = self.downgrade();
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+                if let Some(this) = weak.upgrade()
+                    && let Some(event) = info.event()
+                    && event.type_() == gst::EventType::Segment
+                {
+                    this.await_other();
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
+    }
+
+    fn listen(&self) {
+        let Some(Ok(parts)) = self.parts.get() else {
+            return;
+        };
+        if !self.video_sink.is_linked() || !self.audio_sink.is_linked() {
+            return;
+        }
+        let mut listening = self.listening();
+        if listening.is_some() {
+            return;
+        }
+        match Listening::start(parts, &self.lipsync) {
+            Ok(started) => *listening = Some(started),
+            Err(err) => gst::error!(CAT, imp = self, "Cannot listen: {err}"),
+        }
+        drop(listening);
+        self.open_gate();
+    }
+
+    fn stop_listening(&self) {
+        let listening = self.listening().take();
+        if let (Some(listening), Some(Ok(parts))) = (listening, self.parts.get())
+            && let Err(err) = listening.stop(parts, &self.lipsync)
+        {
+            gst::warning!(CAT, imp = self, "{err}");
+        }
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Option<Listening>> {
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One input has begun. Where the other has an output that is linked, it is to come as well:
+    /// demuxers link it a little later, and until then nothing may go past.
+    fn await_other(&self) {
+        let Some(Ok(parts)) = self.parts.get() else {
+            return;
+        };
+        let mut gate = self.gate();
+        if gate.is_some() || self.missing(parts).next().is_none() {
+            return;
+        }
+        let weak = self.downgrade();
+        match Gate::close(parts, move || {
+            if let Some(this) = weak.upgrade() {
+                this.end_missing();
+            }
+        }) {
+            Ok(closed) => *gate = Some(closed),
+            Err(err) => gst::warning!(CAT, imp = self, "{err}"),
+        }
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Option<Gate>> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Inputs that are not linked though their outputs are: input, where it leads to, output.
+    fn missing<'a>(
+        &'a self,
+        parts: &'a Parts,
+    ) -> impl Iterator<Item = (&'a gst::GhostPad, &'a gst::Pad, &'a gst::GhostPad)> {
+        [
+            (&self.video_sink, &parts.video_in, &self.video_src),
+            (&self.audio_sink, &parts.audio_in, &self.audio_src),
+        ]
+        .into_iter()
+        .filter(|(input, _, output)| output.is_linked() && !input.is_linked())
+    }
+
+    /// Nobody has linked the other input: its output ends, so that a muxer does not wait for it.
+    fn end_missing(&self) {
+        let Some(Ok(parts)) = self.parts.get() else {
+            return;
+        };
+        for (input, queue, output) in self.missing(parts) {
+            gst::element_imp_warning!(
+                self,
+                gst::CoreError::Pad,
+                (
+                    "nothing is linked to `{}`, so `{}` ends without data",
+                    input.name(),
+                    output.name()
+                )
+            );
+            let stream_id = format!("{}/{}", self.obj().name(), input.name());
+            queue.send_event(gst::event::StreamStart::new(&stream_id));
+            queue.send_event(gst::event::Eos::new());
+        }
+        self.open_gate();
+    }
+
+    fn open_gate(&self) {
+        let gate = self.gate().take();
+        if let Some(gate) = gate {
+            gate.open();
+        }
+    }
+}
