@@ -15,7 +15,7 @@ use lipsync_core::{
     render::{Controls, Engine, Networks, Outcome, Silence},
 };
 
-#[path = "../tests/picture/mod.rs"]
+#[path = "../tests/support/picture.rs"]
 mod picture;
 
 use picture::Picture;

@@ -6,7 +6,7 @@ use lipsync_core::face::{self, Detector, Settings, Tracker};
 use lipsync_core::inference::Options;
 use lipsync_core::pixels::Affine;
 
-#[path = "../tests/picture/mod.rs"]
+#[path = "../tests/support/picture.rs"]
 mod picture;
 
 use picture::Picture;

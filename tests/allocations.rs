@@ -1,7 +1,10 @@
 //! The steady state takes no memory: counts every allocation of the Rust side per frame.
 
+#[path = "support/common.rs"]
 mod common;
+#[path = "support/onnx.rs"]
 mod onnx;
+#[path = "support/picture.rs"]
 mod picture;
 
 use std::{

@@ -9,6 +9,7 @@ use lipsync_core::inference::{
     self, ModelSource, Network, Opened, Options, Precision, Provider, ProviderOptions,
 };
 
+#[path = "support/onnx.rs"]
 mod onnx;
 
 const MESH: &[u8] = include_bytes!("../models/face_mesh.onnx");

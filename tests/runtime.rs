@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lipsync_core::Error;
 use lipsync_core::inference::{self, ModelSource, Network, Opened, Options, Precision, Provider};
 
+#[path = "support/onnx.rs"]
 mod onnx;
 
 const MESH: &[u8] = include_bytes!("../models/face_mesh.onnx");

@@ -9,7 +9,7 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 
-#[path = "../../tests/common/mod.rs"]
+#[path = "../../tests/support/common.rs"]
 mod common;
 
 use common::{FILE, Item, Out, Rig, ShowsSound, Upstream, begin, element_with, end, segment_from};

@@ -14,7 +14,7 @@ use lipsync_core::pixels::{
     write::draw::Pen,
 };
 
-#[path = "../../tests/frames/mod.rs"]
+#[path = "../../tests/support/frames.rs"]
 #[allow(dead_code)]
 mod frames;
 

@@ -1,4 +1,4 @@
-"""Writes the fixtures of tests/sound.rs: a recorded sentence and its mel spectrum by librosa.
+"""Writes the fixtures of tests/pixels/sound.rs: a recorded sentence and its mel spectrum by librosa.
 
     python3 make_mel_reference.py sense_and_sensibility_01_austen_64kb-0880.wav
 

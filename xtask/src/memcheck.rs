@@ -21,9 +21,12 @@ pub enum Checker {
     Asan,
 }
 
-/// Test programs in which frames, sound, events and states go through the element without ONNX
+/// Test programs, and their modules in which frames, sound, events and states go through the element without ONNX
 /// Runtime, which is not ours to check.
-const PROGRAMS: [&str; 3] = ["pipeline", "states", "pixels"];
+const PROGRAMS: [(&str, &[&str]); 2] = [
+    ("files", &["pipeline::", "states::"]),
+    ("pixels", &["formats::"]),
+];
 /// Measure time, or have a thousand rounds where ten tell as much about memory.
 const TOO_SLOW: [&str; 6] = [
     "nothing_spins_while_a_pad_has_nothing",
@@ -74,13 +77,13 @@ fn has_nightly() -> bool {
 }
 
 fn valgrind(filter: &str) -> Result<()> {
-    let programs: Vec<_> = elsewhere::build(None)?
-        .into_iter()
-        .filter(|(name, _)| PROGRAMS.contains(&name.as_str()) && name.contains(filter))
-        .collect();
+    let built = elsewhere::build(None)?;
     plugin::check(Profile::Dev)?;
     let mut failed = Vec::new();
-    for (name, program) in programs {
+    for (name, program) in built {
+        let Some(choice) = choice(&name).filter(|_| name.contains(filter)) else {
+            continue;
+        };
         println!("test: {name} under valgrind");
         let mut valgrind = Command::new("valgrind");
         valgrind
@@ -100,7 +103,7 @@ fn valgrind(filter: &str) -> Result<()> {
         if Path::new(GLIB_SUPPRESSIONS).exists() {
             valgrind.arg(format!("--suppressions={GLIB_SUPPRESSIONS}"));
         }
-        valgrind.arg(program).args(choice());
+        valgrind.arg(program).args(choice);
         // Enough for memory, and each case takes thirty times as long.
         valgrind.env("PROPTEST_CASES", "16");
         if process::run(plugin::environment(&mut valgrind, Profile::Dev)?).is_err() {
@@ -119,28 +122,37 @@ fn valgrind(filter: &str) -> Result<()> {
 fn asan(filter: &str) -> Result<()> {
     // Builds all anew, in a folder of its own.
     let target = plugin::output_folder(Profile::Dev)?.with_file_name("asan");
-    let mut cargo = Command::new("cargo");
-    cargo
-        .current_dir(setup::root())
-        .args(["+nightly", "test", "--locked", "-p", "gst-plugin-lipsync"])
-        .args(["--target", TARGET, "--no-fail-fast"]);
-    for program in PROGRAMS.iter().filter(|name| name.contains(filter)) {
-        cargo.args(["--test", program]);
+    let names = PROGRAMS.iter().map(|(name, _)| *name);
+    for name in names.filter(|name| name.contains(filter)) {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .current_dir(setup::root())
+            .args(["+nightly", "test", "--locked", "-p", "gst-plugin-lipsync"])
+            .args(["--target", TARGET, "--no-fail-fast", "--test", name, "--"])
+            .args(choice(name).unwrap_or_default())
+            .env("CARGO_TARGET_DIR", &target)
+            .env("RUSTFLAGS", "-Zsanitizer=address")
+            .env_remove("RUSTUP_TOOLCHAIN")
+            // GLib keeps what belongs to types for ever; the leaks tracer looks at the rest.
+            .env("ASAN_OPTIONS", "detect_leaks=0:detect_odr_violation=0")
+            .stdin(Stdio::null());
+        process::run(plugin::environment(&mut cargo, Profile::Dev)?).context("AddressSanitizer")?;
     }
-    cargo
-        .arg("--")
-        .args(choice())
-        .env("CARGO_TARGET_DIR", target)
-        .env("RUSTFLAGS", "-Zsanitizer=address")
-        .env_remove("RUSTUP_TOOLCHAIN")
-        // GLib keeps what belongs to types for ever; the leaks tracer looks at the rest.
-        .env("ASAN_OPTIONS", "detect_leaks=0:detect_odr_violation=0")
-        .stdin(Stdio::null());
-    process::run(plugin::environment(&mut cargo, Profile::Dev)?).context("AddressSanitizer")
+    Ok(())
 }
 
-/// Arguments of a test program: which tests, and one at a time.
-fn choice() -> Vec<&'static str> {
+/// Arguments of a test program: which tests, and one at a time. `None` for a program that is not
+/// checked.
+fn choice(program: &str) -> Option<Vec<&'static str>> {
+    let (_, modules) = PROGRAMS.iter().find(|(name, _)| *name == program)?;
     let skipped = TOO_SLOW.iter().flat_map(|test| ["--skip", test]);
-    ["--test-threads=1"].into_iter().chain(skipped).collect()
+    let threads = std::iter::once("--test-threads=1");
+    Some(
+        modules
+            .iter()
+            .copied()
+            .chain(threads)
+            .chain(skipped)
+            .collect(),
+    )
 }

@@ -1,5 +1,5 @@
 //! Where samples land on the grid: needs the ring, so it lives beside it. What the mel shows is
-//! tested in `tests/sound.rs`.
+//! tested in `tests/pixels/sound.rs`.
 
 use crate::sound::*;
 use proptest::prelude::*;

@@ -1,0 +1,476 @@
+//! `lipsyncbin`: sound and picture in, both out, whatever upstream does.
+
+use std::{sync::mpsc::Receiver, time::Duration};
+
+use crate::common::*;
+use gst::prelude::*;
+use gst_controller::prelude::*;
+use gstlipsync::lipsync::Lipsync;
+
+/// A bin whose generator is [`ShowsSound`].
+fn bin() -> gst::Bin {
+    init();
+    let bin = gst::ElementFactory::make("lipsyncbin").build().unwrap();
+    let bin = bin.downcast::<gst::Bin>().unwrap();
+    lipsync(&bin)
+        .downcast_ref::<Lipsync>()
+        .unwrap()
+        .set_generator(ShowsSound::source());
+    bin
+}
+
+fn lipsync(bin: &gst::Bin) -> gst::Element {
+    bin.by_name("lipsync").unwrap()
+}
+
+/// A bin between pads of the test.
+struct Around {
+    bin: gst::Bin,
+    bus: gst::Bus,
+    sources: Vec<gst::Pad>,
+    sinks: Vec<gst::Pad>,
+    video: Receiver<Out>,
+    audio: Receiver<Out>,
+}
+
+impl Around {
+    fn new(upstream: Upstream) -> Self {
+        let bin = bin();
+        let bus = gst::Bus::new();
+        bin.set_bus(Some(&bus));
+        let sink = |name: &str| {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let pad = sink_pad(sender);
+            bin.static_pad(name).unwrap().link(&pad).unwrap();
+            (pad, receiver)
+        };
+        let (video_pad, video) = sink("video_src");
+        let (audio_pad, audio) = sink("audio_src");
+        let mut around = Self {
+            bin,
+            bus,
+            sources: Vec::new(),
+            sinks: vec![video_pad, audio_pad],
+            video,
+            audio,
+        };
+        around.link("video", upstream);
+        around.link("audio", upstream);
+        around
+    }
+
+    /// Links a pad of the test to `video_sink` or `audio_sink`.
+    fn link(&mut self, name: &str, upstream: Upstream) {
+        let pad = src_pad(name, upstream);
+        let sink = self.bin.static_pad(&format!("{name}_sink")).unwrap();
+        pad.link(&sink).unwrap();
+        self.sources.push(pad);
+    }
+
+    fn unlink(&mut self, name: &str) {
+        let index = self.sources.iter().position(|pad| pad.name() == name);
+        let pad = self.sources.remove(index.unwrap());
+        pad.unlink(&pad.peer().unwrap()).unwrap();
+        pad.set_active(false).unwrap();
+    }
+
+    fn source(&self, name: &str) -> &gst::Pad {
+        self.sources.iter().find(|pad| pad.name() == name).unwrap()
+    }
+
+    fn play(&self) {
+        self.bin.set_state(gst::State::Playing).unwrap();
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        std::iter::from_fn(|| self.bus.pop_filtered(&[gst::MessageType::Warning]))
+            .map(|message| match message.view() {
+                gst::MessageView::Warning(warning) => warning.error().to_string(),
+                _ => unreachable!("only warnings were asked for"),
+            })
+            .collect()
+    }
+}
+
+impl Drop for Around {
+    fn drop(&mut self) {
+        let _ = self.bin.set_state(gst::State::Null);
+        for pad in self.sources.iter().chain(&self.sinks) {
+            let _ = pad.set_active(false);
+        }
+        self.bin.set_bus(None);
+    }
+}
+
+/// All that comes until EOS.
+fn until_eos(out: &Receiver<Out>) -> Vec<gst::Buffer> {
+    let mut buffers = Vec::new();
+    loop {
+        match out.recv_timeout(PATIENCE).expect("something comes out") {
+            Out::Buffer(buffer) => buffers.push(buffer),
+            Out::Event(event) if event.type_() == gst::EventType::Eos => return buffers,
+            Out::Event(_) => (),
+        }
+    }
+}
+
+fn next_buffer(out: &Receiver<Out>) -> gst::Buffer {
+    loop {
+        if let Out::Buffer(buffer) = out.recv_timeout(PATIENCE).expect("something comes out") {
+            return buffer;
+        }
+    }
+}
+
+fn bytes(buffers: &[gst::Buffer]) -> Vec<u8> {
+    let maps = buffers.iter().map(|buffer| buffer.map_readable().unwrap());
+    maps.flat_map(|map| map.to_vec()).collect()
+}
+
+/// Both streams in the order in which a demuxer gives them whose sound comes `sound_late_ms` after
+/// the picture.
+fn interleaved(video: Vec<Item>, audio: Vec<Item>, sound_late_ms: i64) -> Vec<(bool, Item)> {
+    let due = |item: &Item, last: i64| match item {
+        Item::Buffer(buffer) => (buffer.pts().unwrap().nseconds() / MS) as i64,
+        Item::Event(_) => last,
+    };
+    let timed = |items: Vec<Item>, is_video: bool, late: i64| {
+        let mut last = i64::MIN / 2;
+        items
+            .into_iter()
+            .map(move |item| {
+                last = last.max(due(&item, last) + late);
+                (last, is_video, item)
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut all = timed(video, true, 0);
+    all.extend(timed(audio, false, sound_late_ms));
+    all.sort_by_key(|&(due, ..)| due);
+    all.into_iter()
+        .map(|(_, is_video, item)| (is_video, item))
+        .collect()
+}
+
+/// Pushes everything from one thread, as a demuxer without queues does.
+fn feed_both(
+    video: &gst::Pad,
+    audio: &gst::Pad,
+    items: Vec<(bool, Item)>,
+) -> std::thread::JoinHandle<()> {
+    let (video, audio) = (video.clone(), audio.clone());
+    std::thread::spawn(move || {
+        for (is_video, item) in items {
+            let pad = if is_video { &video } else { &audio };
+            match item {
+                Item::Buffer(buffer) => {
+                    pad.push(buffer).unwrap();
+                }
+                Item::Event(event) => {
+                    pad.push_event(event);
+                }
+            }
+        }
+    })
+}
+
+#[test]
+fn sound_leaves_as_it_came_and_the_picture_shows_it() {
+    let around = Around::new(FILE);
+    around.play();
+    let pictures = Pictures::at(25, 1);
+    let tones = Tones::of(2_300 * MS, 1_000 * MS..1_200 * MS);
+    let items = interleaved(pictures.stream(50), tones.stream(), 0);
+    let feeding = feed_both(around.source("video"), around.source("audio"), items);
+    let (frames, sound) = (until_eos(&around.video), until_eos(&around.audio));
+    feeding.join().unwrap();
+
+    assert_eq!(bytes(&sound), bytes(&tones.buffers()));
+    let times = |buffers: &[gst::Buffer]| -> Vec<_> { buffers.iter().map(|b| b.pts()).collect() };
+    assert_eq!(times(&sound), times(&tones.buffers()));
+    assert_eq!(frames.len(), 50);
+    for (index, frame) in (0..).zip(&frames) {
+        assert_eq!(frame.pts(), pictures.frame(index).pts());
+        let sounds = (26..29).contains(&index);
+        let silent = !(24..31).contains(&index);
+        assert!(!sounds || shown(frame) > 128, "frame {index} of the tone");
+        assert!(!silent || shown(frame) == 0, "frame {index} of silence");
+    }
+}
+
+#[test]
+fn a_muxer_gets_both_however_badly_they_interleave() {
+    for (sound_late_ms, sync_offset_ms) in [
+        (0, 0),
+        (-2_500, 0),
+        (-900, 0),
+        (900, 0),
+        (2_500, 0),
+        (0, 1_500),
+        (0, -1_500),
+    ] {
+        let bin = bin();
+        bin.set_property("sync-offset", sync_offset_ms * MS as i64);
+        let pipeline = gst::Pipeline::new();
+        let muxer = gst::ElementFactory::make("matroskamux").build().unwrap();
+        let sink = gst::ElementFactory::make("fakesink").build().unwrap();
+        pipeline
+            .add_many([bin.upcast_ref(), &muxer, &sink])
+            .unwrap();
+        bin.link_pads(Some("video_src"), &muxer, Some("video_0"))
+            .unwrap();
+        bin.link_pads(Some("audio_src"), &muxer, Some("audio_0"))
+            .unwrap();
+        muxer.link(&sink).unwrap();
+        let [video, audio] = ["video", "audio"].map(|name| {
+            let pad = src_pad(name, FILE);
+            let sink = bin.static_pad(&format!("{name}_sink")).unwrap();
+            pad.link(&sink).unwrap();
+            pad
+        });
+        pipeline.set_state(gst::State::Playing).unwrap();
+
+        let (pictures, tones) = (Pictures::at(25, 1), Tones::silent(5_000 * MS));
+        let items = interleaved(pictures.stream(125), tones.stream(), sound_late_ms);
+        let feeding = feed_both(&video, &audio, items);
+        let end = pipeline.bus().unwrap().timed_pop_filtered(
+            gst::ClockTime::try_from(PATIENCE).unwrap(),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        );
+        let case = format!("sound {sound_late_ms} ms late, offset {sync_offset_ms} ms");
+        let end = end.unwrap_or_else(|| panic!("{case}: stalls"));
+        assert_eq!(end.type_(), gst::MessageType::Eos, "{case}: {end:?}");
+        feeding.join().unwrap();
+        let stats = bin.property::<gst::Structure>("stats");
+        assert_eq!(stats.get::<u64>("frames-out").unwrap(), 125, "{case}");
+        assert_eq!(stats.get::<u64>("frames-late").unwrap(), 0, "{case}");
+        pipeline.set_state(gst::State::Null).unwrap();
+        for pad in [video, audio] {
+            pad.set_active(false).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_comes_alone_goes_through_and_the_other_output_ends() {
+    let mut around = Around::new(FILE);
+    around.unlink("audio");
+    around.play();
+    let feeding = feed(around.source("video"), Pictures::at(25, 1).stream(50));
+    assert!(until_eos(&around.audio).is_empty());
+    let frames = until_eos(&around.video);
+    assert_eq!(frames.len(), 50);
+    assert!((0..).zip(&frames).all(|(i, frame)| is_untouched(frame, i)));
+    feeding.join().unwrap();
+    let warnings = around.warnings();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("audio_sink"), "{warnings:?}");
+
+    let mut around = Around::new(FILE);
+    around.unlink("video");
+    around.play();
+    let tones = Tones::silent(5_000 * MS);
+    let feeding = feed(around.source("audio"), tones.stream());
+    assert!(until_eos(&around.video).is_empty());
+    let sound = until_eos(&around.audio);
+    assert_eq!(bytes(&sound).len(), bytes(&tones.buffers()).len());
+    feeding.join().unwrap();
+}
+
+#[test]
+fn what_comes_alone_does_not_wait_where_nothing_else_is_to_go_out() {
+    let mut around = Around::new(FILE);
+    around.unlink("audio");
+    let audio_src = around.bin.static_pad("audio_src").unwrap();
+    audio_src.unlink(&around.sinks[1]).unwrap();
+    around.play();
+    let feeding = feed(around.source("video"), Pictures::at(25, 1).stream(50));
+    assert_eq!(until_eos(&around.video).len(), 50);
+    feeding.join().unwrap();
+    assert!(around.warnings().is_empty());
+}
+
+#[test]
+fn an_input_that_a_demuxer_links_later_misses_nothing() {
+    for (first, second) in [("audio", "video"), ("video", "audio")] {
+        let mut around = Around::new(FILE);
+        around.unlink(second);
+        around.play();
+        let pictures = Pictures::at(25, 1);
+        let tones = Tones::of(2_300 * MS, 0..2_300 * MS);
+        let stream = |name| match name {
+            "video" => pictures.stream(50),
+            _ => tones.stream(),
+        };
+        // All of it is there before the other is.
+        let feeding = feed(around.source(first), stream(first));
+        let out = if first == "video" {
+            &around.video
+        } else {
+            &around.audio
+        };
+        while let Ok(early) = out.recv_timeout(Duration::from_millis(300)) {
+            assert!(matches!(early, Out::Event(_)), "{first} first: {early:?}");
+        }
+
+        around.link(second, FILE);
+        let other = feed(around.source(second), stream(second));
+        let (frames, sound) = (until_eos(&around.video), until_eos(&around.audio));
+        feeding.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(frames.len(), 50, "{first} first");
+        let spoken = frames.iter().skip(2).take(46);
+        assert!(spoken.clone().all(|f| shown(f) > 128), "{first} first");
+        assert_eq!(bytes(&sound), bytes(&tones.buffers()), "{first} first");
+    }
+}
+
+#[test]
+fn sound_may_be_unlinked_and_linked_while_frames_flow() {
+    let mut around = Around::new(FILE);
+    around.play();
+    let pictures = Pictures::at(25, 1);
+    let tones = Tones::of(400 * MS, 0..400 * MS);
+    let mut sound = tones.stream();
+    sound.pop();
+    let hearing = feed(around.source("audio"), sound);
+    let mut frames = pictures.stream(200);
+    let rest = frames.split_off(3 + 100);
+    let feeding = feed(around.source("video"), frames);
+    assert!(shown(&next_buffer(&around.video)) > 128);
+    // The sound stops: frames wait until its pad has gone.
+    while lipsync_stat(&around, "frames-out") < 4 {
+        std::thread::yield_now();
+    }
+    hearing.join().unwrap();
+    around.unlink("audio");
+    for _ in 1..100 {
+        next_buffer(&around.video);
+    }
+    feeding.join().unwrap();
+
+    around.link("audio", FILE);
+    let tones = Tones {
+        start_ns: 4_000 * MS,
+        ..Tones::of(4_300 * MS, 0..4_300 * MS)
+    };
+    let mut sound = tones.stream();
+    // Running time goes on, it does not start anew.
+    sound[2] = gst::event::Segment::new(&segment_from(0)).into();
+    let hearing = feed(around.source("audio"), sound);
+    let feeding = feed(around.source("video"), rest);
+    let frames = until_eos(&around.video);
+    assert_eq!(frames.len(), 100);
+    assert!(frames.iter().skip(3).take(90).all(|f| shown(f) > 128));
+    feeding.join().unwrap();
+    hearing.join().unwrap();
+}
+
+fn lipsync_stat(around: &Around, field: &str) -> u64 {
+    let stats = around.bin.property::<gst::Structure>("stats");
+    stats.get(field).unwrap()
+}
+
+#[test]
+fn formats_that_lipsync_does_not_know_are_converted_on_the_way_in() {
+    init();
+    let pipeline = gst::parse::launch(
+        "videotestsrc num-buffers=10 ! video/x-raw,format=v210,width=64,height=48 ! bin.video_sink \
+         audiotestsrc num-buffers=60 ! audio/x-raw,format=S24BE,rate=44100 ! bin.audio_sink \
+         lipsyncbin name=bin ! fakesink name=video bin.audio_src ! fakesink name=audio",
+    );
+    let pipeline = pipeline.unwrap().downcast::<gst::Pipeline>().unwrap();
+    let bin = pipeline.by_name("bin").unwrap();
+    lipsync(bin.downcast_ref().unwrap())
+        .downcast_ref::<Lipsync>()
+        .unwrap()
+        .set_generator(ShowsSound::source());
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let end = pipeline.bus().unwrap().timed_pop_filtered(
+        gst::ClockTime::try_from(PATIENCE).unwrap(),
+        &[gst::MessageType::Eos, gst::MessageType::Error],
+    );
+    assert_eq!(end.unwrap().type_(), gst::MessageType::Eos);
+    let format = |name: &str| {
+        let pad = pipeline.by_name(name).unwrap().static_pad("sink").unwrap();
+        let caps = pad.current_caps().unwrap();
+        caps.structure(0).unwrap().get::<String>("format").unwrap()
+    };
+    assert_eq!(format("audio"), "S24BE");
+    assert_ne!(format("video"), "v210");
+    let stats = bin.property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<u64>("frames-synced").unwrap(), 10);
+    pipeline.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
+fn every_property_of_lipsync_is_here_and_reaches_it() {
+    let bin = bin();
+    let lipsync = lipsync(&bin);
+    let of_lipsync = lipsync.list_properties();
+    let own = of_lipsync
+        .iter()
+        .filter(|spec| spec.owner_type() == Lipsync::static_type());
+    let mut count = 0;
+    for spec in own {
+        let here = bin
+            .find_property(spec.name())
+            .unwrap_or_else(|| panic!("{} is missing", spec.name()));
+        assert_eq!(here.value_type(), spec.value_type());
+        assert_eq!(here.flags(), spec.flags());
+        assert_eq!(here.blurb(), spec.blurb());
+        count += 1;
+    }
+    assert!(count > 20, "{count}");
+    bin.set_property("strength", 0.25);
+    bin.set_property_from_str("silence", "original");
+    assert_eq!(lipsync.property::<f64>("strength"), 0.25);
+    assert_eq!(bin.property::<f64>("strength"), 0.25);
+    let (there, here) = (
+        lipsync.property_value("silence"),
+        bin.property_value("silence"),
+    );
+    assert_eq!(format!("{there:?}"), format!("{here:?}"));
+}
+
+#[test]
+fn strength_under_control_moves_that_of_lipsync() {
+    let around = Around::new(FILE);
+    let source = gst_controller::InterpolationControlSource::new();
+    source.set_mode(gst_controller::InterpolationMode::None);
+    // 0 until 1 s, then half of the range, which is 1.
+    assert!(source.set(gst::ClockTime::ZERO, 0.0));
+    assert!(source.set(gst::ClockTime::SECOND, 0.5));
+    let binding = gst_controller::DirectControlBinding::new(&around.bin, "strength", &source);
+    around.bin.add_control_binding(&binding).unwrap();
+    around.play();
+    let pictures = Pictures::at(25, 1);
+    let tones = Tones::of(2_300 * MS, 0..2_300 * MS);
+    let items = interleaved(pictures.stream(50), tones.stream(), 0);
+    let feeding = feed_both(around.source("video"), around.source("audio"), items);
+    let frames = until_eos(&around.video);
+    feeding.join().unwrap();
+    for (index, frame) in (0..).zip(&frames) {
+        assert_eq!(is_untouched(frame, index), index < 25, "frame {index}");
+    }
+}
+
+#[test]
+fn the_latency_of_the_picture_is_lipsyncs_and_the_sound_has_none() {
+    let upstream = Upstream {
+        live: true,
+        latency: gst::ClockTime::from_mseconds(30),
+    };
+    let around = Around::new(upstream);
+    around.play();
+    let latency = |index: usize| {
+        let mut query = gst::query::Latency::new();
+        assert!(around.sinks[index].peer_query(&mut query));
+        let (live, min, _) = query.result();
+        assert!(live);
+        min.mseconds()
+    };
+    // 30 of upstream, 200 of look-ahead, 40 of processing-deadline.
+    assert_eq!(latency(0), 270);
+    assert_eq!(latency(1), 30);
+}

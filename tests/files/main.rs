@@ -1,0 +1,17 @@
+//! What goes in and comes out when nothing hurries: timestamps, events, caps, gaps, ends, flushes, tags.
+
+#[path = "../support/common.rs"]
+mod common;
+#[path = "../support/live_source.rs"]
+mod live_source;
+#[path = "../support/onnx.rs"]
+mod onnx;
+#[path = "../support/picture.rs"]
+mod picture;
+
+mod batch;
+mod bin;
+mod marks;
+mod meta;
+mod pipeline;
+mod states;

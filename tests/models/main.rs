@@ -1,0 +1,17 @@
+//! Models: the families to the byte, broken files, loading while frames flow.
+
+#[path = "../support/common.rs"]
+mod common;
+#[path = "../support/onnx.rs"]
+mod onnx;
+#[path = "../support/opening.rs"]
+mod opening;
+#[path = "../support/picture.rs"]
+mod picture;
+
+mod broken;
+mod families;
+mod loading;
+mod parity;
+mod unet;
+mod wenet;

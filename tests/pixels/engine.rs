@@ -1,0 +1,284 @@
+//! The whole engine on real pictures and real speech, without GStreamer.
+
+use std::path::Path;
+
+use crate::picture::Picture;
+use lipsync_core::{
+    assembly::Config,
+    pixels::Affine,
+    render::{Controls, Engine, Outcome, Silence},
+    sound::{SampleFormat, Sound},
+};
+
+const PAINTING: &str = "young-woman-in-mauve.jpg";
+const FRAME_NS: i64 = 40_000_000;
+
+/// The engine, or `None` with the reason printed where no ONNX Runtime is installed.
+fn engine() -> Option<Engine> {
+    match Engine::new(&Config::default()) {
+        Ok((engine, _)) => Some(engine),
+        Err(err @ lipsync_core::Error::RuntimeMissing { .. }) => {
+            println!("skipped: {err}");
+            None
+        }
+        Err(err) => panic!("{err}"),
+    }
+}
+
+/// Real speech from the start of running time, or `None` with the reason printed.
+fn speech() -> Option<Sound> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/media/speech.wav");
+    let Ok(bytes) = std::fs::read(path) else {
+        println!("skipped: no speech.wav; `cargo xtask setup` provides it");
+        return None;
+    };
+    const HEADER: usize = 44;
+    let mut sound = Sound::new();
+    sound
+        .configure(SampleFormat::S16, 16_000, 1)
+        .expect("16 kHz mono is usable");
+    sound.push(&bytes[HEADER..], 0, true);
+    sound.finish();
+    Some(sound)
+}
+
+fn silence() -> Sound {
+    let mut sound = Sound::new();
+    sound.finish();
+    sound
+}
+
+/// Frames that differ from the picture, and how wide and high the changed part is.
+fn changed(before: &Picture, after: &Picture) -> Option<[usize; 4]> {
+    let mut bounds: Option<[usize; 4]> = None;
+    for (i, (a, b)) in before.data.iter().zip(&after.data).enumerate() {
+        if a != b {
+            let (x, y) = (i / 3 % before.width, i / 3 / before.width);
+            let [x0, y0, x1, y1] = bounds.unwrap_or([x, y, x, y]);
+            bounds = Some([x0.min(x), y0.min(y), x1.max(x), y1.max(y)]);
+        }
+    }
+    bounds
+}
+
+#[test]
+fn a_painting_speaks_and_only_its_mouth_changes() {
+    let (Some(painting), Some(mut sound), Some(mut engine)) =
+        (Picture::load(PAINTING), speech(), engine())
+    else {
+        return;
+    };
+    let mut synced = 0;
+    for frame in 0..50 {
+        let mut picture = painting.clone();
+        let outcome = engine
+            .process(
+                &mut picture.view(),
+                frame * FRAME_NS,
+                &mut sound,
+                &[],
+                &Controls::default(),
+            )
+            .expect("inference works");
+        synced += u32::from(outcome == Outcome::Synced);
+        if let Some([x0, y0, x1, y1]) = changed(&painting, &picture) {
+            let mesh = &engine.faces()[0].mesh;
+            let [fx0, fy0, fx1, fy1] = mesh.bbox();
+            // The canonical picture begins below the eyes and ends below the chin.
+            let margin = 0.25 * (fy1 - fy0);
+            assert!(
+                x0 as f32 > fx0 - margin && (x1 as f32) < fx1 + margin,
+                "{x0}..{x1}"
+            );
+            assert!(
+                y0 as f32 > mesh.points[6][1] && (y1 as f32) < fy1 + margin,
+                "{y0}..{y1}, face {fy0}..{fy1}"
+            );
+        }
+        if let Some(folder) = std::env::var_os("LIPSYNC_TEST_PICTURES") {
+            let path = Path::new(&folder).join(format!("painting-{frame:03}.png"));
+            image::save_buffer(
+                path,
+                &picture.data,
+                picture.width as u32,
+                picture.height as u32,
+                image::ExtendedColorType::Rgb8,
+            )
+            .expect("the folder is writable");
+        }
+    }
+    assert!(synced > 20, "{synced} frames of 50 speak");
+    println!("{:?}", engine.timings());
+}
+
+/// Paints a rectangle, x0, y0, x1, y1, in one colour.
+fn hold_before(picture: &mut Picture, [x0, y0, x1, y1]: [usize; 4], colour: [u8; 3]) {
+    for y in y0..y1 {
+        let row = 3 * y * picture.width;
+        for pixel in picture.data[row + 3 * x0..row + 3 * x1].chunks_exact_mut(3) {
+            pixel.copy_from_slice(&colour);
+        }
+    }
+}
+
+/// The share of the bytes in a rectangle that differ by more than a few levels.
+fn share_changed(before: &Picture, after: &Picture, [x0, y0, x1, y1]: [usize; 4]) -> f64 {
+    let mut differing = 0;
+    for y in y0..y1 {
+        let row = 3 * y * before.width;
+        let bytes = row + 3 * x0..row + 3 * x1;
+        let pairs = before.data[bytes.clone()].iter().zip(&after.data[bytes]);
+        differing += pairs.filter(|(a, b)| a.abs_diff(**b) > 8).count();
+    }
+    differing as f64 / (3 * (x1 - x0) * (y1 - y0)).max(1) as f64
+}
+
+#[test]
+fn what_is_held_before_a_mouth_is_not_painted_over() {
+    let (Some(painting), Some(mut sound), Some(mut engine)) =
+        (Picture::load(PAINTING), speech(), engine())
+    else {
+        return;
+    };
+    // Something dark comes up from below the chin, as fast as a hand, stays and sinks.
+    let held_up = |frame: i64| (frame - 25).min(60 - frame).clamp(0, 8) as f32 / 8.0;
+    let mut face = [0.0; 4];
+    // How much of what lies below the nose is redrawn without it, behind it, and after it.
+    let mut redrawn = [0.0; 3];
+    for frame in 0..90 {
+        let [x0, nose, x1, chin] = face;
+        let top = chin + held_up(frame) * (nose - chin);
+        let mut shown = painting.clone();
+        let cover = |top: f32| [x0, top, x1, chin].map(|edge| edge as usize);
+        hold_before(&mut shown, cover(top), [40, 38, 44]);
+        let mut picture = shown.clone();
+        let (time_ns, controls) = (frame * FRAME_NS, Controls::default());
+        engine
+            .process(&mut picture.view(), time_ns, &mut sound, &[], &controls)
+            .expect("inference works");
+        let share = share_changed(&shown, &picture, cover(nose));
+        match frame {
+            0..25 => {
+                let mesh = &engine.faces()[0].mesh;
+                let [x0, _, x1, y1] = mesh.bbox();
+                face = [x0, mesh.points[2][1], x1, y1];
+                redrawn[0] += share / 25.0;
+            }
+            33..53 => redrawn[1] += share / 20.0,
+            65.. => redrawn[2] += share / 25.0,
+            _ => (),
+        }
+    }
+    let [before, behind, after] = redrawn;
+    assert!(before > 0.1 && after > 0.1, "{redrawn:?}");
+    assert!(behind < 0.25 * before.min(after), "{redrawn:?}");
+}
+
+#[test]
+fn silence_bypass_and_strength_0_leave_every_byte() {
+    let (Some(painting), Some(mut engine)) = (Picture::load(PAINTING), engine()) else {
+        return;
+    };
+    let cases = [
+        (
+            Outcome::Bypassed,
+            Controls {
+                bypass: true,
+                ..Controls::default()
+            },
+        ),
+        (
+            Outcome::Bypassed,
+            Controls {
+                strength: 0.0,
+                ..Controls::default()
+            },
+        ),
+        (
+            Outcome::Silent,
+            Controls {
+                silence: Silence::Original,
+                ..Controls::default()
+            },
+        ),
+    ];
+    for (wanted, controls) in cases {
+        let mut picture = painting.clone();
+        let outcome = engine
+            .process(&mut picture.view(), 0, &mut silence(), &[], &controls)
+            .expect("inference works");
+        assert_eq!(outcome, wanted);
+        assert!(picture.data == painting.data);
+    }
+}
+
+#[test]
+fn noise_has_no_face_and_is_left_alone() {
+    let Some(mut engine) = engine() else { return };
+    let mut state = 1_u32;
+    let noise = Picture::filled(640, 360, || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let mut picture = noise.clone();
+    let outcome = engine
+        .process(
+            &mut picture.view(),
+            0,
+            &mut silence(),
+            &[],
+            &Controls::default(),
+        )
+        .expect("inference works");
+    assert_eq!(outcome, Outcome::NoFace);
+    assert!(picture.data == noise.data);
+}
+
+/// Elements of one process share networks and take turns with them.
+#[test]
+fn every_stream_draws_what_it_draws_alone() {
+    const STREAMS: usize = 3;
+    const FRAMES: i64 = 3;
+    let (Some(picture), true, Some(_)) = (Picture::load(PAINTING), engine().is_some(), speech())
+    else {
+        return;
+    };
+    let controls = Controls {
+        silence: Silence::Animate,
+        ..Controls::default()
+    };
+    // Each hears another part of the speech, and sees another part of the picture.
+    let seen: Vec<_> = (0..STREAMS)
+        .map(|stream| {
+            let map = Affine {
+                tx: 4.0 * stream as f32,
+                ..Affine::IDENTITY
+            };
+            picture.moved(picture.width, picture.height, &map)
+        })
+        .collect();
+    let drawn = |stream: usize| -> Option<Vec<Vec<u8>>> {
+        let (mut engine, mut sound) = (engine()?, speech()?);
+        let frames = (0..FRAMES).map(|frame| {
+            let mut picture = seen[stream].clone();
+            let time_ns = (frame + 25 + 10 * stream as i64) * FRAME_NS;
+            let outcome = engine
+                .process(&mut picture.view(), time_ns, &mut sound, &[], &controls)
+                .expect("the networks run");
+            assert_eq!(outcome, Outcome::Synced);
+            picture.data
+        });
+        Some(frames.collect())
+    };
+    let alone: Vec<_> = (0..STREAMS).map(drawn).collect();
+    assert!(alone.windows(2).all(|pair| pair[0] != pair[1]));
+    std::thread::scope(|scope| {
+        let drawn = &drawn;
+        let together: Vec<_> = (0..STREAMS)
+            .map(|stream| scope.spawn(move || drawn(stream)))
+            .collect();
+        for (thread, alone) in together.into_iter().zip(alone) {
+            assert!(thread.join().expect("no stream panics") == alone);
+        }
+    });
+}

@@ -1,0 +1,11 @@
+//! What a checkout has beside the plugin: examples, training.
+
+#[path = "../support/common.rs"]
+mod common;
+#[path = "../support/picture.rs"]
+mod picture;
+#[path = "../support/plugin.rs"]
+mod plugin;
+
+mod examples;
+mod personalize;
