@@ -7,12 +7,12 @@
 
 use std::time::{Duration, Instant};
 
-use lipsync_core::catalogue::Source;
-use lipsync_core::inference::Options;
-use lipsync_core::sound::Sound;
 use lipsync_core::{
     assembly::Config,
+    catalogue::Source,
+    inference::Options,
     render::{Controls, Engine, Networks, Outcome, Silence},
+    sound::Sound,
 };
 
 #[path = "../tests/support/picture.rs"]

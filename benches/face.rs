@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use lipsync_core::face::{self, Detector, Settings, Tracker};
-use lipsync_core::inference::Options;
-use lipsync_core::pixels::Affine;
+use lipsync_core::{
+    assembly,
+    face::{self, Detector, Settings, Tracker},
+    inference::Options,
+    pixels::Affine,
+};
 
 #[path = "../tests/support/picture.rs"]
 mod picture;
@@ -26,12 +29,14 @@ fn main() {
         intra_threads: 1,
         ..Options::default()
     };
-    let open =
-        |opened: Result<lipsync_core::inference::Opened, _>| opened.expect("a network").network;
+    let open = |opened: Result<lipsync_core::inference::OpenNetwork, _>| {
+        opened.expect("a network").network
+    };
     for (name, mut frame) in frames {
         let view = frame.view();
         let side = view.width.max(view.height) as f32;
-        let mut detector = Detector::new(open(face::open_detector(&options))).expect("a detector");
+        let mut detector = Detector::new(open(face::open_detector(&assembly::opener(&options))))
+            .expect("a detector");
         let detecting = cost(|_| {
             let found = detector.detect(&view, [-0.5, -0.5, side], 0.5);
             found.expect("a run");
@@ -42,8 +47,8 @@ fn main() {
             ..Settings::default()
         };
         let networks = (
-            open(face::open_detector(&options)),
-            open(face::open_mesh(&options)),
+            open(face::open_detector(&assembly::opener(&options))),
+            open(face::open_mesh(&assembly::opener(&options))),
         );
         let mut tracker = Tracker::new(networks.0, networks.1, settings).expect("a tracker");
         let tracking = cost(|i| {

@@ -102,7 +102,7 @@ fn open(model: &Path, library: &Path, variant: &Kind) -> Option<Variant> {
         ..Options::default()
     };
     let started = Instant::now();
-    let opened = match inference::open(ModelSource::File(model), &options, &[]) {
+    let opened = match inference::onnx::open(ModelSource::File(model), &options, &[]) {
         Ok(opened) => opened,
         Err(Error::ProviderUnavailable { .. }) if provider != Provider::Cpu => return None,
         Err(error) => panic!("{error}"),

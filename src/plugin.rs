@@ -5,7 +5,7 @@ use lipsync_core::inference;
 use crate::{lipsync, lipsyncbin};
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    inference::wait_in_main_thread();
+    inference::onnx::wait_in_main_thread();
     lipsync::register(plugin)?;
     lipsyncbin::register(plugin)
 }

@@ -7,9 +7,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use gst::prelude::*;
-use lipsync_core::Error;
-use lipsync_core::inference::{
-    self, ModelSource, Network, Opened, Options, Precision, Provider, ProviderOptions,
+use lipsync_core::{
+    Error,
+    inference::{
+        self, ModelSource, Network, OpenNetwork, Options, Precision, Provider, ProviderOptions,
+    },
 };
 
 const MESH: &[u8] = include_bytes!("../models/face_mesh.onnx");
@@ -57,12 +59,12 @@ fn options(library: &Path, provider: Provider) -> Options {
     }
 }
 
-fn open(options: &Options) -> Result<Opened, Error> {
+fn open(options: &Options) -> Result<OpenNetwork, Error> {
     let source = ModelSource::Bytes {
         name: "mesh",
         data: MESH,
     };
-    inference::open(source, options, &[])
+    inference::onnx::open(source, options, &[])
 }
 
 fn points(network: &mut dyn Network, seed: usize) -> Vec<f32> {

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gst::prelude::*;
-use lipsync_core::Error;
-use lipsync_core::inference::{
-    self, ModelSource, Network, Opened, Options, Precision, Provider, ProviderOptions,
+use lipsync_core::{
+    Error,
+    inference::{
+        self, ModelSource, Network, OpenNetwork, Options, Precision, Provider, ProviderOptions,
+    },
 };
 
 #[path = "support/onnx.rs"]
@@ -32,8 +34,8 @@ fn options(library: &Path, provider: Provider) -> Options {
     }
 }
 
-fn open(data: &[u8], options: &Options) -> Result<Opened, Error> {
-    inference::open(ModelSource::Bytes { name: "test", data }, options, &[])
+fn open(data: &[u8], options: &Options) -> Result<OpenNetwork, Error> {
+    inference::onnx::open(ModelSource::Bytes { name: "test", data }, options, &[])
 }
 
 /// The mesh network's points for a pattern.
@@ -166,7 +168,7 @@ fn open_dimensions_are_fixed_before_it_compiles() {
         name: "test",
         data: &model,
     };
-    let opened = inference::open(source, &options, &[("x", &[4, 3])]).unwrap();
+    let opened = inference::onnx::open(source, &options, &[("x", &[4, 3])]).unwrap();
     let mut network = opened.network;
     assert_eq!(network.outputs()[0].shape, [4, 3]);
     network.input(0).copy_from_slice(&[1.5; 12]);

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lipsync_core::Error;
-use lipsync_core::inference::{self, ModelSource, Network, Opened, Options, Precision, Provider};
+use lipsync_core::{
+    Error,
+    inference::{self, ModelSource, Network, OpenNetwork, Options, Precision, Provider},
+};
 
 #[path = "support/onnx.rs"]
 mod onnx;
@@ -50,8 +52,8 @@ fn one_thread() -> Options {
     }
 }
 
-fn open(data: &[u8]) -> Result<Opened, Error> {
-    inference::open(bytes(data), &one_thread(), &[])
+fn open(data: &[u8]) -> Result<OpenNetwork, Error> {
+    inference::onnx::open(bytes(data), &one_thread(), &[])
 }
 
 fn folder(name: &str) -> PathBuf {
@@ -70,7 +72,7 @@ fn has_own_process() -> bool {
 }
 
 fn failure(path: &Path) -> String {
-    match inference::load(Some(path), Provider::Cpu) {
+    match inference::onnx::load(Some(path), Provider::Cpu) {
         Err(error @ Error::RuntimeMissing { .. }) => error.to_string(),
         Err(other) => panic!("another error: {other}"),
         Ok(runtime) => panic!("{} was loaded", runtime.path().display()),
@@ -98,18 +100,18 @@ fn stand_in(name: &str, source: &str) -> Option<PathBuf> {
 
 #[test]
 fn finds_the_library_of_the_setup_folder() {
-    let runtime =
-        inference::load(None, Provider::Cpu).expect("`cargo xtask setup` provides ONNX Runtime");
+    let runtime = inference::onnx::load(None, Provider::Cpu)
+        .expect("`cargo xtask setup` provides ONNX Runtime");
     assert!(runtime.path().is_file(), "{:?}", runtime.path());
     assert!(runtime.version().starts_with("1."), "{}", runtime.version());
-    let again = inference::load(Some(runtime.path()), Provider::Cpu).unwrap();
+    let again = inference::onnx::load(Some(runtime.path()), Provider::Cpu).unwrap();
     assert!(std::ptr::eq(runtime, again));
     println!("ONNX Runtime {} at {:?}", runtime.version(), runtime.path());
 }
 
 #[test]
 fn a_second_library_in_a_process_is_refused() {
-    inference::load(None, Provider::Cpu).unwrap();
+    inference::onnx::load(None, Provider::Cpu).unwrap();
     let text = failure(Path::new("/usr/lib/other/libonnxruntime.so"));
     assert!(text.contains("already runs"), "{text}");
 }
@@ -134,7 +136,7 @@ fn the_loaders_own_reason_is_told() {
     let text = failure(file.parent().unwrap());
     assert!(text.contains("directory"), "{text}");
     // Another attempt may succeed.
-    inference::load(None, Provider::Cpu).expect("`cargo xtask setup` provides ONNX Runtime");
+    inference::onnx::load(None, Provider::Cpu).expect("`cargo xtask setup` provides ONNX Runtime");
 }
 
 #[test]
@@ -188,13 +190,13 @@ fn a_library_that_breaks_its_promise_does_not_panic() {
 
 #[test]
 fn the_cpu_is_what_auto_and_cpu_run_on() {
-    inference::load(None, Provider::Cpu).unwrap();
+    inference::onnx::load(None, Provider::Cpu).unwrap();
     for provider in [Provider::Auto, Provider::Cpu] {
         let options = Options {
             provider,
             ..one_thread()
         };
-        let opened = inference::open(bytes(MESH), &options, &[]).unwrap();
+        let opened = inference::onnx::open(bytes(MESH), &options, &[]).unwrap();
         assert_eq!(opened.active, Provider::Cpu);
         println!("{}: {:?}", provider.name(), opened.fallbacks);
     }
@@ -202,13 +204,13 @@ fn the_cpu_is_what_auto_and_cpu_run_on() {
 
 #[test]
 fn a_provider_that_cannot_run_is_an_error() {
-    inference::load(None, Provider::Cpu).unwrap();
+    inference::onnx::load(None, Provider::Cpu).unwrap();
     for provider in [Provider::Cuda, Provider::TensorRt, Provider::OpenVino] {
         let options = Options {
             provider,
             ..one_thread()
         };
-        match inference::open(bytes(MESH), &options, &[]) {
+        match inference::onnx::open(bytes(MESH), &options, &[]) {
             Err(Error::ProviderUnavailable {
                 provider: name,
                 reason,
@@ -225,14 +227,14 @@ fn a_provider_that_cannot_run_is_an_error() {
 
 #[test]
 fn less_precision_than_the_cpu_has_is_refused() {
-    inference::load(None, Provider::Cpu).unwrap();
+    inference::onnx::load(None, Provider::Cpu).unwrap();
     for provider in [Provider::Auto, Provider::Cpu] {
         let options = Options {
             provider,
             precision: Precision::Bf16,
             ..one_thread()
         };
-        match inference::open(bytes(MESH), &options, &[]) {
+        match inference::onnx::open(bytes(MESH), &options, &[]) {
             Err(Error::ProviderUnavailable {
                 provider: name,
                 reason,
@@ -277,7 +279,7 @@ fn open_dimensions_become_one_or_what_is_asked() {
     assert_eq!(network.inputs()[0].shape, [1, 3]);
     assert_eq!(network.outputs()[0].shape, [1, 3]);
     let shapes: &[(&str, &[usize])] = &[("x", &[4, 3])];
-    let mut network = inference::open(bytes(&model), &one_thread(), shapes)
+    let mut network = inference::onnx::open(bytes(&model), &one_thread(), shapes)
         .unwrap()
         .network;
     assert_eq!(network.outputs()[0].shape, [4, 3]);
@@ -299,7 +301,7 @@ fn shapes_that_contradict_the_model_are_refused() {
         ("x", &[usize::MAX, 3]),
     ];
     for shape in wrong {
-        match inference::open(bytes(&model), &one_thread(), &[shape]) {
+        match inference::onnx::open(bytes(&model), &one_thread(), &[shape]) {
             Err(Error::ModelMismatch { found, wanted, .. }) => {
                 assert!(found.contains('x'), "{found}");
                 assert!(wanted.contains(shape.0), "{wanted}");
@@ -332,7 +334,7 @@ fn a_tensor_of_absurd_size_is_refused() {
 #[test]
 fn models_that_are_not_there_are_not_found() {
     for path in ["/nowhere/model.onnx", "/dev/null/model.onnx"] {
-        match inference::open(ModelSource::File(Path::new(path)), &one_thread(), &[]) {
+        match inference::onnx::open(ModelSource::File(Path::new(path)), &one_thread(), &[]) {
             Err(Error::ModelNotFound {
                 path: found,
                 reason,
@@ -367,7 +369,7 @@ fn models_that_are_no_models_are_unreadable() {
         paths.push(path);
     }
     for path in paths {
-        match inference::open(ModelSource::File(&path), &one_thread(), &[]) {
+        match inference::onnx::open(ModelSource::File(&path), &one_thread(), &[]) {
             Err(Error::ModelUnreadable {
                 path: found,
                 reason,
@@ -388,7 +390,7 @@ fn a_file_that_is_too_large_is_refused() {
     let file = fs::File::create(&path).unwrap();
     // Sparse: takes no room on the disk.
     file.set_len((2 << 30) + 1).unwrap();
-    let result = inference::open(ModelSource::File(&path), &one_thread(), &[]);
+    let result = inference::onnx::open(ModelSource::File(&path), &one_thread(), &[]);
     fs::remove_file(&path).unwrap();
     match result {
         Err(Error::ModelUnreadable { reason, .. }) => assert!(reason.contains("2 GiB"), "{reason}"),
@@ -448,16 +450,16 @@ fn a_run_allocates_nothing() {
 #[test]
 fn messages_go_to_the_listener() {
     static HEARD: AtomicUsize = AtomicUsize::new(0);
-    inference::set_log_sink(|level, text| {
-        assert!(level >= inference::Level::Verbose && !text.is_empty());
+    inference::onnx::set_log_sink(|level, text| {
+        assert!(level >= inference::onnx::Level::Verbose && !text.is_empty());
         HEARD.fetch_add(1, Ordering::Relaxed);
     });
-    inference::set_log_level(inference::Level::Verbose);
+    inference::onnx::set_log_level(inference::onnx::Level::Verbose);
     let options = Options {
         intra_threads: 2,
         ..Options::default()
     };
-    inference::open(bytes(MESH), &options, &[]).unwrap();
+    inference::onnx::open(bytes(MESH), &options, &[]).unwrap();
     assert!(HEARD.load(Ordering::Relaxed) > 0);
-    inference::set_log_level(inference::Level::Warning);
+    inference::onnx::set_log_level(inference::onnx::Level::Warning);
 }

@@ -1,11 +1,15 @@
-//! An engine before its networks are loaded: what can be told at once, and what takes time.
+//! From settings to a running engine: what can be told at once, and what takes time. The only place
+//! that picks a backend.
 //!
 //! Must not know who waits, or on which thread.
 
 use crate::{
     Error, catalogue,
     face::{self, Tracker},
-    inference::{self, Fallback},
+    generator::OpenGenerator,
+    inference::{
+        self, Backend, Fallback, OpenNetwork, Opener, Provider, add_fallbacks, onnx::OnnxRuntime,
+    },
     render::Engine,
 };
 
@@ -15,6 +19,34 @@ pub struct Config {
     pub generator: catalogue::Source,
     pub runtime: inference::Options,
     pub tracking: face::Settings,
+}
+
+/// What runs networks that are opened with these options.
+fn backend(options: &inference::Options) -> &'static dyn Backend {
+    match options.provider {
+        Provider::Auto
+        | Provider::Cpu
+        | Provider::OpenVino
+        | Provider::Cuda
+        | Provider::TensorRt => &OnnxRuntime,
+    }
+}
+
+/// Opens networks with these options.
+pub fn opener(options: &inference::Options) -> Opener<'_> {
+    Opener {
+        backend: backend(options),
+        options,
+    }
+}
+
+/// Loads a generator alone, without an engine around it. Fails with the errors of
+/// [`catalogue::find`] and [`catalogue::Found::open`].
+pub fn open_generator(
+    source: &catalogue::Source,
+    options: &inference::Options,
+) -> Result<OpenGenerator, Error> {
+    catalogue::find(source)?.open(&opener(options))
 }
 
 /// What is loaded, in the order in which it is told.
@@ -38,11 +70,11 @@ impl Prepared {
     /// files that it names, and checks their hashes.
     ///
     /// # Errors
-    /// Those of [`catalogue::find`] and [`inference::check`].
+    /// Those of [`catalogue::find`] and [`Backend::check`].
     pub fn new(config: &Config) -> Result<Self, Error> {
         let generator = catalogue::find(&config.generator)?;
-        if generator.needs_runtime() {
-            inference::check(&config.runtime)?;
+        if generator.has_networks() {
+            backend(&config.runtime).check(&config.runtime)?;
         }
         Ok(Self {
             generator,
@@ -58,7 +90,7 @@ impl Prepared {
 
     /// Whether there are networks, whose sessions take from milliseconds to minutes to build.
     pub fn has_networks(&self) -> bool {
-        self.generator.needs_runtime()
+        self.generator.has_networks()
     }
 
     /// Loads the networks and runs each once. Asks `goes_on` before each step; where it does not,
@@ -73,16 +105,15 @@ impl Prepared {
         if !goes_on(Step::Mouths) {
             return Ok(None);
         }
-        let options = &self.runtime;
-        let (faces, opened) = match self.generator.needs_runtime() {
+        let opener = opener(&self.runtime);
+        let (faces, opened) = match self.generator.has_networks() {
             // Those that find faces are small: they are ready before it is known whether they are
             // wanted, which they nearly always are.
-            true => inference::together(
-                options,
-                || Some(open_faces(options)),
-                || self.generator.open(options),
+            true => opener.both(
+                || Some(open_faces(&self.runtime)),
+                || self.generator.open(&opener),
             ),
-            false => (None, self.generator.open(options)),
+            false => (None, self.generator.open(&opener)),
         };
         let opened = opened?;
         let mut fallbacks = opened.fallbacks.clone();
@@ -91,31 +122,29 @@ impl Prepared {
             Some(_) if !goes_on(Step::Faces) => return Ok(None),
             Some(faces) => {
                 let (detector, mesh) = faces?;
-                for fallback in detector.fallbacks.into_iter().chain(mesh.fallbacks) {
-                    if !fallbacks.contains(&fallback) {
-                        fallbacks.push(fallback);
-                    }
-                }
+                add_fallbacks(&mut fallbacks, detector.fallbacks);
+                add_fallbacks(&mut fallbacks, mesh.fallbacks);
                 let tracker = Tracker::new(detector.network, mesh.network, self.tracking)?;
                 Some(tracker)
             }
         };
-        let engine = Engine::assemble(opened, tracker, self.runtime.interrupt);
+        let provider = opened.active.unwrap_or(Provider::Cpu);
+        let overlaps = opener.backend.leaves_a_cpu(provider);
+        let engine = Engine::assemble(opened, tracker, overlaps, self.runtime.interrupt);
         Ok(Some((engine, fallbacks)))
     }
 }
 
 /// The detector and the mesh.
-fn open_faces(
-    options: &inference::Options,
-) -> Result<(inference::Opened, inference::Opened), Error> {
+fn open_faces(options: &inference::Options) -> Result<(OpenNetwork, OpenNetwork), Error> {
     let options = for_faces(options);
-    Ok((face::open_detector(&options)?, face::open_mesh(&options)?))
+    let opener = opener(&options);
+    Ok((face::open_detector(&opener)?, face::open_mesh(&opener)?))
 }
 
 /// For finding faces. Half a pixel of rounding is a mouth that trembles. And one thread is faster
 /// than two: the networks' many small operators are done before a sleeping thread is awake
-/// (measured on two busy cores: the mesh 0.4 of the time and 0.3 of the processor's work).
+/// (measured on two busy cores: the mesh 0.4 of the time and 0.3 of the CPU's work).
 fn for_faces(options: &inference::Options) -> inference::Options {
     inference::Options {
         precision: inference::Precision::Auto,

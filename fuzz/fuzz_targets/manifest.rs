@@ -6,7 +6,8 @@ use std::{path::PathBuf, sync::LazyLock};
 use libfuzzer_sys::fuzz_target;
 use lipsync_core::{
     Error,
-    catalogue::{Source, open},
+    assembly::open_generator,
+    catalogue::Source,
     inference,
 };
 
@@ -24,7 +25,7 @@ fuzz_target!(|text: &[u8]| {
         library: Some(PathBuf::from("/nowhere/libonnxruntime.so")),
         ..runtime::Options::default()
     };
-    match open(&Source::Path(MANIFEST.clone()), &options) {
+    match open_generator(&Source::Path(MANIFEST.clone()), &options) {
         Ok(opened) => panic!("{} opens without a runtime", opened.about),
         Err(Error::ModelUnreadable { path, .. } | Error::ModelNotFound { path, .. }) => {
             assert!(path.starts_with(MANIFEST.parent().unwrap()), "{path:?}");

@@ -56,17 +56,19 @@ pub fn post_warning(element: &gst::Element, err: &Error, instead: &str) {
 /// Sends what ONNX Runtime says to the debug category `onnxruntime`, as much of it as is wanted
 /// there.
 pub fn route_runtime_log() {
-    inference::set_log_sink(|level, text| match level {
-        inference::Level::Verbose => gst::log!(ORT_CAT, "{text}"),
-        inference::Level::Info => gst::info!(ORT_CAT, "{text}"),
-        inference::Level::Warning => gst::warning!(ORT_CAT, "{text}"),
-        inference::Level::Error | inference::Level::Fatal => gst::error!(ORT_CAT, "{text}"),
+    inference::onnx::set_log_sink(|level, text| match level {
+        inference::onnx::Level::Verbose => gst::log!(ORT_CAT, "{text}"),
+        inference::onnx::Level::Info => gst::info!(ORT_CAT, "{text}"),
+        inference::onnx::Level::Warning => gst::warning!(ORT_CAT, "{text}"),
+        inference::onnx::Level::Error | inference::onnx::Level::Fatal => {
+            gst::error!(ORT_CAT, "{text}")
+        }
     });
-    inference::set_log_level(if ORT_CAT.above_threshold(gst::DebugLevel::Log) {
-        inference::Level::Verbose
+    inference::onnx::set_log_level(if ORT_CAT.above_threshold(gst::DebugLevel::Log) {
+        inference::onnx::Level::Verbose
     } else if ORT_CAT.above_threshold(gst::DebugLevel::Info) {
-        inference::Level::Info
+        inference::onnx::Level::Info
     } else {
-        inference::Level::Warning
+        inference::onnx::Level::Warning
     });
 }

@@ -19,7 +19,7 @@ use lipsync_core::{
     Error,
     assembly::{self, Prepared, Step},
     catalogue,
-    inference::{AtWork, Fallback, Provider},
+    inference::{Fallback, Provider, onnx::AtWork},
     render::{Controls, Engine},
 };
 

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::*;
-use crate::onnx::{Dim, Linear};
-use crate::opening::{folder, write_manifest};
+use crate::{
+    common::*,
+    onnx::{Dim, Linear},
+    opening::{folder, write_manifest},
+};
 use gst::prelude::*;
 
 /// Side of the frames; all of it is redrawn.

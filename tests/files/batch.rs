@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::common::*;
-use crate::live_source::Live;
+use crate::{common::*, live_source::Live};
 use gst::prelude::*;
 use lipsync_core::{catalogue::Source, generator::Generator};
 use proptest::prelude::*;

@@ -1,7 +1,6 @@
 //! What the element tells others beside its frames: regions of interest, statistics.
 
-use crate::common::*;
-use crate::picture::Picture;
+use crate::{common::*, picture::Picture};
 use gst::prelude::*;
 
 /// The portrait as so many frames of a video.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::common::*;
-use crate::picture::Picture;
+use crate::{common::*, picture::Picture};
 use gst::prelude::*;
 use gst_controller::prelude::*;
 use lipsync_core::{

@@ -3,8 +3,10 @@
 
 use std::sync::mpsc::Receiver;
 
-use crate::common::*;
-use crate::live_source::{CHUNK_MS, Live};
+use crate::{
+    common::*,
+    live_source::{CHUNK_MS, Live},
+};
 use gst::prelude::*;
 
 const FRAME_MS: u64 = 40;

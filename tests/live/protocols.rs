@@ -10,8 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::arrival::Arrival;
-use crate::common::*;
+use crate::{arrival::Arrival, common::*};
 use gst::prelude::*;
 use gstlipsync::lipsync::Lipsync;
 

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use crate::common::*;
-use crate::live_source::{CHUNK_MS, LIVE, LIVE_LATENCY, Live};
+use crate::{
+    common::*,
+    live_source::{CHUNK_MS, LIVE, LIVE_LATENCY, Live},
+};
 use gst::prelude::*;
 
 /// Rates of television and the web.

@@ -10,13 +10,15 @@ use std::{
     },
 };
 
-use crate::common::*;
-use crate::onnx::{Dim, Linear};
+use crate::{
+    common::*,
+    onnx::{Dim, Linear},
+};
 use gst::prelude::*;
 use lipsync_core::{
-    Error,
-    catalogue::{self, Source},
-    generator,
+    Error, assembly,
+    catalogue::Source,
+    generator::OpenGenerator,
     inference::{self, ModelSource},
 };
 
@@ -63,7 +65,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Opens the folder with a manifest that names this file.
-fn open(folder: &Path, file: &str, sha256: &str) -> Result<generator::Opened, Error> {
+fn open(folder: &Path, file: &str, sha256: &str) -> Result<OpenGenerator, Error> {
     let manifest = format!(
         "version = 1\nfamily = \"wav2lip\"\nname = \"a test\"\nlicence = \"MPL-2.0\"\n\
          source = \"here\"\nfiles.generator = {{ path = \"{file}\", sha256 = \"{sha256}\" }}\n"
@@ -72,8 +74,8 @@ fn open(folder: &Path, file: &str, sha256: &str) -> Result<generator::Opened, Er
     open_path(folder)
 }
 
-fn open_path(path: &Path) -> Result<generator::Opened, Error> {
-    catalogue::open(&Source::Path(path.into()), &inference::Options::default())
+fn open_path(path: &Path) -> Result<OpenGenerator, Error> {
+    assembly::open_generator(&Source::Path(path.into()), &inference::Options::default())
 }
 
 /// The reason for which a manifest or a network is not read.
@@ -86,7 +88,7 @@ fn reason<T>(result: Result<T, Error>) -> String {
 }
 
 fn has_runtime() -> bool {
-    let loaded = inference::load(None, inference::Provider::Cpu);
+    let loaded = inference::onnx::load(None, inference::Provider::Cpu);
     if let Err(err) = &loaded {
         println!("skipped: {err}");
     }
@@ -225,7 +227,7 @@ fn weights_are_read_beside_the_model_and_nowhere_else() {
     let open = |location: &str| {
         let path = folder.join("net.onnx");
         fs::write(&path, crate::onnx::with_weights_in(location)).unwrap();
-        inference::open(
+        inference::onnx::open(
             ModelSource::File(&path),
             &inference::Options::default(),
             &[],
@@ -262,7 +264,7 @@ fn weights_that_claim_more_than_their_file_has_are_refused() {
             crate::onnx::with_weights("weights.bin", count, offset, length),
         )
         .unwrap();
-        let opened = inference::open(
+        let opened = inference::onnx::open(
             ModelSource::File(&path),
             &inference::Options::default(),
             &[],
@@ -302,7 +304,7 @@ fn an_output_that_changes_its_shape_is_a_fault_of_that_run() {
         name: "test",
         data: &data,
     };
-    let opened = inference::open(source, &inference::Options::default(), &[]).unwrap();
+    let opened = inference::onnx::open(source, &inference::Options::default(), &[]).unwrap();
     let mut network = opened.network;
     for filled in [4, 2, 0] {
         network.input(0).fill(0.0);

@@ -5,9 +5,11 @@
 
 use std::path::PathBuf;
 
-use crate::onnx::{Dim, Linear, NOTHING, only};
-use crate::opening::{LOOK, opened, refused, write_manifest};
-use crate::picture::{Picture, redraw};
+use crate::{
+    onnx::{Dim, Linear, NOTHING, only},
+    opening::{LOOK, opened, refused, write_manifest},
+    picture::{Picture, redraw},
+};
 use lipsync_core::{
     Error,
     face::{Face, Mesh},

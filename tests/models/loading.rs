@@ -12,9 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::*;
-use crate::onnx::{Dim, Linear};
-use crate::picture::Picture;
+use crate::{
+    common::*,
+    onnx::{Dim, Linear},
+    picture::Picture,
+};
 use gst::{ProgressType, prelude::*};
 
 /// Side of the frames; all of it is redrawn.

@@ -14,8 +14,8 @@ use std::{
 use crate::picture::{Picture, redraw};
 use gst::prelude::*;
 use lipsync_core::{
-    Error,
-    catalogue::{self, Source},
+    Error, assembly,
+    catalogue::Source,
     face::{Face, Mesh},
     generator::{Generator, Heard, Look},
     inference::{self, Provider},
@@ -377,7 +377,8 @@ impl Case {
         let Some((folder, python)) = self.prepare() else {
             return;
         };
-        if let Err(err @ Error::RuntimeMissing { .. }) = inference::load(None, Provider::Cpu) {
+        if let Err(err @ Error::RuntimeMissing { .. }) = inference::onnx::load(None, Provider::Cpu)
+        {
             println!("skipped: {err}");
             return;
         }
@@ -434,7 +435,7 @@ impl Case {
             provider: self.provider,
             ..inference::Options::default()
         };
-        let mut generator = match catalogue::open(&source, &options) {
+        let mut generator = match assembly::open_generator(&source, &options) {
             Ok(opened) => opened.generator,
             Err(err @ Error::RuntimeMissing { .. }) => {
                 println!("skipped: {err}");

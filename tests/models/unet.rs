@@ -6,9 +6,11 @@
 
 use std::path::PathBuf;
 
-use crate::onnx::{Dim, Linear, NOTHING, only};
-use crate::opening::{LOOK, opened, refused, write_manifest};
-use crate::picture::{Picture, redraw};
+use crate::{
+    onnx::{Dim, Linear, NOTHING, only},
+    opening::{LOOK, opened, refused, write_manifest},
+    picture::{Picture, redraw},
+};
 use lipsync_core::{
     face::{Face, Mesh},
     generator::{Generator, Heard, Look},

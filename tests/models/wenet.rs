@@ -3,8 +3,10 @@
 
 use std::path::PathBuf;
 
-use crate::onnx::{Dim, Linear};
-use crate::opening::{opened, refused, write_manifest};
+use crate::{
+    onnx::{Dim, Linear},
+    opening::{opened, refused, write_manifest},
+};
 use lipsync_core::{
     generator::{Generator, Heard},
     sound::{BANDS, SampleFormat, Sound, Spectrum},

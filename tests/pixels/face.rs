@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use gst::prelude::*;
-use lipsync_core::Error;
-use lipsync_core::face::{self, Face, Select, Settings, Tracker};
-use lipsync_core::inference::Options;
-use lipsync_core::pixels::{Affine, Format, Plane, View};
+use lipsync_core::{
+    Error, assembly,
+    face::{self, Face, Select, Settings, Tracker},
+    inference::Options,
+    pixels::{Affine, Format, Plane, View},
+};
 
 use crate::picture::Picture;
 
@@ -23,9 +25,9 @@ fn tracker(settings: Settings) -> Tracker {
         intra_threads: 1,
         ..Options::default()
     };
-    let detector =
-        face::open_detector(&options).expect("`cargo xtask setup` provides ONNX Runtime");
-    let mesh = face::open_mesh(&options).unwrap();
+    let detector = face::open_detector(&assembly::opener(&options))
+        .expect("`cargo xtask setup` provides ONNX Runtime");
+    let mesh = face::open_mesh(&assembly::opener(&options)).unwrap();
     Tracker::new(detector.network, mesh.network, settings).unwrap()
 }
 
@@ -560,7 +562,11 @@ fn a_frame_of_another_size_is_another_shot() {
 #[test]
 fn other_networks_are_refused() {
     let options = Options::default();
-    let network = || face::open_mesh(&options).unwrap().network;
+    let network = || {
+        face::open_mesh(&assembly::opener(&options))
+            .unwrap()
+            .network
+    };
     match Tracker::new(network(), network(), Settings::default()) {
         Err(Error::ModelMismatch { found, wanted, .. }) => {
             assert!(

@@ -2,9 +2,9 @@
 //! regions anywhere.
 
 use crate::frames::{COLOURS, FORMATS, Frame, around, gradient, parts, round_mask, stored};
-use lipsync_core::pixels::frame::colour::Range;
 use lipsync_core::pixels::{
     Affine, Blender, Colour, Drawn, Format, Patch, Stamp,
+    frame::colour::Range,
     read::{opencv_resize::Extent, sample},
     write::{draw::Pen, stamp},
 };

@@ -1,7 +1,10 @@
 //! Frames in every format, with memory of their own and arithmetic that owes nothing to the crate.
 
-use lipsync_core::pixels::frame::colour::{Matrix, Range};
-use lipsync_core::pixels::{Affine, Colour, Format, Plane, View, read::sample};
+use lipsync_core::pixels::{
+    Affine, Colour, Format, Plane, View,
+    frame::colour::{Matrix, Range},
+    read::sample,
+};
 
 pub const FORMATS: [Format; 17] = [
     Format::I420,

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use lipsync_core::{
-    Error,
-    catalogue::{self, Source},
+    Error, assembly,
+    catalogue::Source,
     generator::{Generator, Look},
     inference,
 };
@@ -49,7 +49,7 @@ pub fn refused(path: &Path) -> Option<String> {
 }
 
 fn attempt(path: &Path) -> Option<Result<Box<dyn Generator>, String>> {
-    match catalogue::open(&Source::Path(path.into()), &inference::Options::default()) {
+    match assembly::open_generator(&Source::Path(path.into()), &inference::Options::default()) {
         Ok(opened) => Some(Ok(opened.generator)),
         Err(err @ Error::RuntimeMissing { .. }) => {
             println!("skipped: {err}");

@@ -6,8 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::common::*;
-use crate::picture::Picture;
+use crate::{common::*, picture::Picture};
 use gst::prelude::*;
 
 const WIDTH: u32 = 360;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use lipsync_core::{
+    assembly,
     face::{self, Face, Select, Settings, Tracker, geometry},
     inference::Options,
     pixels::Affine,
@@ -66,8 +67,8 @@ impl Watcher {
             smoothing: 0.0,
         };
         let options = Options::default();
-        let detector = face::open_detector(&options)?.network;
-        let mesh = face::open_mesh(&options)?.network;
+        let detector = face::open_detector(&assembly::opener(&options))?.network;
+        let mesh = face::open_mesh(&assembly::opener(&options))?.network;
         Ok(Self {
             tracker: Tracker::new(detector, mesh, settings)?,
         })

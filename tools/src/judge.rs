@@ -65,7 +65,7 @@ impl Judge {
     pub fn open() -> Result<Self> {
         let open = |name, data| {
             let source = ModelSource::Bytes { name, data };
-            inference::open(source, &Options::default(), &[]).map(|opened| opened.network)
+            inference::onnx::open(source, &Options::default(), &[]).map(|opened| opened.network)
         };
         Ok(Self {
             mouth: open(

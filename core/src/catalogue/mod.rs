@@ -6,23 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use toml::Table;
-
 use crate::{
     Error,
-    families::{
-        edtalk::EDTALK,
-        redraw::{
-            Contract, Painter,
-            recipe::{Recipe, Tensors},
-        },
-        unet::{self, UNET},
-        warp::{BuiltIn, Networks, manifest::Manifest},
-        wav2lip::WAV2LIP,
-    },
-    generator::{Generator, Opened},
-    inference::{self, Model, ModelSource, describe, open_alone, open_batch},
-    manifest::{self, Family, File, Named},
+    families::{FAMILIES, Family, ModelFiles, warp},
+    generator::{Generator, OpenGenerator},
+    inference::{Model, ModelSource, Network, Opener, describe},
+    manifest,
 };
 
 /// Name of the manifest in a model's folder.
@@ -54,16 +43,7 @@ impl fmt::Debug for Source {
 pub struct Found(Kind);
 
 enum Kind {
-    BuiltIn {
-        manifest: Box<Manifest>,
-        networks: Networks,
-    },
-    Painter {
-        contract: &'static Contract,
-        recipe: Box<Recipe>,
-        network: Model<'static>,
-        encoder: Option<Model<'static>>,
-    },
+    Files(Box<dyn ModelFiles>),
     /// Its family shows when it is open.
     Bare {
         path: PathBuf,
@@ -72,17 +52,13 @@ enum Kind {
     Custom(Box<dyn Generator>),
 }
 
-/// Loads the generator's networks: [`find`] and [`Found::open`], with the errors of both.
-pub fn open(source: &Source, options: &inference::Options) -> Result<Opened, Error> {
-    find(source)?.open(options)
-}
-
 /// Finds the generator's files, reads them and checks their hashes.
 ///
-/// Fails with [`Error::ModelNotFound`] or [`Error::ModelUnreadable`].
+/// # Errors
+/// [`Error::ModelNotFound`], [`Error::ModelUnreadable`].
 pub fn find(source: &Source) -> Result<Found, Error> {
     let kind = match source {
-        Source::BuiltIn => find_builtin()?,
+        Source::BuiltIn => Kind::Files(warp::embedded()?),
         Source::Path(path) => find_path(path)?,
         Source::Custom(make) => Kind::Custom(make()),
     };
@@ -93,46 +69,30 @@ impl Found {
     /// How much later than its frame the generator hears; `None` where only the networks say.
     pub fn look_ahead_ns(&self) -> Option<i64> {
         match &self.0 {
-            Kind::BuiltIn { manifest, .. } => Some(manifest.sound.look_ahead_ns()),
-            Kind::Painter { recipe, .. } => Some(recipe.sound.look_ahead_ns()),
+            Kind::Files(files) => Some(files.look_ahead_ns()),
             Kind::Bare { .. } => None,
             Kind::Custom(generator) => Some(generator.hearing().look_ahead_ns),
         }
     }
 
     /// Whether there are networks to load, the generator's own or those that find faces for it.
-    pub fn needs_runtime(&self) -> bool {
+    pub fn has_networks(&self) -> bool {
         match &self.0 {
             Kind::Custom(generator) => generator.needs_face(),
-            _ => true,
+            Kind::Files(_) | Kind::Bare { .. } => true,
         }
     }
 
     /// Loads the networks.
     ///
-    /// Fails with [`Error::ModelUnreadable`], [`Error::ModelMismatch`],
-    /// [`Error::RuntimeMissing`], [`Error::ProviderUnavailable`] or [`Error::Inference`].
-    pub fn open(self, options: &inference::Options) -> Result<Opened, Error> {
+    /// # Errors
+    /// [`Error::ModelUnreadable`], [`Error::ModelMismatch`], [`Error::RuntimeMissing`],
+    /// [`Error::ProviderUnavailable`] or [`Error::Inference`].
+    pub fn open(self, opener: &Opener) -> Result<OpenGenerator, Error> {
         match self.0 {
-            Kind::BuiltIn { manifest, networks } => BuiltIn::open(*manifest, &networks, options),
-            Kind::Painter {
-                contract,
-                recipe,
-                network,
-                encoder,
-            } => {
-                let (encoder, network) = inference::together(
-                    options,
-                    || {
-                        let open = |encoder| open_alone(encoder, options);
-                        encoder.as_ref().map(open).transpose()
-                    },
-                    || open_batch(&network, options),
-                );
-                Painter::open(contract, *recipe, network?, encoder?)
-            }
-            Kind::Bare { path, network } => open_bare(&path, &network, options),
-            Kind::Custom(generator) => Ok(Opened {
+            Kind::Files(files) => files.open(opener),
+            Kind::Bare { path, network } => open_bare(&path, &network, opener),
+            Kind::Custom(generator) => Ok(OpenGenerator {
                 about: generator.name().to_owned(),
                 generator,
                 active: None,
@@ -140,27 +100,6 @@ impl Found {
             }),
         }
     }
-}
-
-fn find_builtin() -> Result<Kind, Error> {
-    let manifest = Manifest::parse(
-        include_str!("../../../models/builtin/manifest.toml"),
-        Path::new("models/builtin/manifest.toml"),
-    )?;
-    let networks = Networks {
-        audio2mouth: Model::read(ModelSource::Bytes {
-            name: "builtin/audio2mouth",
-            data: include_bytes!("../../../models/builtin/audio2mouth.onnx"),
-        })?,
-        renderer: Model::read(ModelSource::Bytes {
-            name: "builtin/renderer",
-            data: include_bytes!("../../../models/builtin/renderer.onnx"),
-        })?,
-    };
-    Ok(Kind::BuiltIn {
-        manifest: Box::new(manifest),
-        networks,
-    })
 }
 
 fn find_path(path: &Path) -> Result<Kind, Error> {
@@ -187,7 +126,7 @@ fn find_path(path: &Path) -> Result<Kind, Error> {
         }),
         _ => Err(Error::ModelUnreadable {
             path: path.to_owned(),
-            reason: "a `.toml` manifest, a folder that holds one, or an `.onnx` file is wanted"
+            reason: "expected a `.toml` manifest, a folder that holds one, or an `.onnx` file"
                 .into(),
         }),
     }
@@ -195,70 +134,42 @@ fn find_path(path: &Path) -> Result<Kind, Error> {
 
 fn find_manifest(path: &Path) -> Result<Kind, Error> {
     let text = manifest::read_manifest(path)?;
-    let recipe = |contract| find_recipe(contract, &text, path);
-    match manifest::family(&text, path)? {
-        Family::Builtin => {
-            let manifest = Manifest::parse(&text, path)?;
-            let networks = Networks {
-                audio2mouth: Named::find(path, &manifest.files.audio2mouth)?.read()?,
-                renderer: Named::find(path, &manifest.files.renderer)?.read()?,
-            };
-            Ok(Kind::BuiltIn {
-                manifest: Box::new(manifest),
-                networks,
-            })
-        }
-        Family::Wav2lip => recipe(&WAV2LIP),
-        Family::Unet => recipe(&UNET),
-        Family::Edtalk => recipe(&EDTALK),
+    let name = manifest::family(&text, path)?;
+    let Some(family) = FAMILIES.into_iter().find(|family| family.name() == name) else {
+        let known = FAMILIES.map(|family| format!("`{}`", family.name()));
+        return Err(Error::ModelUnreadable {
+            path: path.to_owned(),
+            reason: format!("unknown family `{name}`, expected {}", known.join(", ")),
+        });
+    };
+    family.read(&text, path).map(Kind::Files)
+}
+
+/// Opens a network without a manifest, of the family that recognises its tensors.
+fn open_bare(path: &Path, model: &Model, opener: &Opener) -> Result<OpenGenerator, Error> {
+    let opened = opener.batched(model)?;
+    let recognised = |family: &&dyn Family| family.recognises(&*opened.network, path);
+    match FAMILIES.iter().find(|family| recognised(family)) {
+        Some(family) => family.open_bare(opened, path, opener),
+        None => Err(unknown(&*opened.network, path)),
     }
 }
 
-/// Finds the networks of somebody else that the manifest `text` in the file `path` names.
-fn find_recipe(contract: &'static Contract, text: &str, path: &Path) -> Result<Kind, Error> {
-    let recipe = Recipe::parse(text, contract.defaults, path)?;
-    let read = |file: &File| Named::find(path, file)?.read();
-    let network = read(&recipe.files.generator)?;
-    let encoder = recipe.files.audio_encoder.as_ref().map(read).transpose()?;
-    Ok(Kind::Painter {
-        contract,
-        recipe: Box::new(recipe),
-        network,
-        encoder,
-    })
-}
-
-/// Opens a bare network of a family that is known by the shapes of its tensors.
-fn open_bare(path: &Path, network: &Model, options: &inference::Options) -> Result<Opened, Error> {
-    let opened = open_batch(network, options)?;
-    let ports = |contract: &Contract| (contract.ports)(&*opened.network, &Tensors::default());
-    if let Some(contract) = [&WAV2LIP, &EDTALK]
-        .into_iter()
-        .find(|contract| ports(contract).is_some())
-    {
-        let recipe = Recipe::bare(contract.name, Table::new(), contract.defaults, path)?;
-        return Painter::open(contract, recipe, opened, None);
-    }
-    let heard = ports(&UNET).map(|ports| &opened.network.inputs()[ports.sound]);
-    if let Some(said) = heard.and_then(|heard| unet::said(heard, path)) {
-        let recipe = Recipe::bare(UNET.name, said, UNET.defaults, path)?;
-        let encoder = recipe.files.audio_encoder.as_ref();
-        let encoder = encoder
-            .map(|encoder| open_alone(&Named::find(path, encoder)?.read()?, options))
-            .transpose()?;
-        return Painter::open(&UNET, recipe, opened, encoder);
-    }
-    Err(Error::ModelMismatch {
+fn unknown(network: &dyn Network, path: &Path) -> Error {
+    let signatures = FAMILIES.iter().filter_map(|family| {
+        let signature = family.signature()?;
+        Some(format!("`{}`: {signature}", family.name()))
+    });
+    Error::ModelMismatch {
         name: path.display().to_string(),
         found: format!(
             "{} -> {}",
-            describe(opened.network.inputs()),
-            describe(opened.network.outputs())
+            describe(network.inputs()),
+            describe(network.outputs())
         ),
         wanted: format!(
-            "the shapes of family `wav2lip`: {}; `unet`: {}, as SyncTalk_2D or Ultralight have \
-             them; `edtalk`: {}; or a model folder with a manifest",
-            WAV2LIP.shapes, UNET.shapes, EDTALK.shapes
+            "the tensors of a family: {}; or a model folder with a manifest",
+            signatures.collect::<Vec<_>>().join("; ")
         ),
-    })
+    }
 }

@@ -16,34 +16,34 @@ pub use tracker::{Face, Select, Settings, Tracker};
 
 use crate::{
     Error,
-    inference::{self, ModelSource, Opened, Options},
+    inference::{Model, ModelSource, OpenNetwork, Opener},
 };
 
 /// Opens the face detector that comes with the plugin.
 ///
 /// # Errors
-/// Those of [`inference::open`].
-pub fn open_detector(options: &Options) -> Result<Opened, Error> {
+/// Those of [`Opener::single`].
+pub fn open_detector(opener: &Opener) -> Result<OpenNetwork, Error> {
     embedded(
         "face_detector.onnx",
         include_bytes!("../../../models/face_detector.onnx"),
-        options,
+        opener,
     )
 }
 
 /// Opens the face mesh that comes with the plugin.
 ///
 /// # Errors
-/// Those of [`inference::open`].
-pub fn open_mesh(options: &Options) -> Result<Opened, Error> {
+/// Those of [`Opener::single`].
+pub fn open_mesh(opener: &Opener) -> Result<OpenNetwork, Error> {
     embedded(
         "face_mesh.onnx",
         include_bytes!("../../../models/face_mesh.onnx"),
-        options,
+        opener,
     )
 }
 
 /// The models are part of the plugin, so that it is one file to install.
-fn embedded(name: &str, data: &[u8], options: &Options) -> Result<Opened, Error> {
-    inference::open(ModelSource::Bytes { name, data }, options, &[])
+fn embedded(name: &str, data: &[u8], opener: &Opener) -> Result<OpenNetwork, Error> {
+    opener.single(&Model::read(ModelSource::Bytes { name, data })?)
 }

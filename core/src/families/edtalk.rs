@@ -4,6 +4,8 @@
 //! Tan et al., "EDTalk: Efficient Disentanglement for Emotional Talking Head Synthesis", 2024.
 //! `docs/models.md`.
 
+use toml::Table;
+
 use crate::{
     families::redraw::{
         self, Contract, Ports,
@@ -27,6 +29,7 @@ pub const EDTALK: Contract = Contract {
     "#,
     mask: |_| [0; 4],
     ports,
+    bare: |_, _| Some(Table::new()),
 };
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {

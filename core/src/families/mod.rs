@@ -1,7 +1,90 @@
-//! The model families: each a file or a folder here.
+//! The model families. A new one is a file or a folder here and a line in [`FAMILIES`].
 
 pub mod edtalk;
 pub mod redraw;
 pub mod unet;
 pub mod warp;
 pub mod wav2lip;
+
+use std::path::Path;
+
+use crate::{
+    Error,
+    generator::OpenGenerator,
+    inference::{Network, OpenNetwork, Opener},
+};
+
+/// All families. A network without a manifest belongs to the first one that recognises it.
+pub const FAMILIES: [&dyn Family; 4] = [
+    &warp::FAMILY,
+    &wav2lip::WAV2LIP,
+    &edtalk::EDTALK,
+    &unet::UNET,
+];
+
+/// What the models of a family have in common: how they are described, recognised and opened.
+pub trait Family: Sync {
+    /// As manifests name it.
+    fn name(&self) -> &'static str;
+
+    /// Reads the rest of the manifest `text` in the file `path`, and the files that it names.
+    ///
+    /// # Errors
+    /// [`Error::ModelNotFound`], [`Error::ModelUnreadable`].
+    fn read(&self, text: &str, path: &Path) -> Result<Box<dyn ModelFiles>, Error>;
+
+    /// The tensors by which a network without a manifest is recognised, for messages; `None` where
+    /// the family's models need one.
+    fn signature(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether the network `path`, which has no manifest, belongs to this family.
+    fn recognises(&self, network: &dyn Network, path: &Path) -> bool {
+        let _ = (network, path);
+        false
+    }
+
+    /// Makes a generator of a network that it recognises.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read) and of [`ModelFiles::open`].
+    fn open_bare(
+        &self,
+        network: OpenNetwork,
+        path: &Path,
+        opener: &Opener,
+    ) -> Result<OpenGenerator, Error> {
+        let _ = (path, opener);
+        Err(Error::ModelMismatch {
+            name: network.network.name().to_owned(),
+            found: "a network without a manifest".into(),
+            wanted: format!("a manifest of the family `{}`", self.name()),
+        })
+    }
+}
+
+/// A model whose manifest and files were read.
+pub trait ModelFiles: Send {
+    /// How much later than its frame the generator hears.
+    fn look_ahead_ns(&self) -> i64;
+
+    /// Opens the networks.
+    ///
+    /// # Errors
+    /// Those of [`Backend::open`](crate::inference::Backend::open).
+    fn open(self: Box<Self>, opener: &Opener) -> Result<OpenGenerator, Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_for_editors_knows_every_family() {
+        let schema = include_str!("../../../docs/model.schema.json");
+        for family in FAMILIES {
+            assert!(schema.contains(&format!("\"{}\"", family.name())));
+        }
+    }
+}

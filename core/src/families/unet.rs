@@ -39,6 +39,7 @@ pub const UNET: Contract = Contract {
     // In all of them 5 pixels remain on the left, the right and the top, and 10 below.
     mask: |size| [5, 5, size.saturating_sub(10), size.saturating_sub(15)],
     ports,
+    bare,
 };
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
@@ -51,7 +52,7 @@ fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
 /// What a manifest would say of the network `path` that has none, by the shape of what it hears:
 /// with the audio encoder that lies beside it. `None` when no network of these families is known
 /// to hear that.
-pub fn said(sound: &TensorInfo, path: &Path) -> Option<Table> {
+fn bare(sound: &TensorInfo, path: &Path) -> Option<Table> {
     let (features, rows) = match *sound.shape {
         [_, 32, 16, 16] => ("ave", 16),
         [_, 32, 32, 32] => ("hubert", 16),

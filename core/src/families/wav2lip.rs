@@ -3,6 +3,8 @@
 //! Prajwal et al., "A Lip Sync Expert Is All You Need for Speech to Lip Generation In the Wild",
 //! 2020: any size, Nota's compressed one, exports of any tensor names. `docs/models.md`.
 
+use toml::Table;
+
 use crate::{
     families::redraw::{
         self, Contract, Ports,
@@ -19,6 +21,7 @@ pub const WAV2LIP: Contract = Contract {
     defaults: "",
     mask: |size| [0, size / 2, size, size - size / 2],
     ports,
+    bare: |_, _| Some(Table::new()),
 };
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {

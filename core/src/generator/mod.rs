@@ -3,7 +3,7 @@
 //!
 //! Must not know any family.
 
-mod opened;
+mod open_generator;
 
 use crate::{
     Error,
@@ -12,7 +12,7 @@ use crate::{
     sound::{Bounds, Spectrum},
 };
 
-pub use opened::Opened;
+pub use open_generator::OpenGenerator;
 
 /// How a mouth shall look in one frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -1,31 +1,25 @@
-//! Networks: named tensors in, named tensors out, run by ONNX Runtime.
+//! Networks: named tensors in, named tensors out. [`onnx`] runs them in this process.
 //!
-//! The only room that knows `ort`. Must not know what a network is for.
+//! Must not know what a network is for.
 
 use crate::Error;
 
-mod batching;
+mod backend;
 mod interrupt;
 mod model_file;
 pub mod onnx;
 mod onnx_contents;
-mod opened;
-pub mod options;
+mod open_network;
+mod opener;
+mod options;
 mod signature;
 
-pub use batching::{open_alone, open_batch};
+pub use backend::Backend;
 pub use interrupt::Interrupt;
 pub use model_file::{Model, ModelSource};
-pub use onnx::{
-    bound_network::{check, open, open_model},
-    cpu_cores::leaves_a_processor,
-    exit_guard::{AtWork, wait_in_main_thread},
-    library::load,
-    parallel_open::together,
-    runtime_log::{Level, set_log_level, set_log_sink},
-};
-pub use opened::Opened;
-pub use options::{Fallback, Options, Precision, Provider, ProviderOptions};
+pub use open_network::OpenNetwork;
+pub use opener::Opener;
+pub use options::{Fallback, Options, Precision, Provider, ProviderOptions, add_fallbacks};
 pub use signature::describe;
 
 /// What a tensor is made of. Outputs are always of 32-bit floats.

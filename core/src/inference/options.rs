@@ -106,6 +106,15 @@ pub struct Fallback {
     pub reason: String,
 }
 
+/// Adds what is not there yet: the networks of one model mostly fall back for the same reason.
+pub fn add_fallbacks(all: &mut Vec<Fallback>, more: Vec<Fallback>) {
+    for fallback in more {
+        if !all.contains(&fallback) {
+            all.push(fallback);
+        }
+    }
+}
+
 /// Accelerators in the order in which `auto` prefers them.
 pub(super) const PREFERENCE: [Provider; 3] =
     [Provider::TensorRt, Provider::Cuda, Provider::OpenVino];

@@ -9,21 +9,12 @@ use crate::Error;
 /// The newest manifest version this plugin reads.
 pub const VERSION: u32 = 1;
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    Builtin,
-    Wav2lip,
-    Unet,
-    Edtalk,
-}
-
-/// The family of a manifest, which says how to read the rest. `path` is for messages only.
-pub fn family(text: &str, path: &Path) -> Result<Family, Error> {
+/// The family that a manifest names, which says how to read the rest. `path` is for messages only.
+pub fn family(text: &str, path: &Path) -> Result<String, Error> {
     #[derive(Deserialize)]
     struct Head {
         version: u32,
-        family: Family,
+        family: String,
     }
     let head: Head = parse(text, path)?;
     if head.version != VERSION {

@@ -30,7 +30,7 @@ use network_thread::{Job, Target, Worker};
 use crate::{
     Error,
     face::{self, Face, Tracker},
-    generator::{self, Hearing},
+    generator::{Hearing, OpenGenerator},
     inference,
     pixels::View,
     sound::{Sound, VoiceGate},
@@ -97,8 +97,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 impl Engine {
     /// Of an open generator and, where it needs faces, what follows them.
     pub(crate) fn assemble(
-        generator: generator::Opened,
+        generator: OpenGenerator,
         tracker: Option<Tracker>,
+        overlaps: bool,
         interrupt: inference::Interrupt,
     ) -> Self {
         let hearing = generator.generator.hearing();
@@ -122,7 +123,7 @@ impl Engine {
             level_db: f32::NEG_INFINITY,
             tracking: Duration::ZERO,
             active: generator.active,
-            overlaps: inference::leaves_a_processor(generator.active),
+            overlaps,
             about: generator.about,
             interrupt,
         }

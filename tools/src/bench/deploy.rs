@@ -29,7 +29,7 @@ pub fn measure(arena: &mut Arena, models: &[Model]) -> Result<Value> {
     Ok(json!({
         "plugin": size(&plugin()?)?,
         "plugin-stripped": stripped(&plugin()?, &arena.job.folder),
-        "onnxruntime": size(inference::load(None, Provider::Cpu)?.path())?,
+        "onnxruntime": size(inference::onnx::load(None, Provider::Cpu)?.path())?,
         "networks": networks,
         "python": python,
     }))

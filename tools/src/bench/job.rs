@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use gst_video::prelude::*;
 use lipsync_core::{
+    assembly,
     face::{self, Mesh, Tracker},
     inference::Options,
     pixels::{Colour, Format, Plane, View},
@@ -121,8 +122,8 @@ impl Job {
     /// The face in every frame.
     fn meshes(&self, frames: &mut [Vec<u8>]) -> Result<Vec<Mesh>> {
         let options = Options::default();
-        let detector = face::open_detector(&options)?.network;
-        let mesh = face::open_mesh(&options)?.network;
+        let detector = face::open_detector(&assembly::opener(&options))?.network;
+        let mesh = face::open_mesh(&assembly::opener(&options))?.network;
         let mut tracker = Tracker::new(detector, mesh, face::Settings::default())?;
         frames
             .iter_mut()

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use lipsync_core::{
-    Error,
-    catalogue::{self, Source},
+    Error, assembly,
+    catalogue::Source,
     face::Face,
     generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Spot},
     inference,
@@ -102,7 +102,7 @@ fn open_real() -> Result<Box<dyn Generator>, Error> {
         intra_threads: 1,
         ..inference::Options::default()
     };
-    Ok(catalogue::open(&Source::BuiltIn, &options)?.generator)
+    Ok(assembly::open_generator(&Source::BuiltIn, &options)?.generator)
 }
 
 /// The network of a station.

@@ -11,21 +11,30 @@ mod jaw_mask;
 pub mod recipe;
 mod tone_match;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
+
+use toml::Table;
 
 use crate::{
     Error,
-    families::redraw::{
-        audio_features::Features,
-        cutout::{Cutout, Plan},
-        recipe::{Recipe, Tensors},
+    families::{
+        Family, ModelFiles,
+        redraw::{
+            audio_features::Features,
+            cutout::{Cutout, Plan},
+            recipe::{Recipe, Tensors},
+        },
     },
-    generator::{Brushes, Generator, Heard, Hearing, Opened, Sketch, finite},
-    inference::{self, Network, TensorInfo, describe},
+    generator::{Brushes, Generator, Heard, Hearing, OpenGenerator, Sketch, finite},
+    inference::{
+        Element, Model, Network, OpenNetwork, Opener, TensorInfo, add_fallbacks, describe,
+    },
+    manifest::{File, Named},
     sound::BANDS,
 };
 
 /// What a family is.
+#[derive(Clone, Copy)]
 pub struct Contract {
     pub name: &'static str,
     /// What its networks look like, for messages.
@@ -36,6 +45,78 @@ pub struct Contract {
     pub mask: fn(usize) -> [usize; 4],
     /// Finds the tensors, by these names where there are any.
     pub ports: fn(&dyn Network, &Tensors) -> Option<Ports>,
+    /// What a manifest would say of the network at this path that has none, by what it hears;
+    /// `None` when no network of the family is known to hear that.
+    pub bare: fn(&TensorInfo, &Path) -> Option<Table>,
+}
+
+impl Contract {
+    fn bare(&self, network: &dyn Network, path: &Path) -> Option<Table> {
+        let ports = (self.ports)(network, &Tensors::default())?;
+        (self.bare)(&network.inputs()[ports.sound], path)
+    }
+}
+
+impl Family for Contract {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn signature(&self) -> Option<&'static str> {
+        Some(self.shapes)
+    }
+
+    fn read(&self, text: &str, path: &Path) -> Result<Box<dyn ModelFiles>, Error> {
+        let recipe = Recipe::parse(text, self.defaults, path)?;
+        let read = |file: &File| Named::find(path, file)?.read();
+        Ok(Box::new(Files {
+            contract: *self,
+            network: read(&recipe.files.generator)?,
+            encoder: recipe.files.audio_encoder.as_ref().map(read).transpose()?,
+            recipe,
+        }))
+    }
+
+    fn recognises(&self, network: &dyn Network, path: &Path) -> bool {
+        self.bare(network, path).is_some()
+    }
+
+    fn open_bare(
+        &self,
+        network: OpenNetwork,
+        path: &Path,
+        opener: &Opener,
+    ) -> Result<OpenGenerator, Error> {
+        let known = self.bare(&*network.network, path).unwrap_or_default();
+        let recipe = Recipe::bare(self.name, known, self.defaults, path)?;
+        let open = |file| opener.single(&Named::find(path, file)?.read()?);
+        let encoder = recipe.files.audio_encoder.as_ref().map(open).transpose()?;
+        Painter::open(self, recipe, network, encoder)
+    }
+}
+
+struct Files {
+    contract: Contract,
+    recipe: Recipe,
+    network: Model<'static>,
+    encoder: Option<Model<'static>>,
+}
+
+impl ModelFiles for Files {
+    fn look_ahead_ns(&self) -> i64 {
+        self.recipe.sound.look_ahead_ns()
+    }
+
+    fn open(self: Box<Self>, opener: &Opener) -> Result<OpenGenerator, Error> {
+        let (encoder, network) = opener.both(
+            || {
+                let open = |encoder| opener.single(encoder);
+                self.encoder.as_ref().map(open).transpose()
+            },
+            || opener.batched(&self.network),
+        );
+        Painter::open(&self.contract, self.recipe, network?, encoder?)
+    }
 }
 
 /// Which tensor is which, and the side of the picture.
@@ -86,7 +167,7 @@ pub fn find(
     fits: impl Fn(&[usize]) -> bool,
 ) -> Option<usize> {
     let mut fitting = tensors.iter().enumerate().filter(|(_, tensor)| {
-        tensor.element == inference::Element::F32
+        tensor.element == Element::F32
             && fits(&tensor.shape)
             && name.as_ref().is_none_or(|name| *name == tensor.name)
     });
@@ -110,12 +191,12 @@ pub struct Painter {
 
 impl Painter {
     /// Fails with [`Error::ModelMismatch`].
-    pub fn open(
+    fn open(
         contract: &Contract,
         mut recipe: Recipe,
-        opened: inference::Opened,
-        encoder: Option<inference::Opened>,
-    ) -> Result<Opened, Error> {
+        opened: OpenNetwork,
+        encoder: Option<OpenNetwork>,
+    ) -> Result<OpenGenerator, Error> {
         let network = opened.network;
         let ports = (contract.ports)(&*network, &recipe.tensors)
             .ok_or_else(|| misfit(contract, &*network, &recipe.tensors))?;
@@ -135,11 +216,7 @@ impl Painter {
         let features = match encoder {
             None => None,
             Some(encoder) => {
-                for fallback in encoder.fallbacks {
-                    if !fallbacks.contains(&fallback) {
-                        fallbacks.push(fallback);
-                    }
-                }
+                add_fallbacks(&mut fallbacks, encoder.fallbacks);
                 let features = Features::open(encoder.network, &recipe.tensors, &recipe.sound)?;
                 Some(features)
             }
@@ -163,7 +240,7 @@ impl Painter {
                 }
             )));
         }
-        Ok(Opened {
+        Ok(OpenGenerator {
             about: recipe.about(),
             active: Some(opened.active),
             fallbacks,

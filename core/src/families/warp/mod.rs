@@ -7,23 +7,24 @@ pub mod manifest;
 mod occlusion;
 mod rest_mouth;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use crate::{
     Error,
     face::{Face, geometry},
-    families::warp::{
-        manifest::Manifest,
-        occlusion::{LIGHT_SIDE, Occlusion, Sight},
-        rest_mouth::{Anatomy, Closing, RestMouth},
-    },
+    families::{Family, ModelFiles},
     generator::{
-        Brush, Brushes, Generator, Heard, Hearing, Look, Opened, Sketch, Spot, finite, smoothstep,
+        Brush, Brushes, Generator, Heard, Hearing, Look, OpenGenerator, Sketch, Spot, finite,
+        smoothstep,
     },
-    inference::{self, Model, Network, describe},
+    inference::{self, Model, ModelSource, Network, Opener, add_fallbacks, describe},
+    manifest::Named,
     pixels::{Affine, Blender, Drawn, Patch, View, sample},
     sound::{self, Spectrum},
 };
+use manifest::Manifest;
+use occlusion::{LIGHT_SIDE, Occlusion, Sight};
+use rest_mouth::{Anatomy, Closing, RestMouth};
 
 /// Corners of the mouth in the face mesh.
 const CORNERS: [usize; 2] = [61, 291];
@@ -34,10 +35,60 @@ const HIDDEN: f32 = 0.3;
 /// A feather of 1 fades over this share of the patch, from each edge.
 const WIDEST_FEATHER: f32 = 0.35;
 
-/// The files of a model.
-pub struct Networks {
-    pub audio2mouth: Model<'static>,
-    pub renderer: Model<'static>,
+/// The family `builtin`.
+pub const FAMILY: Warp = Warp;
+
+pub struct Warp;
+
+impl Family for Warp {
+    fn name(&self) -> &'static str {
+        "builtin"
+    }
+
+    fn read(&self, text: &str, path: &Path) -> Result<Box<dyn ModelFiles>, Error> {
+        let manifest = Manifest::parse(text, path)?;
+        let read = |file| Named::find(path, file)?.read();
+        Ok(Box::new(Files {
+            audio2mouth: read(&manifest.files.audio2mouth)?,
+            renderer: read(&manifest.files.renderer)?,
+            manifest,
+        }))
+    }
+}
+
+/// The model that is part of the library. Fails as [`Family::read`] does.
+pub fn embedded() -> Result<Box<dyn ModelFiles>, Error> {
+    let read = |name, data| Model::read(ModelSource::Bytes { name, data });
+    Ok(Box::new(Files {
+        manifest: Manifest::parse(
+            include_str!("../../../../models/builtin/manifest.toml"),
+            Path::new("models/builtin/manifest.toml"),
+        )?,
+        audio2mouth: read(
+            "builtin/audio2mouth",
+            include_bytes!("../../../../models/builtin/audio2mouth.onnx"),
+        )?,
+        renderer: read(
+            "builtin/renderer",
+            include_bytes!("../../../../models/builtin/renderer.onnx"),
+        )?,
+    }))
+}
+
+struct Files {
+    manifest: Manifest,
+    audio2mouth: Model<'static>,
+    renderer: Model<'static>,
+}
+
+impl ModelFiles for Files {
+    fn look_ahead_ns(&self) -> i64 {
+        self.manifest.sound.look_ahead_ns()
+    }
+
+    fn open(self: Box<Self>, opener: &Opener) -> Result<OpenGenerator, Error> {
+        BuiltIn::open(*self, opener)
+    }
 }
 
 /// What never changes once the model is open.
@@ -117,21 +168,19 @@ const MEL: usize = 0;
 const DISPLACEMENT: usize = 1;
 
 impl BuiltIn {
-    pub fn open(
-        manifest: Manifest,
-        networks: &Networks,
-        options: &inference::Options,
-    ) -> Result<Opened, Error> {
+    fn open(files: Files, opener: &Opener) -> Result<OpenGenerator, Error> {
+        let Files {
+            manifest,
+            audio2mouth,
+            renderer,
+        } = files;
         let about = manifest.about();
         let canonical = &manifest.canonical;
         let (size, count) = (canonical.size, canonical.landmarks.len());
         let window = manifest.sound.window;
 
-        let (audio2mouth, renderer) = inference::together(
-            options,
-            || inference::open_alone(&networks.audio2mouth, options),
-            || inference::open_batch(&networks.renderer, options),
-        );
+        let (audio2mouth, renderer) =
+            opener.both(|| opener.single(&audio2mouth), || opener.batched(&renderer));
         let (audio2mouth, renderer) = (audio2mouth?, renderer?);
         let batch = renderer.network.inputs().first();
         let batch = batch.and_then(|crop| crop.shape.first().copied());
@@ -183,12 +232,8 @@ impl BuiltIn {
         };
 
         let mut fallbacks = audio2mouth.fallbacks;
-        for fallback in renderer.fallbacks {
-            if !fallbacks.contains(&fallback) {
-                fallbacks.push(fallback);
-            }
-        }
-        Ok(Opened {
+        add_fallbacks(&mut fallbacks, renderer.fallbacks);
+        Ok(OpenGenerator {
             about,
             active: Some(renderer.active),
             fallbacks,

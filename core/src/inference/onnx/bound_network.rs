@@ -15,8 +15,8 @@ use ort::value::DynTensor;
 use crate::{
     Error,
     inference::{
-        Element, Fallback, Interrupt, Network, Opened, Options, Provider, TensorInfo,
-        model_file::{Model, ModelSource},
+        Element, Fallback, Interrupt, Network, OpenNetwork, Options, Provider, TensorInfo,
+        model_file::Model,
         onnx::{
             compile_cache, cpu_cores,
             cuda_copy::Card,
@@ -34,25 +34,6 @@ use crate::{
 /// Shapes by the names of inputs.
 type Wanted<'a> = [(&'a str, &'a [usize])];
 
-/// Opens a model, or shares the session of a network that is open with the same options.
-///
-/// `shapes` gives whole shapes of inputs by name; a dimension that the model leaves open and that
-/// no shape fixes becomes 1, the first one [`Options::batch`]. The network has been run once on zeros when this returns, so that
-/// the first frame is no slower than the others, and a provider that cannot run it is found out.
-///
-/// # Errors
-/// [`Error::RuntimeMissing`], [`Error::ProviderUnavailable`], [`Error::ModelNotFound`],
-/// [`Error::ModelUnreadable`]; [`Error::ModelMismatch`] when a tensor is of another type than [`Element`]s or
-/// `shapes` contradicts the model; [`Error::Inference`] when the trial run fails.
-pub fn open(
-    source: ModelSource,
-    options: &Options,
-    shapes: &[(&str, &[usize])],
-) -> Result<Opened, Error> {
-    check(options)?;
-    open_model(&Model::read(source)?, options, shapes)
-}
-
 /// Whether networks may run with these options, as far as that can be told without one: loads
 /// ONNX Runtime and sees whether it was built with the provider.
 ///
@@ -63,12 +44,15 @@ pub fn check(options: &Options) -> Result<(), Error> {
     providers::candidates(options, runtime).map(|_| ())
 }
 
-/// [`open`] for a model that was read before, with the same errors.
-pub fn open_model(
+/// Opens a model, or shares the session of a network that is open with the same options. The
+/// network has been run once on zeros when this returns, so that the first frame is no slower than
+/// the others, and a provider that cannot run it is found out. Errors: see
+/// [`Backend::open`](crate::inference::Backend::open).
+pub fn open(
     model: &Model,
     options: &Options,
     shapes: &[(&str, &[usize])],
-) -> Result<Opened, Error> {
+) -> Result<OpenNetwork, Error> {
     let runtime = library::load(options.library.as_deref(), options.provider)?;
     let mut refused = Vec::new();
     for provider in providers::candidates(options, runtime)? {
@@ -79,7 +63,7 @@ pub fn open_model(
                     taken: provider,
                     reason,
                 });
-                return Ok(Opened {
+                return Ok(OpenNetwork {
                     network: Box::new(network),
                     active: provider,
                     fallbacks: fallbacks.collect(),
@@ -537,6 +521,7 @@ impl Network for BoundNetwork {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inference::ModelSource;
 
     const DETECTOR: &[u8] = include_bytes!("../../../../models/face_detector.onnx");
 

@@ -21,10 +21,10 @@ fn usable() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Whether something else can be done while networks run on this provider: on a card, or on one of
-/// several processors. Two are enough, even where the networks have a thread for each.
-pub fn leaves_a_processor(provider: Option<Provider>) -> bool {
-    matches!(provider, Some(Provider::Cuda | Provider::TensorRt)) || usable() > 1
+/// Whether something else can be done while networks run on this provider: on a GPU, or on one of
+/// several CPUs. Two are enough, even where the networks have a thread for each.
+pub(super) fn leaves_one(provider: Provider) -> bool {
+    matches!(provider, Provider::Cuda | Provider::TensorRt) || usable() > 1
 }
 
 /// Cores that a run of some hundred operators keeps busy for sure, however many threads it has:

@@ -2,18 +2,72 @@
 //!
 //! The only room that knows `ort`. Must not know what a network is for.
 
-pub mod bound_network;
+mod bound_network;
 mod compile_cache;
-pub(super) mod cpu_cores;
+mod cpu_cores;
 mod cuda_copy;
-pub(super) mod exit_guard;
+mod exit_guard;
 mod fair_queue;
 mod host_tensors;
 pub mod library;
 mod nvidia_libraries;
-pub(super) mod parallel_open;
 mod provider_options;
 mod providers;
-pub mod runtime_log;
+mod runtime_log;
 mod session_pool;
 mod tensor_shapes;
+
+use super::{Backend, Model, ModelSource, OpenNetwork, Options, Provider};
+use crate::Error;
+
+pub use exit_guard::{AtWork, wait_in_main_thread};
+pub use library::load;
+pub use runtime_log::{Level, set_log_level, set_log_sink};
+
+/// ONNX Runtime in this process, on whichever of its execution providers the options name.
+#[derive(Clone, Copy, Debug)]
+pub struct OnnxRuntime;
+
+impl Backend for OnnxRuntime {
+    fn check(&self, options: &Options) -> Result<(), Error> {
+        bound_network::check(options)
+    }
+
+    fn open(
+        &self,
+        model: &Model,
+        options: &Options,
+        shapes: &[(&str, &[usize])],
+    ) -> Result<OpenNetwork, Error> {
+        bound_network::open(model, options, shapes)
+    }
+
+    /// Most of it is one thread's work. Not so where a GPU may be used: TensorRT chooses what is
+    /// fastest by trying, undisturbed.
+    fn opens_in_parallel(&self, options: &Options) -> bool {
+        match options.provider {
+            Provider::Cpu | Provider::OpenVino => true,
+            Provider::Cuda | Provider::TensorRt => false,
+            Provider::Auto => load(options.library.as_deref(), options.provider).is_ok_and(|_| {
+                ![Provider::Cuda, Provider::TensorRt]
+                    .map(providers::is_compiled_in)
+                    .contains(&true)
+            }),
+        }
+    }
+
+    fn leaves_a_cpu(&self, provider: Provider) -> bool {
+        cpu_cores::leaves_one(provider)
+    }
+}
+
+/// Reads and opens a model: [`Backend::open`] on [`OnnxRuntime`], with its errors and
+/// [`Error::ModelNotFound`].
+pub fn open(
+    source: ModelSource,
+    options: &Options,
+    shapes: &[(&str, &[usize])],
+) -> Result<OpenNetwork, Error> {
+    OnnxRuntime.check(options)?;
+    OnnxRuntime.open(&Model::read(source)?, options, shapes)
+}

@@ -12,7 +12,7 @@ pub struct Bare(Box<dyn Network>);
 impl Bare {
     pub fn open(order: &Order) -> Result<Self> {
         let path = order.model.network();
-        let opened = inference::open(ModelSource::File(&path), &order.options(), &[])?;
+        let opened = inference::onnx::open(ModelSource::File(&path), &order.options(), &[])?;
         let mut network = opened.network;
         for input in 0..network.inputs().len() {
             // Numbers in 0..1 without a visible pattern.

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 
 use crate::{
     Error,
-    manifest::{self, Family, File},
+    manifest::{self, File},
 };
 
 pub use hearing::{COLUMNS, Features, ROW_OF_WINDOW, Sound};
@@ -25,7 +25,7 @@ pub struct Recipe {
     #[allow(dead_code)] // `manifest::family` has read both
     version: u32,
     #[allow(dead_code)]
-    family: Family,
+    family: String,
     pub name: String,
     licence: String,
     source: String,

@@ -4,7 +4,7 @@ use super::Generator;
 use crate::inference;
 
 /// A generator, ready to draw.
-pub struct Opened {
+pub struct OpenGenerator {
     pub generator: Box<dyn Generator>,
     /// Name, licence and source of the model, for logs.
     pub about: String,

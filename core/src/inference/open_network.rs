@@ -3,7 +3,7 @@
 use super::{Fallback, Network, Provider};
 
 /// A network ready to run, and what it runs on.
-pub struct Opened {
+pub struct OpenNetwork {
     pub network: Box<dyn Network>,
     pub active: Provider,
     /// What [`Provider::Auto`] would have preferred.
