@@ -35,8 +35,8 @@ const PACKAGES: &str = "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.
 const NETWORK: [&str; 2] = ["etc/resolv.conf", "etc/hosts"];
 /// Left in a folder that is complete.
 const COMPLETE: &str = ".lipsync-complete";
-/// Seconds for one test program; those that take their time take one minute.
-const PATIENCE: &str = "600";
+/// Seconds for one test program; the longest takes some minutes.
+const PATIENCE: &str = "1200";
 /// Networks of their own providers, which are no part of Debian.
 const NOT_THERE: [&str; 2] = ["gpu", "openvino"];
 
