@@ -41,17 +41,15 @@ impl Drive<'_> {
         for (name, value) in self.properties {
             lipsync.set_property_from_str(name, value);
         }
-        let video = app_source(&pipeline, "video", &first.info.to_caps()?)?;
+        let video = app_source(&pipeline, "video", Some(&first.info.to_caps()?))?;
         let caps = gst_audio::AudioInfo::builder(gst_audio::AUDIO_FORMAT_F32, SOUND_RATE, 1)
             .build()?
             .to_caps()?;
-        let audio = app_source(&pipeline, "audio", &caps)?;
+        let audio = app_source(&pipeline, "audio", Some(&caps))?;
         let sink = media::app_sink(&pipeline, "sink")?;
 
-        let outcome = pipeline
-            .set_state(gst::State::Playing)
-            .map_err(|_| start_error(&pipeline))
-            .and_then(|_| {
+        let outcome = play(&pipeline)
+            .and_then(|()| {
                 self.push_frames(&video)?;
                 self.push_sound(&audio)?;
                 let samples = std::iter::from_fn(|| media::next_sample(&pipeline, &sink));
@@ -71,10 +69,8 @@ impl Drive<'_> {
         for frame in self.frames {
             // Shares the pixels; the element copies what it changes.
             let mut buffer = frame.buffer.copy();
-            buffer
-                .get_mut()
-                .context("a new buffer can be written")?
-                .set_pts(frame.time);
+            let writable = buffer.get_mut().context("a new buffer can be written")?;
+            writable.set_pts(frame.time);
             source.push_buffer(buffer)?;
         }
         source.end_of_stream()?;
@@ -82,38 +78,58 @@ impl Drive<'_> {
     }
 
     fn push_sound(&self, source: &gst_app::AppSrc) -> Result<()> {
+        let ns = |samples: usize| samples as i64 * 1_000_000_000 / i64::from(SOUND_RATE);
         for (index, block) in self.sound.chunks(SOUND_BLOCK).enumerate() {
-            let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
-            let mut buffer = gst::Buffer::from_mut_slice(bytes);
-            let writable = buffer.get_mut().context("a new buffer can be written")?;
-            writable.set_pts(time_of(index * SOUND_BLOCK));
-            writable.set_duration(time_of(block.len()));
-            source.push_buffer(buffer)?;
+            let bytes = block.iter().flat_map(|value| value.to_le_bytes()).collect();
+            source.push_buffer(buffer(bytes, ns(index * SOUND_BLOCK), ns(block.len()))?)?;
         }
         source.end_of_stream()?;
         Ok(())
     }
 }
 
-fn time_of(samples: usize) -> gst::ClockTime {
-    gst::ClockTime::from_nseconds(samples as u64 * 1_000_000_000 / u64::from(SOUND_RATE))
+/// Bytes that are seen or heard from a time on for so long, both in nanoseconds.
+pub fn buffer(bytes: Vec<u8>, time_ns: i64, lasts_ns: i64) -> Result<gst::Buffer> {
+    let mut buffer = gst::Buffer::from_mut_slice(bytes);
+    let writable = buffer.get_mut().context("a new buffer can be written")?;
+    writable.set_pts(gst::ClockTime::from_nseconds(time_ns.try_into()?));
+    writable.set_duration(gst::ClockTime::from_nseconds(lasts_ns.try_into()?));
+    Ok(buffer)
 }
 
-fn app_source(pipeline: &gst::Pipeline, name: &str, caps: &gst::Caps) -> Result<gst_app::AppSrc> {
-    let source: gst_app::AppSrc = media::element(pipeline, name)?
-        .downcast()
-        .map_err(|_| anyhow!("`{name}` is not an appsrc"))?;
-    source.set_caps(Some(caps));
+/// An `appsrc` by its name, with the caps of what it will be given where they are known.
+pub fn app_source(
+    pipeline: &gst::Pipeline,
+    name: &str,
+    caps: Option<&gst::Caps>,
+) -> Result<gst_app::AppSrc> {
+    let source = media::element(pipeline, name)?.downcast::<gst_app::AppSrc>();
+    let source = source.map_err(|_| anyhow!("`{name}` is not an appsrc"))?;
+    source.set_caps(caps);
     Ok(source)
 }
 
-/// Why a pipeline did not start, in the words of the element that refused.
+/// Starts a pipeline.
+///
+/// # Errors
+/// In the words of the element that refused.
+pub fn play(pipeline: &gst::Pipeline) -> Result<()> {
+    match pipeline.set_state(gst::State::Playing) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(start_error(pipeline)),
+    }
+}
+
+/// Why a pipeline did not start.
 pub fn start_error(pipeline: &gst::Pipeline) -> anyhow::Error {
-    let message = pipeline
-        .bus()
-        .and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
-    match message.as_ref().map(|message| message.view()) {
-        Some(gst::MessageView::Error(error)) => media::describe(error),
-        _ => anyhow!("the pipeline did not start"),
+    error_of(pipeline).unwrap_or_else(|| anyhow!("the pipeline did not start"))
+}
+
+/// The next error on a pipeline's bus.
+pub fn error_of(pipeline: &gst::Pipeline) -> Option<anyhow::Error> {
+    let message = pipeline.bus()?.pop_filtered(&[gst::MessageType::Error])?;
+    match message.view() {
+        gst::MessageView::Error(error) => Some(media::describe(error)),
+        _ => None,
     }
 }

@@ -8,7 +8,7 @@ use lipsync_core::{
     pixels::Affine,
 };
 
-use crate::picture::{Picture, Planes, Square};
+use crate::picture::{Picture, Square};
 
 /// Side of the canonical lower face in its own pixels.
 pub const CANONICAL_SIZE: usize = 96;
@@ -41,6 +41,15 @@ const RIGID: [(usize, [f32; 2]); 17] = [
     (454, [107.08, -9.07]),
 ];
 
+/// The plugin's own face detector and mesh.
+pub fn tracker(settings: Settings) -> Result<Tracker> {
+    let options = Options::default();
+    let opener = assembly::opener(&options);
+    let detector = face::open_detector(&opener)?.network;
+    let mesh = face::open_mesh(&opener)?.network;
+    Ok(Tracker::new(detector, mesh, settings)?)
+}
+
 /// Watches one face through the frames of one video.
 pub struct Watcher {
     tracker: Tracker,
@@ -66,22 +75,15 @@ impl Watcher {
             // Measured, not made pleasant.
             smoothing: 0.0,
         };
-        let options = Options::default();
-        let detector = face::open_detector(&assembly::opener(&options))?.network;
-        let mesh = face::open_mesh(&assembly::opener(&options))?.network;
         Ok(Self {
-            tracker: Tracker::new(detector, mesh, settings)?,
+            tracker: tracker(settings)?,
         })
     }
 
     /// The largest face in the next frame, or `None` when there is none.
     pub fn watch(&mut self, picture: &Picture) -> Result<Option<Mouth>> {
         let time = i64::try_from(picture.time.nseconds())?;
-        self.watch_planes(&mut picture.planes()?, time)
-    }
-
-    fn watch_planes(&mut self, planes: &mut Planes, time: i64) -> Result<Option<Mouth>> {
-        let faces = self.tracker.track(&planes.view(), time, &[])?;
+        let faces = self.tracker.track(&picture.planes()?.view(), time, &[])?;
         faces.first().map(Mouth::of).transpose()
     }
 

@@ -1,7 +1,7 @@
 //! Does this mouth say this sound: distance, confidence and offset by SyncNet's definitions, seen
 //! by the project's own judge (`models/judge/`, trained by `training/sync_judge.py`).
 //!
-//! Must not know who made the frames. The judge's networks run through the plugin's own runtime,
+//! Must not know who made the frames. The judge's networks run as the plugin's own do,
 //! on the plugin's own spectrum and sampling; neither they nor this are part of the plugin.
 
 use anyhow::{Context, Result, bail};

@@ -1,15 +1,32 @@
-//! What `cargo xtask demo` and `cargo xtask eval` measure with: decoding files, driving the
-//! `lipsync` element, watching mouths, statistics, contact sheets.
+//! What `cargo xtask demo`, `eval`, `bench` and `soak` share: decoding files, driving the `lipsync`
+//! element, watching mouths, statistics, tables, charts, contact sheets.
 //!
 //! Not part of the plugin. What is measured passes through the element's public interface; the
-//! plugin's own face mesh is used only to look at the pictures that come out.
+//! plugin's own face mesh is used only to look at the frames that come out.
 
 pub mod arguments;
+pub mod chart;
 pub mod drive;
 pub mod faces;
 pub mod judge;
+pub mod limit;
+pub mod machine;
 pub mod media;
 pub mod numbers;
 pub mod picture;
 pub mod sheet;
 pub mod stats;
+pub mod table;
+
+use std::process::ExitCode;
+
+/// What `main` gives back; an error goes to standard error, in one line behind the program's name.
+pub fn finish(program: &str, outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{program}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -10,6 +10,28 @@ pub fn deviation(values: &[f64]) -> f64 {
     self::mean(&squares).sqrt()
 }
 
+/// The value below which the share `q` of the values lies, between neighbours where it falls
+/// between two. `None` of nothing.
+pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    let at = q.clamp(0.0, 1.0) * last as f64;
+    let (below, above) = (at.floor() as usize, at.ceil() as usize);
+    Some(sorted[below] + (sorted[above] - sorted[below]) * at.fract())
+}
+
+pub fn median(values: &[f64]) -> Option<f64> {
+    quantile(values, 0.5)
+}
+
+/// The least and the most; infinite of nothing.
+pub fn extremes(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
+    let none = (f64::INFINITY, f64::NEG_INFINITY);
+    let wider = |(least, most): (f64, f64), value| (least.min(value), most.max(value));
+    values.into_iter().fold(none, wider)
+}
+
 /// Pearson's correlation; 0 when either series does not vary.
 pub fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let (mean_a, mean_b) = (mean(a), mean(b));
@@ -109,6 +131,18 @@ mod tests {
     fn nothing_is_claimed_about_short_or_constant_series() {
         assert_eq!(best_lag(&[0.0; 29], &[0.0; 29], 10), None);
         assert_eq!(correlation(&[1.0; 8], &wave(|t| t)[..8]), 0.0);
+    }
+
+    #[test]
+    fn quantiles_lie_between_neighbours() {
+        let values = [4.0, 1.0, 3.0, 2.0];
+        assert_eq!(median(&values), Some(2.5));
+        assert_eq!(quantile(&values, 0.0), Some(1.0));
+        assert_eq!(quantile(&values, 1.0), Some(4.0));
+        assert!((quantile(&values, 0.95).unwrap() - 3.85).abs() < 1e-12);
+        assert_eq!(median(&[7.0]), Some(7.0));
+        assert_eq!(median(&[]), None);
+        assert_eq!(extremes(values), (1.0, 4.0));
     }
 
     #[test]

@@ -163,20 +163,8 @@ impl Planes {
             width: self.width,
             height: self.height,
             colour: self.colour,
-            planes: [
-                Plane {
-                    data: y,
-                    stride: luma,
-                },
-                Plane {
-                    data: u,
-                    stride: chroma,
-                },
-                Plane {
-                    data: v,
-                    stride: chroma,
-                },
-            ],
+            planes: [(y, luma), (u, chroma), (v, chroma)]
+                .map(|(data, stride)| Plane { data, stride }),
         }
     }
 
@@ -205,6 +193,23 @@ impl Planes {
             let at = y as usize * size + x as usize;
             image::Rgb([0, 1, 2].map(|plane: usize| rgb[plane][at].round() as u8))
         })
+    }
+}
+
+/// A frame of one plane without padding, of a format with three components a pixel.
+pub fn packed_view(format: Format, data: &mut [u8], width: usize, height: usize) -> View<'_> {
+    const RGB: usize = 3;
+    let plane = |data, stride| Plane { data, stride };
+    View {
+        format,
+        width,
+        height,
+        colour: Colour::default(),
+        planes: [
+            plane(data, width * RGB),
+            plane(&mut [], 0),
+            plane(&mut [], 0),
+        ],
     }
 }
 

@@ -5,7 +5,9 @@ use image::{
     RgbImage,
     codecs::png::{CompressionType, FilterType, PngEncoder},
 };
-use lipsync_core::pixels::{Colour, Format, Plane, View, write::draw::Pen};
+use lipsync_core::pixels::{Format, write::draw::Pen};
+
+use crate::picture::packed_view;
 
 /// Side of one picture.
 pub const CELL: usize = 240;
@@ -40,26 +42,7 @@ pub fn contact_sheet<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Resul
             image::imageops::replace(&mut sheet, picture, left, top);
         }
     }
-    let mut view = View {
-        format: Format::Rgb,
-        width,
-        height,
-        colour: Colour::default(),
-        planes: [
-            Plane {
-                data: &mut sheet,
-                stride: width * 3,
-            },
-            Plane {
-                data: &mut [],
-                stride: 0,
-            },
-            Plane {
-                data: &mut [],
-                stride: 0,
-            },
-        ],
-    };
+    let mut view = packed_view(Format::Rgb, &mut sheet, width, height);
     let mut pen = Pen::new(&mut view, INK, DOT);
     for (index, column) in columns.iter().enumerate() {
         let left = GAP + index * (CELL + GAP);
