@@ -1,22 +1,21 @@
 //! `lipsync-bench`: how long a frame takes, in the original Python pipelines, in ONNX Runtime
 //! alone, in the engine and in the element. Started by `cargo xtask bench`.
 //!
-//! Contenders are processes that take turns; ours are this program once more, with `--worker`.
+//! Each of them is a process; ours are this program once more.
 
-mod arena;
-mod bars;
 mod chart;
 mod child;
-mod contest;
-mod crowd;
-mod deploy;
-mod figures;
-mod job;
+mod frame_times;
+mod input;
 mod machine;
-mod models;
+mod process;
 mod report;
-mod roster;
-mod worker;
+mod requirements;
+mod results;
+mod rounds;
+mod size;
+mod stack;
+mod streams;
 
 use std::{
     fs,
@@ -24,137 +23,145 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context, Result};
-use lipsync_tools::{arguments::Arguments, sheet};
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
 
-use arena::Arena;
-use contest::Effort;
-use job::Job;
-use models::{Model, REFERENCES};
-use report::{Figures, Latency};
-use roster::{CPU, Stack, Variant};
+use frame_times::Effort;
+use input::Input;
+use process::Launcher;
+use results::Results;
+use stack::{Model, REFERENCES, Variant};
 
-const ARGUMENTS: [&str; 8] = [
-    "--on",
-    "--picture",
-    "--speech",
-    "--python",
-    "--models",
-    "--work",
-    "--out",
-    "--pace",
-];
+/// First argument of this program where it is measured itself; the second says how.
+const CHILD: &str = "child";
 /// The model of which several streams are run at once: the original system's.
-const CROWDED: &str = "unet-328";
+const STREAMED: &str = "unet-328";
 /// Frames of the live pipeline.
 const LIVE_FRAMES: usize = 75;
 
+/// Measures the time of a frame beside the original Python pipelines and writes a page about it.
+#[derive(Parser)]
+#[command(name = "lipsync-bench")]
+struct Arguments {
+    /// A picture or a video of a face
+    #[arg(long)]
+    picture: PathBuf,
+    /// A file with speech
+    #[arg(long)]
+    speech: PathBuf,
+    /// A Python with what bench/python/requirements.txt names
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Where the original systems' models lie, or are made
+    #[arg(long)]
+    models: PathBuf,
+    /// A folder for what the measuring needs
+    #[arg(long)]
+    work: PathBuf,
+    /// Where benchmarks.md, benchmarks.json and the charts go
+    #[arg(long)]
+    out: PathBuf,
+    /// What Python runs on
+    #[arg(long, default_value = "cpu")]
+    on: Variant,
+    /// How thorough
+    #[arg(long, default_value = "full")]
+    pace: Pace,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Pace {
+    Full,
+    Quick,
+}
+
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    lipsync_tools::finish("bench", run())
 }
 
 fn run() -> Result<()> {
-    let known = [&ARGUMENTS[..], &worker::Order::ARGUMENTS[..]].concat();
-    let arguments = Arguments::read(&known)?;
-    if let Some(kind) = arguments.text("--worker") {
-        return worker::run(&kind, &arguments);
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(CHILD) {
+        return child::run(&arguments.next().context("an order is missing")?);
     }
+    let arguments = Arguments::parse();
     gst::init()?;
-    let quick = arguments.text("--pace").as_deref() == Some("quick");
-    let figures = measure(&arguments, quick)?;
-    let out = arguments.required_path("--out")?;
-    write(&figures, &out)?;
-    println!(
-        "\nwrote {0}/benchmarks.md, {0}/benchmarks.json and the charts",
-        out.display()
-    );
-    Ok(())
+    let results = measure(&arguments)?;
+    write(&results, &arguments.out)
 }
 
-fn measure(arguments: &Arguments, quick: bool) -> Result<Figures> {
-    let effort = match quick {
-        true => Effort::QUICK,
-        false => Effort::FULL,
+fn measure(arguments: &Arguments) -> Result<Results> {
+    let effort = match arguments.pace {
+        Pace::Quick => Effort::QUICK,
+        Pace::Full => Effort::FULL,
     };
-    let work = arguments.required_path("--work")?;
-    let picture = arguments.required_path("--picture")?;
-    let job = Job::prepare(&work, &picture, &arguments.required_path("--speech")?)
+    let picture = &arguments.picture;
+    let input = Input::prepare(&arguments.work, picture, &arguments.speech)
         .with_context(|| format!("cannot use {}", picture.display()))?;
+    let (frame, load) = (input.size(), machine::load());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (frame, load) = (job.size(), machine::load());
-    let home = match arguments.text("--on") {
-        Some(name) => Variant::named(&name)?,
-        None => CPU,
+    let mut launcher = Launcher {
+        input,
+        threads,
+        home: arguments.on,
+        python: arguments.python.clone(),
+        left_out: Vec::new(),
     };
-    let mut arena = Arena::new(job, threads, home, arguments.path("--python"))?;
-    let folder = arguments.required_path("--models")?;
-    let models = models(&mut arena, &folder)?;
+    let models = models(&mut launcher, &arguments.models)?;
 
-    let mut contests = Vec::new();
+    let mut times = Vec::new();
     for model in &models {
-        contests.push(contest::hold(&mut arena, model, &effort)?);
+        times.push(frame_times::measure(&mut launcher, model, &effort)?);
     }
-    let mut crowds = Vec::new();
-    for model in models.iter().filter(|model| model.name() == CROWDED) {
-        println!("\n{CROWDED}, several streams at once");
-        crowds.push(crowd::measure(&mut arena, model, &effort));
+    let mut streams = Vec::new();
+    for model in models.iter().filter(|model| model.name() == STREAMED) {
+        println!("\n{STREAMED}, several streams at once");
+        streams.push(streams::measure(&mut launcher, model, &effort));
     }
     println!("\nstart");
     // The first one with Python pipelines to compare with.
     let started = models.first().unwrap_or(&Model::BuiltIn);
-    let stacks = [
-        Stack::Element,
-        Stack::PythonOnnx,
-        Stack::Engine,
-        Stack::PyTorch,
-    ];
-    let starts = contest::starts(&mut arena, started, &stacks, &effort);
-    let latency = match arena.latency(&Model::BuiltIn, LIVE_FRAMES) {
-        Ok(latency) => Some(Latency(latency)),
-        Err(error) => {
-            arena.note(format!("latency: {error:#}"));
-            None
-        }
-    };
-    let deploy = deploy::measure(&mut arena, &models)?;
-    Ok(Figures {
-        command: command(quick, home, arena.python.is_some()),
+    let starts = frame_times::starts(&mut launcher, started, &effort);
+    let latency = launcher.latency(&Model::BuiltIn, LIVE_FRAMES);
+    let latency = latency
+        .map_err(|error| launcher.leave_out("latency", &error))
+        .ok();
+    let deploy_bytes = size::measure(&mut launcher, &models)?;
+    let mut results = Results {
+        command: command(arguments),
         date: machine::now()?,
         commit: machine::commit()?,
-        machine: machine::describe(),
+        machine: machine::Machine::describe(),
         load: [load, machine::load()],
         threads,
-        home: home.name,
+        home: arguments.on,
         frame,
-        quick,
-        contests,
-        crowds,
+        quick: arguments.pace == Pace::Quick,
+        bars: Vec::new(),
+        models: times,
+        streams,
         start_model: started.name(),
         starts,
-        deploy,
         latency,
-        skipped: arena.skipped,
-    })
+        deploy_bytes,
+        left_out: launcher.left_out,
+    };
+    results.bars = requirements::all(&results);
+    Ok(results)
 }
 
 /// Those that are there, or can be made; the built-in one last.
-fn models(arena: &mut Arena, folder: &Path) -> Result<Vec<Model>> {
+fn models(launcher: &mut Launcher, folder: &Path) -> Result<Vec<Model>> {
     let mut models = Vec::new();
     for name in REFERENCES {
         let manifest = folder.join(format!("{name}.toml"));
-        if !manifest.is_file()
-            && let Err(error) = make(arena.python.as_deref(), folder, name)
-        {
-            arena.note(format!("{name}: {error:#}"));
-            continue;
+        match manifest.is_file() {
+            true => models.push(Model::Reference(manifest)),
+            false => match make(launcher.python.as_deref(), folder, name) {
+                Ok(()) => models.push(Model::Reference(manifest)),
+                Err(error) => launcher.leave_out(name, &error),
+            },
         }
-        models.push(Model::Reference(manifest));
     }
     models.push(Model::BuiltIn);
     Ok(models)
@@ -163,7 +170,7 @@ fn models(arena: &mut Arena, folder: &Path) -> Result<Vec<Model>> {
 /// Lets `training/reference_models.py` make a model.
 fn make(python: Option<&Path>, folder: &Path, name: &str) -> Result<()> {
     let python = python.context(
-        "making it wants a Python with PyTorch: `python3 -m venv VENV && VENV/bin/pip install -r \
+        "making it needs a Python with PyTorch: `python3 -m venv VENV && VENV/bin/pip install -r \
          bench/python/requirements.txt`, then --python VENV/bin/python",
     )?;
     println!("making {name} with random weights");
@@ -174,44 +181,42 @@ fn make(python: Option<&Path>, folder: &Path, name: &str) -> Result<()> {
         .arg(folder)
         .arg(name)
         .output()?;
-    anyhow::ensure!(
+    let messages = String::from_utf8_lossy(&output.stderr);
+    let last = messages.lines().last().unwrap_or_default();
+    ensure!(
         output.status.success(),
-        "reference_models.py failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-            .lines()
-            .last()
-            .unwrap_or_default()
+        "reference_models.py failed: {last}"
     );
     Ok(())
 }
 
 /// As it is typed, without what lies elsewhere on every machine.
-fn command(quick: bool, home: Variant, python: bool) -> String {
-    let on = match home == CPU {
-        true => String::new(),
-        false => format!(" --on {}", home.name),
-    };
-    let quick = if quick { " --quick" } else { "" };
-    let python = if python {
-        " --python VENV/bin/python"
-    } else {
-        ""
-    };
-    format!("cargo xtask bench{quick}{on}{python}")
+fn command(arguments: &Arguments) -> String {
+    let mut command = "cargo xtask bench".to_owned();
+    if arguments.pace == Pace::Quick {
+        command += " --quick";
+    }
+    if arguments.on != Variant::Cpu {
+        command += &format!(" --on {}", arguments.on.name());
+    }
+    if arguments.python.is_some() {
+        command += " --python VENV/bin/python";
+    }
+    command
 }
 
-fn write(figures: &Figures, out: &Path) -> Result<()> {
+fn write(results: &Results, out: &Path) -> Result<()> {
     fs::create_dir_all(out)?;
-    let file = |name: &str| -> PathBuf { out.join(name) };
-    fs::write(file("benchmarks.md"), report::markdown(figures))?;
-    let json = serde_json::to_string(&report::json(figures))?;
-    fs::write(file("benchmarks.json"), json + "\n")?;
-    sheet::write(&chart::frames(&figures.contests)?, &file("benchmarks.png"))?;
-    if !figures.crowds.is_empty() {
-        sheet::write(
-            &chart::streams(&figures.crowds)?,
-            &file("benchmarks-streams.png"),
-        )?;
+    let file = |name: &str, text: String| fs::write(out.join(name), text);
+    file("benchmarks.md", report::markdown(results))?;
+    file("benchmarks.json", serde_json::to_string(results)? + "\n")?;
+    file("benchmarks.svg", chart::frames(&results.models)?)?;
+    if !results.streams.is_empty() {
+        file("benchmarks-streams.svg", chart::streams(&results.streams)?)?;
     }
+    println!(
+        "\nwrote {0}/benchmarks.md, {0}/benchmarks.json and the charts",
+        out.display()
+    );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The whole element in a pipeline: raw frames and sound in, a fakesink behind it.
+//! The whole element in a pipeline: raw frames and audio in, a fakesink behind it.
 
 use std::{
     hash::{DefaultHasher, Hasher as _},
@@ -15,14 +15,14 @@ use gst::prelude::*;
 use lipsync_tools::{drive, media, media::SOUND_RATE, stats::Stats};
 
 use super::{
-    Contender, Order, Times, WHOLE,
+    Order, Stack, Times, WHOLE,
     engine::{SECOND, bytes_to_ns},
 };
-use crate::job::{Amount, FRAME_NS, FRAME_RATE, Job, Material};
+use crate::input::{FRAME_NS, FRAME_RATE, Input, Material};
 
 /// Longest wait for a frame: a slow network and ten streams.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Sound that is pushed ahead of the frames, more than any network hears ahead.
+/// Audio that is pushed ahead of the frames, more than any network hears ahead.
 const AHEAD_NS: i64 = 2_000_000_000;
 
 /// Counters of the element that stay 0 while it does all its work.
@@ -42,76 +42,64 @@ pub struct Arrival {
 }
 
 /// A running pipeline.
-pub struct Pipe {
+pub struct Pipeline {
     pipeline: gst::Pipeline,
     pub lipsync: gst::Element,
     pub video: gst_app::AppSrc,
     pub audio: gst_app::AppSrc,
     arrivals: mpsc::Receiver<Arrival>,
     hashing: Arc<AtomicBool>,
-    pub material: Arc<Material>,
-    /// Bytes of sound pushed.
+    material: Arc<Material>,
+    /// Bytes of audio pushed.
     pushed: usize,
     next: usize,
     /// Frames by which this stream is ahead in the material.
     offset: usize,
 }
 
-/// How frames and sound come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// As fast as they are taken.
-    File,
-    /// By a clock.
-    Live,
-}
-
-impl Pipe {
+impl Pipeline {
     pub fn open(order: &Order) -> Result<Self> {
-        let material = Arc::new(Material::read(&order.job, order.amount)?);
-        Self::start(order, material, 0, Pace::File)
+        let material = Material::read(&order.input, order.amount)?;
+        Self::start(order, &Arc::new(material), 0, false)
     }
 
+    /// Takes frames as fast as they come, or `is_live` by a clock.
     pub fn start(
         order: &Order,
-        material: Arc<Material>,
+        material: &Arc<Material>,
         offset: usize,
-        pace: Pace,
+        is_live: bool,
     ) -> Result<Self> {
         gst::init()?;
         let pipeline = media::parse_pipeline(&format!(
-            "lipsync name=lipsync ! fakesink name=sink sync=false \
-             appsrc name=video format=time max-bytes=0 is-live={0} ! lipsync.video \
-             appsrc name=audio format=time max-bytes=0 is-live={0} ! lipsync.audio",
-            pace == Pace::Live
+            "lipsync name=lipsync silence=animate ! fakesink name=sink sync=false \
+             appsrc name=video format=time max-bytes=0 is-live={is_live} ! lipsync.video \
+             appsrc name=audio format=time max-bytes=0 is-live={is_live} ! lipsync.audio"
         ))?;
         let lipsync = media::element(&pipeline, "lipsync")?;
-        for (name, value) in order.properties() {
+        for (name, value) in order.variant.properties(order.threads) {
             lipsync.set_property_from_str(name, &value);
         }
-        let video = app_source(&pipeline, "video", &video_caps(&order.job)?)?;
-        let caps = gst_audio::AudioInfo::builder(gst_audio::AudioFormat::S16le, SOUND_RATE, 1);
-        let audio = app_source(&pipeline, "audio", &caps.build()?.to_caps()?)?;
-        let hashing = Arc::new(AtomicBool::new(false));
-        let arrivals = watch(&media::element(&pipeline, "sink")?, &hashing)?;
-        if pipeline.set_state(gst::State::Playing).is_err() {
-            let error = drive::start_error(&pipeline);
-            // Going to NULL cannot fail.
-            let _ = pipeline.set_state(gst::State::Null);
-            return Err(error);
+        if let Some(manifest) = order.model.manifest() {
+            lipsync.set_property("model", manifest.display().to_string());
         }
-        Ok(Self {
+        let caps = gst_audio::AudioInfo::builder(gst_audio::AudioFormat::S16le, SOUND_RATE, 1);
+        let caps = caps.build()?.to_caps()?;
+        let hashing = Arc::new(AtomicBool::new(false));
+        let started = Self {
+            video: drive::app_source(&pipeline, "video", Some(&video_caps(&order.input)?))?,
+            audio: drive::app_source(&pipeline, "audio", Some(&caps))?,
+            arrivals: watch(&media::element(&pipeline, "sink")?, &hashing)?,
             pipeline,
             lipsync,
-            video,
-            audio,
-            arrivals,
             hashing,
-            material,
+            material: Arc::clone(material),
             pushed: 0,
             next: 0,
             offset,
-        })
+        };
+        drive::play(&started.pipeline)?;
+        Ok(started)
     }
 
     /// From now on arrivals carry the hash of their bytes.
@@ -121,47 +109,44 @@ impl Pipe {
 
     /// `count` frames that nobody else holds, as a decoder hands them over.
     pub fn frames(&mut self, count: usize) -> Result<Vec<gst::Buffer>> {
-        (0..count)
-            .map(|_| {
-                let time = self.next as i64 * FRAME_NS;
-                let pixels = self.material.frame(self.next + self.offset).to_vec();
-                self.next += 1;
-                stamped(pixels, time, FRAME_NS)
-            })
-            .collect()
+        let frame = |_| {
+            let pixels = self.material.frame(self.next + self.offset).to_vec();
+            let time_ns = self.next as i64 * FRAME_NS;
+            self.next += 1;
+            drive::buffer(pixels, time_ns, FRAME_NS)
+        };
+        (0..count).map(frame).collect()
     }
 
-    /// The same, and the sound that they wait for, already on its way.
+    /// The same, and the audio that they wait for, already on its way.
     pub fn prepare(&mut self, count: usize) -> Result<Vec<gst::Buffer>> {
         let frames = self.frames(count)?;
         let until = self.next as i64 * FRAME_NS + AHEAD_NS;
         while bytes_to_ns(self.pushed) < until {
-            self.push_sound(SECOND)?;
+            self.push_audio(SECOND)?;
         }
         Ok(frames)
     }
 
-    pub fn push_sound(&mut self, length: usize) -> Result<()> {
-        let sound = self.material.sound(self.pushed, length);
-        let buffer = stamped(sound, bytes_to_ns(self.pushed), bytes_to_ns(length))?;
-        self.audio.push_buffer(buffer)?;
+    pub fn push_audio(&mut self, length: usize) -> Result<()> {
+        let audio = self.material.audio(self.pushed, length);
+        let (time_ns, lasts_ns) = (bytes_to_ns(self.pushed), bytes_to_ns(length));
+        self.audio
+            .push_buffer(drive::buffer(audio, time_ns, lasts_ns)?)?;
         self.pushed += length;
         Ok(())
     }
 
     /// The next frame that comes out.
     pub fn arrival(&self) -> Result<Arrival> {
-        self.arrivals.recv_timeout(PATIENCE).map_err(|_| {
-            let bus = self.pipeline.bus();
-            let message = bus.and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
-            match message.as_ref().map(|message| message.view()) {
-                Some(gst::MessageView::Error(error)) => media::describe(error),
-                _ => anyhow!("no frame came out within {PATIENCE:?}"),
-            }
+        let arrival = self.arrivals.recv_timeout(PATIENCE);
+        arrival.map_err(|_| {
+            let nothing = || anyhow!("no frame came out within {PATIENCE:?}");
+            drive::error_of(&self.pipeline).unwrap_or_else(nothing)
         })
     }
 
-    /// Makes time zero of frames and sound this moment of the pipeline's clock.
+    /// Makes time zero of frames and audio this moment of the pipeline's clock.
     pub fn begin_now(&self) -> Result<()> {
         let now = self.pipeline.current_running_time();
         let now = now.context("a playing pipeline has a time")?;
@@ -182,20 +167,17 @@ impl Pipe {
         Ok(query.result().1)
     }
 
-    /// Fails unless every frame was drawn to the sound.
+    /// Fails unless every frame was drawn to the audio.
     pub fn check(&self) -> Result<()> {
         let stats = Stats::of(&self.lipsync);
-        for name in UNDRAWN {
-            let count = stats.count(name);
-            if count > 0 {
-                bail!("{name}: {count}");
-            }
+        match UNDRAWN.iter().find(|name| stats.count(name) > 0) {
+            Some(name) => bail!("{name}: {}", stats.count(name)),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
-impl Contender for Pipe {
+impl Stack for Pipeline {
     /// A frame's time is from the one before, and of the first from its being pushed.
     fn draw(&mut self, count: usize) -> Result<Times> {
         let frames = self.prepare(count)?;
@@ -210,42 +192,26 @@ impl Contender for Pipe {
             last = arrival.at;
         }
         self.check()?;
-        Ok(vec![(WHOLE, times)])
+        Ok([(WHOLE.into(), times)].into())
     }
 }
 
-impl Drop for Pipe {
+impl Drop for Pipeline {
     fn drop(&mut self) {
         // Going to NULL cannot fail.
         let _ = self.pipeline.set_state(gst::State::Null);
     }
 }
 
-fn video_caps(job: &Job) -> Result<gst::Caps> {
-    let (width, height) = (u32::try_from(job.width)?, u32::try_from(job.height)?);
+fn video_caps(input: &Input) -> Result<gst::Caps> {
+    let (width, height) = (u32::try_from(input.width)?, u32::try_from(input.height)?);
     let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Bgr, width, height)
-        .fps(gst::Fraction::new(FRAME_RATE, 1));
-    let info = info.build()?;
-    if info.stride()[0] as usize != job.width * 3 {
+        .fps(gst::Fraction::new(FRAME_RATE, 1))
+        .build()?;
+    if info.stride()[0] as usize != input.width * 3 {
         bail!("frames must be a multiple of 4 pixels wide, not {width}");
     }
     Ok(info.to_caps()?)
-}
-
-fn app_source(pipeline: &gst::Pipeline, name: &str, caps: &gst::Caps) -> Result<gst_app::AppSrc> {
-    let source: gst_app::AppSrc = media::element(pipeline, name)?
-        .downcast()
-        .map_err(|_| anyhow!("`{name}` is not an appsrc"))?;
-    source.set_caps(Some(caps));
-    Ok(source)
-}
-
-fn stamped(bytes: Vec<u8>, time_ns: i64, duration_ns: i64) -> Result<gst::Buffer> {
-    let mut buffer = gst::Buffer::from_mut_slice(bytes);
-    let writable = buffer.get_mut().context("a new buffer can be written")?;
-    writable.set_pts(gst::ClockTime::from_nseconds(time_ns.try_into()?));
-    writable.set_duration(gst::ClockTime::from_nseconds(duration_ns.try_into()?));
-    Ok(buffer)
 }
 
 fn watch(sink: &gst::Element, hashing: &Arc<AtomicBool>) -> Result<mpsc::Receiver<Arrival>> {
@@ -254,10 +220,8 @@ fn watch(sink: &gst::Element, hashing: &Arc<AtomicBool>) -> Result<mpsc::Receive
     let pad = sink.static_pad("sink").context("a sink has this pad")?;
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let at = Instant::now();
-        let hash = info
-            .buffer()
-            .filter(|_| hashing.load(Ordering::Relaxed))
-            .and_then(|buffer| Some(hash(&buffer.map_readable().ok()?)));
+        let buffer = info.buffer().filter(|_| hashing.load(Ordering::Relaxed));
+        let hash = buffer.and_then(|buffer| Some(hash(&buffer.map_readable().ok()?)));
         // Nobody listens once the measuring is over.
         let _ = sender.send(Arrival { at, hash });
         gst::PadProbeReturn::Ok
@@ -269,9 +233,4 @@ fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);
     hasher.finish()
-}
-
-/// Few frames suffice where memory is measured.
-pub fn material(order: &Order) -> Result<Arc<Material>> {
-    Ok(Arc::new(Material::read(&order.job, Amount::Few)?))
 }

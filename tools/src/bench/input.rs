@@ -1,0 +1,279 @@
+//! What every process is given: the same frames, boxes and audio, on disk and back.
+//!
+//! Frames are raw BGR, as OpenCV has them and the element takes them, so that nobody converts.
+
+use std::{
+    f64::consts::TAU,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use gst_video::prelude::*;
+use lipsync_core::{
+    face::{Mesh, Settings},
+    pixels::{Format, View},
+};
+use lipsync_tools::{
+    faces,
+    media::{self, SOUND_RATE},
+    picture::packed_view,
+};
+use serde::{Deserialize, Serialize};
+
+pub const FRAME_NS: i64 = 40_000_000;
+pub const FRAME_RATE: i32 = 25;
+/// Bytes of a pixel.
+const BGR: usize = 3;
+
+/// A still picture is shown in this size, as the frames of the original system are.
+const WIDTH: usize = 1280;
+const HEIGHT: usize = 720;
+/// How far it pans to either side, in pixels, and in how many frames there and back.
+const PAN: usize = 12;
+const FRAMES: usize = 16;
+/// Where memory and the start are measured a few must do.
+const FEW: usize = 4;
+/// More audio than frames are looked at.
+const AUDIO_SECONDS: usize = 6;
+/// A WAVE file of ours has its samples behind this many bytes.
+const WAVE_HEADER: usize = 44;
+
+/// Pixels: left, top, right, bottom.
+type Box4 = [usize; 4];
+
+/// A folder with what processes are given.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Input {
+    pub folder: PathBuf,
+    pub width: usize,
+    pub height: usize,
+}
+
+/// How many different frames.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Amount {
+    All,
+    Few,
+}
+
+impl Input {
+    pub fn frames(&self, amount: Amount) -> PathBuf {
+        self.folder.join(match amount {
+            Amount::All => "all.bgr",
+            Amount::Few => "few.bgr",
+        })
+    }
+
+    /// The boxes that a model's family cuts.
+    pub fn boxes(&self, model: &str) -> PathBuf {
+        let is_square = model.starts_with("unet");
+        self.folder.join(if is_square {
+            "squares.json"
+        } else {
+            "faces.json"
+        })
+    }
+
+    pub fn audio(&self) -> PathBuf {
+        self.folder.join("voice.wav")
+    }
+
+    pub fn size(&self) -> String {
+        format!("{}x{}", self.width, self.height)
+    }
+
+    /// Takes frames and audio from files. A still picture is panned a little, so that following
+    /// the face is work as it is in a video.
+    pub fn prepare(folder: &Path, video: &Path, speech: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let (width, height, mut frames) = match media::contents(video)?.video {
+            Some(found) if found.still => (WIDTH, HEIGHT, pan(video, found.width, found.height)?),
+            Some(found) => {
+                let frames = decode(video, found.width, found.height, FRAMES)?;
+                (found.width, found.height, frames)
+            }
+            None => bail!("{} has no video", video.display()),
+        };
+        let folder = folder.to_owned();
+        let input = Self {
+            folder,
+            width,
+            height,
+        };
+        let meshes = input.meshes(&mut frames)?;
+        fs::write(input.frames(Amount::All), frames.concat())?;
+        let few = &frames[..FEW.min(frames.len())];
+        fs::write(input.frames(Amount::Few), few.concat())?;
+        let boxes = |box_of: fn(&Mesh) -> [f32; 4]| {
+            let boxes: Vec<Box4> = meshes
+                .iter()
+                .map(|mesh| input.inside(box_of(mesh)))
+                .collect();
+            serde_json::to_string(&boxes)
+        };
+        fs::write(input.boxes("wav2lip"), boxes(face_box)?)?;
+        fs::write(input.boxes("unet"), boxes(square)?)?;
+        let mut audio = media::sound(speech)?;
+        audio.truncate(AUDIO_SECONDS * SOUND_RATE as usize);
+        fs::write(input.audio(), wave(&audio))?;
+        Ok(input)
+    }
+
+    /// The face in every frame.
+    fn meshes(&self, frames: &mut [Vec<u8>]) -> Result<Vec<Mesh>> {
+        let mut tracker = faces::tracker(Settings::default())?;
+        let frames = frames.iter_mut().enumerate();
+        frames
+            .map(|(index, frame)| {
+                let faces = tracker.track(&self.view(frame), index as i64 * FRAME_NS, &[])?;
+                let face = faces.first();
+                let face = face.with_context(|| format!("no face in frame {index}"))?;
+                Ok(face.mesh.clone())
+            })
+            .collect()
+    }
+
+    fn inside(&self, [x0, y0, x1, y1]: [f32; 4]) -> Box4 {
+        let [left, right] = [x0, x1].map(|x| x.clamp(0.0, self.width as f32) as usize);
+        let [top, bottom] = [y0, y1].map(|y| y.clamp(0.0, self.height as f32) as usize);
+        [left, top, right, bottom]
+    }
+
+    /// A frame as the engine sees it.
+    pub fn view<'a>(&self, frame: &'a mut [u8]) -> View<'a> {
+        packed_view(Format::Bgr, frame, self.width, self.height)
+    }
+}
+
+/// Wav2Lip's: the face from the forehead to the chin, and its `pads` below. Where the original
+/// pipelines cut, about: what it costs depends on the size only.
+fn face_box(mesh: &Mesh) -> [f32; 4] {
+    const BELOW: f32 = 10.0;
+    let [x0, y0, x1, y1] = mesh.bbox();
+    [x0, y0, x1, y1 + BELOW]
+}
+
+/// The U-Nets': the square under landmarks 1, 52 and 31, by the points of the mesh there.
+fn square(mesh: &Mesh) -> [f32; 4] {
+    let [left, right, bridge] = [127, 356, 195].map(|point: usize| mesh.points[point]);
+    [left[0], bridge[1], right[0], bridge[1] + right[0] - left[0]]
+}
+
+/// Frames and audio, read back.
+pub struct Material {
+    frames: Vec<Vec<u8>>,
+    /// 16 kHz, mono, 16 bits.
+    audio: Vec<u8>,
+}
+
+impl Material {
+    pub fn read(input: &Input, amount: Amount) -> Result<Self> {
+        let pixels = fs::read(input.frames(amount))?;
+        let audio = fs::read(input.audio())?;
+        let frames = pixels.chunks_exact(input.width * input.height * BGR);
+        Ok(Self {
+            frames: frames.map(<[u8]>::to_vec).collect(),
+            audio: audio.get(WAVE_HEADER..).unwrap_or_default().to_vec(),
+        })
+    }
+
+    pub fn frame(&self, index: usize) -> &[u8] {
+        &self.frames[index % self.frames.len()]
+    }
+
+    /// The audio over and over: `length` bytes from the byte `from` on.
+    pub fn audio(&self, from: usize, length: usize) -> Vec<u8> {
+        let endless = self.audio.iter().cycle().skip(from % self.audio.len());
+        endless.take(length).copied().collect()
+    }
+}
+
+/// Windows on a still picture that wander to and fro.
+fn pan(path: &Path, width: usize, height: usize) -> Result<Vec<Vec<u8>>> {
+    let wide = WIDTH + 2 * PAN;
+    let high = (height * wide).div_ceil(width).max(HEIGHT);
+    let whole = decode(path, wide, high, 1)?.concat();
+    // Faces in portraits lie in the upper half.
+    let top = (high - HEIGHT) / 4;
+    let window = |index| {
+        let phase = TAU * index as f64 / FRAMES as f64;
+        let left = (PAN as f64 * (1.0 + phase.sin())).round() as usize * BGR;
+        let rows = whole.chunks_exact(wide * BGR).skip(top).take(HEIGHT);
+        let pixels = rows.flat_map(|row| &row[left..left + WIDTH * BGR]);
+        pixels.copied().collect()
+    };
+    Ok((0..FRAMES).map(window).collect())
+}
+
+/// At most `count` frames as BGR without padding.
+fn decode(path: &Path, width: usize, height: usize, count: usize) -> Result<Vec<Vec<u8>>> {
+    let pipeline = media::parse_pipeline(&format!(
+        "filesrc name=file ! decodebin ! videoconvert ! videoscale add-borders=false \
+         ! video/x-raw,format=BGR,width={width},height={height},pixel-aspect-ratio=1/1 \
+         ! appsink name=sink sync=false max-buffers=2"
+    ))?;
+    media::element(&pipeline, "file")?.set_property("location", path);
+    let sink = media::app_sink(&pipeline, "sink")?;
+    pipeline.set_state(gst::State::Playing)?;
+    let samples = std::iter::from_fn(|| media::next_sample(&pipeline, &sink));
+    let frames: Result<Vec<_>> = samples.take(count).map(|sample| packed(&sample?)).collect();
+    pipeline.set_state(gst::State::Null)?;
+    let frames = frames?;
+    if frames.is_empty() {
+        bail!("no frame in {}", path.display());
+    }
+    Ok(frames)
+}
+
+fn packed(sample: &gst::Sample) -> Result<Vec<u8>> {
+    let info = gst_video::VideoInfo::from_caps(sample.caps().context("sample without caps")?)?;
+    let buffer = sample.buffer().context("sample without a buffer")?;
+    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info)
+        .context("cannot map a frame")?;
+    let stride = usize::try_from(frame.plane_stride()[0])?;
+    let row = frame.width() as usize * BGR;
+    let rows = frame
+        .plane_data(0)?
+        .chunks(stride)
+        .take(frame.height() as usize);
+    Ok(rows.flat_map(|line| &line[..row]).copied().collect())
+}
+
+/// A mono WAVE file of 16 bits.
+fn wave(samples: &[f32]) -> Vec<u8> {
+    let length = 2 * samples.len() as u32;
+    let mut bytes = Vec::from(*b"RIFF");
+    bytes.extend((36 + length).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    bytes.extend(SOUND_RATE.to_le_bytes());
+    bytes.extend((2 * SOUND_RATE).to_le_bytes());
+    bytes.extend(b"\x02\0\x10\0data");
+    bytes.extend(length.to_le_bytes());
+    let values = samples.iter().map(|value| (value * 32767.0) as i16);
+    bytes.extend(values.flat_map(i16::to_le_bytes));
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audio_repeats_from_its_start() {
+        let material = Material {
+            frames: vec![vec![1], vec![2]],
+            audio: vec![0, 1, 2, 3],
+        };
+        assert_eq!(material.audio(6, 5), [2, 3, 0, 1, 2]);
+        assert_eq!(material.frame(3), [2]);
+    }
+
+    #[test]
+    fn a_wave_file_holds_its_samples_behind_the_header() {
+        let bytes = wave(&[0.0, 1.0, -1.0]);
+        assert_eq!(bytes.len(), WAVE_HEADER + 6);
+        assert_eq!(bytes[WAVE_HEADER + 2..], [0xff, 0x7f, 0x01, 0x80]);
+        assert_eq!(bytes[4..8], 42_u32.to_le_bytes());
+    }
+}
