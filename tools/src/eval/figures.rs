@@ -1,174 +1,146 @@
-//! The figures of one clip: what the contract's table wants, and what else can be seen on the way.
+//! All figures that are printed, in their order: what they are called, what they must reach and what
+//! they shall reach.
 
-use anyhow::{Result, bail};
+use std::collections::BTreeMap;
+
 use lipsync_tools::{
-    drive::{Drive, Driven},
-    faces::{Mouth, Watcher},
-    judge::{Judge, Judgement},
-    picture::Picture,
-    stats::Stats,
+    judge::Judgement,
+    limit::Limit::{self, AtLeast, AtMost, Between},
 };
 
-use crate::{
-    Setting,
-    clip::Clip,
-    extra::Extra,
-    follow::{self, Speech, speech},
-    sounds, strip, surface,
-};
+/// Figures of one clip, by the names of [`LINES`]. What was not measured is not there.
+#[derive(Default)]
+pub struct Figures(BTreeMap<String, f64>);
 
-/// Everything that one clip shows.
-pub struct Figures {
-    /// First frame frozen.
-    pub frozen: Speech,
-    /// Frames that say other words.
-    pub shifted: Speech,
-    /// First frame frozen, talkers under the voice.
-    pub talkers: Speech,
-    /// What the judge of sync says of the real clip, and of the first two drives.
-    pub judged: Judged,
-    /// Mean distance of lip landmarks from the real ones, output / frozen mouth.
-    pub landmarks: f64,
-    /// Share of frames with an open mouth in digital silence.
-    pub silence: f64,
-    /// The same in the noise of a room.
-    pub room: f64,
-    /// Pixels changed outside the mouth region.
-    pub outside: u64,
-    /// Gradient energy of the mouth region, output / input.
-    pub sharpness: f64,
-    /// Jump across the edge of what was changed, output / input.
-    pub seam: f64,
-    /// Movement of the lips from frame to frame in canonical pixels, on a still picture in a
-    /// steady tone.
-    pub jitter: f64,
-    /// The same as the face mesh alone sees it on a still picture with a camera's noise.
-    pub tracker_jitter: f64,
-    /// Both networks and the spectrum they hear, milliseconds a frame on one core, with nothing
-    /// else running. Measured on one clip a person, as is what follows.
-    pub networks: Option<f64>,
-    pub extra: Option<Extra>,
-    pub trace: Trace,
+pub struct Line {
+    pub name: &'static str,
+    /// Behind the point.
+    pub digits: usize,
+    pub all: All,
+    pub bar: Limit,
+    pub goal: Limit,
 }
 
-#[derive(Clone, Copy)]
-pub struct Judged {
-    pub real: Judgement,
-    pub frozen: Judgement,
-    pub shifted: Judgement,
+/// What many clips are summed up to.
+#[derive(Clone, Copy, PartialEq)]
+pub enum All {
+    /// Every person counts the same.
+    Mean,
+    /// The least and the most of any clip.
+    Extremes,
+    Sum,
 }
 
-/// Openings over time, for plots.
-pub struct Trace {
-    pub rate: f64,
-    pub real: Vec<f64>,
-    pub frozen: Vec<f64>,
-    pub shifted: Vec<f64>,
-    /// Pictures of telling moments.
-    pub strip: image::RgbImage,
+const fn line(name: &'static str, digits: usize) -> Line {
+    Line {
+        name,
+        digits,
+        all: All::Mean,
+        bar: Limit::None,
+        goal: Limit::None,
+    }
 }
+
+impl Line {
+    const fn limits(self, bar: Limit, goal: Limit) -> Self {
+        Self { bar, goal, ..self }
+    }
+
+    const fn all(self, all: All) -> Self {
+        Self { all, ..self }
+    }
+}
+
+/// What a model must reach; then what else there is to know.
+pub const LINES: [Line; 59] = [
+    line("aperture correlation, first frame frozen", 2).limits(AtLeast(0.70), AtLeast(0.90)),
+    line("aperture correlation, source says other words", 2).limits(AtLeast(0.65), AtLeast(0.85)),
+    line("amplitude, output / real", 2).limits(Between(0.4, 1.6), Between(0.8, 1.2)),
+    line("lag in frames, all clips", 0)
+        .limits(Between(-1.0, 1.0), Between(0.0, 0.0))
+        .all(All::Extremes),
+    line("landmark distance, output / frozen mouth", 2).limits(AtMost(0.75), AtMost(0.40)),
+    line("silence motion, % of frames with an open mouth", 1).limits(AtMost(1.0), AtMost(0.0)),
+    line("outside the mask, pixels changed", 0)
+        .limits(AtMost(0.0), AtMost(0.0))
+        .all(All::Sum),
+    line("sharpness, output / input", 2).limits(AtLeast(0.85), AtLeast(0.97)),
+    line("jitter in a steady tone / the tracker's", 2).limits(AtMost(1.0), AtMost(0.0)),
+    line("seam, output / input", 3).limits(AtMost(1.1), AtMost(1.02)),
+    line("cost, both networks, one core, ms a frame", 1).limits(AtMost(12.0), AtMost(4.0)),
+    line("judge's distance, real", 2),
+    line("judge's distance, frozen", 2),
+    line("judge's distance, other words", 2),
+    line("judge's distance, dubbed", 2),
+    line("judge's distance, mismatched", 2),
+    line("judge's confidence, real", 2),
+    line("judge's confidence, frozen", 2),
+    line("judge's confidence, other words", 2),
+    line("judge's confidence, dubbed", 2),
+    line("judge's confidence, mismatched", 2),
+    line("judge's offset right, % of clips, real", 0),
+    line("judge's offset right, % of clips, frozen", 0),
+    line("judge's offset right, % of clips, other words", 0),
+    line("judge's offset right, % of clips, dubbed", 0),
+    line("judge's offset right, % of clips, mismatched", 0),
+    line("amplitude, other words", 2),
+    line("lag, frozen, frames", 2),
+    line("lag, other words, frames", 2),
+    line("fast motion, frozen, output / real", 2),
+    line("fast motion, other words, output / real", 2),
+    line("jitter, px of 96", 3),
+    line("the tracker's jitter, px of 96", 3),
+    line("room tone, % of frames open", 1),
+    line("music alone, % of frames open", 1),
+    line("correlation, talkers 10 dB below", 2),
+    line("correlation, pink noise 20 dB below", 2),
+    line("correlation, pink noise 10 dB below", 2),
+    line("correlation, pink noise as loud", 2),
+    line("correlation, music 20 dB below", 2),
+    line("correlation, music 10 dB below", 2),
+    line("correlation, music as loud", 2),
+    line("dubbed, correlation with the other", 2),
+    line("dubbed, amplitude", 2),
+    line("dubbed, lag, frames", 2),
+    line("painting, correlation", 2),
+    line("painting, amplitude", 2),
+    line("painting, jitter, px of 96", 3),
+    line("leaning to 45 degrees, correlation", 2),
+    line("leaning, seam", 3),
+    line("leaning, jitter, output / input", 2),
+    line("leaning, % of frames without a face", 1),
+    line("looking to 25 degrees, correlation", 2),
+    line("looking, seam", 3),
+    line("looking, jitter, output / input", 2),
+    line("looking, % of frames without a face", 1),
+    line("other languages, p b m shut, %", 0),
+    line("other languages, f v near the teeth, %", 0),
+    line("other languages, open vowels, px of 96", 1),
+];
 
 impl Figures {
-    pub fn line(&self) -> String {
-        format!(
-            "frozen {:.2} lag {:+} amplitude {:.2} landmarks {:.2} | shifted {:.2} lag {:+} amplitude {:.2} | \
-             silence {:.0} % room {:.0} % talkers {:.2} sharp {:.2}",
-            self.frozen.correlation,
-            self.frozen.lag,
-            self.frozen.amplitude,
-            self.landmarks,
-            self.shifted.correlation,
-            self.shifted.lag,
-            self.shifted.amplitude,
-            self.silence * 100.0,
-            self.room * 100.0,
-            self.talkers.correlation,
-            self.sharpness,
-        )
+    pub fn put(&mut self, name: &str, value: f64) {
+        debug_assert!(LINES.iter().any(|line| line.name == name), "{name}");
+        self.0.insert(name.to_owned(), value);
     }
-}
 
-pub fn measure(clip: &Clip, setting: &Setting) -> Result<Figures> {
-    let run = |frames: &[Picture], sound: &[f32]| drive(frames, sound, setting);
-    let length = clip.sound.len();
-
-    let (still, _) = run(&clip.frozen(), &clip.sound)?;
-    let frozen_mouths = Watcher::watch_all(&still)?;
-
-    let scrambled = clip.shifted();
-    let (moving, _) = run(&scrambled, &clip.sound)?;
-    let moving_mouths = Watcher::watch_all(&moving)?;
-    let surface = surface::compare(&scrambled, &moving)?;
-
-    let (silent, _) = run(&clip.frames, &sounds::silence(length))?;
-    let (room, _) = run(&clip.frames, &sounds::room_tone(length))?;
-    let (crowded, _) = run(&clip.frozen(), &sounds::among_talkers(&clip.sound))?;
-    let (toned, _) = run(&clip.frozen(), &sounds::steady_tone(length))?;
-
-    let real = follow::openings(&clip.mouths);
-    let watched = |frames: &[Picture]| anyhow::Ok(follow::openings(&Watcher::watch_all(frames)?));
-    let frozen = follow::openings(&frozen_mouths);
-    let shifted = follow::openings(&moving_mouths);
-    let mut judge = Judge::open()?;
-    let mut judged =
-        |frames: &[Picture], mouths: &[Mouth]| judge.judge(frames, mouths, &clip.sound);
-    let strip = strip::draw(clip, &still, &scrambled, &moving, &silent)?;
-    Ok(Figures {
-        frozen: speech(&real, &frozen, clip.rate())?,
-        shifted: speech(&real, &shifted, clip.rate())?,
-        talkers: speech(&real, &watched(&crowded)?, clip.rate())?,
-        judged: Judged {
-            real: judged(&clip.frames, &clip.mouths)?,
-            frozen: judged(&still, &frozen_mouths)?,
-            shifted: judged(&moving, &moving_mouths)?,
-        },
-        landmarks: follow::landmark_distance(&clip.mouths, &frozen_mouths),
-        silence: follow::open_share(&Watcher::watch_all(&silent)?),
-        room: follow::open_share(&Watcher::watch_all(&room)?),
-        outside: surface.outside,
-        sharpness: surface.sharpness,
-        seam: surface.seam,
-        jitter: follow::jitter(&Watcher::watch_all(&toned)?),
-        tracker_jitter: follow::jitter(&Watcher::watch_all(&clip.frozen_with_noise()?)?),
-        networks: None,
-        extra: None,
-        trace: Trace {
-            rate: clip.rate(),
-            real,
-            frozen,
-            shifted,
-            strip,
-        },
-    })
-}
-
-/// Milliseconds a frame of both networks and the spectrum they hear, on one core.
-pub fn cost(clip: &Clip, setting: &Setting) -> Result<f64> {
-    let (_, stats) = drive(&clip.frozen(), &clip.sound, setting)?;
-    Ok(stats.milliseconds("features", "p50") + stats.milliseconds("infer", "p50"))
-}
-
-/// The frames as the element gives them back.
-pub fn drive(
-    frames: &[Picture],
-    sound: &[f32],
-    setting: &Setting,
-) -> Result<(Vec<Picture>, Stats)> {
-    let mut properties = vec![("intra-threads", "1".to_owned())];
-    if let Some(model) = &setting.model {
-        properties.push(("model", model.display().to_string()));
+    pub fn put_percent(&mut self, name: &str, share: f64) {
+        self.put(name, share * 100.0);
     }
-    let Driven {
-        frames: output,
-        stats,
-    } = Drive {
-        frames,
-        sound,
-        properties: &properties,
+
+    /// What the judge of sync says of one drive; its offset is right within a frame.
+    pub fn put_judgement(&mut self, drive: &str, judgement: &Judgement) {
+        self.put(&format!("judge's distance, {drive}"), judgement.distance);
+        self.put(
+            &format!("judge's confidence, {drive}"),
+            judgement.confidence,
+        );
+        let is_right = judgement.offset.abs() <= 1;
+        let name = format!("judge's offset right, % of clips, {drive}");
+        self.put_percent(&name, f64::from(u8::from(is_right)));
     }
-    .run()?;
-    if output.len() != frames.len() {
-        bail!("{} frames became {}", frames.len(), output.len());
+
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.0.get(name).copied()
     }
-    Ok((output, stats))
 }

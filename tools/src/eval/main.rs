@@ -5,21 +5,21 @@
 //! mesh looks at them as it looks at the real video. The input's own mouth never helps: it is
 //! frozen, or says other words than the sound.
 
+mod audio;
 mod clip;
-mod extra;
 mod figures;
 mod follow;
+mod hard_cases;
 mod languages;
-mod lines;
+mod measure;
+mod moments;
 mod people;
-mod random;
 mod report;
-mod sounds;
+mod setting;
 mod spectrum;
-mod strip;
+mod spoken;
 mod surface;
-mod table;
-mod turn;
+mod swing;
 
 use std::{
     path::{Path, PathBuf},
@@ -32,27 +32,38 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use lipsync_tools::{arguments::Arguments, media::Frames, picture::Picture};
+use clap::Parser;
+use lipsync_tools::{media::Frames, picture::Picture};
 
-use clip::Clip;
-use figures::Figures;
-use languages::Spoken;
+use clip::{Clip, person, stem};
+use measure::Measured;
 use people::Person;
+use report::Tables;
+use setting::Setting;
 
 /// GRID speakers that `training/` keeps out of training.
 const HELD_OUT: [&str; 4] = ["s31", "x12", "x17", "x19"];
-/// Clips whose names do not tell that they show a person that another shows (seen by eye, see
-/// `training/prepare.py`).
-const SAME_PERSON: [(&str, &str); 1] = [("x21", "x17")];
 const VIDEOS: [&str; 5] = ["mkv", "mp4", "mov", "mpg", "webm"];
 
-/// What all clips are measured with.
-pub struct Setting {
-    pub model: Option<PathBuf>,
-    /// A painting.
-    pub portrait: Option<Picture>,
-    /// Other languages.
-    pub spoken: Vec<Spoken>,
+/// Measures the mouths on people that the model has never seen.
+#[derive(Parser)]
+#[command(name = "lipsync-eval")]
+struct Arguments {
+    /// A folder of clips of one speaking face each
+    #[arg(long)]
+    clips: PathBuf,
+    /// As the property of lipsync; by default the built-in one
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// A painting
+    #[arg(long)]
+    portrait: Option<PathBuf>,
+    /// A folder that training/languages.py has made
+    #[arg(long)]
+    spoken: Option<PathBuf>,
+    /// A folder for a page with plots and pictures
+    #[arg(long)]
+    report: Option<PathBuf>,
 }
 
 /// A clip to measure.
@@ -64,37 +75,25 @@ struct Job {
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("eval: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    lipsync_tools::finish("eval", run(&Arguments::parse()))
 }
 
-fn run() -> Result<()> {
-    let arguments = Arguments::read(&["--clips", "--model", "--portrait", "--spoken", "--report"])?;
-    let folder = arguments.required_path("--clips")?;
+fn run(arguments: &Arguments) -> Result<()> {
     gst::init()?;
-    let portrait = arguments.path("--portrait");
-    let spoken = arguments.path("--spoken");
+    let voices = arguments.spoken.as_deref();
     let setting = Setting {
-        model: arguments.path("--model"),
-        portrait: portrait.as_deref().map(still).transpose()?,
-        spoken: spoken.as_deref().map_or(Ok(vec![]), languages::load)?,
+        model: arguments.model.clone(),
+        portrait: arguments.portrait.as_deref().map(still).transpose()?,
+        spoken: voices.map_or(Ok(vec![]), spoken::load)?,
     };
 
-    let jobs = jobs(clips_in(&folder)?);
+    let jobs = jobs(clips_in(&arguments.clips)?);
     println!("{} clips of people not trained on", jobs.len());
     let people = measure(&jobs, &setting)?;
-    print!("\n{}", table::print(&people));
-    let languages = table::languages(&people);
-    if !languages.is_empty() {
-        print!("\n{}", table::print_languages(&languages));
-    }
-    if let Some(folder) = arguments.path("--report") {
-        let page = report::write(&people, &languages, &folder)?;
+    let tables = Tables::of(&people);
+    print!("\n{}", tables.text());
+    if let Some(folder) = &arguments.report {
+        let page = report::write(&people, &tables, folder)?;
         println!("\nwrote {}", page.display());
     }
     Ok(())
@@ -126,19 +125,19 @@ fn jobs(clips: Vec<PathBuf>) -> Vec<Job> {
     jobs
 }
 
-/// All clips, as many at a time as there are processors; the cost after that, one at a time.
+/// All clips, as many at a time as there are CPUs; the cost after that, one at a time.
 fn measure(jobs: &[Job], setting: &Setting) -> Result<Vec<Person>> {
     let next = AtomicUsize::new(0);
     let measured = Mutex::new(Vec::new());
     let work = || {
         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let figures = measure_clip(job, setting)
+            let clip = measure_clip(job, setting)
                 .with_context(|| format!("cannot measure {}", job.path.display()));
-            if let Ok(figures) = &figures {
-                println!("  {:<12} {}", stem(&job.path), figures.line());
+            if let Ok(clip) = &clip {
+                println!("  {:<12} {}", stem(&job.path), clip.summary);
             }
             let mut measured = measured.lock().unwrap_or_else(PoisonError::into_inner);
-            measured.push((&job.path, figures));
+            measured.push((&job.path, clip));
         }
     };
     let workers = thread::available_parallelism().map_or(1, usize::from);
@@ -150,29 +149,31 @@ fn measure(jobs: &[Job], setting: &Setting) -> Result<Vec<Person>> {
     let mut people: Vec<Person> = Vec::new();
     for job in jobs {
         let index = measured.iter().position(|(path, _)| **path == job.path);
-        let (_, figures) = measured.swap_remove(index.context("a clip was not measured")?);
-        let mut figures = figures?;
+        let (_, clip) = measured.swap_remove(index.context("a clip was not measured")?);
+        let mut clip = clip?;
         if job.first.is_some() {
-            figures.networks = Some(figures::cost(&Clip::load(&job.path)?, setting)?);
+            let cost = measure::cost(&Clip::load(&job.path)?, setting)?;
+            clip.figures
+                .put("cost, both networks, one core, ms a frame", cost);
             people.push(Person {
                 name: job.person.clone(),
                 clips: Vec::new(),
             });
         }
         let person = people.last_mut().context("a clip of nobody")?;
-        person.clips.push((stem(&job.path), figures));
+        person.clips.push((stem(&job.path), clip));
     }
     Ok(people)
 }
 
-fn measure_clip(job: &Job, setting: &Setting) -> Result<Figures> {
+fn measure_clip(job: &Job, setting: &Setting) -> Result<Measured> {
     let clip = Clip::load(&job.path)?;
-    let mut figures = figures::measure(&clip, setting)?;
+    let mut measured = measure::measure(&clip, setting)?;
     if let Some(other) = &job.first {
         let other = other.as_deref().map(Clip::load).transpose()?;
-        figures.extra = Some(extra::measure(&clip, other.as_ref(), setting)?);
+        hard_cases::measure(&clip, other.as_ref(), setting, &mut measured)?;
     }
-    Ok(figures)
+    Ok(measured)
 }
 
 /// The clips of the speakers held out; every video, in a folder that has none of them.
@@ -188,34 +189,14 @@ fn clips_in(folder: &Path) -> Result<Vec<PathBuf>> {
     videos.sort();
     if videos.is_empty() {
         bail!(
-            "no videos in {}: wanted are {} of the GRID corpus, or any clips of one speaking face",
+            "no videos in {}: expected are {} of the GRID corpus, or any clips of one speaking face",
             folder.display(),
             HELD_OUT.map(|name| format!("{name}*")).join(", ")
         );
     }
-    let held_out: Vec<PathBuf> = videos
-        .iter()
-        .filter(|path| HELD_OUT.contains(&person(path).as_str()))
-        .cloned()
-        .collect();
-    Ok(if held_out.is_empty() {
-        videos
-    } else {
-        held_out
-    })
-}
-
-pub fn stem(path: &Path) -> String {
-    path.file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
-}
-
-/// Clips are named after their speaker: `s31_bbaf2n.mkv`, `x12.mkv`.
-fn person(path: &Path) -> String {
-    let stem = stem(path);
-    let name = stem.split('_').next().unwrap_or_default();
-    let same = SAME_PERSON.iter().find(|(clip, _)| *clip == name);
-    same.map_or(name, |(_, person)| person).to_owned()
+    let is_held_out = |path: &PathBuf| HELD_OUT.contains(&person(path).as_str());
+    if videos.iter().any(is_held_out) {
+        videos.retain(is_held_out);
+    }
+    Ok(videos)
 }

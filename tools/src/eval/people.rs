@@ -1,12 +1,12 @@
 //! What is known of a figure person by person, and how far the means of so few people can be
 //! trusted.
 
-use lipsync_tools::numbers;
+use fastrand::Rng;
+use lipsync_tools::{limit::Limit, numbers};
 
 use crate::{
-    figures::Figures,
-    lines::{All, Bar, Line},
-    random::Random,
+    figures::{All, Line},
+    measure::Measured,
 };
 
 /// Draws of the bootstrap.
@@ -16,7 +16,7 @@ const OUTSIDE: f64 = 0.05;
 
 pub struct Person {
     pub name: String,
-    pub clips: Vec<(String, Figures)>,
+    pub clips: Vec<(String, Measured)>,
 }
 
 /// One figure of all people.
@@ -48,7 +48,9 @@ impl<'a> Found<'a> {
     pub fn of(line: &'a Line, people: &[Person]) -> Option<Self> {
         let values = |person: &Person| -> Vec<f64> {
             let clips = person.clips.iter();
-            clips.filter_map(|(_, clip)| (line.figure)(clip)).collect()
+            clips
+                .filter_map(|(_, clip)| clip.figures.get(line.name))
+                .collect()
         };
         let people: Vec<_> = people.iter().map(values).collect();
         let measured = people.iter().any(|clips| !clips.is_empty());
@@ -71,10 +73,7 @@ impl<'a> Found<'a> {
     }
 
     fn extremes(&self) -> (f64, f64) {
-        let clips = self.people.iter().flatten().copied();
-        clips.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), it| {
-            (least.min(it), most.max(it))
-        })
+        numbers::extremes(self.people.iter().flatten().copied())
     }
 
     fn sum(&self) -> f64 {
@@ -118,37 +117,16 @@ impl<'a> Found<'a> {
     }
 
     pub fn verdict(&self) -> Verdict {
-        let meets = |bar: Bar| match self.line.all {
-            All::Mean => bar.met(self.estimate().mean),
-            All::Extremes => bar.met(self.extremes().0) && bar.met(self.extremes().1),
-            All::Sum => bar.met(self.sum()),
+        let meets = |limit: Limit| match self.line.all {
+            All::Mean => limit.is_met(self.estimate().mean),
+            All::Extremes => limit.is_met(self.extremes().0) && limit.is_met(self.extremes().1),
+            All::Sum => limit.is_met(self.sum()),
         };
         match (self.line.bar, self.line.goal) {
-            (Bar::None, Bar::None) => Verdict::Open,
+            (Limit::None, Limit::None) => Verdict::Open,
             (_, goal) if meets(goal) => Verdict::Goal,
             (bar, _) if meets(bar) => Verdict::Bar,
             _ => Verdict::Below,
-        }
-    }
-}
-
-impl Bar {
-    fn met(self, value: f64) -> bool {
-        match self {
-            Self::None => true,
-            Self::AtLeast(least) => value >= least,
-            Self::AtMost(most) => value <= most,
-            Self::Between(least, most) => (least..=most).contains(&value),
-        }
-    }
-
-    pub fn text(self) -> String {
-        match self {
-            Self::None => String::new(),
-            Self::AtLeast(least) => format!(">= {least}"),
-            Self::AtMost(most) => format!("<= {most}"),
-            Self::Between(least, most) if least == most => format!("{least}"),
-            Self::Between(least, most) => format!("{least} to {most}"),
         }
     }
 }
@@ -168,22 +146,19 @@ fn estimate(people: &[Vec<f64>]) -> Estimate {
             interval: None,
         };
     }
-    let mut random = Random(1);
-    let mut means: Vec<f64> = (0..DRAWS)
+    let mut random = Rng::with_seed(1);
+    let means: Vec<f64> = (0..DRAWS)
         .map(|_| {
-            let drawn: Vec<Vec<f64>> = (0..people.len())
-                .map(|_| {
-                    let clips = &people[random.below(people.len())];
-                    (0..clips.len())
-                        .map(|_| clips[random.below(clips.len())])
-                        .collect()
-                })
-                .collect();
+            let mut draw = |_| {
+                let clips = &people[random.usize(..people.len())];
+                let drawn = clips.iter().map(|_| clips[random.usize(..clips.len())]);
+                drawn.collect::<Vec<f64>>()
+            };
+            let drawn: Vec<_> = (0..people.len()).map(&mut draw).collect();
             mean_of_means(&drawn)
         })
         .collect();
-    means.sort_by(f64::total_cmp);
-    let at = |share: f64| means[((DRAWS - 1) as f64 * share).round() as usize];
+    let at = |share: f64| numbers::quantile(&means, share).unwrap_or(mean);
     Estimate {
         mean,
         interval: Some((at(OUTSIDE / 2.0), at(1.0 - OUTSIDE / 2.0))),
@@ -193,7 +168,7 @@ fn estimate(people: &[Vec<f64>]) -> Estimate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lines::LINES;
+    use crate::figures::LINES;
 
     #[test]
     fn people_who_agree_leave_no_doubt() {

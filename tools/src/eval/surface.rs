@@ -63,14 +63,8 @@ fn changed_outside(input: &Planes, output: &Planes, mouth: &Mouth) -> u64 {
 /// Sum of squared differences of neighbours' brightness.
 fn gradient_energy(planes: &Planes, region: &Square) -> f64 {
     let clip = |value: f32, length: usize| (value.round().max(0.0) as usize).min(length - 1);
-    let (left, right) = (
-        clip(region.left, planes.width),
-        clip(region.left + region.side, planes.width),
-    );
-    let (top, bottom) = (
-        clip(region.top, planes.height),
-        clip(region.top + region.side, planes.height),
-    );
+    let [left, right] = [0.0, region.side].map(|side| clip(region.left + side, planes.width));
+    let [top, bottom] = [0.0, region.side].map(|side| clip(region.top + side, planes.height));
     let mut energy = 0.0;
     for y in top..bottom {
         for x in left..right {
@@ -93,26 +87,25 @@ fn jump_at_edge(input: &Planes, output: &Planes) -> Option<f64> {
         before += jump(input);
         after += jump(output);
     };
-    let changed = |x: usize, y: usize| input.luma(x, y) != output.luma(x, y);
-    for y in 0..input.height {
-        let first = (0..input.width).find(|x| changed(*x, y));
-        let last = (0..input.width).rfind(|x| changed(*x, y));
-        if let Some(first) = first.filter(|first| *first > 0) {
-            across([first, y], [first - 1, y]);
+    let mut along = |lines: usize, length: usize, place: fn(usize, usize) -> [usize; 2]| {
+        for line in 0..lines {
+            let changed = |at: &usize| {
+                let [x, y] = place(line, *at);
+                input.luma(x, y) != output.luma(x, y)
+            };
+            let first = (0..length).find(changed);
+            let last = (0..length).rfind(changed);
+            let outside = [
+                first.and_then(|first| Some((first, first.checked_sub(1)?))),
+                last.map(|last| (last, last + 1))
+                    .filter(|(_, outer)| *outer < length),
+            ];
+            for (inner, outer) in outside.into_iter().flatten() {
+                across(place(line, inner), place(line, outer));
+            }
         }
-        if let Some(last) = last.filter(|last| last + 1 < input.width) {
-            across([last, y], [last + 1, y]);
-        }
-    }
-    for x in 0..input.width {
-        let first = (0..input.height).find(|y| changed(x, *y));
-        let last = (0..input.height).rfind(|y| changed(x, *y));
-        if let Some(first) = first.filter(|first| *first > 0) {
-            across([x, first], [x, first - 1]);
-        }
-        if let Some(last) = last.filter(|last| last + 1 < input.height) {
-            across([x, last], [x, last + 1]);
-        }
-    }
+    };
+    along(input.height, input.width, |y, x| [x, y]);
+    along(input.width, input.height, |x, y| [x, y]);
     (before > 0.0).then(|| after / before)
 }

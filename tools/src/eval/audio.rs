@@ -1,11 +1,10 @@
-//! Sounds that a mouth should not move to, and voices with such sounds under them. All are made
+//! Audio that a mouth should not move to, and voices with such audio under them. All of it is made
 //! here, the same in every run.
 
 use std::f32::consts::TAU;
 
+use fastrand::Rng;
 use lipsync_tools::media::SOUND_RATE;
-
-use crate::random::Random;
 
 /// Level of a room's noise, in dBFS: above the element's threshold of silence, so that only the
 /// network can know that nobody speaks.
@@ -23,10 +22,10 @@ pub fn silence(count: usize) -> Vec<f32> {
 pub fn room_tone(count: usize) -> Vec<f32> {
     /// One-pole low-pass: 3 dB down at about 300 Hz.
     const SHARE: f32 = 0.11;
-    let (mut random, mut low) = (Random(1), 0.0);
+    let (mut random, mut low) = (Rng::with_seed(1), 0.0);
     let tone: Vec<f32> = (0..count)
         .map(|_| {
-            let noise = random.signed();
+            let noise = signed(&mut random);
             low += SHARE * (noise - low);
             low + 0.1 * noise
         })
@@ -63,12 +62,12 @@ pub fn steady_tone(count: usize) -> Vec<f32> {
 /// anew every 1, 2, 4, ... samples.
 pub fn pink_noise(count: usize) -> Vec<f32> {
     const OCTAVES: usize = 12;
-    let (mut random, mut thrown) = (Random(2), [0.0; OCTAVES]);
+    let (mut random, mut thrown) = (Rng::with_seed(2), [0.0; OCTAVES]);
     (0..count)
         .map(|n| {
             for (octave, number) in thrown.iter_mut().enumerate() {
                 if n % (1 << octave) == 0 {
-                    *number = random.signed();
+                    *number = signed(&mut random);
                 }
             }
             thrown.iter().sum()
@@ -88,7 +87,7 @@ pub fn music(count: usize) -> Vec<f32> {
         [87.31, 261.63, 349.23, 440.00],
     ];
     const OVERTONES: u8 = 6;
-    let mut random = Random(3);
+    let mut random = Rng::with_seed(3);
     let music: Vec<f32> = (0..count)
         .map(|n| {
             let beats = time(n) / BEAT;
@@ -102,7 +101,7 @@ pub fn music(count: usize) -> Vec<f32> {
                 .sum();
             let drum = 3.0 * tone(60.0) * fading(0.08);
             let cymbal = if since > BEAT / 2.0 {
-                random.signed() * fading(0.04) * (BEAT / 2.0 / 0.04_f32).exp()
+                signed(&mut random) * fading(0.04) * (BEAT / 2.0 / 0.04_f32).exp()
             } else {
                 0.0
             };
@@ -116,6 +115,11 @@ pub fn music(count: usize) -> Vec<f32> {
 pub fn over(voice: &[f32], under: &[f32], decibels: f32) -> Vec<f32> {
     let under = scaled(under, rms(voice) * amplitude(-decibels));
     voice.iter().zip(under).map(|(a, b)| a + b).collect()
+}
+
+/// From -1 to 1.
+fn signed(random: &mut Rng) -> f32 {
+    2.0 * random.f32() - 1.0
 }
 
 fn time(sample: usize) -> f32 {
