@@ -1,4 +1,4 @@
-//! Camera and microphone: threads that feed a pipeline by its clock, as the weather lets them.
+//! Camera and microphone: threads that feed a pipeline by its clock, as the conditions let them.
 //!
 //! Must not know what is behind the pads that they feed.
 
@@ -11,73 +11,71 @@ use std::{
     time::Duration,
 };
 
+use fastrand::Rng;
 use gst::prelude::*;
 
 use crate::{
-    pulses::{Programme, PulseWatch},
-    weather::{Dice, Sky},
+    conditions::{SharedConditions, random_jitter},
+    formats::Video,
+    sync_pulses::{PulseMeter, TestSignal},
 };
 
-/// A block of sound.
+/// A block of audio.
 const BLOCK_NS: i64 = 10_000_000;
-/// The microphone's clock runs this much faster than the pipeline's, as sound cards do.
+/// The microphone's clock runs this much faster than the pipeline's, as audio interfaces do.
 const SKEW: f64 = 100e-6;
 /// A source that is further behind than this begins anew.
 const BEHIND_NS: i64 = 500_000_000;
-/// Sound and frames that lie between a source and the network at most.
+/// Audio and frames that lie between a source and the network at most.
 const HELD_NS: i64 = 1_000_000_000;
 const IDLE: Duration = Duration::from_millis(5);
 
-/// Frames of one kind.
-pub struct Picture {
-    pub caps: gst::Caps,
-    pub frame: gst::Buffer,
-    pub lasts_ns: i64,
-}
-
-/// What the sources of a station share with the rest of it.
+/// What the sources of a pipeline share with the rest of it.
 #[derive(Clone)]
-pub struct Studio {
+pub struct Shared {
     pub pipeline: gst::Pipeline,
-    pub sky: Sky,
-    pub watch: Arc<Mutex<PulseWatch>>,
-    pub programme: Arc<Programme>,
+    pub conditions: SharedConditions,
+    pub meter: Arc<Mutex<PulseMeter>>,
+    pub signal: Arc<TestSignal>,
     /// The pipeline plays.
-    pub on_air: Arc<AtomicBool>,
+    pub is_playing: Arc<AtomicBool>,
     /// How often it has begun to.
-    pub takes: Arc<AtomicU64>,
-    pub is_over: Arc<AtomicBool>,
+    pub runs: Arc<AtomicU64>,
+    pub is_closed: Arc<AtomicBool>,
 }
 
-impl Studio {
-    pub fn watch(&self) -> MutexGuard<'_, PulseWatch> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    pub fn meter(&self) -> MutexGuard<'_, PulseMeter> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The element misses sound of this moment and of what it still holds.
-    pub fn break_sound_now(&self) {
+    /// The element misses audio of this moment and of what it still holds.
+    pub fn break_audio_now(&self) {
         if let Some((_, now)) = self.now() {
-            self.watch().break_sound(now - HELD_NS, now + BLOCK_NS);
+            self.meter().break_audio(now - HELD_NS, now + BLOCK_NS);
         }
     }
 
-    fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
-    /// Which take this is, and its running time.
+    /// Which run this is, and its running time.
     fn now(&self) -> Option<(u64, i64)> {
-        let take = self.takes.load(Ordering::Acquire);
-        let is_on_air = self.on_air.load(Ordering::Acquire);
-        let now = self.pipeline.current_running_time().filter(|_| is_on_air)?;
-        Some((take, i64::try_from(now.nseconds()).ok()?))
+        let run = self.runs.load(Ordering::Acquire);
+        let is_playing = self.is_playing.load(Ordering::Acquire);
+        let now = self
+            .pipeline
+            .current_running_time()
+            .filter(|_| is_playing)?;
+        Some((run, i64::try_from(now.nseconds()).ok()?))
     }
 
-    /// Waits until `time_ns` of this take; whether it has come.
-    fn wait(&self, take: u64, time_ns: i64) -> bool {
-        while !self.is_over() {
+    /// Waits until `time_ns` of this run; whether it has come.
+    fn wait(&self, run: u64, time_ns: i64) -> bool {
+        while !self.is_closed() {
             match self.now() {
-                Some((now_take, now)) if now_take == take => {
+                Some((now_run, now)) if now_run == run => {
                     if now >= time_ns {
                         return true;
                     }
@@ -103,101 +101,106 @@ fn send_gap(source: &gst_app::AppSrc, at_ns: i64, lasts_ns: i64) {
     }
 }
 
-/// Frames until the studio closes.
+/// Frames until the pipeline is closed.
 pub fn camera(
-    studio: Studio,
+    shared: Shared,
     source: gst_app::AppSrc,
-    pictures: Arc<Vec<Picture>>,
-    mut dice: Dice,
+    formats: Arc<Vec<Video>>,
+    mut random: Rng,
 ) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut last = (0, 0);
         let mut shown = None;
-        while !studio.is_over() {
-            let Some((take, now)) = studio.now() else {
+        while !shared.is_closed() {
+            let Some((run, now)) = shared.now() else {
                 std::thread::sleep(IDLE);
                 continue;
             };
-            let weather = studio.sky.now();
-            let index = weather.picture % pictures.len();
-            let picture = &pictures[index];
+            let conditions = shared.conditions.now();
+            let index = conditions.video_format % formats.len();
+            let video = &formats[index];
             let due = match last {
-                (of, at) if of == take && at + BEHIND_NS > now => at + picture.lasts_ns,
+                (of, at) if of == run && at + BEHIND_NS > now => at + video.lasts_ns,
                 _ => now,
             };
-            if !studio.wait(take, due) {
+            if !shared.wait(run, due) {
                 continue;
             }
-            last = (take, due);
-            if weather.no_picture || dice.below(100) < weather.lost_frames {
+            last = (run, due);
+            if conditions.no_video || random.u64(..100) < conditions.lost_frames {
                 continue;
             }
-            if weather.gaps {
-                send_gap(&source, due, picture.lasts_ns);
+            if conditions.gaps {
+                send_gap(&source, due, video.lasts_ns);
                 continue;
             }
             if shown != Some(index) {
-                source.set_caps(Some(&picture.caps));
+                source.set_caps(Some(&video.caps));
                 shown = Some(index);
             }
-            let mut buffer = picture.frame.copy();
+            let mut buffer = video.frame.copy();
             if let Some(buffer) = buffer.get_mut() {
-                buffer.set_pts(clock_time(due + dice.jitter(weather.jitter)));
-                buffer.set_duration(clock_time(picture.lasts_ns));
+                buffer.set_pts(clock_time(
+                    due + random_jitter(&mut random, conditions.jitter),
+                ));
+                buffer.set_duration(clock_time(video.lasts_ns));
             }
-            // Refused between two takes.
+            // Refused between two runs.
             let _ = source.push_buffer(buffer);
         }
     })
 }
 
-/// Sound until the studio closes.
+/// Audio until the pipeline is closed.
 pub fn microphone(
-    studio: Studio,
+    shared: Shared,
     source: gst_app::AppSrc,
     formats: Vec<gst_audio::AudioInfo>,
-    mut dice: Dice,
+    mut random: Rng,
 ) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut next = (0, 0);
         let mut heard = None;
         let mut lead = 0;
         let mut is_discont = false;
-        while !studio.is_over() {
-            let Some((take, now)) = studio.now() else {
+        while !shared.is_closed() {
+            let Some((run, now)) = shared.now() else {
                 std::thread::sleep(IDLE);
                 continue;
             };
-            let weather = studio.sky.now();
-            let index = weather.sound % formats.len();
+            let conditions = shared.conditions.now();
+            let index = conditions.audio_format % formats.len();
             let info = &formats[index];
-            if next.0 != take || next.1 + BEHIND_NS < now {
-                if next.0 == take {
-                    studio.watch().break_sound(next.1, now);
+            if next.0 != run || next.1 + BEHIND_NS < now {
+                if next.0 == run {
+                    shared.meter().break_audio(next.1, now);
                 }
-                next = (take, now);
+                next = (run, now);
             }
-            let wanted = weather.lead.as_nanos() as i64;
-            if wanted != lead {
-                // A jump forwards leaves sound out, one back brings it twice.
-                let (from, to) = (next.1, next.1 + wanted - lead);
-                studio.watch().break_sound(from.min(to), from.max(to));
-                (next.1, lead, is_discont) = (to, wanted, true);
+            let expected = conditions.lead.as_nanos() as i64;
+            if expected != lead {
+                // A jump forwards leaves audio out, one back brings it twice.
+                let (from, to) = (next.1, next.1 + expected - lead);
+                shared.meter().break_audio(from.min(to), from.max(to));
+                (next.1, lead, is_discont) = (to, expected, true);
             }
             let samples = (i128::from(info.rate()) * i128::from(BLOCK_NS) / 1_000_000_000) as usize;
             let step_ns = 1e9 * (1.0 - SKEW) / f64::from(info.rate());
             let from = next.1;
             let to = from + (samples as f64 * step_ns).round() as i64;
-            if !studio.wait(take, to - lead + dice.jitter(weather.jitter).max(0)) {
+            if !shared.wait(
+                run,
+                to - lead + random_jitter(&mut random, conditions.jitter).max(0),
+            ) {
                 continue;
             }
             next.1 = to;
-            let is_lost = dice.below(100) < weather.lost_sound;
-            if weather.no_sound || weather.gaps || is_lost {
+            let is_lost = random.u64(..100) < conditions.lost_audio;
+            if conditions.no_audio || conditions.gaps || is_lost {
                 // As a source must: what comes next does not go on where the last block ended.
                 is_discont = true;
-                studio.watch().break_sound(from, to);
-                if weather.gaps {
+                shared.meter().break_audio(from, to);
+                if conditions.gaps {
                     send_gap(&source, from, to - from);
                 }
                 continue;
@@ -207,25 +210,27 @@ pub fn microphone(
                 heard = Some(index);
             }
             let at = |sample: usize| from + (sample as f64 * step_ns).round() as i64;
-            let sound = (0..samples).map(|sample| studio.programme.at(at(sample)));
-            let mut buffer = gst::Buffer::from_mut_slice(bytes(info, sound));
+            let audio = (0..samples).map(|sample| shared.signal.at(at(sample)));
+            let mut buffer = gst::Buffer::from_mut_slice(bytes(info, audio));
             if let Some(buffer) = buffer.get_mut() {
-                buffer.set_pts(clock_time(from + dice.jitter(weather.jitter)));
+                buffer.set_pts(clock_time(
+                    from + random_jitter(&mut random, conditions.jitter),
+                ));
                 buffer.set_duration(clock_time(to - from));
                 if std::mem::take(&mut is_discont) {
                     buffer.set_flags(gst::BufferFlags::DISCONT);
                 }
             }
-            // Refused between two takes.
+            // Refused between two runs.
             let _ = source.push_buffer(buffer);
         }
     })
 }
 
 /// The same on all channels.
-fn bytes(info: &gst_audio::AudioInfo, sound: impl Iterator<Item = f32>) -> Vec<u8> {
+fn bytes(info: &gst_audio::AudioInfo, audio: impl Iterator<Item = f32>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for value in sound {
+    for value in audio {
         for _ in 0..info.channels() {
             match info.format() {
                 gst_audio::AudioFormat::S16le => {

@@ -1,7 +1,7 @@
-//! The sound that everybody hears, and when its pulses are seen.
+//! The audio that all pipelines are given, and when its pulses are seen.
 //!
 //! Speech, and every two seconds a tone that rises and falls for half a second, by equal steps in
-//! dB, in silence of its own. Sound is a function of running time, so that whatever happens to the
+//! dB, in silence of its own. It is a function of running time, so that whatever happens to the
 //! stream, a pulse stays at its odd second.
 //!
 //! Must not know pipelines.
@@ -10,7 +10,7 @@ use std::f64::consts::TAU;
 
 use lipsync_tools::media::SOUND_RATE;
 
-use crate::network::Stamp;
+use crate::disturbed_network::Watermark;
 
 /// From a pulse to the next; each is in the middle of its period.
 pub const PERIOD_NS: i64 = 2_000_000_000;
@@ -26,11 +26,11 @@ const TONE_HZ: f64 = 1000.0;
 const SPEECH_GAIN: f32 = 0.5;
 
 /// Speech of [`SOUND_RATE`] and the pulses in it.
-pub struct Programme {
+pub struct TestSignal {
     pub speech: Vec<f32>,
 }
 
-impl Programme {
+impl TestSignal {
     pub fn at(&self, time_ns: i64) -> f32 {
         let off = time_ns - pulse_near(time_ns);
         if off.abs() < RISE_NS {
@@ -52,7 +52,7 @@ fn pulse_near(time_ns: i64) -> i64 {
     time_ns.div_euclid(PERIOD_NS) * PERIOD_NS + PERIOD_NS / 2
 }
 
-/// Frames this far about a pulse tell when it was seen, and sound a little further must be whole.
+/// Frames this far about a pulse tell when it was seen, and audio a little further must be whole.
 const SEEN_NS: i64 = 320_000_000;
 const WHOLE_NS: i64 = 600_000_000;
 
@@ -61,13 +61,13 @@ const WHOLE_NS: i64 = 600_000_000;
 struct Shown {
     time_ns: i64,
     lasts_ns: i64,
-    stamp: Option<Stamp>,
+    watermark: Option<Watermark>,
 }
 
 /// How far off a pulse was seen.
 #[derive(Clone, Copy, Debug)]
 pub struct Offset {
-    /// Positive: the mouth moves after the sound.
+    /// Positive: the mouth moves after the audio.
     pub ns: f64,
     pub half_a_frame_ns: f64,
 }
@@ -75,25 +75,25 @@ pub struct Offset {
 /// Pulses that were disturbed, and by what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// Sound did not come as it should.
-    pub sound: u64,
+    /// Audio did not come as it should.
+    pub audio: u64,
     /// Frames did not, or were dropped.
     pub frames: u64,
-    /// Frames were not drawn, or went on before all their sound was there.
+    /// Frames were not drawn, or went on before all their audio was there.
     pub drawing: u64,
 }
 
 impl Skipped {
     pub fn all(self) -> u64 {
-        self.sound + self.frames + self.drawing
+        self.audio + self.frames + self.drawing
     }
 }
 
 /// Watches frames go by and takes the time of every pulse that nothing has disturbed.
 #[derive(Default)]
-pub struct PulseWatch {
+pub struct PulseMeter {
     frames: Vec<Shown>,
-    /// Spans of running time in which sound did not come as it should.
+    /// Spans of running time in which audio did not come as it should.
     broken: Vec<(i64, i64)>,
     /// The last pulse that was judged.
     judged: Option<i64>,
@@ -102,7 +102,7 @@ pub struct PulseWatch {
     pub skipped: Skipped,
 }
 
-impl PulseWatch {
+impl PulseMeter {
     /// Running time begins anew.
     pub fn restart(&mut self) {
         self.frames.clear();
@@ -110,26 +110,26 @@ impl PulseWatch {
         self.judged = None;
     }
 
-    /// Sound of this time does not come, or comes twice.
-    pub fn break_sound(&mut self, from_ns: i64, to_ns: i64) {
+    /// Audio of this time does not come, or comes twice.
+    pub fn break_audio(&mut self, from_ns: i64, to_ns: i64) {
         match self.broken.last_mut() {
             Some((_, end)) if *end == from_ns => *end = to_ns,
             _ => self.broken.push((from_ns, to_ns)),
         }
     }
 
-    /// `late` is how many frames the element has let go without all of their sound.
+    /// `late` is how many frames the element has let go without all of their audio.
     pub fn show(
         &mut self,
         time_ns: i64,
         lasts_ns: i64,
-        stamp: Option<Stamp>,
+        watermark: Option<Watermark>,
         late: impl FnOnce() -> u64,
     ) {
         self.frames.push(Shown {
             time_ns,
             lasts_ns,
-            stamp,
+            watermark,
         });
         let pulse = pulse_near(time_ns - SEEN_NS);
         let is_over = time_ns > pulse + SEEN_NS;
@@ -140,7 +140,7 @@ impl PulseWatch {
         let late = late();
         let is_late = std::mem::replace(&mut self.late, late) != late;
         if self.is_broken(pulse) {
-            self.skipped.sound += 1;
+            self.skipped.audio += 1;
         } else if !self.is_steady(pulse) {
             self.skipped.frames += 1;
         } else {
@@ -187,8 +187,8 @@ impl PulseWatch {
         let lasts_ns = self.near(pulse).next()?.lasts_ns;
         let (mut sum, mut weights) = (0.0, 0.0);
         for frame in self.near(pulse) {
-            let stamp = frame.stamp.filter(|stamp| stamp.time_ns == frame.time_ns)?;
-            let weight = f64::from(stamp.loudness);
+            let watermark = frame.watermark.filter(|it| it.time_ns == frame.time_ns)?;
+            let weight = f64::from(watermark.loudness);
             sum += weight * (frame.time_ns - pulse) as f64;
             weights += weight;
         }
@@ -203,19 +203,19 @@ impl PulseWatch {
 mod tests {
     use super::*;
 
-    /// Frames of 25 a second for six seconds, drawn to sound that is heard `off_ns` late.
-    fn watched(off_ns: i64, disturb: impl FnOnce(&mut PulseWatch)) -> PulseWatch {
-        let mut watch = PulseWatch::default();
+    /// Frames of 25 a second for six seconds, drawn to audio that is heard `off_ns` late.
+    fn watched(off_ns: i64, disturb: impl FnOnce(&mut PulseMeter)) -> PulseMeter {
+        let mut watch = PulseMeter::default();
         disturb(&mut watch);
         for frame in 0..150 {
             let time_ns = frame * 40_000_000 + 7_000_000;
             let away = (time_ns - off_ns - pulse_near(time_ns - off_ns)).abs();
             let share = 1.0 - (away as f64 / RISE_NS as f64).min(1.0);
-            let stamp = Stamp {
+            let watermark = Watermark {
                 loudness: (share * 200.0) as u8,
                 time_ns,
             };
-            watch.show(time_ns, 40_000_000, Some(stamp), || 0);
+            watch.show(time_ns, 40_000_000, Some(watermark), || 0);
         }
         watch
     }
@@ -234,19 +234,19 @@ mod tests {
 
     #[test]
     fn pulses_that_were_disturbed_do_not_count() {
-        let watch = watched(0, |watch| watch.break_sound(2_500_000_000, 2_600_000_000));
-        assert_eq!((watch.offsets.len(), watch.skipped.sound), (2, 1));
+        let watch = watched(0, |watch| watch.break_audio(2_500_000_000, 2_600_000_000));
+        assert_eq!((watch.offsets.len(), watch.skipped.audio), (2, 1));
     }
 
     #[test]
-    fn the_programme_is_quiet_about_its_pulses() {
-        let programme = Programme {
+    fn the_signal_is_quiet_about_its_pulses() {
+        let signal = TestSignal {
             speech: vec![1.0; 16_000],
         };
-        assert_eq!(programme.at(0), SPEECH_GAIN);
-        assert_eq!(programme.at(1_300_000_000), 0.0);
+        assert_eq!(signal.at(0), SPEECH_GAIN);
+        assert_eq!(signal.at(1_300_000_000), 0.0);
         let peak = (990..1010)
-            .map(|ms| programme.at(ms * 1_000_000 + 250_000).abs())
+            .map(|ms| signal.at(ms * 1_000_000 + 250_000).abs())
             .fold(0.0, f32::max);
         assert!((0.4..0.52).contains(&peak), "{peak}");
     }

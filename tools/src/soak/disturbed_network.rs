@@ -1,5 +1,5 @@
 //! The network under test: the real one where there is an ONNX Runtime, slowed down and failing as
-//! the weather has it, with a stamp on each frame that tells what was heard.
+//! the conditions have it, with a watermark on each frame that tells what was heard.
 //!
 //! Must not know pipelines.
 
@@ -15,7 +15,7 @@ use lipsync_core::{
     sound::{BANDS, COLUMNS_PER_SECOND, MEL_RANGE, Spectrum},
 };
 
-use crate::weather::Sky;
+use crate::conditions::SharedConditions;
 
 /// What the stand-in hears, as the built-in model does.
 const STAND_IN: Hearing = Hearing {
@@ -23,70 +23,37 @@ const STAND_IN: Hearing = Hearing {
     look_ahead_ns: 160_000_000,
     spectrum: Spectrum::Mel,
 };
-/// Begins a stamp.
+/// Begins a watermark.
 const MAGIC: [u8; 3] = [0xa5, 0x5a, 0xc3];
 /// Magic, loudness, time in nanoseconds.
-const STAMP: usize = MAGIC.len() + 1 + size_of::<i64>();
-
-/// Numbers of a stamp on its way from the generator to the brush, and those of none.
-const DRAWN: usize = 5;
-const NO_STAMP: [f32; DRAWN] = [-1.0; DRAWN];
+const WATERMARK: usize = MAGIC.len() + 1 + size_of::<i64>();
 
 /// What a frame says it was drawn to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct Watermark {
     /// Of the loudest band at the frame's time: 0 = silence .. 255.
     pub loudness: u8,
     /// The moment that was listened to, in running time.
     pub time_ns: i64,
 }
 
-impl Stamp {
+impl Watermark {
     /// From the upper left corner of a frame.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let stamp = bytes.first_chunk::<STAMP>()?;
-        let (loudness, time) = stamp.strip_prefix(&MAGIC)?.split_first()?;
+        let bytes = bytes.first_chunk::<WATERMARK>()?;
+        let (loudness, time) = bytes.strip_prefix(&MAGIC)?.split_first()?;
         Some(Self {
             loudness: *loudness,
             time_ns: i64::from_le_bytes(time.try_into().ok()?),
         })
     }
 
-    /// As numbers that are whole and small enough for `f32`.
-    fn to_drawn(self) -> [f32; DRAWN] {
-        let [a, b, c, d, e, f, g, h] = self.time_ns.to_le_bytes();
-        let part = |bytes| f32::from(u16::from_le_bytes(bytes));
-        let loudness = f32::from(self.loudness);
-        [
-            loudness,
-            part([a, b]),
-            part([c, d]),
-            part([e, f]),
-            part([g, h]),
-        ]
-    }
-
-    fn of_drawn([loudness, parts @ ..]: &[f32; DRAWN]) -> Option<Self> {
-        if *loudness < 0.0 {
-            return None;
-        }
-        let time_ns = parts
-            .iter()
-            .rev()
-            .fold(0, |time, part| time << 16 | *part as i64);
-        Some(Self {
-            loudness: *loudness as u8,
-            time_ns,
-        })
-    }
-
-    fn write(self, view: &mut View) {
-        let plane = &mut view.planes[0];
-        if let Some(corner) = plane.data.first_chunk_mut::<STAMP>() {
-            corner[..MAGIC.len()].copy_from_slice(&MAGIC);
-            corner[MAGIC.len()] = self.loudness;
-            corner[MAGIC.len() + 1..].copy_from_slice(&self.time_ns.to_le_bytes());
-        }
+    fn bytes(self) -> [u8; WATERMARK] {
+        let mut bytes = [0; WATERMARK];
+        bytes[..MAGIC.len()].copy_from_slice(&MAGIC);
+        bytes[MAGIC.len()] = self.loudness;
+        bytes[MAGIC.len() + 1..].copy_from_slice(&self.time_ns.to_le_bytes());
+        bytes
     }
 }
 
@@ -95,7 +62,7 @@ pub fn check_real() -> Result<(), Error> {
     open_real().map(|_| ())
 }
 
-/// Threads of its own would make the sessions of all stations different ones.
+/// Threads of its own would make the sessions of all pipelines different ones.
 fn open_real() -> Result<Box<dyn Generator>, Error> {
     let options = inference::Options {
         provider: inference::Provider::Cpu,
@@ -105,28 +72,28 @@ fn open_real() -> Result<Box<dyn Generator>, Error> {
     Ok(assembly::open_generator(&Source::BuiltIn, &options)?.generator)
 }
 
-/// The network of a station.
-pub fn source(sky: &Sky, is_real: bool) -> Source {
-    let sky = sky.clone();
+/// The network of a pipeline.
+pub fn source(conditions: &SharedConditions, is_real: bool) -> Source {
+    let conditions = conditions.clone();
     Source::Custom(Arc::new(move || {
-        Box::new(Troubled {
+        Box::new(DisturbedNetwork {
             // It was opened before.
             real: is_real.then(open_real).and_then(Result::ok),
-            sky: sky.clone(),
+            conditions: conditions.clone(),
             heard: None,
             frames: 0,
         })
     }))
 }
 
-struct Troubled {
+struct DisturbedNetwork {
     real: Option<Box<dyn Generator>>,
-    sky: Sky,
-    heard: Option<Stamp>,
+    conditions: SharedConditions,
+    heard: Option<Watermark>,
     frames: u64,
 }
 
-impl Generator for Troubled {
+impl Generator for DisturbedNetwork {
     fn name(&self) -> &str {
         self.real.as_ref().map_or("stand-in", |real| real.name())
     }
@@ -140,7 +107,7 @@ impl Generator for Troubled {
     }
 
     fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error> {
-        self.heard = Some(Stamp {
+        self.heard = Some(Watermark {
             loudness: loudness(heard, self.hearing().columns),
             time_ns: heard.time_ns,
         });
@@ -153,29 +120,29 @@ impl Generator for Troubled {
     fn brushes(&self) -> Brushes {
         let real = self.real.as_ref().map(|real| real.brushes());
         Box::new(move || {
-            Box::new(Stamper {
+            Box::new(MarkingBrush {
                 real: real.as_ref().map(|real| real()),
             })
         })
     }
 
     fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
-        let weather = self.sky.now();
-        std::thread::sleep(weather.slow);
+        let now = self.conditions.now();
+        std::thread::sleep(now.slow);
         self.frames += 1;
-        if weather.failing && self.frames.is_multiple_of(2) {
+        if now.failing && self.frames.is_multiple_of(2) {
             return Err(Error::Inference {
                 name: self.name().to_owned(),
-                reason: "the soak wants it".into(),
+                reason: "injected".into(),
             });
         }
         match &mut self.real {
             Some(real) => real.draw(sketches)?,
             None => sketches.iter_mut().for_each(|sketch| sketch.drawn.clear()),
         }
-        let stamp = self.heard.map_or(NO_STAMP, Stamp::to_drawn);
+        let watermark = self.heard.map_or([0; WATERMARK], Watermark::bytes);
         for sketch in sketches {
-            sketch.drawn.extend(stamp);
+            sketch.drawn.extend(watermark.map(f32::from));
         }
         Ok(())
     }
@@ -188,12 +155,12 @@ impl Generator for Troubled {
     }
 }
 
-/// Paints what the real network drew, and the stamp that comes behind it.
-struct Stamper {
+/// Paints what the real network drew, and the watermark that comes behind it.
+struct MarkingBrush {
     real: Option<Box<dyn Brush>>,
 }
 
-impl Brush for Stamper {
+impl Brush for MarkingBrush {
     fn sample(
         &mut self,
         view: &View,
@@ -216,14 +183,16 @@ impl Brush for Stamper {
         spot: &mut Spot,
         drawn: &[f32],
     ) {
-        let Some((drawn, stamp)) = drawn.split_last_chunk() else {
+        let Some((drawn, watermark)) = drawn.split_last_chunk::<WATERMARK>() else {
             return;
         };
         if let Some(real) = &mut self.real {
             real.paint(view, face, look, spot, drawn);
         }
-        if let Some(stamp) = Stamp::of_drawn(stamp) {
-            stamp.write(view);
+        let bytes = watermark.map(|value| value as u8);
+        let corner = view.planes[0].data.first_chunk_mut();
+        if let Some(corner) = corner.filter(|_| Watermark::read(&bytes).is_some()) {
+            *corner = bytes;
         }
     }
 
@@ -253,39 +222,33 @@ fn loudness(heard: &Heard, columns: usize) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lipsync_core::sound::Sound;
+    use lipsync_core::{pixels::Format, sound::Sound};
+    use lipsync_tools::picture::packed_view;
 
     #[test]
-    fn what_is_stamped_can_be_read() {
-        let stamp = Stamp {
+    fn what_is_marked_can_be_read() {
+        let watermark = Watermark {
             loudness: 77,
             time_ns: -123_456_789,
         };
         let mut bytes = vec![0; 64];
-        assert_eq!(Stamp::read(&bytes), None);
-        assert_eq!(Stamp::of_drawn(&stamp.to_drawn()), Some(stamp));
-        assert_eq!(Stamp::of_drawn(&NO_STAMP), None);
-        let none = || lipsync_core::pixels::Plane {
-            data: &mut [],
-            stride: 0,
+        assert_eq!(Watermark::read(&bytes), None);
+        let (mut brush, look) = (MarkingBrush { real: None }, Look::default());
+        let mut mark = |bytes: &mut [u8], drawn: [u8; WATERMARK]| {
+            let mut view = packed_view(Format::Rgb, bytes, 5, 4);
+            brush.paint(
+                &mut view,
+                None,
+                &look,
+                &mut Spot::default(),
+                &drawn.map(f32::from),
+            );
         };
-        let mut view = View {
-            format: lipsync_core::pixels::Format::Gray8,
-            width: 16,
-            height: 4,
-            colour: Default::default(),
-            planes: [
-                lipsync_core::pixels::Plane {
-                    data: &mut bytes,
-                    stride: 16,
-                },
-                none(),
-                none(),
-            ],
-        };
-        stamp.write(&mut view);
-        assert_eq!(Stamp::read(&bytes), Some(stamp));
-        assert_eq!(Stamp::read(&bytes[..8]), None);
+        mark(&mut bytes, [0; WATERMARK]);
+        assert_eq!(bytes, [0; 64]);
+        mark(&mut bytes, watermark.bytes());
+        assert_eq!(Watermark::read(&bytes), Some(watermark));
+        assert_eq!(Watermark::read(&bytes[..8]), None);
     }
 
     #[test]

@@ -4,40 +4,42 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use fastrand::Rng;
 use gst::prelude::*;
 use gstlipsync::lipsync::Lipsync;
 use lipsync_tools::{drive, media, stats::Stats};
 
 use crate::{
-    network::{self, Stamp},
-    pulses::{Offset, Programme, PulseWatch, Skipped},
-    sources::{self, Picture, Studio},
-    weather::{Dice, Sky},
+    conditions::{Conditions, SharedConditions},
+    disturbed_network::{self, Watermark},
+    formats::{self, Video},
+    sources::{self, Shared},
+    sync_pulses::{Offset, PulseMeter, Skipped, TestSignal},
 };
 
-/// A station that has sent nothing for this long after all is well again has died.
+/// A pipeline that has sent nothing for this long after all is well again has died.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// What is kept for work. Sound is waited for half as long.
+/// What is kept for work. Audio is waited for half as long.
 const DEADLINE: Duration = Duration::from_millis(200);
 /// How long a flush lasts.
 const FLUSH: Duration = Duration::from_millis(20);
 
-/// Which of the two elements a station runs.
+/// Which of the two elements a pipeline runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Build {
+pub enum Kind {
     Lipsync,
     Bin,
 }
 
-impl Build {
+impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Lipsync => "lipsync",
@@ -67,20 +69,20 @@ impl Build {
     }
 }
 
-/// Frames that went through since the first take.
+/// Frames that went through since the first run.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Frames {
+pub struct FrameCounts {
     pub taken: u64,
     pub sent: u64,
     pub dropped: u64,
     pub late: u64,
     pub failed: u64,
     pub synced: u64,
-    /// Neither sent nor dropped when a take was over.
+    /// Neither sent nor dropped when a run was over.
     pub lost: u64,
 }
 
-impl Frames {
+impl FrameCounts {
     fn add(&mut self, stats: &Stats) {
         self.taken += stats.count("frames-in");
         self.sent += stats.count("frames-out");
@@ -91,110 +93,103 @@ impl Frames {
     }
 }
 
-pub struct Station {
-    pub build: Build,
-    pub sky: Sky,
-    studio: Studio,
+pub struct LivePipeline {
+    pub kind: Kind,
+    pub conditions: SharedConditions,
+    shared: Shared,
     lipsync: gst::Element,
     tee: gst::Element,
-    /// The ways from the tee to the element while sound goes to it.
+    /// The tee's pad towards the element while audio goes to it.
     heard: Option<gst::Pad>,
     shown: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
-    frames: Frames,
+    frames: FrameCounts,
     /// What the bus said, and what went wrong.
     pub errors: Vec<String>,
 }
 
-impl Station {
+impl LivePipeline {
     pub fn open(
-        build: Build,
+        kind: Kind,
         is_real: bool,
-        pictures: Arc<Vec<Picture>>,
-        programme: Arc<Programme>,
+        video: Arc<Vec<Video>>,
+        signal: Arc<TestSignal>,
         seed: u64,
     ) -> Result<Self> {
-        let pipeline = media::parse_pipeline(build.description())?;
+        let pipeline = media::parse_pipeline(kind.description())?;
         let lipsync = media::element(&pipeline, "lipsync")?;
-        let sky = Sky::default();
+        let conditions = SharedConditions::default();
         lipsync
             .downcast_ref::<Lipsync>()
             .context("`lipsync` is another element")?
-            .set_generator(network::source(&sky, is_real));
+            .set_generator(disturbed_network::source(&conditions, is_real));
         // As the network does.
         lipsync.set_property("intra-threads", 1u32);
         lipsync.set_property_from_str("execution-provider", "cpu");
-        // Builds and tests may keep the processors busy meanwhile.
+        // Kinds and tests may keep the CPUs busy meanwhile.
         lipsync.set_property("processing-deadline", DEADLINE.as_nanos() as u64);
 
-        let studio = Studio {
+        let shared = Shared {
             pipeline: pipeline.clone(),
-            sky: sky.clone(),
-            watch: Arc::new(Mutex::new(PulseWatch::default())),
-            programme,
-            on_air: Arc::new(AtomicBool::new(false)),
-            takes: Arc::new(AtomicU64::new(0)),
-            is_over: Arc::new(AtomicBool::new(false)),
+            conditions: conditions.clone(),
+            meter: Arc::new(Mutex::new(PulseMeter::default())),
+            signal,
+            is_playing: Arc::new(AtomicBool::new(false)),
+            runs: Arc::new(AtomicU64::new(0)),
+            is_closed: Arc::new(AtomicBool::new(false)),
         };
         let shown = Arc::new(AtomicU64::new(0));
-        watch(&pipeline, &lipsync, &studio, &shown)?;
-        let source = |name: &str| -> Result<gst_app::AppSrc> {
-            let element = media::element(&pipeline, name)?;
-            element
-                .downcast()
-                .map_err(|_| anyhow!("`{name}` is not an appsrc"))
-        };
+        watch(&pipeline, &lipsync, &shared, &shown)?;
+        let source = |name: &str| drive::app_source(&pipeline, name, None);
         let threads = vec![
             sources::camera(
-                studio.clone(),
+                shared.clone(),
                 source("camera")?,
-                pictures,
-                Dice::new(seed ^ 1),
+                video,
+                Rng::with_seed(seed ^ 1),
             ),
             sources::microphone(
-                studio.clone(),
+                shared.clone(),
                 source("microphone")?,
-                sound_formats()?,
-                Dice::new(seed ^ 2),
+                formats::audio()?,
+                Rng::with_seed(seed ^ 2),
             ),
         ];
-        let mut station = Self {
-            build,
-            sky,
-            studio,
+        let mut opened = Self {
+            kind,
+            conditions,
+            shared,
             lipsync,
             tee: media::element(&pipeline, "tee")?,
             heard: None,
             shown,
             threads,
-            frames: Frames::default(),
+            frames: FrameCounts::default(),
             errors: Vec::new(),
         };
-        station.listen()?;
-        Ok(station)
+        opened.link_audio()?;
+        Ok(opened)
     }
 
     fn pipeline(&self) -> &gst::Pipeline {
-        &self.studio.pipeline
+        &self.shared.pipeline
     }
 
     pub fn play(&mut self) -> Result<()> {
         let pipeline = self.pipeline();
-        if pipeline.set_state(gst::State::Playing).is_err() {
-            return Err(drive::start_error(pipeline));
-        }
+        drive::play(pipeline)?;
         // Live pipelines do not wait for a first frame.
         let (result, ..) = pipeline.state(gst::ClockTime::from_seconds(PATIENCE.as_secs()));
         result.context("the pipeline does not play")?;
-        self.studio.watch().restart();
-        self.studio.takes.fetch_add(1, Ordering::AcqRel);
-        self.studio.on_air.store(true, Ordering::Release);
+        self.shared.meter().restart();
+        self.shared.runs.fetch_add(1, Ordering::AcqRel);
+        self.shared.is_playing.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// To READY or NULL; every frame of the take must then be accounted for.
+    /// To READY or NULL; every frame of the run must then be accounted for.
     pub fn stop(&mut self, state: gst::State) -> Result<()> {
-        self.studio.on_air.store(false, Ordering::Release);
+        self.shared.is_playing.store(false, Ordering::Release);
         let pipeline = self.pipeline();
         pipeline.set_state(gst::State::Ready)?;
         let stats = Stats::of(&self.lipsync);
@@ -205,10 +200,10 @@ impl Station {
         Ok(())
     }
 
-    /// Until now, the running take included.
-    pub fn frames(&self) -> Frames {
+    /// Until now, the current run included.
+    pub fn frames(&self) -> FrameCounts {
         let mut frames = self.frames;
-        if self.studio.on_air.load(Ordering::Acquire) {
+        if self.shared.is_playing.load(Ordering::Acquire) {
             frames.add(&Stats::of(&self.lipsync));
         }
         frames
@@ -218,19 +213,19 @@ impl Station {
         self.lipsync.set_property_from_str(name, value);
     }
 
-    /// Gives `lipsync` its sound.
-    pub fn listen(&mut self) -> Result<()> {
+    /// Gives `lipsync` its audio.
+    pub fn link_audio(&mut self) -> Result<()> {
         let pad = self
             .tee
             .request_pad_simple("src_%u")
             .context("the tee has no pad to give")?;
-        match self.build {
-            Build::Bin => {
+        match self.kind {
+            Kind::Bin => {
                 let bin = media::element(self.pipeline(), "bin")?;
                 let sink = bin.static_pad("audio_sink").context("no audio_sink")?;
                 pad.link(&sink)?;
             }
-            Build::Lipsync => {
+            Kind::Lipsync => {
                 let queue = media::element(self.pipeline(), "heard")?;
                 let audio = self
                     .lipsync
@@ -244,18 +239,18 @@ impl Station {
             }
         }
         self.heard = Some(pad);
-        self.studio.break_sound_now();
+        self.shared.break_audio_now();
         Ok(())
     }
 
-    /// Takes the sound away.
-    pub fn stop_listening(&mut self) -> Result<()> {
+    /// Takes the audio away.
+    pub fn unlink_audio(&mut self) -> Result<()> {
         let Some(pad) = self.heard.take() else {
             return Ok(());
         };
-        self.studio.break_sound_now();
+        self.shared.break_audio_now();
         self.tee.release_request_pad(&pad);
-        if self.build == Build::Lipsync {
+        if self.kind == Kind::Lipsync {
             let queue = media::element(self.pipeline(), "heard")?;
             let src = queue.static_pad("src").context("a queue has this pad")?;
             if let Some(audio) = src.peer() {
@@ -284,7 +279,7 @@ impl Station {
             let stop = gst::event::FlushStop::builder(false).seqnum(seqnum);
             source.send_event(stop.build());
         }
-        self.studio.break_sound_now();
+        self.shared.break_audio_now();
         Ok(())
     }
 
@@ -325,6 +320,22 @@ impl Station {
         self.shown.load(Ordering::Relaxed)
     }
 
+    /// Changes the conditions for a while.
+    pub fn disturb(&mut self, time: Duration, change: impl FnOnce(&mut Conditions)) -> Result<()> {
+        let before = self.conditions.now();
+        self.conditions.change(change);
+        self.wait(time);
+        self.conditions.change(|now| *now = before);
+        Ok(())
+    }
+
+    /// Down to READY or NULL for a while, and up again.
+    pub fn restart(&mut self, state: gst::State, time: Duration) -> Result<()> {
+        self.stop(state)?;
+        self.wait(time);
+        self.play()
+    }
+
     /// Waits for a frame on the screen.
     pub fn expect_frames(&mut self) -> Result<()> {
         let before = self.shown();
@@ -340,13 +351,34 @@ impl Station {
 
     /// All pulses seen so far: offsets, and how many were disturbed by what.
     pub fn pulses(&self) -> (Vec<Offset>, Skipped) {
-        let watch = self.studio.watch();
+        let watch = self.shared.meter();
         (watch.offsets.clone(), watch.skipped)
     }
 
-    /// Ends the sources; the station can be looked at but not play again.
+    /// What went through and what was seen, for people.
+    pub fn print(&self) {
+        let (name, frames) = (self.kind.name(), self.frames());
+        let (offsets, skipped) = self.pulses();
+        println!(
+            "{name}: {} frames in, {} drawn to audio, {} without all their audio, {} that failed\n  \
+             {} pulses seen; disturbed: {} in audio, {} in frames, {} not drawn or too early",
+            frames.taken,
+            frames.synced,
+            frames.late,
+            frames.failed,
+            offsets.len(),
+            skipped.audio,
+            skipped.frames,
+            skipped.drawing
+        );
+        for error in &self.errors {
+            println!("{name}: {error}");
+        }
+    }
+
+    /// Ends the sources; the pipeline can be looked at but not play again.
     pub fn close(&mut self) {
-        self.studio.is_over.store(true, Ordering::Relaxed);
+        self.shared.is_closed.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             // Sources do not panic.
             let _ = thread.join();
@@ -354,7 +386,7 @@ impl Station {
     }
 }
 
-impl Drop for Station {
+impl Drop for LivePipeline {
     fn drop(&mut self) {
         self.close();
         // Going to NULL cannot fail.
@@ -362,15 +394,15 @@ impl Drop for Station {
     }
 }
 
-/// Tells the pulse watch of every frame on the screen, when it is shown.
+/// Tells the pulse meter of every frame on the screen, when it is shown.
 fn watch(
     pipeline: &gst::Pipeline,
     lipsync: &gst::Element,
-    studio: &Studio,
+    shared: &Shared,
     shown: &Arc<AtomicU64>,
 ) -> Result<()> {
     let screen = media::element(pipeline, "screen")?;
-    let (watch, shown) = (studio.watch.clone(), shown.clone());
+    let (meter, shown) = (shared.meter.clone(), shown.clone());
     let lipsync = lipsync.downgrade();
     screen.connect("handoff", false, move |arguments| {
         let buffer = arguments[1].get::<gst::Buffer>().ok()?;
@@ -380,30 +412,13 @@ fn watch(
         let segment = segment.segment().downcast_ref::<gst::ClockTime>()?.clone();
         let time = segment.to_running_time(buffer.pts()?)?;
         let lasts_ns = buffer.duration()?.nseconds();
-        let stamp = buffer.map_readable().ok().and_then(|map| Stamp::read(&map));
+        let map = buffer.map_readable().ok();
+        let watermark = map.and_then(|map| Watermark::read(&map));
         let lipsync = lipsync.upgrade()?;
         let late = || Stats::of(&lipsync).count("frames-late");
-        let mut watch = watch
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        watch.show(time.nseconds() as i64, lasts_ns as i64, stamp, late);
+        let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
+        meter.show(time.nseconds() as i64, lasts_ns as i64, watermark, late);
         None
     });
     Ok(())
-}
-
-fn sound_formats() -> Result<Vec<gst_audio::AudioInfo>> {
-    use gst_audio::AudioFormat::{F32le, F64le, S16le, S32le};
-    let kinds = [
-        (F32le, 48_000, 2),
-        (S16le, 44_100, 1),
-        (S16le, 16_000, 2),
-        (S32le, 96_000, 2),
-        (F64le, 8_000, 1),
-        (F32le, 22_050, 6),
-    ];
-    let infos = kinds.map(|(format, rate, channels)| {
-        gst_audio::AudioInfo::builder(format, rate, channels).build()
-    });
-    Ok(infos.into_iter().collect::<Result<_, _>>()?)
 }
