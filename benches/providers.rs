@@ -117,10 +117,9 @@ fn open(model: &Path, library: &Path, variant: &Kind) -> Option<Variant> {
 
 /// The same numbers in 0..1 for every variant, without a visible pattern.
 fn fill(network: &mut dyn Network) {
+    let mut random = fastrand::Rng::with_seed(1);
     for input in 0..network.inputs().len() {
-        for (at, value) in (1_u32..).zip(network.input(input)) {
-            *value = (at.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 24) as f32;
-        }
+        network.input(input).fill_with(|| random.f32());
     }
 }
 

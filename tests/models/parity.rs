@@ -138,7 +138,7 @@ fn run(python: &str, arguments: &[&str]) {
 /// Something like the lower half of a face in the box, with a little noise: what the networks'
 /// random weights were calibrated with. A wall with waves and tiles behind it.
 fn frame(index: usize, [x0, y0, x1, y1]: [usize; 4]) -> Picture {
-    let mut state = index as u32 + 1;
+    let mut random = fastrand::Rng::with_seed(index as u64 + 1);
     let mut at = 0;
     let skin = [190.0, 150.0, 120.0];
     let (lips, mouth) = ([165.0, 75.0, 90.0], [50.0, 20.0, 25.0]);
@@ -147,8 +147,7 @@ fn frame(index: usize, [x0, y0, x1, y1]: [usize; 4]) -> Picture {
     Picture::filled(WIDTH, HEIGHT, || {
         let (channel, x, y) = (at % 3, at / 3 % WIDTH, at / 3 / WIDTH);
         at += 1;
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let noise = (state >> 8) as f32 / 2_f32.powi(24) * 10.0 - 5.0;
+        let noise = random.f32() * 10.0 - 5.0;
         let (u, v) = (
             (x as f32 - x0 as f32) / (x1 - x0) as f32 - 0.5,
             (y as f32 - y0 as f32) / (y1 - y0) as f32,
@@ -173,7 +172,7 @@ fn frame(index: usize, [x0, y0, x1, y1]: [usize; 4]) -> Picture {
 /// Something like a voice: pulses at a gliding pitch with a gliding formant, louder and softer.
 fn voice() -> Vec<u8> {
     let mut phase = 0.0;
-    let mut state = 1_u32;
+    let mut random = fastrand::Rng::with_seed(1);
     (0..SAMPLES)
         .flat_map(|n| {
             let t = n as f64 / f64::from(RATE);
@@ -189,8 +188,7 @@ fn voice() -> Vec<u8> {
                 })
                 .sum();
             let loud = 0.2 + (TAU * 3.1 * t).sin().max(0.0);
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let noise = f64::from(state >> 8) / 2_f64.powi(24) - 0.5;
+            let noise = random.f64() - 0.5;
             let value = 4_000.0 * pulses * loud + 1_000.0 * noise;
             (value as i16).to_le_bytes()
         })

@@ -86,11 +86,8 @@ fn face(x: usize, y: usize, side: usize) -> Face {
 }
 
 fn noise() -> Picture {
-    let mut state = 7_u32;
-    Picture::filled(440, 400, || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    })
+    let mut random = fastrand::Rng::with_seed(7);
+    Picture::filled(440, 400, || random.u8(..))
 }
 
 fn smooth() -> Picture {

@@ -108,12 +108,9 @@ fn distance(a: &[[f32; 2]], b: &[[f32; 2]]) -> f32 {
     sum / a.len() as f32
 }
 
-fn noise(seed: u32) -> impl FnMut() -> u8 {
-    let mut state = seed;
-    move || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    }
+fn noise(seed: u64) -> impl FnMut() -> u8 {
+    let mut random = fastrand::Rng::with_seed(seed);
+    move || random.u8(..)
 }
 
 #[test]
@@ -192,7 +189,7 @@ fn camera_noise_is_smoothed_away() {
         let mut last: Option<Face> = None;
         let mut sum = 0.0;
         for i in 0..30 {
-            let mut random = noise(i as u32);
+            let mut random = noise(i as u64);
             let mut frame = picture.clone();
             for value in &mut frame.data {
                 *value = value.saturating_add(random() >> 4).saturating_sub(8);

@@ -128,19 +128,14 @@ impl Frame {
             planes: Default::default(),
             strides: [0; 3],
         };
-        let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+        let mut random = fastrand::Rng::with_seed(seed.into());
         for part in parts(format) {
             let [columns, rows] = frame.size(part);
             let row = columns * part.step;
             let stride = row + padding;
             frame.strides[part.plane] = stride;
             frame.planes[part.plane] = (0..stride * (rows - 1) + row)
-                .map(|_| {
-                    state ^= state << 13;
-                    state ^= state >> 17;
-                    state ^= state << 5;
-                    (state >> 24) as u8
-                })
+                .map(|_| random.u8(..))
                 .collect();
         }
         frame
