@@ -59,16 +59,15 @@ impl Lipsync {
     }
 
     /// What there is time for, and how late the frame is for more.
-    pub(super) fn judge(&self, frame: &Frame, deadline: Option<&Deadline>) -> (Verdict, i64) {
-        let work_ns = signed_ns(lock(&self.settings).processing_deadline());
+    /// `work_ns` is kept for work.
+    pub(super) fn judge(
+        &self,
+        frame: &Frame,
+        deadline: Option<&Deadline>,
+        work_ns: i64,
+    ) -> (Verdict, i64) {
         let left_ns = deadline.map(Deadline::left_ns);
         lock(&self.pace).judge(frame.running_ns, left_ns, work_ns)
-    }
-
-    /// What of the time until the deadline painting and sending take.
-    pub(super) fn reserve_ns(&self) -> i64 {
-        let work_ns = signed_ns(lock(&self.settings).processing_deadline());
-        lock(&self.pace).reserve_ns(work_ns)
     }
 
     /// Tells the bus of a frame that had too little time.

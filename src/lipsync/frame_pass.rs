@@ -4,7 +4,10 @@
 //!
 //! Must not know when a frame's turn comes.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
@@ -16,7 +19,8 @@ use crate::lipsync::{
     imp::{CAT, Lipsync, lock},
     messages,
     overload::Verdict,
-    stream_state::{Course, Stream, Turn},
+    stream_state::Stream,
+    turn::{Course, FrameSettings, Turn},
 };
 use lipsync_core::{
     Error,
@@ -44,7 +48,8 @@ impl Lipsync {
             true => self.batch_size(stream),
             false => 1,
         };
-        stream.batch.push_back(Turn::new(frame, listens));
+        let settings = lock(&self.settings).for_frame();
+        stream.batch.push_back(Turn::new(frame, listens, settings));
         if stream.batch.len() < most {
             return Ok(None);
         }
@@ -58,9 +63,15 @@ impl Lipsync {
 
     /// Whether the frames that are begun are in time when another batch is begun before they go out.
     fn can_wait(&self, stream: &Stream) -> bool {
-        let limit = stream.begun.front().and_then(|turn| self.time_limit(turn));
-        let left_ns = limit.map(|limit| limit.left_ns().saturating_sub(self.reserve_ns()));
-        left_ns.is_none_or(|left_ns| lock(&self.pace).begins_within(left_ns, stream.batch.len()))
+        let first = stream.begun.front().and_then(|turn| {
+            let left_ns = self.time_limit(turn)?.left_ns();
+            Some((left_ns, turn.settings.work_ns))
+        });
+        let pace = lock(&self.pace);
+        first.is_none_or(|(left_ns, work_ns)| {
+            let left_ns = left_ns.saturating_sub(pace.reserve_ns(work_ns));
+            pace.begins_within(left_ns, stream.batch.len())
+        })
     }
 
     fn batch_size(&self, stream: &Stream) -> usize {
@@ -145,7 +156,7 @@ impl Lipsync {
 
     /// When the frame has to be out, where that is of concern.
     pub(super) fn time_limit(&self, turn: &Turn) -> Option<Deadline> {
-        let qos = lock(&self.settings).qos;
+        let qos = turn.settings.qos;
         qos.then(|| self.deadline(&turn.frame)).flatten()
     }
 
@@ -158,16 +169,13 @@ impl Lipsync {
         {
             gst::warning!(CAT, imp = self, "{err}");
         }
-        let (wanted, fade_ns, metas, qos) = {
-            let settings = lock(&self.settings);
-            let fade_ns = settings.fade_ns();
-            (settings.controls(), fade_ns, settings.metas(), settings.qos)
-        };
+        let settings = lock(&self.settings).for_frame();
+        turn.settings = settings;
         let can_draw = turn.listens && stream.engine().is_some();
-        turn.controls = stream.fade(&turn.frame, wanted, fade_ns, can_draw);
+        turn.controls = stream.fade(&turn.frame, settings.controls, settings.fade_ns, can_draw);
         let limit = self.time_limit(turn);
-        let (verdict, late_ns) = match qos {
-            true => self.judge(&turn.frame, limit.as_ref()),
+        let (verdict, late_ns) = match settings.qos {
+            true => self.judge(&turn.frame, limit.as_ref(), settings.work_ns),
             false => (Verdict::Draw, 0),
         };
         turn.late_ns = late_ns;
@@ -190,7 +198,7 @@ impl Lipsync {
                     _ => Networks::Skip,
                 };
                 let started = Instant::now();
-                let begun = stream.begin(&mut turn.frame, &turn.controls, metas, networks);
+                let begun = stream.begin(&mut turn.frame, &turn.controls, settings.metas, networks);
                 lock(&self.pace).begun(started.elapsed());
                 Course::Begun(begun)
             }
@@ -209,7 +217,10 @@ impl Lipsync {
             self.redraw(stream, &mut turn, begun)?;
         }
         let Turn {
-            frame, controls, ..
+            frame,
+            controls,
+            settings,
+            ..
         } = turn;
         let duration = stream.duration(&frame);
         let mut buffer = frame.buffer;
@@ -222,7 +233,7 @@ impl Lipsync {
         }
         if !goes_on {
             stream.has_dropped = true;
-            self.post_stats();
+            self.post_stats(settings.stats_interval);
             return Ok(gst::FlowSuccess::Ok);
         }
         if std::mem::take(&mut stream.has_dropped) {
@@ -231,7 +242,7 @@ impl Lipsync {
         self.send_tags(stream);
         let success = obj.finish_buffer(buffer)?;
         lock(&self.stats).frames_out += 1;
-        self.post_stats();
+        self.post_stats(settings.stats_interval);
         Ok(success)
     }
 
@@ -255,9 +266,9 @@ impl Lipsync {
         turn: &mut Turn,
         begun: Option<Result<(), Error>>,
     ) -> Result<(), gst::FlowError> {
-        let metas = lock(&self.settings).metas();
+        let FrameSettings { metas, work_ns, .. } = turn.settings;
         let limit = self.time_limit(turn);
-        let reserve_ns = self.reserve_ns();
+        let reserve_ns = lock(&self.pace).reserve_ns(work_ns);
         let frame = &mut turn.frame;
         let result = match (begun, &limit) {
             (Some(Ok(())), None) => stream.finish(frame, metas, None),
@@ -285,7 +296,7 @@ impl Lipsync {
                     "Frame at {} ns: {outcome:?}",
                     frame.running_ns
                 );
-                if lock(&self.settings).marks(outcome) {
+                if turn.settings.tags(outcome) {
                     stream.mark.set();
                 }
                 if matches!(outcome, Outcome::Repeated | Outcome::Late) {
@@ -307,7 +318,7 @@ impl Lipsync {
             Some(Err(err)) => {
                 stats.errors += 1;
                 drop(stats);
-                self.report(stream, &err)
+                self.report(stream, &err, turn.settings.on_error)
             }
             None => {
                 stats.errors += 1;
@@ -325,8 +336,13 @@ impl Lipsync {
 
     /// A frame could not be redrawn: the first time of each kind is worth a warning, unless it is
     /// to end the stream.
-    fn report(&self, stream: &mut Stream, err: &Error) -> Result<(), gst::FlowError> {
-        if lock(&self.settings).on_error == OnError::Error {
+    fn report(
+        &self,
+        stream: &mut Stream,
+        err: &Error,
+        on_error: OnError,
+    ) -> Result<(), gst::FlowError> {
+        if on_error == OnError::Error {
             self.post_error_message(messages::error_message(err));
             return Err(gst::FlowError::Error);
         }
@@ -353,8 +369,8 @@ impl Lipsync {
     }
 
     /// Tells the bus what `stats` shows, when it is time to.
-    fn post_stats(&self) {
-        let Some(interval) = lock(&self.settings).stats_interval() else {
+    fn post_stats(&self, interval: Option<Duration>) {
+        let Some(interval) = interval else {
             return;
         };
         let due = lock(&self.stats).due(Instant::now(), interval);

@@ -22,6 +22,7 @@ mod schedule;
 mod settings;
 mod stats;
 mod stream_state;
+mod turn;
 
 glib::wrapper! {
     pub struct Lipsync(ObjectSubclass<imp::Lipsync>)

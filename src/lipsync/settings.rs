@@ -7,7 +7,9 @@ use std::{path::PathBuf, time::Duration};
 use gst::{glib, prelude::*};
 
 use crate::lipsync::{
-    ExecutionProvider, FaceSelect, LatePolicy, OnError, Precision, Silence, stream_state::Metas,
+    ExecutionProvider, FaceSelect, LatePolicy, OnError, Precision, Silence,
+    frame_queue::signed_ns,
+    turn::{FrameSettings, Metas},
 };
 use lipsync_core::{assembly, catalogue, face, inference, render};
 
@@ -193,32 +195,23 @@ impl Settings {
         }
     }
 
-    /// In which strength moves by 1, in nanoseconds.
-    pub fn fade_ns(&self) -> i64 {
-        i64::try_from(self.fade_time).unwrap_or(i64::MAX)
-    }
-
-    pub fn metas(&self) -> Metas {
-        Metas {
-            read: self.roi_meta,
-            attach: self.attach_meta,
+    /// What holds for one frame from its beginning to its end.
+    pub fn for_frame(&self) -> FrameSettings {
+        let interval = Duration::from_nanos(self.stats_interval);
+        FrameSettings {
+            controls: self.controls(),
+            fade_ns: i64::try_from(self.fade_time).unwrap_or(i64::MAX),
+            metas: Metas {
+                read: self.roi_meta,
+                attach: self.attach_meta,
+            },
+            qos: self.qos,
+            on_error: self.on_error,
+            tag_altered: self.tag_altered,
+            silence_alters: self.silence != Silence::Original,
+            work_ns: signed_ns(self.processing_deadline()),
+            stats_interval: Some(interval).filter(|interval| !interval.is_zero()),
         }
-    }
-
-    /// Whether a frame of this outcome shows another mouth than the one it came with, and that is to be said.
-    pub fn marks(&self, outcome: render::Outcome) -> bool {
-        use render::Outcome::*;
-        let alters = match outcome {
-            Synced | Repeated => true,
-            Silent => self.silence != Silence::Original,
-            NoFace | Bypassed | Late => false,
-        };
-        alters && self.tag_altered
-    }
-
-    /// Time between two messages with statistics, where they are wanted.
-    pub fn stats_interval(&self) -> Option<Duration> {
-        Some(Duration::from_nanos(self.stats_interval)).filter(|interval| !interval.is_zero())
     }
 
     /// How much of the reported latency is kept for work.

@@ -17,6 +17,7 @@ use crate::lipsync::{
     frame_queue::{self, Frame, Waiting},
     mapped_frame,
     queue_check::TooSmall,
+    turn::{Metas, Turn},
 };
 use lipsync_core::{
     Error,
@@ -28,50 +29,6 @@ use lipsync_core::{
 const KEEP_NS: i64 = 1_000_000_000;
 /// Sound that a model may want to hear before it is known how much.
 const LONGEST_WINDOW_NS: i64 = 4_000_000_000;
-
-/// What is done with region-of-interest metas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Metas {
-    /// Upstream's faces replace detection.
-    pub read: bool,
-    /// Faces are marked for downstream.
-    pub attach: bool,
-}
-
-/// A frame whose turn it is as soon as there are enough to be drawn at once.
-pub struct Turn {
-    pub frame: Frame,
-    /// Whether there is sound that belongs to it.
-    pub listens: bool,
-    pub controls: Controls,
-    pub course: Course,
-    /// How late it was for more than was begun.
-    pub late_ns: i64,
-}
-
-/// What is being done with a frame.
-#[derive(Default)]
-pub enum Course {
-    /// It goes on as it is.
-    #[default]
-    Untouched,
-    /// It goes nowhere.
-    Dropped,
-    /// What [`Stream::begin`] said.
-    Begun(Option<Result<(), Error>>),
-}
-
-impl Turn {
-    pub fn new(frame: Frame, listens: bool) -> Self {
-        Self {
-            frame,
-            listens,
-            controls: Controls::default(),
-            course: Course::default(),
-            late_ns: 0,
-        }
-    }
-}
 
 /// See the module.
 #[derive(Default)]

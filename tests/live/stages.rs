@@ -222,3 +222,26 @@ fn a_flush_drops_the_frame_that_is_drawn_and_the_one_that_is_begun() {
     assert_eq!(rig.stat("frames-dropped"), came - went);
     assert_eq!(rig.stat("frames-held"), 0);
 }
+
+#[test]
+fn a_frame_is_judged_by_the_settings_that_it_was_begun_with() {
+    let watched = Watched::default();
+    watched.change(|counts| counts.is_shut = true);
+    let rig = watched.rig();
+    // In silence the mouth is shut, which alters the frame.
+    rig.element.set_property_from_str("silence", "close");
+    let feeding = rig.feed(pictures().stream(1), Tones::silent(2_000 * MS).stream());
+    assert!(!watched.wait_while(|counts| counts.sampled < 1, PATIENCE));
+    // Frames that are begun from here on show their own mouth.
+    rig.element.set_property_from_str("silence", "original");
+    watched.change(|counts| counts.is_shut = false);
+    let outs = rig.until_eos();
+    feeding.join();
+    let is_tagged = |event: &&gst::Event| match event.view() {
+        gst::EventView::Tag(tag) => tag.tag().get::<gst::tags::Comment>().is_some(),
+        _ => false,
+    };
+    let tags = events(&outs, gst::EventType::Tag);
+    assert_eq!(tags.iter().filter(|event| is_tagged(event)).count(), 1);
+    assert_drawn(&buffers(outs)[0], 0);
+}
