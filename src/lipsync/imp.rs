@@ -90,7 +90,7 @@ use crate::lipsync::{
     background::Loader, mapped_frame, overload::Pace, properties, settings::Settings, stats::Stats,
     stream_state::Stream,
 };
-use lipsync_core::{catalogue, inference, render::Engine};
+use lipsync_core::{catalogue, inference, render::Engine, sound};
 
 use super::model_swap::Model;
 
@@ -281,7 +281,7 @@ impl ElementImpl for Lipsync {
                     gst_audio::AudioFormat::F32le,
                     gst_audio::AudioFormat::F64le,
                 ])
-                .rate_range(8_000..=384_000)
+                .rate_range(*sound::RATES.start() as i32..=*sound::RATES.end() as i32)
                 .build();
             let template = |name, direction, presence, caps| {
                 gst::PadTemplate::with_gtype(

@@ -41,8 +41,8 @@ pub const RATE: u32 = 16_000;
 pub const HOP: i64 = 200;
 /// Columns of the [`Spectrum::Mel`] per second.
 pub const COLUMNS_PER_SECOND: i64 = RATE as i64 / HOP;
-/// Input rates in Hz that can be used.
-pub const RATES: RangeInclusive<u32> = 8_000..=384_000;
+/// Input rates in Hz that can be used: from what is left of speech to the fastest converters.
+pub const RATES: RangeInclusive<u32> = 4_000..=1_536_000;
 /// Sound that is held at most, about 262 s. When more is pushed than is forgotten, the oldest
 /// is dropped.
 pub const CAPACITY_NS: i64 = ring::MAX_SAMPLES as i64 * SAMPLE_NS;
@@ -54,8 +54,8 @@ pub const TOLERANCE_NS: i64 = 40_000_000;
 const SAMPLE_NS: i64 = 1_000_000_000 / RATE as i64;
 /// Half a mel column's window: what it needs before and after its centre.
 const HALF_WINDOW_NS: i64 = 25_000_000;
-/// What the resampler holds back at most: 50 samples of 16 kHz and one input sample at 8 kHz.
-const LATENCY_NS: i64 = 3_250_000;
+/// What the resampler holds back at most: 50 samples of 16 kHz and two input samples at the lowest rate.
+const LATENCY_NS: i64 = 3_625_000;
 /// Times are cut to this (146 years), so that no sum overflows.
 const FURTHEST_NS: i64 = i64::MAX / 2;
 /// Input frames that are converted at a time.
