@@ -80,15 +80,15 @@
  */
 use std::sync::{
     LazyLock, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicI64, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::prelude::*};
 
 use crate::lipsync::{
-    background::Loader, mapped_frame, overload::Pace, properties, settings::Settings, stats::Stats,
-    stream_state::Stream,
+    background::Loader, mapped_frame, overload::Pace, pad_level::Level, properties,
+    settings::Settings, stats::Stats, stream_state::Stream,
 };
 use lipsync_core::{catalogue, inference, render::Engine, sound};
 
@@ -137,8 +137,10 @@ pub struct Lipsync {
     pub(super) pace: Mutex<Pace>,
     /// What waits elsewhere for what is heard here may have too little room.
     pub(super) check_queues: AtomicBool,
-    /// Buffers that have come to the video pad and were not taken yet.
-    pub(super) at_video_pad: AtomicI64,
+    /// Frames on the video pad.
+    pub(super) at_video_pad: Level,
+    /// Buffers and gaps on the audio pad.
+    pub(super) at_audio_pad: Level,
     /// The next timeout means that frames crowd the video pad, or sound comes without any, not that
     /// one is late.
     pub(super) woken_for_room: AtomicBool,
@@ -196,7 +198,8 @@ impl ObjectSubclass for Lipsync {
             delays: Mutex::default(),
             pace: Mutex::default(),
             check_queues: AtomicBool::new(false),
-            at_video_pad: AtomicI64::new(0),
+            at_video_pad: Level::default(),
+            at_audio_pad: Level::default(),
             woken_for_room: AtomicBool::new(false),
             flush_video: AtomicBool::new(false),
             flush_audio: AtomicBool::new(false),
@@ -237,7 +240,7 @@ impl ObjectImpl for Lipsync {
         self.video_pad
             .add_probe(gst::PadProbeType::BUFFER, move |_, _| {
                 if let Some(this) = weak.upgrade() {
-                    this.at_video_pad.fetch_add(1, Ordering::Relaxed);
+                    this.at_video_pad.add();
                 }
                 gst::PadProbeReturn::Ok
             });
@@ -359,6 +362,7 @@ impl ElementImpl for Lipsync {
             return None;
         }
         Some(pad.upcast())
+        self.watch_audio(&pad);
     }
 
     fn release_pad(&self, pad: &gst::Pad) {
@@ -388,7 +392,8 @@ impl AggregatorImpl for Lipsync {
         self.put_stream(Box::new(stream));
         lock(&self.stats).begin();
         lock(&self.pace).reset();
-        self.at_video_pad.store(0, Ordering::Relaxed);
+        self.at_video_pad.reset();
+        self.at_audio_pad.reset();
         self.flush_video.store(false, Ordering::Release);
         self.flush_audio.store(false, Ordering::Release);
         self.swap_from_now_on();
@@ -412,7 +417,7 @@ impl AggregatorImpl for Lipsync {
         Ok(gst::FlowSuccess::Ok)
     }
 
-    /// The frame's caps come from upstream as they are.
+    /// The frame's caps come from upstream as they are. Called where downstream has changed.
     fn negotiate(&self) -> bool {
         true
     }
@@ -422,10 +427,9 @@ impl AggregatorImpl for Lipsync {
     fn next_time(&self) -> Option<gst::ClockTime> {
         let audio_pad = lock(&self.audio_pad).clone()?;
         if !self.video_pad.has_buffer() {
-            // One may have been counted and be on its way to the pad.
-            self.at_video_pad.fetch_min(1, Ordering::Relaxed);
+            self.at_video_pad.found_empty();
         }
-        let (collected_ns, next_ns) = {
+        let (collected_ns, next_ns, heard_alone) = {
             let stream = lock(&self.stream);
             let stream = stream.as_deref()?;
             let wants_room = self.wants_room(stream);
@@ -435,13 +439,14 @@ impl AggregatorImpl for Lipsync {
             }
             let collected = stream.batch.front().map(|turn| turn.frame.running_ns);
             let waiting = stream.waiting.first_ns();
-            (collected, waiting.or_else(|| self.pad_ns(stream)))
+            let next = waiting.or_else(|| self.pad_ns(stream));
+            let heard_alone = match next {
+                Some(_) => None,
+                None => self.sound_due(stream, &audio_pad),
+            };
+            (collected, next, heard_alone)
         };
         let due = collected_ns.or(next_ns).and_then(|ns| self.frame_due(ns));
-        let heard_alone = match next_ns {
-            Some(_) => None,
-            None => self.sound_due(&audio_pad),
-        };
         let sound_is_first = heard_alone.is_some() && due.is_none_or(|due| heard_alone < Some(due));
         if !sound_is_first {
             return due;
@@ -464,13 +469,13 @@ impl AggregatorImpl for Lipsync {
         let is_video = pad == &self.video_pad;
         match event.type_() {
             gst::EventType::FlushStart | gst::EventType::FlushStop => {
-                let flush = match is_video {
-                    true => &self.flush_video,
-                    false => &self.flush_audio,
+                let (flush, level) = match is_video {
+                    true => (&self.flush_video, &self.at_video_pad),
+                    false => (&self.flush_audio, &self.at_audio_pad),
                 };
                 flush.store(true, Ordering::Release);
-                if is_video && event.type_() == gst::EventType::FlushStop {
-                    self.at_video_pad.store(0, Ordering::Relaxed);
+                if event.type_() == gst::EventType::FlushStop {
+                    level.reset();
                 }
                 self.loader.wake();
                 self.parent_sink_event(pad, event)

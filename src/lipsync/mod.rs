@@ -17,6 +17,7 @@ mod messages;
 mod model_swap;
 mod overload;
 pub(crate) mod properties;
+mod pad_level;
 mod queue_check;
 mod schedule;
 mod settings;

@@ -132,7 +132,7 @@ impl Lipsync {
             stream.ended = true;
             src_pad.push_event(event);
         }
-        while audio_pad.pop_buffer().is_some() {}
+        while self.pop_sound(&audio_pad).is_some() {}
         match audio_pad.is_eos() {
             true => Err(gst::FlowError::Eos),
             false => Err(AGGREGATOR_FLOW_NEED_DATA),
@@ -172,19 +172,18 @@ impl Lipsync {
     ) -> Result<bool, gst::FlowError> {
         loop {
             let covered = stream.is_covered(running_ns, sync_offset_ns);
-            if covered && !stream.awaits_sound() {
+            // A gap without end lasts until something comes behind it.
+            let is_open = stream.awaits_sound() && self.at_audio_pad.has_more();
+            if covered && !is_open {
                 return Ok(true);
             }
-            let Some(buffer) = pad.pop_buffer() else {
+            if !self.hear_next(stream, pad)? {
                 if pad.is_eos() {
                     stream.end_audio();
                     return Ok(true);
                 }
                 return Ok(covered);
-            };
-            let lasts = buffer.duration();
-            self.take_in(stream, pad, buffer)?;
-            self.check_queues(stream, pad, lasts);
+            }
         }
     }
 
@@ -192,6 +191,69 @@ impl Lipsync {
         &self,
         stream: &mut Stream,
         pad: &gst_base::AggregatorPad,
+    /// Takes in the next buffer of the audio pad; `false` where there is none.
+    ///
+    /// It stays on the pad until a frame needs more than it holds: an Aggregator that is not live
+    /// works only while each of its pads has something, and one buffer may be all the sound that
+    /// many frames need.
+    fn hear_next(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+    ) -> Result<bool, gst::FlowError> {
+        let buffer = match self.drop_heard(stream, pad) {
+            Some(buffer) => buffer,
+            None => {
+                let Some(buffer) = pad.peek_buffer() else {
+                    self.at_audio_pad.found_empty();
+                    return Ok(false);
+                };
+                stream.heard = Some(buffer.clone());
+                buffer
+            }
+        };
+        let lasts = buffer.duration();
+        self.take_in(stream, pad, buffer)?;
+        self.check_queues(stream, pad, lasts);
+        Ok(true)
+    }
+
+    /// Takes the buffer off the audio pad that was heard and left there. What comes off in its
+    /// place, since the pad was flushed, has not been heard.
+    fn drop_heard(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
+    ) -> Option<gst::Buffer> {
+        let heard = stream.heard.take()?;
+        self.pop_sound(pad)
+            .filter(|popped| popped.as_ptr() != heard.as_ptr())
+    }
+
+    fn pop_sound(&self, pad: &gst_base::AggregatorPad) -> Option<gst::Buffer> {
+        let buffer = pad.pop_buffer()?;
+        self.at_audio_pad.remove();
+        Some(buffer)
+    }
+
+    /// Counts what comes to the audio pad.
+    pub(super) fn watch_audio(&self, pad: &gst_base::AggregatorPad) {
+        self.at_audio_pad.reset();
+        let weak = self.downgrade();
+        let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+        pad.add_probe(kinds, move |pad, info| {
+            let is_counted = match &info.data {
+                Some(gst::PadProbeData::Buffer(_)) => true,
+                Some(gst::PadProbeData::Event(event)) => becomes_a_buffer(pad, event),
+                _ => false,
+            };
+            if let Some(this) = weak.upgrade().filter(|_| is_counted) {
+                this.at_audio_pad.add();
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+
         buffer: gst::Buffer,
     ) -> Result<(), gst::FlowError> {
         let heard = stream.hear(buffer, &self.time_segment(pad)?);
@@ -217,14 +279,23 @@ impl Lipsync {
     }
 
     /// When the sound on the pad is to be taken though no frame has come, less the latency: when it
-    /// sounds. In a live pipeline it goes on without frames, and upstream must not be held up with
-    /// it, as a microphone has others that listen.
-    pub(super) fn sound_due(&self, pad: &gst_base::AggregatorPad) -> Option<gst::ClockTime> {
+    /// sounds, or has sounded where it was heard already. In a live pipeline it goes on without
+    /// frames, and upstream must not be held up with it, as a microphone has others that listen.
+    pub(super) fn sound_due(
+        &self,
+        stream: &Stream,
+        pad: &gst_base::AggregatorPad,
+    ) -> Option<gst::ClockTime> {
         let buffer = pad.peek_buffer()?;
         let segment = pad.segment().downcast::<gst::ClockTime>().ok()?;
         // Aggregator's lock is held here: it cannot be asked.
         let latency = lock(&self.delays).whole?;
-        let due_ns = frame_queue::running_ns(&buffer, &segment).unwrap_or(0);
+        let heard = stream.heard.as_ref();
+        let due_ns = match heard.is_some_and(|heard| heard.as_ptr() == buffer.as_ptr()) {
+            true if self.at_audio_pad.has_more() => 0,
+            true => stream.heard_until(),
+            false => frame_queue::running_ns(&buffer, &segment).unwrap_or(0),
+        };
         if due_ns >= FURTHEST_NS {
             return None;
         }
@@ -237,7 +308,11 @@ impl Lipsync {
         let Some(pad) = lock(&self.audio_pad).clone() else {
             return Ok(());
         };
-        if let Some(buffer) = pad.pop_buffer() {
+        let buffer = match stream.heard.is_some() {
+            true => self.drop_heard(stream, &pad),
+            false => self.pop_sound(&pad),
+        };
+        if let Some(buffer) = buffer {
             self.take_in(stream, &pad, buffer)?;
         }
         let latency = lock(&self.delays).reported.unwrap_or_default() + WAITING_SLACK;
@@ -252,7 +327,7 @@ impl Lipsync {
     pub(super) fn wants_room(&self, stream: &Stream) -> bool {
         let latency = lock(&self.delays).reported.unwrap_or_default() + WAITING_SLACK;
         let span_ns = i64::try_from(latency.nseconds()).unwrap_or(i64::MAX);
-        self.at_video_pad.load(Ordering::Relaxed) > 1 && stream.waiting.span_ns() < span_ns
+        self.at_video_pad.has_more() && stream.waiting.span_ns() < span_ns
     }
 
     fn make_room(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
@@ -284,11 +359,7 @@ impl Lipsync {
         let frame = Frame::new(buffer, &segment, stream.video_next_ns);
         // GAP events become buffers inside the pad, where nobody has counted them.
         if !frame.is_gap() {
-            let _ = self
-                .at_video_pad
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-                    Some((count - 1).max(0))
-                });
+            self.at_video_pad.remove();
             lock(&self.stats).frames_in += 1;
             let lasts_ns = stream.duration(&frame).map_or(0, signed_ns);
             stream.video_next_ns = frame.running_ns.saturating_add(lasts_ns);
@@ -329,4 +400,17 @@ impl Lipsync {
             gst::FlowError::Error
         })
     }
+}
+
+/// Whether it is a gap that lies in the segment: such a one takes a place on an Aggregator's pad.
+fn becomes_a_buffer(pad: &gst_base::AggregatorPad, event: &gst::EventRef) -> bool {
+    let gst::EventView::Gap(gap) = event.view() else {
+        return false;
+    };
+    let (from, duration) = gap.get();
+    let to = duration.map(|duration| from.saturating_add(duration));
+    let segment = pad.sticky_event::<gst::event::Segment>(0);
+    let segment = segment.map(|event| event.segment().to_owned());
+    let in_time = segment.and_then(|segment| segment.downcast::<gst::ClockTime>().ok());
+    in_time.is_none_or(|segment| segment.clip(from, to).is_some())
 }

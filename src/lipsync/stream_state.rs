@@ -42,6 +42,8 @@ pub struct Stream {
     /// Where sound without timestamp goes on.
     audio_next_ns: i64,
     audio_ended: bool,
+    /// The buffer at the front of the audio pad, once it was heard.
+    pub heard: Option<gst::Buffer>,
     /// The segment of the sound has been played, and another is to come.
     pub awaits_segment: bool,
     /// A gap without end is silence only until sound comes.
@@ -136,6 +138,7 @@ impl Stream {
             .is_some_and(|old| (old.width(), old.height()) != (info.width(), info.height()));
         if moved {
             self.forget_pictures();
+        self.heard = None;
         }
         self.video = Some(info);
     }
@@ -272,6 +275,11 @@ impl Stream {
         fade_ns: i64,
         can_draw: bool,
     ) -> Controls {
+    /// Running time up to which the sound is known; `i64::MAX` where nothing more is to come.
+    pub fn heard_until(&self) -> i64 {
+        self.sound.covered_until()
+    }
+
         if !can_draw {
             self.fade.show_nothing(frame.running_ns);
             return wanted;
