@@ -240,6 +240,7 @@ impl Lipsync {
             buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
         }
         self.send_tags(stream);
+        let buffer = self.laid_out(stream, buffer);
         let success = obj.finish_buffer(buffer)?;
         lock(&self.stats).frames_out += 1;
         self.post_stats(settings.stats_interval);

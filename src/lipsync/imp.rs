@@ -427,6 +427,9 @@ impl AggregatorImpl for Lipsync {
     fn next_time(&self) -> Option<gst::ClockTime> {
         let audio_pad = lock(&self.audio_pad).clone()?;
         if !self.video_pad.has_buffer() {
+        if let Some(stream) = lock(&self.stream).as_deref_mut() {
+            stream.reads_video_meta = None;
+        }
             self.at_video_pad.found_empty();
         }
         let (collected_ns, next_ns, heard_alone) = {
@@ -527,6 +530,8 @@ impl AggregatorImpl for Lipsync {
         match query.view_mut() {
             gst::QueryViewMut::Caps(caps) => {
                 let template = self.video_pad.pad_template_caps();
+                // What downstream does not answer is answered with nothing, so that upstream need
+                // not ask again.
                 let filter = match caps.filter_owned() {
                     Some(filter) => {
                         filter.intersect_with_mode(&template, gst::CapsIntersectMode::First)

@@ -7,7 +7,7 @@ use gst_base::prelude::*;
 
 use crate::lipsync::{
     imp::{CAT, Lipsync, lock},
-    mapped_frame, queue_check,
+    mapped_frame, memory_layout, queue_check,
     stream_state::Stream,
 };
 
@@ -113,11 +113,22 @@ impl Lipsync {
                 allocation.set_nth_allocation_pool(index as u32, pool.as_ref(), size, min, max);
             }
         }
-        if allocation
-            .find_allocation_meta::<gst_video::VideoMeta>()
-            .is_none()
-        {
-            allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+    }
+
+    /// The frame as downstream understands it: where rows and planes lie elsewhere than the caps
+    /// say, and downstream does not read where, in a copy.
+    pub(super) fn laid_out(&self, stream: &mut Stream, buffer: gst::Buffer) -> gst::Buffer {
+        let Some(info) = &stream.video else {
+            return buffer;
+        };
+        if memory_layout::is_as_caps_say(&buffer, info) {
+            return buffer;
+        }
+        let reads_meta = *stream
+            .reads_video_meta
+            .get_or_insert_with(|| self.downstream_reads_video_meta());
+        if reads_meta {
+            return buffer;
         }
     }
 
@@ -136,3 +147,21 @@ impl Lipsync {
         }
     }
 }
+        stream.copies.copy(&buffer, info).unwrap_or_else(|err| {
+            gst::warning!(CAT, imp = self, "{buffer:?} stays as it is: {err}");
+            buffer
+        })
+    }
+
+    fn downstream_reads_video_meta(&self) -> bool {
+        let src_pad = self.obj().src_pad().clone();
+        let caps = src_pad.current_caps();
+        let mut allocation = gst::query::Allocation::new(caps.as_ref(), false);
+        let reads_meta = src_pad.peer_query(&mut allocation)
+            && (allocation.find_allocation_meta::<gst_video::VideoMeta>()).is_some();
+        gst::debug!(
+            CAT,
+            imp = self,
+            "Downstream reads video metas: {reads_meta}"
+        );
+        reads_meta

@@ -13,6 +13,7 @@ mod imp;
 mod input_events;
 mod latency;
 mod mapped_frame;
+mod memory_layout;
 mod messages;
 mod model_swap;
 mod overload;

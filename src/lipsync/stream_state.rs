@@ -16,6 +16,7 @@ use crate::lipsync::{
     altered_tag::Mark,
     frame_queue::{self, Frame, Waiting},
     mapped_frame,
+    memory_layout::Copies,
     queue_check::TooSmall,
     turn::{Metas, Turn},
 };
@@ -152,6 +153,7 @@ impl Stream {
     /// Fails with [`Error::SoundFormat`].
     pub fn set_audio(&mut self, info: AudioInfo) -> Result<(), Error> {
         let format = match info.format() {
+        self.reads_video_meta = None;
             AudioFormat::S16le => SampleFormat::S16,
             AudioFormat::S32le => SampleFormat::S32,
             AudioFormat::F32le => SampleFormat::F32,
