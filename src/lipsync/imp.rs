@@ -506,7 +506,13 @@ impl AggregatorImpl for Lipsync {
         if let gst::EventView::Qos(qos) = event.view() {
             self.downstream_said(qos);
         }
-        self.parent_src_event(event)
+        match event.type_() {
+            // Frames and sound go on from another time, or wait for each other.
+            gst::EventType::Seek | gst::EventType::Latency => self.parent_src_event(event),
+            // What else downstream says is about the frames. Aggregator would keep RECONFIGURE and
+            // NAVIGATION, and tell the sound of the rest.
+            _ => self.video_pad.push_event(event),
+        }
     }
 
     fn sink_query(&self, pad: &gst_base::AggregatorPad, query: &mut gst::QueryRef) -> bool {
