@@ -18,6 +18,14 @@
  * `identity drop-allocation=true` before the `tee` keeps a decoder from asking the far end of the
  * other branch for memory, which would answer only after the first frame.
  *
+ * Where frames come for two seconds and there is no pad `audio`, one WARNING message says so: what has
+ * room for one video filter only, such as `video-filter` of #playbin or an effect in GES, has no sound
+ * to give. Upstream events about frames (QOS, NAVIGATION, RECONFIGURE, requests for key frames) go to the
+ * video's upstream; seeks and latency to both.
+ *
+ * At the end of a stream an INFO message says in how many frames there was a face and how many were
+ * synced, or a WARNING message that there was no face at all.
+ *
  * ## Seeking
  *
  * A mouth follows sound that is played as it was recorded. Frames that are played backwards, faster

@@ -35,6 +35,7 @@ impl Lipsync {
             // From 1.28 on Aggregator does not end before it has seen all begin.
             gst::EventView::StreamStart(_) => {
                 stream.ended = false;
+                stream.is_summed_up = false;
                 self.parent_sink_event(pad, event.clone());
             }
             _ => (),

@@ -101,7 +101,46 @@ impl Lipsync {
         stream.too_small = found;
     }
 
-    /// Passes downstream's offer on with room for the frames that wait here.
+    /// Says, once in a stream, that frames come and no sound ever can.
+    pub(super) fn warn_of_no_audio(&self, stream: &mut Stream, running_ns: i64, draws: bool) {
+        if draws && stream.is_long_unheard(running_ns) {
+            gst::element_imp_warning!(
+                self,
+                gst::CoreError::Pad,
+                ("frames come, but there is no pad `audio` from which lipsync could hear: they pass through \
+                  unchanged. Link an audio stream to it. What has room for one video filter only, such as \
+                  playbin's `video-filter` or an effect in GES, cannot: use lipsyncbin in a pipeline of its own")
+            );
+        }
+    }
+
+    /// Says at the end of a stream how many frames had a face; that none had any is worth a warning.
+    pub(super) fn sum_up(&self, stream: &mut Stream) {
+        if std::mem::replace(&mut stream.is_summed_up, true) {
+            return;
+        }
+        let counts = lock(&self.stats).looked_at_found_and_synced();
+        match counts {
+            (0, ..) => (),
+            (frames, 0, _) => gst::element_imp_warning!(
+                self,
+                gst::StreamError::Failed,
+                ("no face was found in any of {frames} frames: no mouth was redrawn")
+            ),
+            (frames, found, synced) => gst::element_imp_info!(
+                self,
+                gst::StreamError::Failed,
+                (
+                    "{found} of {frames} frames had a face ({} %), {synced} were synced ({} %)",
+                    found * 100 / frames,
+                    synced * 100 / frames
+                )
+            ),
+        }
+    }
+
+    /// Passes downstream's offer on with room for the frames that wait here. What downstream does not
+    /// offer is not offered: frames leave in the memory in which they came.
     pub(super) fn widen_allocation(&self, allocation: &mut gst::query::Allocation) {
         let held = self.frames_held();
         let pools: Vec<_> = allocation.allocation_pools().collect();

@@ -82,7 +82,10 @@ impl Lipsync {
             }
             let covered = match &audio_pad {
                 Some(pad) => self.hear(stream, pad, next_ns, controls.sync_offset_ns)?,
-                None => true,
+                None => {
+                    self.warn_of_no_audio(stream, next_ns, controls.draws());
+                    true
+                }
             };
             if !covered && !may_be_late {
                 // What has come while there was work to do.
@@ -120,6 +123,7 @@ impl Lipsync {
     /// own end: from GStreamer 1.28 on the pads of an Aggregator that has ended take nothing more,
     /// which would hold up the other branch of a `tee`.
     fn end(&self, stream: &mut Stream) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.sum_up(stream);
         let src_pad = self.obj().src_pad().clone();
         let begun = src_pad.sticky_event::<gst::event::StreamStart>(0).is_some();
         let audio_pad = lock(&self.audio_pad).clone();

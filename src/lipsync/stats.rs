@@ -68,6 +68,13 @@ impl Stats {
         )
     }
 
+    /// Of the frames in which faces were looked for, and that had the time: how many there were, how many had one,
+    /// and how many show a mouth that follows the sound.
+    pub fn looked_at_found_and_synced(&self) -> (u64, u64, u64) {
+        let found = self.synced + self.silent + self.repeated;
+        (found + self.no_face, found, self.synced)
+    }
+
     /// Counts a frame that the engine did not fail on. Only frames on which it worked have times.
     pub fn count(&mut self, outcome: Outcome, timings: Option<&Timings>) {
         match outcome {

@@ -28,6 +28,8 @@ use lipsync_core::{
 
 /// Sound is kept this much longer than the window needs, for frames out of order.
 const KEEP_NS: i64 = 1_000_000_000;
+/// Frames may come this long before it is worth a warning that no sound can.
+const UNHEARD_NS: i64 = 2_000_000_000;
 /// Sound that a model may want to hear before it is known how much.
 const LONGEST_WINDOW_NS: i64 = 4_000_000_000;
 
@@ -62,6 +64,14 @@ pub struct Stream {
     pub video_next_ns: i64,
     /// Downstream knows that no frames come any more.
     pub ended: bool,
+    /// The bus knows how many frames had a face.
+    pub is_summed_up: bool,
+    /// Since when frames have come without a pad for sound, until that is warned of.
+    unheard_since_ns: Option<i64>,
+    warned_of_no_audio: bool,
+    /// Whether downstream reads in a meta where the rows of a frame lie; `None` until it matters.
+    pub reads_video_meta: Option<bool>,
+    pub copies: Copies,
     fade: Fade,
     /// The queue that was last warned of.
     pub too_small: Option<TooSmall>,
@@ -117,6 +127,8 @@ impl Stream {
     /// Drops what waits and forgets earlier pictures.
     pub fn flush_video(&mut self) {
         self.ended = false;
+        self.is_summed_up = false;
+        self.unheard_since_ns = None;
         self.waiting.flush();
         self.batch.clear();
         self.failed = None;
@@ -359,6 +371,14 @@ impl Stream {
                 .saturating_sub(sync_offset_ns.max(0))
                 .saturating_sub(window_ns + KEEP_NS),
         );
+    }
+
+    /// Whether frames have come without sound for so long, up to `running_ns`, that it is time for a warning. Once
+    /// in a stream.
+    pub fn is_long_unheard(&mut self, running_ns: i64) -> bool {
+        let since_ns = *self.unheard_since_ns.get_or_insert(running_ns);
+        let is_long = running_ns.saturating_sub(since_ns) >= UNHEARD_NS;
+        is_long && !std::mem::replace(&mut self.warned_of_no_audio, true)
     }
 
     /// Whether this kind of fault is new in this stream.
