@@ -299,7 +299,7 @@ fn table() -> Vec<Property> {
             glib::ParamSpecUInt64::builder("fade-time")
                 .nick("Fade time")
                 .blurb(
-                    "Nanoseconds in which strength moves by 1 when it or bypass changes; slower \
+                    "Nanoseconds (200000000 is 200 ms) in which strength moves by 1 when it or bypass changes; slower \
                      changes are followed exactly; 0 = at once",
                 )
                 .maximum(FADE_TIME_MAX_NS)
@@ -326,7 +326,10 @@ fn table() -> Vec<Property> {
         (
             glib::ParamSpecInt64::builder("sync-offset")
                 .nick("Sync offset")
-                .blurb("Nanoseconds by which the mouth moves later than the sound")
+                .blurb(
+                    "Nanoseconds by which the mouth moves later than the sound: 40000000 is 40 ms later, \
+                     -40000000 as much earlier",
+                )
                 .minimum(-SYNC_OFFSET_MAX_NS)
                 .maximum(SYNC_OFFSET_MAX_NS)
                 .default_value(default.sync_offset)
@@ -338,7 +341,7 @@ fn table() -> Vec<Property> {
         (
             glib::ParamSpecUInt64::builder("processing-deadline")
                 .nick("Processing deadline")
-                .blurb("The part of the reported latency kept for work, in nanoseconds")
+                .blurb("The part of the reported latency kept for work, in nanoseconds: 40000000 is 40 ms")
                 .maximum(PROCESSING_DEADLINE_MAX_NS)
                 .default_value(default.processing_deadline)
                 .mutable_playing()
@@ -389,7 +392,7 @@ fn table() -> Vec<Property> {
         (
             glib::ParamSpecUInt64::builder("silence-hold")
                 .nick("Silence hold")
-                .blurb("Pauses shorter than this are not silence, in nanoseconds")
+                .blurb("Pauses shorter than this are not silence, in nanoseconds: 120000000 is 120 ms")
                 .maximum(SILENCE_HOLD_MAX_NS)
                 .default_value(default.silence_hold)
                 .mutable_playing()
@@ -422,7 +425,7 @@ fn table() -> Vec<Property> {
                 .nick("Statistics interval")
                 .blurb(
                     "Nanoseconds between two element messages \"lipsync-stats\" with what stats \
-                     shows; 0 = none",
+                     shows: 1000000000 is one each second; 0 = none",
                 )
                 .default_value(default.stats_interval)
                 .mutable_playing()
