@@ -67,8 +67,8 @@ fn down_to_queue(pad: &gst::Pad) -> Option<gst::Element> {
     None
 }
 
-/// The pad of an element at the other end, through the walls of bins.
-fn far_end(pad: &gst::Pad) -> Option<gst::Pad> {
+/// The pad of an element at the other end, through the walls of bins. `None` where there is none.
+pub fn far_end(pad: &gst::Pad) -> Option<gst::Pad> {
     let mut peer = pad.peer()?;
     for _ in 0..STEPS_MAX {
         if let Some(ghost) = peer.downcast_ref::<gst::GhostPad>() {

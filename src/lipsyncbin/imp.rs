@@ -11,6 +11,10 @@
  * needed, a `tee` for the sound, and queues. The sound leaves as it came. Where only one of the
  * two is linked, it goes through, and after three seconds the other output ends with a warning.
  *
+ * One input may be ahead of the other by as much as it takes for the other to come: slides with a long
+ * speech, tracks that begin late. `max-size-bytes` limits that; a WARNING message says when it is
+ * reached. An output that is not linked takes nothing, and stops nothing.
+ *
  * All properties of #lipsync are here too.
  *
  * ## Example pipelines
@@ -32,13 +36,16 @@
  *     l.audio_src ! audioconvert ! avenc_aac ! m.
  * ]|
  */
-use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
 use crate::{
     lipsync::{Lipsync, properties},
-    lipsyncbin::parts::{Gate, Listening, Parts},
+    lipsyncbin::{
+        interleave::{self, Input, Interleave},
+        parts::{self, Gate, Listening, Parts},
+    },
 };
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -59,6 +66,7 @@ pub struct LipsyncBin {
     parts: OnceLock<Result<Parts, glib::BoolError>>,
     /// There while sound goes to `lipsync`.
     listening: Mutex<Option<Listening>>,
+    interleave: OnceLock<Arc<Interleave>>,
     /// There while one input has begun and the other may still be linked.
     gate: Mutex<Option<Gate>>,
 }
@@ -84,22 +92,49 @@ impl ObjectSubclass for LipsyncBin {
             audio_src: pad("audio_src"),
             parts: OnceLock::new(),
             listening: Mutex::default(),
+            interleave: OnceLock::new(),
             gate: Mutex::default(),
         }
     }
 }
 
+/// The bin's own property, besides those of `lipsync`.
+const MAX_SIZE_BYTES: &str = "max-size-bytes";
+
 impl ObjectImpl for LipsyncBin {
     fn properties() -> &'static [glib::ParamSpec] {
-        properties::proxy_param_specs()
+        static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let own = glib::ParamSpecUInt::builder(MAX_SIZE_BYTES)
+                .nick("Size at most")
+                .blurb(
+                    "Bytes of raw frames, or of audio, that wait in the bin at most while the other input has \
+                     nothing; a warning says when that is too little; 0 = no limit",
+                )
+                .default_value(interleave::BYTES)
+                .mutable_playing()
+                .build();
+            let of_lipsync = properties::proxy_param_specs().iter().cloned();
+            of_lipsync.chain([own]).collect()
+        });
+        &SPECS
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        self.lipsync.set_property_from_value(pspec.name(), value);
+        match (pspec.name(), self.parts.get()) {
+            (MAX_SIZE_BYTES, Some(Ok(parts))) => {
+                (parts.multiqueue).set_property_from_value(MAX_SIZE_BYTES, value);
+            }
+            (MAX_SIZE_BYTES, _) => (),
+            (name, _) => self.lipsync.set_property_from_value(name, value),
+        }
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        self.lipsync.property_value(pspec.name())
+        match (pspec.name(), self.parts.get()) {
+            (MAX_SIZE_BYTES, Some(Ok(parts))) => parts.multiqueue.property_value(MAX_SIZE_BYTES),
+            (MAX_SIZE_BYTES, _) => pspec.default_value().clone(),
+            (name, _) => self.lipsync.property_value(name),
+        }
     }
 
     fn constructed(&self) {
@@ -118,12 +153,15 @@ impl ObjectImpl for LipsyncBin {
             self.audio_sink.set_target(Some(&parts.audio_in))?;
             self.video_src.set_target(Some(&parts.video_out))?;
             self.audio_src.set_target(Some(&parts.audio_out))?;
+            parts::drop_where_unlinked(&parts.video_out, &self.video_src);
+            parts::drop_where_unlinked(&parts.audio_out, &self.audio_src);
             Ok(parts)
         });
         let built = parts.is_ok();
         let _ = self.parts.set(parts);
         if built {
             self.proxy_controls();
+            self.watch_interleave();
             self.watch_links();
         }
     }
@@ -176,10 +214,22 @@ impl ElementImpl for LipsyncBin {
             );
             return Err(gst::StateChangeError);
         }
+        if transition == gst::StateChange::NullToReady
+            && let Err(err) = self.listen()
+        {
+            self.post_deaf(&err);
+            return Err(gst::StateChangeError);
+        }
         if transition == gst::StateChange::PausedToReady {
             self.open_gate();
         }
-        self.parent_change_state(transition)
+        let success = self.parent_change_state(transition)?;
+        if transition == gst::StateChange::PausedToReady
+            && let Some(interleave) = self.interleave.get()
+        {
+            interleave.reset();
+        }
+        Ok(success)
     }
 }
 
@@ -211,7 +261,7 @@ impl LipsyncBin {
             let weak = self.downgrade();
             pad.connect_linked(move |_, _| {
                 if let Some(this) = weak.upgrade() {
-                    this.listen();
+                    this.linked();
                 }
             });
             let weak = self.downgrade();
@@ -233,23 +283,74 @@ impl LipsyncBin {
         }
     }
 
-    fn listen(&self) {
+    /// What fails now fails again, and for good, where the bin has yet to leave NULL.
+    fn linked(&self) {
+        match self.listen() {
+            Ok(()) => (),
+            Err(err) if self.obj().current_state() == gst::State::Null => {
+                gst::warning!(CAT, imp = self, "{err}");
+            }
+            Err(err) => self.post_deaf(&err),
+        }
+    }
+
+    /// Begins to listen where both inputs are linked.
+    fn listen(&self) -> Result<(), glib::BoolError> {
+        let Some(Ok(parts)) = self.parts.get() else {
+            return Ok(());
+        };
+        if !self.video_sink.is_linked() || !self.audio_sink.is_linked() {
+            return Ok(());
+        }
+        {
+            let mut listening = self.listening();
+            if listening.is_some() {
+                return Ok(());
+            }
+            *listening = Some(Listening::start(parts, &self.lipsync)?);
+        }
+        self.open_gate();
+        Ok(())
+    }
+
+    fn post_deaf(&self, err: &glib::BoolError) {
+        gst::element_imp_error!(
+            self,
+            gst::CoreError::Pad,
+            ("the audio cannot be led to lipsync: {err}")
+        );
+    }
+
+    fn watch_interleave(&self) {
         let Some(Ok(parts)) = self.parts.get() else {
             return;
         };
-        if !self.video_sink.is_linked() || !self.audio_sink.is_linked() {
-            return;
-        }
-        let mut listening = self.listening();
-        if listening.is_some() {
-            return;
-        }
-        match Listening::start(parts, &self.lipsync) {
-            Ok(started) => *listening = Some(started),
-            Err(err) => gst::error!(CAT, imp = self, "Cannot listen: {err}"),
-        }
-        drop(listening);
-        self.open_gate();
+        let weak = self.downgrade();
+        let interleave = Interleave::watch(parts, &self.lipsync, move |ahead| {
+            if let Some(this) = weak.upgrade() {
+                this.warn_of_full(ahead);
+            }
+        });
+        let _ = self.interleave.set(interleave);
+    }
+
+    /// Nothing moves any more unless what is missing comes from elsewhere.
+    fn warn_of_full(&self, ahead: Input) {
+        let (full, empty) = match ahead {
+            Input::Video => (&self.video_sink, &self.audio_sink),
+            Input::Audio => (&self.audio_sink, &self.video_sink),
+        };
+        let limit = self.obj().property::<u32>(MAX_SIZE_BYTES);
+        gst::element_imp_warning!(
+            self,
+            gst::CoreError::Failed,
+            (
+                "`{}` holds {MAX_SIZE_BYTES}={limit} bytes and takes no more, but nothing comes to `{}` that belongs \
+                 to them: if both come from one demuxer, the pipeline stands still; set {MAX_SIZE_BYTES} higher",
+                full.name(),
+                empty.name()
+            )
+        );
     }
 
     fn stop_listening(&self) {

@@ -3,6 +3,7 @@
 use gst::{glib, prelude::*};
 
 mod imp;
+mod interleave;
 mod parts;
 
 glib::wrapper! {

@@ -5,18 +5,21 @@
 
 use gst::{glib, prelude::*};
 
-use crate::lipsync::Lipsync;
+use crate::{
+    lipsync::{Lipsync, queue_check},
+    lipsyncbin::interleave,
+};
 
-/// How far one input may run ahead of the other before it has to wait. Containers interleave within
-/// a second; `lipsync` itself hears a fraction of a second ahead.
-const INTERLEAVE_MAX: gst::ClockTime = gst::ClockTime::from_seconds(3);
 /// How long after one input begins the other is waited for.
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(3);
 /// Frames between `lipsync` and what follows, so that both can work at once.
-const FRAMES_OUT: u32 = 3;
+pub const FRAMES_OUT: u32 = 3;
 
 /// The elements around `lipsync`.
 pub struct Parts {
+    pub multiqueue: gst::Element,
+    /// Its sink pads, for video and audio.
+    pub inputs: [gst::Pad; 2],
     pub video_in: gst::Pad,
     pub audio_in: gst::Pad,
     /// Where what came in leaves the queue that both inputs share.
@@ -24,10 +27,11 @@ pub struct Parts {
     audio_queued: gst::Pad,
     pub video_out: gst::Pad,
     pub audio_out: gst::Pad,
+    pub video_out_queue: gst::Element,
     tee: gst::Element,
-    heard: gst::Element,
-    /// The last before `lipsync`.
-    heard_convert: gst::Element,
+    pub heard: gst::Element,
+    /// Between `heard` and `lipsync`.
+    heard_convert: [gst::Element; 2],
 }
 
 impl Parts {
@@ -44,14 +48,17 @@ impl Parts {
         let video_out = make("queue", "video-out")?;
         let tee = make("tee", "sound")?;
         let heard = make("queue", "heard")?;
-        let heard_convert = make("audioconvert", "heard-convert")?;
+        let heard_convert = [
+            make("audioconvert", "heard-convert")?,
+            make("audioresample", "heard-resample")?,
+        ];
         let played = make("queue", "played")?;
 
-        // Grows by itself where one input is ahead of the other.
-        multiqueue.set_property("max-size-bytes", 0u32);
-        multiqueue.set_property("max-size-time", INTERLEAVE_MAX.nseconds());
+        multiqueue.set_property("max-size-buffers", 0u32);
+        multiqueue.set_property("max-size-bytes", interleave::BYTES);
+        multiqueue.set_property("max-size-time", interleave::USUAL.nseconds());
         limit(&video_out, FRAMES_OUT, gst::ClockTime::ZERO);
-        limit(&heard, 0, INTERLEAVE_MAX);
+        limit(&heard, 0, interleave::USUAL);
         // Holds what `lipsync` has heard ahead and no more, since `heard` holds the tee back.
         limit(&played, 0, gst::ClockTime::ZERO);
         tee.set_property("allow-not-linked", true);
@@ -63,25 +70,30 @@ impl Parts {
             };
             pad.ok_or_else(|| glib::bool_error!("{} has no pad {name}", element.name()))
         };
-        let video_in = pad(&multiqueue, "sink_0")?;
-        let audio_in = pad(&multiqueue, "sink_1")?;
-        multiqueue.link_pads(Some("src_0"), &video_convert, Some("sink"))?;
-        video_convert.link_pads(Some("src"), lipsync, Some("video"))?;
+        let inputs = [pad(&multiqueue, "sink_0")?, pad(&multiqueue, "sink_1")?];
+        // Before the queue: where downstream wants other caps, no frame is left between upstream and what
+        // converts for it.
+        video_convert.link_pads(Some("src"), &multiqueue, Some("sink_0"))?;
+        multiqueue.link_pads(Some("src_0"), lipsync, Some("video"))?;
         lipsync.link_pads(Some("src"), &video_out, Some("sink"))?;
         multiqueue.link_pads(Some("src_1"), &tee, Some("sink"))?;
         tee.link_pads(Some("src_%u"), &played, Some("sink"))?;
-        gst::Element::link_many([&heard, &heard_convert])?;
+        gst::Element::link_many([&heard, &heard_convert[0], &heard_convert[1]])?;
+        hold_what_is_heard_later(&heard, lipsync);
 
         let tee_sink = pad(&tee, "sink")?;
         tee_sink.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, refuse_allocation);
 
         Ok(Self {
-            video_in,
-            audio_in,
+            video_in: pad(&video_convert, "sink")?,
+            audio_in: inputs[1].clone(),
+            inputs,
             video_queued: pad(&multiqueue, "src_0")?,
             audio_queued: pad(&multiqueue, "src_1")?,
             video_out: pad(&video_out, "src")?,
             audio_out: pad(&played, "src")?,
+            multiqueue,
+            video_out_queue: video_out,
             tee,
             heard,
             heard_convert,
@@ -132,40 +144,77 @@ pub struct Listening {
 }
 
 impl Listening {
+    /// Where this fails, nothing is left of it.
     pub fn start(parts: &Parts, lipsync: &Lipsync) -> Result<Self, glib::BoolError> {
         let request = |element: &gst::Element, name: &str| {
-            element
-                .request_pad_simple(name)
+            (element.pad_template(name))
+                .and_then(|template| element.request_pad(&template, None, None))
                 .ok_or_else(|| glib::bool_error!("{} has no pad {name} to give", element.name()))
         };
         let lipsync_pad = request(lipsync.upcast_ref(), "audio")?;
-        let tee_pad = request(&parts.tee, "src_%u")?;
-        parts
-            .heard_convert
-            .link_pads(Some("src"), lipsync, Some(&lipsync_pad.name()))?;
-        for element in [&parts.heard, &parts.heard_convert] {
-            element.sync_state_with_parent()?;
-        }
-        parts
-            .tee
-            .link_pads(Some(&tee_pad.name()), &parts.heard, Some("sink"))?;
-        Ok(Self {
+        let tee_pad = request(&parts.tee, "src_%u")
+            .inspect_err(|_| lipsync.release_request_pad(&lipsync_pad))?;
+        let listening = Self {
             tee_pad,
             lipsync_pad,
-        })
+        };
+        if let Err(err) = listening.link(parts, lipsync) {
+            // What failed is of more interest.
+            let _ = listening.stop(parts, lipsync);
+            return Err(err);
+        }
+        Ok(listening)
+    }
+
+    fn link(&self, parts: &Parts, lipsync: &Lipsync) -> Result<(), glib::BoolError> {
+        let [convert, resample] = &parts.heard_convert;
+        resample.link_pads(Some("src"), lipsync, Some(&self.lipsync_pad.name()))?;
+        for element in [resample, convert, &parts.heard] {
+            element.sync_state_with_parent()?;
+        }
+        let tee_pad = self.tee_pad.name();
+        (parts.tee).link_pads(Some(&tee_pad), &parts.heard, Some("sink"))
     }
 
     pub fn stop(self, parts: &Parts, lipsync: &Lipsync) -> Result<(), gst::StateChangeError> {
         parts.tee.release_request_pad(&self.tee_pad);
         lipsync.release_request_pad(&self.lipsync_pad);
         // A queue whose peer has gone while it pushed takes nothing more until it is started anew.
-        for element in [&parts.heard, &parts.heard_convert] {
+        for element in std::iter::once(&parts.heard).chain(&parts.heard_convert) {
             if element.current_state() > gst::State::Ready {
                 element.set_state(gst::State::Ready)?;
             }
         }
         Ok(())
     }
+}
+
+/// Drops what comes to an output that leads nowhere: for who wants only the other it is no error.
+pub fn drop_where_unlinked(inner: &gst::Pad, output: &gst::GhostPad) {
+    let output = output.downgrade();
+    let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+    inner.add_probe(kinds, move |_, _| {
+        let end = output
+            .upgrade()
+            .and_then(|output| queue_check::far_end(output.upcast_ref()));
+        match end {
+            Some(_) => gst::PadProbeReturn::Ok,
+            None => gst::PadProbeReturn::Drop,
+        }
+    });
+}
+
+/// A mouth that moves later than its sound needs what was heard long ago: `heard` must not hold back the tee
+/// meanwhile.
+fn hold_what_is_heard_later(heard: &gst::Element, lipsync: &Lipsync) {
+    let heard = heard.downgrade();
+    lipsync.connect_notify(Some("sync-offset"), move |lipsync, _| {
+        let later = u64::try_from(lipsync.property::<i64>("sync-offset")).unwrap_or(0);
+        if let Some(heard) = heard.upgrade() {
+            let time = interleave::USUAL + gst::ClockTime::from_nseconds(later);
+            heard.set_property("max-size-time", time.nseconds());
+        }
+    });
 }
 
 /// Limits a queue to so many buffers and so much time; 0 = no limit.

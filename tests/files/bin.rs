@@ -1,178 +1,11 @@
 //! `lipsyncbin`: sound and picture in, both out, whatever upstream does.
 
-use std::{sync::mpsc::Receiver, time::Duration};
+use std::time::Duration;
 
-use crate::common::*;
+use crate::{around::*, common::*};
 use gst::prelude::*;
 use gst_controller::prelude::*;
 use gstlipsync::lipsync::Lipsync;
-
-/// A bin whose generator is [`ShowsSound`].
-fn bin() -> gst::Bin {
-    init();
-    let bin = gst::ElementFactory::make("lipsyncbin").build().unwrap();
-    let bin = bin.downcast::<gst::Bin>().unwrap();
-    lipsync(&bin)
-        .downcast_ref::<Lipsync>()
-        .unwrap()
-        .set_generator(ShowsSound::source());
-    bin
-}
-
-fn lipsync(bin: &gst::Bin) -> gst::Element {
-    bin.by_name("lipsync").unwrap()
-}
-
-/// A bin between pads of the test.
-struct Around {
-    bin: gst::Bin,
-    bus: gst::Bus,
-    sources: Vec<gst::Pad>,
-    sinks: Vec<gst::Pad>,
-    video: Receiver<Out>,
-    audio: Receiver<Out>,
-}
-
-impl Around {
-    fn new(upstream: Upstream) -> Self {
-        let bin = bin();
-        let bus = gst::Bus::new();
-        bin.set_bus(Some(&bus));
-        let sink = |name: &str| {
-            let (sender, receiver) = std::sync::mpsc::channel();
-            let pad = sink_pad(sender);
-            bin.static_pad(name).unwrap().link(&pad).unwrap();
-            (pad, receiver)
-        };
-        let (video_pad, video) = sink("video_src");
-        let (audio_pad, audio) = sink("audio_src");
-        let mut around = Self {
-            bin,
-            bus,
-            sources: Vec::new(),
-            sinks: vec![video_pad, audio_pad],
-            video,
-            audio,
-        };
-        around.link("video", upstream);
-        around.link("audio", upstream);
-        around
-    }
-
-    /// Links a pad of the test to `video_sink` or `audio_sink`.
-    fn link(&mut self, name: &str, upstream: Upstream) {
-        let pad = src_pad(name, upstream);
-        let sink = self.bin.static_pad(&format!("{name}_sink")).unwrap();
-        pad.link(&sink).unwrap();
-        self.sources.push(pad);
-    }
-
-    fn unlink(&mut self, name: &str) {
-        let index = self.sources.iter().position(|pad| pad.name() == name);
-        let pad = self.sources.remove(index.unwrap());
-        pad.unlink(&pad.peer().unwrap()).unwrap();
-        pad.set_active(false).unwrap();
-    }
-
-    fn source(&self, name: &str) -> &gst::Pad {
-        self.sources.iter().find(|pad| pad.name() == name).unwrap()
-    }
-
-    fn play(&self) {
-        self.bin.set_state(gst::State::Playing).unwrap();
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        std::iter::from_fn(|| self.bus.pop_filtered(&[gst::MessageType::Warning]))
-            .map(|message| match message.view() {
-                gst::MessageView::Warning(warning) => warning.error().to_string(),
-                _ => unreachable!("only warnings were asked for"),
-            })
-            .collect()
-    }
-}
-
-impl Drop for Around {
-    fn drop(&mut self) {
-        let _ = self.bin.set_state(gst::State::Null);
-        for pad in self.sources.iter().chain(&self.sinks) {
-            let _ = pad.set_active(false);
-        }
-        self.bin.set_bus(None);
-    }
-}
-
-/// All that comes until EOS.
-fn until_eos(out: &Receiver<Out>) -> Vec<gst::Buffer> {
-    let mut buffers = Vec::new();
-    loop {
-        match out.recv_timeout(PATIENCE).expect("something comes out") {
-            Out::Buffer(buffer) => buffers.push(buffer),
-            Out::Event(event) if event.type_() == gst::EventType::Eos => return buffers,
-            Out::Event(_) => (),
-        }
-    }
-}
-
-fn next_buffer(out: &Receiver<Out>) -> gst::Buffer {
-    loop {
-        if let Out::Buffer(buffer) = out.recv_timeout(PATIENCE).expect("something comes out") {
-            return buffer;
-        }
-    }
-}
-
-fn bytes(buffers: &[gst::Buffer]) -> Vec<u8> {
-    let maps = buffers.iter().map(|buffer| buffer.map_readable().unwrap());
-    maps.flat_map(|map| map.to_vec()).collect()
-}
-
-/// Both streams in the order in which a demuxer gives them whose sound comes `sound_late_ms` after
-/// the picture.
-fn interleaved(video: Vec<Item>, audio: Vec<Item>, sound_late_ms: i64) -> Vec<(bool, Item)> {
-    let due = |item: &Item, last: i64| match item {
-        Item::Buffer(buffer) => (buffer.pts().unwrap().nseconds() / MS) as i64,
-        Item::Event(_) => last,
-    };
-    let timed = |items: Vec<Item>, is_video: bool, late: i64| {
-        let mut last = i64::MIN / 2;
-        items
-            .into_iter()
-            .map(move |item| {
-                last = last.max(due(&item, last) + late);
-                (last, is_video, item)
-            })
-            .collect::<Vec<_>>()
-    };
-    let mut all = timed(video, true, 0);
-    all.extend(timed(audio, false, sound_late_ms));
-    all.sort_by_key(|&(due, ..)| due);
-    all.into_iter()
-        .map(|(_, is_video, item)| (is_video, item))
-        .collect()
-}
-
-/// Pushes everything from one thread, as a demuxer without queues does.
-fn feed_both(
-    video: &gst::Pad,
-    audio: &gst::Pad,
-    items: Vec<(bool, Item)>,
-) -> std::thread::JoinHandle<()> {
-    let (video, audio) = (video.clone(), audio.clone());
-    std::thread::spawn(move || {
-        for (is_video, item) in items {
-            let pad = if is_video { &video } else { &audio };
-            match item {
-                Item::Buffer(buffer) => {
-                    pad.push(buffer).unwrap();
-                }
-                Item::Event(event) => {
-                    pad.push_event(event);
-                }
-            }
-        }
-    })
-}
 
 #[test]
 fn sound_leaves_as_it_came_and_the_picture_shows_it() {
@@ -473,4 +306,142 @@ fn the_latency_of_the_picture_is_lipsyncs_and_the_sound_has_none() {
     // 30 of upstream, 200 of look-ahead, 40 of processing-deadline.
     assert_eq!(latency(0), 270);
     assert_eq!(latency(1), 30);
+}
+
+/// Runs a pipeline with a `lipsyncbin` that is called `l` to its end.
+fn runs(description: &str) -> gst::Structure {
+    let pipeline = gst::parse::launch(description).unwrap();
+    let pipeline = Running(pipeline.downcast::<gst::Pipeline>().unwrap());
+    let bin = pipeline.by_name("l").unwrap();
+    lipsync(bin.downcast_ref().unwrap())
+        .downcast_ref::<Lipsync>()
+        .unwrap()
+        .set_generator(ShowsSound::source());
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let end = pipeline.bus().unwrap().timed_pop_filtered(
+        gst::ClockTime::try_from(PATIENCE).unwrap(),
+        &[gst::MessageType::Eos, gst::MessageType::Error],
+    );
+    let end = end.unwrap_or_else(|| panic!("{description}: stalls"));
+    assert_eq!(end.type_(), gst::MessageType::Eos, "{description}: {end:?}");
+    bin.property("stats")
+}
+
+#[test]
+fn sound_of_any_rate_is_heard() {
+    init();
+    for rate in [
+        100, 1_000, 3_999, 4_000, 6_000, 7_350, 384_001, 705_600, 768_000, 1_536_000, 2_822_400,
+    ] {
+        let stats = runs(&format!(
+            "videotestsrc num-buffers=20 ! video/x-raw,width=32,height=32,framerate=25/1 ! l.video_sink
+             audiotestsrc num-buffers=15 samplesperbuffer={} ! audio/x-raw,rate={rate} ! l.audio_sink
+             lipsyncbin name=l ! fakesink l.audio_src ! fakesink",
+            rate / 10
+        ));
+        assert_eq!(stats.get::<u64>("frames-synced"), Ok(20), "{rate} Hz");
+    }
+}
+
+#[test]
+fn an_output_that_nobody_wants_is_no_error() {
+    init();
+    let inputs = "videotestsrc num-buffers=100 ! video/x-raw,width=32,height=32,framerate=25/1 ! l.video_sink
+        audiotestsrc num-buffers=220 ! audio/x-raw,rate=48000 ! l.audio_sink lipsyncbin name=l";
+    let stats = runs(&format!("{inputs} l.video_src ! fakesink"));
+    assert_eq!(stats.get::<u64>("frames-synced"), Ok(100));
+    runs(&format!("{inputs} l.audio_src ! fakesink"));
+}
+
+/// An output that leads out of another bin, and no further, is not wanted either.
+#[test]
+fn an_output_that_ends_at_the_wall_of_another_bin_is_no_error() {
+    let inner = bin();
+    let outer = gst::Bin::new();
+    outer.add(&inner).unwrap();
+    for pad in inner.pads() {
+        let ghost = gst::GhostPad::builder_with_target(&pad).unwrap();
+        outer.add_pad(&ghost.name(pad.name()).build()).unwrap();
+    }
+    let bus = gst::Bus::new();
+    outer.set_bus(Some(&bus));
+    let (sender, out) = std::sync::mpsc::channel();
+    let sink = sink_pad(sender);
+    outer.static_pad("video_src").unwrap().link(&sink).unwrap();
+    let [video, audio] = ["video", "audio"].map(|name| {
+        let pad = src_pad(name, FILE);
+        let sink = outer.static_pad(&format!("{name}_sink")).unwrap();
+        pad.link(&sink).unwrap();
+        pad
+    });
+    outer.set_state(gst::State::Playing).unwrap();
+    let (pictures, tones) = (Pictures::at(25, 1), Tones::silent(2_300 * MS));
+    let items = interleaved(pictures.stream(50), tones.stream(), 0);
+    let feeding = feed_both(&video, &audio, items);
+    let frames = until_eos(&out).len();
+    feeding.join().unwrap();
+    let error = bus.pop_filtered(&[gst::MessageType::Error]);
+    outer.set_state(gst::State::Null).unwrap();
+    outer.set_bus(None);
+    for pad in [video, audio, sink] {
+        pad.set_active(false).unwrap();
+    }
+    assert_eq!(frames, 50);
+    assert!(error.is_none(), "{error:?}");
+}
+
+#[test]
+fn what_keeps_the_bin_from_listening_is_told_and_leaves_nothing_behind() {
+    let mut around = Around::new(FILE);
+    around.unlink("audio");
+    around.play();
+    // Somebody has taken the only pad.
+    let lipsync = lipsync(&around.bin);
+    let taken = lipsync.request_pad_simple("audio").unwrap();
+    let error = |around: &Around| {
+        let message = around.bus.pop_filtered(&[gst::MessageType::Error])?;
+        match message.view() {
+            gst::MessageView::Error(error) => Some(error.error().to_string()),
+            _ => unreachable!("only errors were asked for"),
+        }
+    };
+    let tee = around.bin.by_name("sound").unwrap();
+    let branches = tee.num_src_pads();
+    around.link("audio", FILE);
+    let text = error(&around).expect("there is an error");
+    assert!(text.contains("audio"), "{text}");
+    assert_eq!(tee.num_src_pads(), branches);
+    assert_eq!(lipsync.num_sink_pads(), 2);
+
+    // Once it is free again, all is as if nothing had been.
+    lipsync.release_request_pad(&taken);
+    around.unlink("audio");
+    around.link("audio", FILE);
+    assert_eq!(error(&around), None);
+    let tones = Tones::of(2_300 * MS, 0..2_300 * MS);
+    let items = interleaved(Pictures::at(25, 1).stream(50), tones.stream(), 0);
+    let feeding = feed_both(around.source("video"), around.source("audio"), items);
+    let frames = until_eos(&around.video);
+    feeding.join().unwrap();
+    assert!(frames[2..].iter().all(|frame| shown(frame) > 128));
+
+    // Before it is started, the start fails with it.
+    let bin = bin();
+    let bus = gst::Bus::new();
+    bin.set_bus(Some(&bus));
+    let of_bin = crate::around::lipsync(&bin);
+    let _taken = of_bin.request_pad_simple("audio").unwrap();
+    let pads = ["video", "audio"].map(|name| {
+        let pad = src_pad(name, FILE);
+        let sink = bin.static_pad(&format!("{name}_sink")).unwrap();
+        pad.link(&sink).unwrap();
+        pad
+    });
+    assert!(bin.set_state(gst::State::Ready).is_err());
+    assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_some());
+    bin.set_state(gst::State::Null).unwrap();
+    bin.set_bus(None);
+    for pad in pads {
+        pad.set_active(false).unwrap();
+    }
 }

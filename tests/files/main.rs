@@ -1,5 +1,7 @@
 //! What goes in and comes out when nothing hurries: timestamps, events, caps, gaps, ends, flushes, tags.
 
+#[path = "../support/around.rs"]
+mod around;
 #[path = "../support/common.rs"]
 mod common;
 #[path = "../support/live_source.rs"]
@@ -12,6 +14,9 @@ mod picture;
 mod batch;
 mod bin;
 mod marks;
+mod messages;
 mod meta;
 mod pipeline;
+mod sparse;
 mod states;
+mod upstream;

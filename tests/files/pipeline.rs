@@ -589,7 +589,7 @@ fn sound_without_rate_is_refused() {
         .field("format", "F32LE")
         .field("layout", "interleaved")
         .field("channels", 2)
-        .field("rate", 4_000)
+        .field("rate", 400)
         .build();
     assert!(!audio.peer_query_accept_caps(&low));
 }
@@ -790,8 +790,18 @@ fn queries_about_the_stream_are_answered_by_the_video() {
 }
 
 #[test]
-fn upstream_may_use_padded_frames() {
+fn upstream_may_use_padded_frames_where_downstream_can() {
     let rig = Rig::new();
+    rig.sink
+        .add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+            match info.query_mut().unwrap().view_mut() {
+                gst::QueryViewMut::Allocation(allocation) => {
+                    allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+                    gst::PadProbeReturn::Handled
+                }
+                _ => gst::PadProbeReturn::Ok,
+            }
+        });
     let pictures = pictures();
     let mut video = begin("video", &pictures.caps(), &segment_from(0));
     video.truncate(3);

@@ -1,0 +1,128 @@
+//! What the bus is told of a stream whose mouths stay as they are, and of any stream at its end.
+
+use std::path::{Path, PathBuf};
+
+use gst::prelude::*;
+
+use crate::common::*;
+
+/// A clip of somebody who speaks to the camera.
+fn clip() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media/grid/s1_bbaf2n.mkv");
+    if !path.exists() {
+        println!("skipped: no clips of the GRID corpus in ../shared/media/grid");
+    }
+    path.canonicalize().ok()
+}
+
+/// The messages of this kind until the pipeline has ended.
+fn told_until_end(pipeline: &gst::Element, kind: gst::MessageType) -> Vec<String> {
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let bus = pipeline.bus().unwrap();
+    let mut texts = Vec::new();
+    loop {
+        let kinds = [gst::MessageType::Eos, gst::MessageType::Error, kind];
+        let patience = gst::ClockTime::try_from(3 * PATIENCE).unwrap();
+        let message = bus.timed_pop_filtered(patience, &kinds);
+        match message.expect("the pipeline ends").view() {
+            gst::MessageView::Eos(_) => break,
+            gst::MessageView::Error(error) => panic!("{error:?}"),
+            gst::MessageView::Info(info) => texts.push(info.error().to_string()),
+            gst::MessageView::Warning(warning) => texts.push(warning.error().to_string()),
+            _ => (),
+        }
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+    texts
+}
+
+#[test]
+fn the_end_of_a_stream_says_how_many_frames_had_a_face() {
+    let (Some(library), Some(clip)) = (onnxruntime(), clip()) else {
+        return;
+    };
+    init();
+    let pipeline = gst::parse::launch(&format!(
+        "filesrc location={} ! decodebin name=d ! l.video_sink d. ! l.audio_sink
+         lipsyncbin name=l onnxruntime-library={library} ! fakesink l.audio_src ! fakesink",
+        clip.display()
+    ))
+    .unwrap();
+    let texts = told_until_end(&pipeline, gst::MessageType::Info);
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].contains("of 75 frames had a face"), "{texts:?}");
+    assert!(texts[0].contains("were synced"), "{texts:?}");
+    assert!(!texts[0].starts_with("0 "), "{texts:?}");
+}
+
+#[test]
+fn a_stream_without_any_face_is_warned_of_at_its_end() {
+    let Some(library) = onnxruntime() else {
+        return;
+    };
+    init();
+    let pipeline = gst::parse::launch(&format!(
+        "videotestsrc num-buffers=20 ! video/x-raw,width=320,height=240 ! l.video_sink
+         audiotestsrc num-buffers=100 ! l.audio_sink
+         lipsyncbin name=l onnxruntime-library={library} ! fakesink l.audio_src ! fakesink"
+    ))
+    .unwrap();
+    let texts = told_until_end(&pipeline, gst::MessageType::Warning);
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].contains("no face"), "{texts:?}");
+    assert!(texts[0].contains("20 frames"), "{texts:?}");
+}
+
+#[test]
+fn frames_without_an_audio_pad_are_warned_of_once() {
+    for (frames, warnings) in [(40, 0), (400, 1)] {
+        let rig = Rig::without_audio();
+        let feeding = rig.feed(Pictures::at(25, 1).stream(frames), Vec::new());
+        assert_eq!(rig.frames_until_eos().len() as u64, frames);
+        feeding.join();
+        let texts = rig.warnings();
+        assert_eq!(texts.len(), warnings, "{texts:?}");
+        assert!(
+            texts.iter().all(|text| text.contains("`audio`")),
+            "{texts:?}"
+        );
+    }
+}
+
+/// Who asks for nothing to be drawn misses nothing.
+#[test]
+fn frames_without_an_audio_pad_are_not_warned_of_where_nothing_is_drawn() {
+    let rig = Rig::stopped(element(), FILE, false);
+    rig.element.set_property("bypass", true);
+    rig.play();
+    let feeding = rig.feed(Pictures::at(25, 1).stream(400), Vec::new());
+    assert_eq!(rig.frames_until_eos().len(), 400);
+    feeding.join();
+    assert!(rig.warnings().is_empty());
+}
+
+#[test]
+fn a_player_that_has_room_for_a_video_filter_only_is_told() {
+    let (Some(library), Some(clip)) = (onnxruntime(), clip()) else {
+        return;
+    };
+    if !have(&["playbin", "avdec_h264"]) {
+        return;
+    }
+    let make = |factory: &str| gst::ElementFactory::make(factory).build().unwrap();
+    let filter = make("lipsync");
+    filter.set_property("onnxruntime-library", library);
+    let sinks = ["video", "audio"].map(|_| {
+        let sink = make("fakesink");
+        sink.set_property("sync", false);
+        sink
+    });
+    let player = make("playbin");
+    player.set_property("uri", format!("file://{}", clip.display()));
+    player.set_property("video-filter", &filter);
+    player.set_property("video-sink", &sinks[0]);
+    player.set_property("audio-sink", &sinks[1]);
+    let texts = told_until_end(&player, gst::MessageType::Warning);
+    let told = texts.iter().filter(|text| text.contains("video-filter"));
+    assert_eq!(told.count(), 1, "{texts:?}");
+}
