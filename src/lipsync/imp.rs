@@ -362,6 +362,7 @@ impl ElementImpl for Lipsync {
             let pad = gst::PadBuilder::from_template(template).build();
             audio_pad.insert(pad).clone()
         };
+        self.watch_audio(&pad);
         self.flush_audio.store(true, Ordering::Release);
         self.update_latency();
         if let Err(err) = self.obj().add_pad(&pad) {
@@ -370,7 +371,6 @@ impl ElementImpl for Lipsync {
             return None;
         }
         Some(pad.upcast())
-        self.watch_audio(&pad);
     }
 
     fn release_pad(&self, pad: &gst::Pad) {
@@ -427,6 +427,9 @@ impl AggregatorImpl for Lipsync {
 
     /// The frame's caps come from upstream as they are. Called where downstream has changed.
     fn negotiate(&self) -> bool {
+        if let Some(stream) = lock(&self.stream).as_deref_mut() {
+            stream.reads_video_meta = None;
+        }
         true
     }
 
@@ -435,9 +438,6 @@ impl AggregatorImpl for Lipsync {
     fn next_time(&self) -> Option<gst::ClockTime> {
         let audio_pad = lock(&self.audio_pad).clone()?;
         if !self.video_pad.has_buffer() {
-        if let Some(stream) = lock(&self.stream).as_deref_mut() {
-            stream.reads_video_meta = None;
-        }
             self.at_video_pad.found_empty();
         }
         let (collected_ns, next_ns, heard_alone) = {
@@ -530,6 +530,8 @@ impl AggregatorImpl for Lipsync {
         match query.view_mut() {
             gst::QueryViewMut::Caps(_) => pad.proxy_query_caps(query),
             gst::QueryViewMut::Allocation(_) => {
+                // What downstream does not answer is answered with nothing, so that upstream need
+                // not ask again.
                 self.obj().src_pad().peer_query(query);
                 if let gst::QueryViewMut::Allocation(allocation) = query.view_mut() {
                     self.widen_allocation(allocation);
@@ -544,8 +546,6 @@ impl AggregatorImpl for Lipsync {
         match query.view_mut() {
             gst::QueryViewMut::Caps(caps) => {
                 let template = self.video_pad.pad_template_caps();
-                // What downstream does not answer is answered with nothing, so that upstream need
-                // not ask again.
                 let filter = match caps.filter_owned() {
                     Some(filter) => {
                         filter.intersect_with_mode(&template, gst::CapsIntersectMode::First)

@@ -169,23 +169,6 @@ impl Lipsync {
         if reads_meta {
             return buffer;
         }
-    }
-
-    /// How many frames wait here at most when the pipeline is live.
-    fn frames_held(&self) -> u32 {
-        let wait = lock(&self.delays).reported.unwrap_or_default();
-        let frame = lock(&self.stream)
-            .as_ref()
-            .and_then(|stream| mapped_frame::duration(stream.video.as_ref()?));
-        match frame {
-            Some(frame) => {
-                let frames = wait.nseconds().div_ceil(frame.nseconds().max(1));
-                u32::try_from(frames).unwrap_or(u32::MAX)
-            }
-            None => lock(&self.settings).setup.batch_size,
-        }
-    }
-}
         stream.copies.copy(&buffer, info).unwrap_or_else(|err| {
             gst::warning!(CAT, imp = self, "{buffer:?} stays as it is: {err}");
             buffer
@@ -204,3 +187,20 @@ impl Lipsync {
             "Downstream reads video metas: {reads_meta}"
         );
         reads_meta
+    }
+
+    /// How many frames wait here at most when the pipeline is live.
+    fn frames_held(&self) -> u32 {
+        let wait = lock(&self.delays).reported.unwrap_or_default();
+        let frame = lock(&self.stream)
+            .as_ref()
+            .and_then(|stream| mapped_frame::duration(stream.video.as_ref()?));
+        match frame {
+            Some(frame) => {
+                let frames = wait.nseconds().div_ceil(frame.nseconds().max(1));
+                u32::try_from(frames).unwrap_or(u32::MAX)
+            }
+            None => lock(&self.settings).setup.batch_size,
+        }
+    }
+}

@@ -17,7 +17,6 @@ mod memory_layout;
 mod messages;
 mod model_swap;
 mod overload;
-pub(crate) mod properties;
 mod pad_level;
 pub(crate) mod properties;
 pub(crate) mod queue_check;

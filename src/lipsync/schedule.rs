@@ -191,10 +191,6 @@ impl Lipsync {
         }
     }
 
-    fn take_in(
-        &self,
-        stream: &mut Stream,
-        pad: &gst_base::AggregatorPad,
     /// Takes in the next buffer of the audio pad; `false` where there is none.
     ///
     /// It stays on the pad until a frame needs more than it holds: an Aggregator that is not live
@@ -258,6 +254,10 @@ impl Lipsync {
         });
     }
 
+    fn take_in(
+        &self,
+        stream: &mut Stream,
+        pad: &gst_base::AggregatorPad,
         buffer: gst::Buffer,
     ) -> Result<(), gst::FlowError> {
         let heard = stream.hear(buffer, &self.time_segment(pad)?);

@@ -42,11 +42,11 @@ pub struct Stream {
     look_ahead_ns: i64,
     sound: Sound,
     audio: Option<AudioInfo>,
+    /// The buffer at the front of the audio pad, once it was heard.
+    pub heard: Option<gst::Buffer>,
     /// Where sound without timestamp goes on.
     audio_next_ns: i64,
     audio_ended: bool,
-    /// The buffer at the front of the audio pad, once it was heard.
-    pub heard: Option<gst::Buffer>,
     /// The segment of the sound has been played, and another is to come.
     pub awaits_segment: bool,
     /// A gap without end is silence only until sound comes.
@@ -138,6 +138,7 @@ impl Stream {
 
     pub fn flush_audio(&mut self) {
         self.sound.reset();
+        self.heard = None;
         self.audio_next_ns = 0;
         self.audio_ended = false;
         self.gap_is_open = false;
@@ -151,8 +152,8 @@ impl Stream {
             .is_some_and(|old| (old.width(), old.height()) != (info.width(), info.height()));
         if moved {
             self.forget_pictures();
-        self.heard = None;
         }
+        self.reads_video_meta = None;
         self.video = Some(info);
     }
 
@@ -165,7 +166,6 @@ impl Stream {
     /// Fails with [`Error::SoundFormat`].
     pub fn set_audio(&mut self, info: AudioInfo) -> Result<(), Error> {
         let format = match info.format() {
-        self.reads_video_meta = None;
             AudioFormat::S16le => SampleFormat::S16,
             AudioFormat::S32le => SampleFormat::S32,
             AudioFormat::F32le => SampleFormat::F32,
@@ -275,6 +275,11 @@ impl Stream {
         self.sound.covered_until() >= needed_ns
     }
 
+    /// Running time up to which the sound is known; `i64::MAX` where nothing more is to come.
+    pub fn heard_until(&self) -> i64 {
+        self.sound.covered_until()
+    }
+
     /// What the resampler holds back, in nanoseconds.
     pub fn sound_latency_ns(&self) -> i64 {
         self.sound.latency_ns()
@@ -289,11 +294,6 @@ impl Stream {
         fade_ns: i64,
         can_draw: bool,
     ) -> Controls {
-    /// Running time up to which the sound is known; `i64::MAX` where nothing more is to come.
-    pub fn heard_until(&self) -> i64 {
-        self.sound.covered_until()
-    }
-
         if !can_draw {
             self.fade.show_nothing(frame.running_ns);
             return wanted;
