@@ -9,6 +9,7 @@ use gst_base::prelude::*;
 use crate::lipsync::{
     frame_queue::{Frame, signed_ns},
     imp::{CAT, Lipsync, lock},
+    log::Time,
     overload::Verdict,
     stream_state::Stream,
 };
@@ -75,8 +76,9 @@ impl Lipsync {
         gst::debug!(
             CAT,
             imp = self,
-            "Frame at {} ns is {late_ns} ns late",
-            frame.running_ns
+            "Frame at {} is {} late",
+            Time(frame.running_ns),
+            Time(late_ns)
         );
         let obj = self.obj();
         let running_time = u64::try_from(frame.running_ns).ok();

@@ -17,6 +17,7 @@ use crate::lipsync::{
     deadlines::Deadline,
     frame_queue::{Frame, signed_ns},
     imp::{CAT, Lipsync, lock},
+    log::{Change, Time},
     messages,
     overload::Verdict,
     stream_state::Stream,
@@ -24,6 +25,7 @@ use crate::lipsync::{
 };
 use lipsync_core::{
     Error,
+    face::Face,
     render::{Controls, Networks, Outcome},
 };
 
@@ -271,6 +273,7 @@ impl Lipsync {
         let limit = self.time_limit(turn);
         let reserve_ns = lock(&self.pace).reserve_ns(work_ns);
         let frame = &mut turn.frame;
+        let frame_ns = frame.running_ns;
         let result = match (begun, &limit) {
             (Some(Ok(())), None) => stream.finish(frame, metas, None),
             (Some(Ok(())), Some(limit)) => {
@@ -294,9 +297,11 @@ impl Lipsync {
                 gst::trace!(
                     CAT,
                     imp = self,
-                    "Frame at {} ns: {outcome:?}",
-                    frame.running_ns
+                    "Frame at {}: {outcome:?}, {:?} in all",
+                    Time(frame.running_ns),
+                    timings.total
                 );
+                self.log_faces(stream, frame_ns);
                 if turn.settings.tags(outcome) {
                     stream.mark.set();
                 }
@@ -333,6 +338,42 @@ impl Lipsync {
                 Ok(())
             }
         }
+    }
+
+    /// Logs what is another shot, and which faces came and went.
+    fn log_faces(&self, stream: &mut Stream, running_ns: i64) {
+        if !CAT.above_threshold(gst::DebugLevel::Debug) {
+            return;
+        }
+        let Stream {
+            engine: Some(engine),
+            faces,
+            shots,
+            ..
+        } = stream
+        else {
+            return;
+        };
+        let time = Time(running_ns);
+        if std::mem::replace(shots, engine.shots()) != engine.shots() {
+            gst::debug!(CAT, imp = self, "Another shot, by the frame at {time}");
+        }
+        faces.follow(engine.faces(), |change| match change {
+            Change::Found(Face { id, mesh, .. }) => {
+                let [x0, y0, x1, y1] = mesh.bbox().map(f32::round);
+                gst::debug!(
+                    CAT,
+                    imp = self,
+                    "Face {id} found in the frame at {time}: {}x{} at ({x0}, {y0}), confidence {:.2}",
+                    x1 - x0,
+                    y1 - y0,
+                    mesh.score
+                );
+            }
+            Change::Lost(id) => {
+                gst::debug!(CAT, imp = self, "Face {id} lost in the frame at {time}");
+            }
+        });
     }
 
     /// A frame could not be redrawn: the first time of each kind is worth a warning, unless it is

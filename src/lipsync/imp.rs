@@ -70,6 +70,12 @@
  * QOS message and counts in `stats`: frames-repeated, frames-skipped, frames-dropped. `qos=false`
  * draws each frame however late.
  *
+ * ## The log
+ *
+ * `GST_DEBUG=lipsync:5` tells the story of a stream: caps, segments, flushes, the latency with its
+ * parts, the model and what runs it, faces found and lost, other shots, late frames. 6 adds every
+ * event, 7 every frame.
+ *
  * ## Altered pictures say so
  *
  * Unless `tag-altered=false`, the stream's tags say from the first frame on whose mouth was redrawn

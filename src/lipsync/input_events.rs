@@ -67,6 +67,7 @@ impl Lipsync {
                         ("frames are interlaced and taken for whole pictures: put `deinterlace` before lipsync")
                     );
                 }
+                gst::info!(CAT, imp = self, "Frames are {}", caps.caps());
                 let lasts_ns = mapped_frame::duration(&info).map_or(USUAL_FRAME_NS, signed_ns);
                 stream.set_video(info);
                 lock(&self.delays).frame_ns = lasts_ns;
@@ -75,6 +76,7 @@ impl Lipsync {
                 true
             }
             gst::EventView::Segment(segment) => {
+                gst::debug!(CAT, imp = self, "Frames follow {:?}", segment.segment());
                 if let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>() {
                     obj.update_segment(segment);
                     lock(&self.pace).reset();
@@ -147,6 +149,7 @@ impl Lipsync {
                     gst::error!(CAT, obj = pad, "{err}: {:?}", caps.caps());
                     return false;
                 }
+                gst::info!(CAT, imp = self, "Audio is {}", caps.caps());
                 lock(&self.delays).resampler_ns = stream.sound_latency_ns();
                 self.update_latency();
                 true
@@ -155,7 +158,8 @@ impl Lipsync {
                 stream.begin_audio();
                 self.parent_sink_event(pad, event)
             }
-            gst::EventView::Segment(_) => {
+            gst::EventView::Segment(segment) => {
+                gst::debug!(CAT, imp = self, "Audio follows {:?}", segment.segment());
                 self.revive_sound(stream);
                 // No frame may ever come.
                 self.ask_latency();

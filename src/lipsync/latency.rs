@@ -7,6 +7,7 @@ use gst_base::prelude::*;
 
 use crate::lipsync::{
     imp::{CAT, Lipsync, lock},
+    log::Time,
     mapped_frame, memory_layout, queue_check,
     stream_state::Stream,
 };
@@ -37,23 +38,32 @@ impl Lipsync {
                 settings.extra_look_ahead_ns(),
             )
         };
-        let latency = {
+        let (latency, parts) = {
             let mut delays = lock(&self.delays);
-            let wait_ns = match listens {
-                true => {
-                    let collecting_ns = delays.frame_ns.saturating_mul(delays.batch - 1);
-                    let wait_ns = delays.look_ahead_ns + delays.resampler_ns + extra_ns;
-                    wait_ns.saturating_add(collecting_ns)
-                }
-                false => 0,
+            let collecting_ns = delays.frame_ns.saturating_mul(delays.batch - 1);
+            let parts_ns = match listens {
+                true => [
+                    delays.look_ahead_ns,
+                    delays.resampler_ns,
+                    extra_ns,
+                    collecting_ns,
+                ],
+                false => [0; 4],
             };
+            let wait_ns = parts_ns.into_iter().fold(0, i64::saturating_add);
             let latency = work + gst::ClockTime::from_nseconds(u64::try_from(wait_ns).unwrap_or(0));
             if delays.reported.replace(latency) == Some(latency) {
                 return;
             }
-            latency
+            (latency, parts_ns.map(Time))
         };
-        gst::debug!(CAT, imp = self, "Latency {latency}");
+        let [look_ahead, resampling, offset, collecting] = parts;
+        gst::info!(
+            CAT,
+            imp = self,
+            "Latency {latency}: {look_ahead} look-ahead of the model, {resampling} resampling, {offset} for a negative \
+             sync-offset, {collecting} for a batch, {work} processing-deadline"
+        );
         self.check_queues.store(true, Ordering::Relaxed);
         self.obj().set_latency(latency, gst::ClockTime::NONE);
     }
@@ -119,24 +129,25 @@ impl Lipsync {
         if std::mem::replace(&mut stream.is_summed_up, true) {
             return;
         }
-        let counts = lock(&self.stats).looked_at_found_and_synced();
-        match counts {
-            (0, ..) => (),
-            (frames, 0, _) => gst::element_imp_warning!(
+        let (frames, found, synced) = lock(&self.stats).looked_at_found_and_synced();
+        if frames == 0 {
+            return;
+        }
+        if found == 0 {
+            gst::element_imp_warning!(
                 self,
                 gst::StreamError::Failed,
                 ("no face was found in any of {frames} frames: no mouth was redrawn")
-            ),
-            (frames, found, synced) => gst::element_imp_info!(
-                self,
-                gst::StreamError::Failed,
-                (
-                    "{found} of {frames} frames had a face ({} %), {synced} were synced ({} %)",
-                    found * 100 / frames,
-                    synced * 100 / frames
-                )
-            ),
+            );
+            return;
         }
+        let text = format!(
+            "{found} of {frames} frames had a face ({} %), {synced} were synced ({} %)",
+            found * 100 / frames,
+            synced * 100 / frames
+        );
+        // `gst-launch-1.0` prints only the second.
+        gst::element_imp_info!(self, gst::StreamError::Failed, ("{text}"), ["{text}"]);
     }
 
     /// Passes downstream's offer on with room for the frames that wait here. What downstream does not

@@ -12,6 +12,7 @@ mod frame_queue;
 mod imp;
 mod input_events;
 mod latency;
+mod log;
 mod mapped_frame;
 mod memory_layout;
 mod messages;

@@ -3,7 +3,10 @@
 //!
 //! Must not know when frames go out.
 
-use std::sync::{atomic::Ordering, mpsc};
+use std::{
+    fmt,
+    sync::{atomic::Ordering, mpsc},
+};
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
@@ -11,6 +14,7 @@ use gst_base::prelude::*;
 use crate::lipsync::{
     background::{self, Course, Order},
     imp::{CAT, Lipsync, lock},
+    log::Time,
     messages,
     settings::{Settings, Setup},
     stream_state::Stream,
@@ -241,7 +245,7 @@ impl Lipsync {
             self.know_delays(about.look_ahead_ns, about.batch);
             self.show(about);
         }
-        gst::info!(CAT, imp = self, "Loaded {about:?}");
+        gst::info!(CAT, imp = self, "Loaded {about}");
         for fallback in fallbacks {
             gst::element_imp_warning!(
                 self,
@@ -323,7 +327,7 @@ impl Lipsync {
         engine.set_tracking(lock(&self.settings).tracking());
         let about = About::of(&engine);
         self.show(&about);
-        gst::info!(CAT, imp = self, "Goes on with {about:?}");
+        gst::info!(CAT, imp = self, "Goes on with {about}");
         *lock(&self.interrupt) = engine.interrupt();
         if let Some(old) = stream.go_on_with(engine) {
             // May take a while.
@@ -362,7 +366,6 @@ impl Lipsync {
 }
 
 /// What people are told of an engine.
-#[derive(Debug)]
 struct About {
     name: String,
     /// With licence and source.
@@ -382,6 +385,19 @@ impl About {
             look_ahead_ns: engine.hearing().look_ahead_ns,
             batch: engine.batch(),
         }
+    }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}`, on {}: {} look-ahead, draws {} at once",
+            self.name,
+            self.provider.unwrap_or("nothing"),
+            Time(self.look_ahead_ns),
+            self.batch
+        )
     }
 }
 

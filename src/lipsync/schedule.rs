@@ -9,6 +9,7 @@ use gst_base::{AGGREGATOR_FLOW_NEED_DATA, prelude::*};
 use crate::lipsync::{
     frame_queue::{self, Frame, signed_ns},
     imp::{CAT, FURTHEST_NS, Lipsync, lock},
+    log::Time,
     stream_state::{Heard, Stream},
 };
 
@@ -101,7 +102,9 @@ impl Lipsync {
                 gst::debug!(
                     CAT,
                     imp = self,
-                    "Frame at {next_ns} ns goes on without all sound"
+                    "Frame at {} goes on without all of its audio, which is there up to {}",
+                    Time(next_ns),
+                    Time(stream.heard_until())
                 );
             }
             let listens = audio_pad.is_some() && !frame.is_trick;
@@ -123,6 +126,9 @@ impl Lipsync {
     /// own end: from GStreamer 1.28 on the pads of an Aggregator that has ended take nothing more,
     /// which would hold up the other branch of a `tee`.
     fn end(&self, stream: &mut Stream) -> Result<gst::FlowSuccess, gst::FlowError> {
+        if !stream.is_summed_up {
+            gst::debug!(CAT, imp = self, "The video has ended");
+        }
         self.sum_up(stream);
         let src_pad = self.obj().src_pad().clone();
         let begun = src_pad.sticky_event::<gst::event::StreamStart>(0).is_some();
@@ -145,11 +151,13 @@ impl Lipsync {
 
     pub(super) fn apply_flushes(&self, stream: &mut Stream) {
         if self.flush_video.swap(false, Ordering::AcqRel) {
+            gst::debug!(CAT, imp = self, "Forgets the video that waits: flushed");
             self.drop_waiting(stream);
             stream.flush_video();
             lock(&self.pace).reset();
         }
         if self.flush_audio.swap(false, Ordering::AcqRel) {
+            gst::debug!(CAT, imp = self, "Forgets the audio: flushed");
             self.send_batch_early(stream);
             stream.flush_audio();
         }

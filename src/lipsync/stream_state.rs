@@ -15,6 +15,7 @@ use gst_video::VideoInfo;
 use crate::lipsync::{
     altered_tag::Mark,
     frame_queue::{self, Frame, Waiting},
+    log::Faces,
     mapped_frame,
     memory_layout::Copies,
     queue_check::TooSmall,
@@ -37,7 +38,7 @@ const LONGEST_WINDOW_NS: i64 = 4_000_000_000;
 #[derive(Default)]
 pub struct Stream {
     /// `None` until the model is loaded.
-    engine: Option<Engine>,
+    pub(super) engine: Option<Engine>,
     /// Sound that a frame needs after its own time.
     look_ahead_ns: i64,
     sound: Sound,
@@ -79,6 +80,9 @@ pub struct Stream {
     pub has_dropped: bool,
     /// Whether downstream knows that the picture is altered.
     pub mark: Mark,
+    /// For the log.
+    pub faces: Faces,
+    pub shots: u64,
     regions: Vec<[f32; 4]>,
     warned: Vec<Discriminant<Error>>,
 }
@@ -120,6 +124,7 @@ impl Stream {
     pub fn go_on_with(&mut self, mut engine: Engine) -> Option<Engine> {
         self.look_ahead_ns = engine.hearing().look_ahead_ns;
         let old = self.engine.take().map(|old| engine.take_over(old));
+        self.shots = engine.shots();
         self.engine = Some(engine);
         old
     }

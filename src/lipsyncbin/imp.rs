@@ -48,7 +48,7 @@ use crate::{
     },
 };
 
-static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "lipsyncbin",
         gst::DebugColorFlags::empty(),
@@ -309,6 +309,7 @@ impl LipsyncBin {
             }
             *listening = Some(Listening::start(parts, &self.lipsync)?);
         }
+        gst::info!(CAT, imp = self, "Both inputs are linked: lipsync hears");
         self.open_gate();
         Ok(())
     }
@@ -355,6 +356,13 @@ impl LipsyncBin {
 
     fn stop_listening(&self) {
         let listening = self.listening().take();
+        if listening.is_some() {
+            gst::info!(
+                CAT,
+                imp = self,
+                "An input was unlinked: lipsync hears no more"
+            );
+        }
         if let (Some(listening), Some(Ok(parts))) = (listening, self.parts.get())
             && let Err(err) = listening.stop(parts, &self.lipsync)
         {
@@ -378,6 +386,11 @@ impl LipsyncBin {
         if gate.is_some() || self.missing(parts).next().is_none() {
             return;
         }
+        gst::debug!(
+            CAT,
+            imp = self,
+            "Holds back what has come until the other input is linked"
+        );
         let weak = self.downgrade();
         match Gate::close(parts, move || {
             if let Some(this) = weak.upgrade() {

@@ -12,7 +12,10 @@ use gst::prelude::*;
 
 use crate::{
     lipsync::Lipsync,
-    lipsyncbin::parts::{FRAMES_OUT, Parts},
+    lipsyncbin::{
+        imp::CAT,
+        parts::{FRAMES_OUT, Parts},
+    },
 };
 
 /// How far one input runs ahead at first. Containers interleave within a second; `lipsync` itself hears a fraction
@@ -131,8 +134,14 @@ impl Interleave {
             // If that is not far enough either, the queue will say so.
             Some(_) => {
                 let limit = self.queue.property::<u64>("max-size-time");
+                let limit = gst::ClockTime::from_nseconds(limit).saturating_add(USUAL);
                 drop(watch);
-                self.set_limit(gst::ClockTime::from_nseconds(limit).saturating_add(USUAL));
+                gst::debug!(
+                    CAT,
+                    obj = self.queue,
+                    "Nothing moves: {limit} may wait for the other input now"
+                );
+                self.set_limit(limit);
             }
         }
     }

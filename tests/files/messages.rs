@@ -1,6 +1,9 @@
 //! What the bus is told of a stream whose mouths stay as they are, and of any stream at its end.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
 
 use gst::prelude::*;
 
@@ -125,4 +128,67 @@ fn a_player_that_has_room_for_a_video_filter_only_is_told() {
     let texts = told_until_end(&player, gst::MessageType::Warning);
     let told = texts.iter().filter(|text| text.contains("video-filter"));
     assert_eq!(told.count(), 1, "{texts:?}");
+}
+
+/// Lines of the log that the element of a test writes at level 5.
+fn log_of(element: &gst::Element) -> Arc<Mutex<Vec<String>>> {
+    let lines = Arc::<Mutex<Vec<String>>>::default();
+    let (seen, name) = (lines.clone(), element.name());
+    gst::log::remove_default_log_function();
+    gst::log::add_log_function(move |category, level, _, _, _, object, message| {
+        let is_ours = category.name() == "lipsync" && level <= gst::DebugLevel::Debug;
+        let of_object = object.is_some_and(|object| object.to_string().contains(name.as_str()));
+        if is_ours && of_object {
+            let line = message.get().unwrap_or_default().to_string();
+            seen.lock().unwrap().push(line);
+        }
+    });
+    let category = gst::DebugCategory::get("lipsync").unwrap();
+    category.set_threshold(gst::DebugLevel::Debug);
+    lines
+}
+
+/// Somebody speaks, then a test pattern comes.
+#[test]
+fn the_log_tells_the_story_of_a_stream() {
+    let (Some(library), Some(clip)) = (onnxruntime(), clip()) else {
+        return;
+    };
+    init();
+    let same = "videoconvert ! videoscale ! videorate
+        ! video/x-raw,format=I420,width=360,height=288,pixel-aspect-ratio=1/1,framerate=25/1";
+    let pipeline = gst::parse::launch(&format!(
+        "filesrc location={} ! decodebin ! {same} ! both. videotestsrc num-buffers=25 ! {same} ! both.
+         concat name=both ! queue ! story.video audiotestsrc num-buffers=200 ! queue ! story.audio
+         lipsync name=story onnxruntime-library={library} ! fakesink",
+        clip.display()
+    ))
+    .unwrap();
+    let element = pipeline.downcast_ref::<gst::Bin>().unwrap();
+    let lines = log_of(&element.by_name("story").unwrap());
+    told_until_end(&pipeline, gst::MessageType::Info);
+    let lines = lines.lock().unwrap();
+    let mut rest = lines.iter();
+    for start in [
+        "Latency 0:00:00.",
+        "Loaded",
+        "Face 1 found in the frame at 0:00:00.0",
+        "Another shot, by the frame at 0:00:0",
+        "Face 1 lost in the frame at 0:00:0",
+        "The video has ended",
+    ] {
+        assert!(
+            rest.any(|line| line.starts_with(start)),
+            "no `{start}`, or too early: {lines:#?}"
+        );
+    }
+    for start in [
+        "Frames are video/x-raw",
+        "Audio is audio/x-raw",
+        "Frames follow",
+        "Audio follows",
+    ] {
+        let has = lines.iter().any(|line| line.starts_with(start));
+        assert!(has, "no `{start}`: {lines:#?}");
+    }
 }

@@ -138,6 +138,7 @@ pub struct Tracker {
     tile: usize,
     thumbnail: Vec<f32>,
     shot: Option<Thumbnail>,
+    shots: u64,
     /// Width and height of the last frame.
     size: [usize; 2],
 }
@@ -164,6 +165,7 @@ impl Tracker {
             tile: 0,
             thumbnail: vec![0.0; 3 * shot::SIZE * shot::SIZE],
             shot: None,
+            shots: 0,
             size: [0; 2],
         })
     }
@@ -189,6 +191,11 @@ impl Tracker {
     /// How often the detector ran so far.
     pub fn detector_runs(&self) -> u64 {
         self.detector.runs()
+    }
+
+    /// How often the shot changed so far, or the size of the frames.
+    pub fn shots(&self) -> u64 {
+        self.shots
     }
 
     /// The faces of the last frame.
@@ -229,8 +236,10 @@ impl Tracker {
         }
         let size = [view.width, view.height];
         let resized = std::mem::replace(&mut self.size, size) != size;
+        let is_first = self.shot.is_none();
         let frame_likeness = self.frame_likeness(view);
         if resized || frame_likeness < OTHER_SHOT {
+            self.shots += u64::from(!is_first);
             self.forget_shot();
         }
         self.lost

@@ -190,6 +190,11 @@ impl Engine {
         self.tracker.as_ref().map_or(0, Tracker::detector_runs)
     }
 
+    /// How often the shot has changed, or the size of the frames, up to the frame that was begun last.
+    pub fn shots(&self) -> u64 {
+        self.tracker.as_ref().map_or(0, Tracker::shots)
+    }
+
     pub fn set_tracking(&mut self, settings: face::Settings) {
         if let Some(tracker) = &mut self.tracker {
             tracker.set_settings(settings);
