@@ -101,9 +101,11 @@ mod tests {
 
     fn tagged(silence: Silence, tag_altered: bool) -> Vec<Outcome> {
         use Outcome::*;
-        let mut settings = Settings::default();
-        settings.silence = silence;
-        settings.tag_altered = tag_altered;
+        let settings = Settings {
+            silence,
+            tag_altered,
+            ..Settings::default()
+        };
         let settings = settings.for_frame();
         let all = [Synced, Silent, NoFace, Bypassed, Repeated, Late];
         all.into_iter()
