@@ -3,7 +3,7 @@
 # two. Loading the model is in it, decoding and encoding of video is not. To be run on a machine that does nothing else.
 #
 #   examples/how-fast.sh PICTURE SPEECH.wav [SECONDS]
-#   examples/how-fast.sh .setup/media/young-woman-in-mauve.jpg .setup/media/speech.wav
+#   examples/how-fast.sh media/young-woman-in-mauve.jpg media/speech.wav
 set -eu
 [ $# -ge 2 ] || { sed -n '2,6p' "$0"; exit 2; }
 . "$(dirname "$0")/environment.sh"

@@ -299,9 +299,9 @@ fn the_element_draws_on_a_card() {
     let Some(library) = on_card() else { return };
     gst::init().unwrap();
     gstlipsync::plugin_register_static().unwrap();
-    let face = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/media/young-woman-in-mauve.jpg");
+    let face = Path::new(env!("CARGO_MANIFEST_DIR")).join("media/young-woman-in-mauve.jpg");
     if !face.exists() {
-        println!("skipped: no picture, run `cargo xtask setup`");
+        println!("skipped: no {}", face.display());
         return;
     }
     for options in ["cuda", "cuda,enable_cuda_graph=1", "cuda,use_tf32=1"] {

@@ -27,9 +27,9 @@ fn engine() -> Option<Engine> {
 
 /// Real speech from the start of running time, or `None` with the reason printed.
 fn speech() -> Option<Sound> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/media/speech.wav");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("media/speech.wav");
     let Ok(bytes) = std::fs::read(path) else {
-        println!("skipped: no speech.wav; `cargo xtask setup` provides it");
+        println!("skipped: no media/speech.wav");
         return None;
     };
     const HEADER: usize = 44;

@@ -15,7 +15,7 @@ use crate::picture::Picture;
 const FRAME_NS: i64 = 40_000_000;
 /// The demo's portraits and where their faces are, brows to chin, told by eye.
 const PORTRAITS: [(&str, [f32; 4]); 3] = [
-    ("astronaut.png", [180.0, 72.0, 272.0, 176.0]),
+    ("astronaut.jpg", [180.0, 72.0, 272.0, 176.0]),
     ("young-woman-in-mauve.jpg", [392.0, 248.0, 567.0, 446.0]),
     ("self-portrait-1885.jpg", [358.0, 240.0, 575.0, 494.0]),
 ];

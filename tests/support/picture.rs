@@ -21,13 +21,13 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// One of the demo media; `None`, with the reason printed, when it is not there.
+    /// One of the demo's media; `None`, with the reason printed, when it is not there.
     pub fn load(name: &str) -> Option<Self> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join(".setup/media")
+            .join("media")
             .join(name);
         if !path.is_file() {
-            println!("skipped: no {name}; `cargo xtask setup` provides it");
+            println!("skipped: no {}", path.display());
             return None;
         }
         let image = image::open(&path).expect("a picture").into_rgb8();

@@ -79,10 +79,10 @@ fn play(description: &str) -> Running {
 
 /// The demo's painting and sound.
 fn painting_and_sound() -> Option<(PathBuf, PathBuf)> {
-    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/media");
+    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("media");
     let picture = media.join("young-woman-in-mauve.jpg");
     if !picture.exists() {
-        eprintln!("skipped: no {}, run `cargo xtask setup`", picture.display());
+        eprintln!("skipped: no {}", picture.display());
         return None;
     }
     Some((picture, media.join("speech.wav")))

@@ -12,8 +12,9 @@ use gst::prelude::*;
 const WIDTH: u32 = 360;
 const HEIGHT: u32 = 446;
 const FRAMES: usize = 80;
-/// Of the demo media, the one that is nearly as long.
-const SPEECH: &str = "sense_and_sensibility_01_austen_64kb-0930.wav";
+const SPEECH: &str = "speech.wav";
+/// Buffers of `wavparse`, 4096 bytes each: as long as the frames.
+const SPEECH_BUFFERS: usize = 25;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -49,12 +50,12 @@ fn launch(description: &str) {
 /// A painting that says a few words, as a clip.
 fn clip(folder: &Path, library: &str) -> Option<PathBuf> {
     Picture::load("young-woman-in-mauve.jpg")?;
-    let media = root().join(".setup/media");
+    let media = root().join("media");
     let clip = folder.join("clip.mkv");
     launch(&format!(
         "filesrc location={picture} ! jpegdec ! imagefreeze num-buffers={FRAMES} ! videoscale ! videoconvert
             ! video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate=25/1 ! l.video
-         filesrc location={speech} ! wavparse ! audioconvert ! audioresample
+         filesrc location={speech} ! wavparse ! identity eos-after={SPEECH_BUFFERS} ! audioconvert ! audioresample
             ! audio/x-raw,format=S16LE,rate=16000,channels=1 ! tee name=t
          t. ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! l.audio
          lipsync name=l onnxruntime-library={library} ! jpegenc quality=95 ! queue ! mux.

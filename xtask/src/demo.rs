@@ -1,45 +1,90 @@
 //! `cargo xtask demo`: makes a face speak and measures it. The work is done by `lipsync-demo` of
 //! `tools/`; here it is built and given its files.
 
-use std::{ffi::OsString, path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Result, bail};
 
 use crate::{
-    absolute, nothing_left,
+    absolute,
+    elsewhere::{self, Release},
     plugin::{self, Profile},
-    process, setup, take_option,
+    process, setup,
 };
 
-pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
-    let video = take_option(&mut arguments, "--video")?;
-    let audio = take_option(&mut arguments, "--audio")?;
-    let out = take_option(&mut arguments, "--out")?;
-    nothing_left(&arguments)?;
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Still picture or video of a face [default: a painting by Berthe Morisot]
+    #[arg(long, value_name = "FILE")]
+    video: Option<PathBuf>,
+    /// File with the speech [default: the video's own audio, else a reading of Jane Austen]
+    #[arg(long, value_name = "FILE")]
+    audio: Option<PathBuf>,
+    /// Which of the file's audio tracks, counted from 1
+    #[arg(long, value_name = "N")]
+    audio_track: Option<usize>,
+    /// What to do where the audio is longer than the video
+    #[arg(long, value_name = "HOW", value_parser = ["shorten", "hold", "loop"])]
+    longer_audio: Option<String>,
+    /// File to write: .mp4, .mov, .mkv or .ts [default: demo/demo.mp4]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Set up, build and run in a bare Debian of this release, in a folder; as root
+    #[arg(long, value_name = "RELEASE")]
+    on: Option<Release>,
+    /// Where that folder is or shall be made [default: target/elsewhere/RELEASE]
+    #[arg(long, value_name = "DIR", requires = "on")]
+    folder: Option<PathBuf>,
+}
 
-    let media = setup::run_without_media()?;
-    if video.is_none() {
-        media?;
+pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(release) = arguments.on {
+        let mut words = vec!["demo".into()];
+        words.extend(arguments.words()?);
+        return elsewhere::command(release, arguments.folder.as_deref(), &words);
     }
-    let video = video.map_or_else(|| setup::media(setup::DEFAULT_PICTURE), PathBuf::from);
-    let audio = audio.map(PathBuf::from);
-    // Before the plugin is built, which may take minutes.
-    for file in std::iter::once(&video).chain(&audio) {
+    // Before anything is installed or built, which may take minutes.
+    for file in arguments.video.iter().chain(&arguments.audio) {
         if !file.is_file() {
             bail!("{} is not a file", file.display());
         }
     }
-    let out = out.map_or_else(|| setup::root().join("demo/demo.mp4"), PathBuf::from);
+    setup::ensure()?;
     let folder = plugin::build_release()?;
 
     let mut demo = Command::new(folder.join("lipsync-demo"));
-    demo.arg("--video").arg(absolute(video)?);
-    if let Some(audio) = audio {
-        demo.arg("--audio").arg(absolute(audio)?);
+    demo.args(arguments.words()?);
+    if arguments.video.is_none() {
+        demo.arg("--video")
+            .arg(setup::media(setup::DEFAULT_PICTURE));
+    }
+    if arguments.out.is_none() {
+        demo.arg("--out").arg(setup::root().join("demo/demo.mp4"));
     }
     demo.arg("--speech")
-        .arg(setup::media(setup::DEFAULT_SPEECH))
-        .arg("--out")
-        .arg(absolute(out)?);
+        .arg(setup::media(setup::DEFAULT_SPEECH));
     process::run(plugin::environment(&mut demo, Profile::Release)?)
+}
+
+impl Arguments {
+    /// What `lipsync-demo` is to know, as it takes it.
+    fn words(&self) -> Result<Vec<std::ffi::OsString>> {
+        let mut words = Vec::new();
+        for (name, file) in [
+            ("--video", &self.video),
+            ("--audio", &self.audio),
+            ("--out", &self.out),
+        ] {
+            if let Some(file) = file {
+                words.extend([name.into(), absolute(file)?.into()]);
+            }
+        }
+        if let Some(track) = self.audio_track {
+            words.extend(["--audio-track".into(), track.to_string().into()]);
+        }
+        if let Some(how) = &self.longer_audio {
+            words.extend(["--longer-audio".into(), how.into()]);
+        }
+        Ok(words)
+    }
 }

@@ -1,44 +1,91 @@
-//! `cargo xtask test --on trixie|forky`: the plugin and the test programs that were built here, run
-//! in a Debian of another release, with its GStreamer and its ONNX Runtime.
+//! `cargo xtask demo --on RELEASE` and `cargo xtask test --on RELEASE`, in a Debian of another
+//! release: the first sets up, builds and runs all there as a newcomer does, with the Rust of this
+//! machine; the second runs the plugin and the test programs that were built here, with that
+//! Debian's GStreamer and ONNX Runtime.
 //!
 //! The other Debian is a folder made by debootstrap. What it needs of this machine is mounted in a
-//! mount namespace that ends with the tests, however they end.
+//! mount namespace that ends with the command, however it ends.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 
 use crate::{
     plugin::{self, Profile},
-    process, setup,
+    process, setup, test,
 };
 
-/// Releases that are tested, and what they bring.
-const RELEASES: [(&str, &str); 2] = [
-    ("trixie", "Debian 13: GStreamer 1.26, ONNX Runtime 1.21"),
-    ("forky", "Debian testing: GStreamer 1.28, ONNX Runtime 1.23"),
-];
+/// Releases that are tested.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Release {
+    /// Debian 13: GStreamer 1.26, ONNX Runtime 1.21
+    Trixie,
+    /// Debian testing: GStreamer 1.28, ONNX Runtime 1.23
+    Forky,
+}
+
+impl Release {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Trixie => "trixie",
+            Self::Forky => "forky",
+        }
+    }
+}
+
 /// debootstrap takes the mirror that it knows itself.
 const ITS_OWN_MIRROR: &str = "";
 /// How debootstrap makes a release that it does not know yet.
 const SCRIPTS: &str = "/usr/share/debootstrap/scripts";
 const NEWEST_SCRIPT: &str = "sid";
-/// The last is a pattern of apt's: the version is in the package's name.
-const PACKAGES: &str = "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+/// What Rust links with; a newcomer installs it with Rust itself.
+const LINKER: &str = "gcc libc6-dev";
+/// What the test programs need. The last is a pattern of apt's: the version is in the package's name.
+const TESTED_WITH: &str = "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
     gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-nice \
     ^libonnxruntime1[.][0-9]+$";
 /// What the other Debian must have to name machines as this one does.
 const NETWORK: [&str; 2] = ["etc/resolv.conf", "etc/hosts"];
-/// Left in a folder that is complete.
+/// Left in a folder that debootstrap has made whole.
 const COMPLETE: &str = ".lipsync-complete";
 /// Seconds for one test program; the longest takes some minutes.
 const PATIENCE: &str = "1200";
 /// Networks of their own providers, which are no part of Debian.
 const NOT_THERE: [&str; 2] = ["gpu", "openvino"];
+
+/// Installs the packages `$2` in the folder `$1`.
+const INSTALL: &str = r#"
+set -eu
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+export DEBIAN_FRONTEND=noninteractive
+chroot "$1" apt-get -q update
+chroot "$1" apt-get -q install -y --no-install-recommends $2
+"#;
+
+/// Runs `cargo xtask` with the arguments that follow, in the folder `$1` with the repository `$2`,
+/// Rust's folder `$3` and cargo's `$4`. What is set up and built stays in the folder.
+const NEWCOMER: &str = r#"
+set -eu
+root=$1 repository=$2 rust=$3 cargo=$4
+shift 4
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+for folder in "$repository" "$rust" "$cargo"; do
+    mkdir -p "$root$folder"
+    mount --bind "$folder" "$root$folder"
+done
+mkdir -p "$root/var/lib/lipsync-setup" "$repository/.setup"
+mount --bind "$root/var/lib/lipsync-setup" "$root$repository/.setup"
+exec chroot "$root" env --chdir="$repository" HOME=/root LANG=C.UTF-8 CARGO_HOME="$cargo" \
+    CARGO_TARGET_DIR=/var/lib/lipsync-target PATH="$rust/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+    cargo xtask "$@"
+"#;
 
 /// Runs in the other Debian's folder `$1` with the repository `$2` and its target folder `$3`:
 /// prints versions, then runs the programs that follow. `$4` is this machine's ONNX Runtime, whose
@@ -80,35 +127,54 @@ done
 [ -z "$failed" ] || { echo "test: failed:$failed" >&2; exit 1; }
 "#;
 
-pub fn run(release: &OsStr, folder: Option<OsString>, filter: Option<OsString>) -> Result<()> {
-    let Some((release, about)) = RELEASES
-        .into_iter()
-        .find(|(name, _)| release == OsStr::new(name))
-    else {
-        let names = RELEASES.map(|(name, about)| format!("{name} ({about})"));
-        bail!("--on knows {}", names.join(" and "));
+/// Runs `cargo xtask` with these words there.
+pub fn command(release: Release, folder: Option<&Path>, words: &[OsString]) -> Result<()> {
+    let root = make(release, folder)?;
+    install(&root, LINKER)?;
+    let rust = process::output_of(Command::new("rustc").args(["--print", "sysroot"]))
+        .context("rustc does not say where it lies")?;
+    let cargo = match std::env::var_os("CARGO_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cargo"),
     };
-    println!("test: on {about}");
-    let target = plugin::output_folder(Profile::Dev)?.with_file_name("elsewhere");
-    let root = folder.map_or_else(|| target.join(release), PathBuf::from);
-    check_means(&root)?;
-    make(release, &root)?;
+    let mut there = in_namespace(NEWCOMER);
+    there
+        .args([root.as_path(), setup::root(), Path::new(rust.trim()), &cargo])
+        .args(words)
+        // Whatever chooses this machine's own Rust, libraries and Python packages.
+        .env_clear();
+    if let Some(path) = std::env::var_os("PATH") {
+        there.env("PATH", path);
+    }
+    process::run(&mut there)
+}
 
-    let programs = build(filter.as_deref())?
+/// Runs the test programs that `filter` chooses there.
+pub fn tests(release: Release, folder: Option<&Path>, filter: &[String]) -> Result<()> {
+    let root = make(release, folder)?;
+    install(&root, TESTED_WITH)?;
+    let programs = test::build(filter)?
         .into_iter()
         .filter(|(name, _)| !NOT_THERE.contains(&name.as_str()))
         .map(|(_, path)| path);
     let target = plugin::output_folder(Profile::Dev)?;
     let target = target.parent().context("a profile has a target folder")?;
     let library = setup::library().canonicalize().unwrap_or_default();
-    let mut tests = Command::new("unshare");
+    let mut tests = in_namespace(&SCRIPT.replace("SECONDS", PATIENCE));
     tests
-        .args(["--mount", "--propagation", "private", "sh", "-c"])
-        .arg(SCRIPT.replace("SECONDS", PATIENCE))
-        .arg("-")
         .args([root.as_path(), setup::root(), target, &library])
         .args(programs);
     process::run(&mut tests)
+}
+
+/// A shell with mounts of its own; arguments are the script's.
+fn in_namespace(script: &str) -> Command {
+    let mut shell = Command::new("unshare");
+    shell
+        .args(["--mount", "--propagation", "private", "sh", "-c"])
+        .arg(script)
+        .arg("-");
+    shell
 }
 
 /// Refuses early and in words what would fail half-way.
@@ -131,22 +197,26 @@ fn check_means(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The other Debian, unless it is there.
-fn make(release: &str, root: &Path) -> Result<()> {
+/// The other Debian's folder, made unless it is there.
+fn make(release: Release, folder: Option<&Path>) -> Result<PathBuf> {
+    let root = match folder {
+        Some(folder) => folder.to_path_buf(),
+        None => plugin::output_folder(Profile::Dev)?
+            .with_file_name("elsewhere")
+            .join(release.name()),
+    };
+    check_means(&root)?;
     if root.join(COMPLETE).exists() {
-        return Ok(());
+        return Ok(root);
     }
-    println!(
-        "test: making {} with debootstrap, some minutes",
-        root.display()
-    );
-    std::fs::create_dir_all(root).with_context(|| format!("cannot create {}", root.display()))?;
+    println!("xtask: making {} with debootstrap", root.display());
+    std::fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
     let mut debootstrap = Command::new("debootstrap");
     debootstrap
-        .args(["--variant=minbase", "--include=ca-certificates", release])
-        .arg(root)
+        .args(["--variant=minbase", "--include=ca-certificates", release.name()])
+        .arg(&root)
         .arg(ITS_OWN_MIRROR);
-    if !Path::new(SCRIPTS).join(release).exists() {
+    if !Path::new(SCRIPTS).join(release.name()).exists() {
         debootstrap.arg(Path::new(SCRIPTS).join(NEWEST_SCRIPT));
     }
     process::run(&mut debootstrap)?;
@@ -154,75 +224,18 @@ fn make(release: &str, root: &Path) -> Result<()> {
         std::fs::copy(Path::new("/").join(file), root.join(file))
             .with_context(|| format!("cannot copy /{file}"))?;
     }
-    let mut install = Command::new("unshare");
-    install
-        .args(["--mount", "--propagation", "private", "sh", "-ec"])
-        .arg(format!(
-            r#"mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"
-            export DEBIAN_FRONTEND=noninteractive
-            chroot "$1" apt-get -q update
-            chroot "$1" apt-get -q install -y --no-install-recommends {PACKAGES}"#
-        ))
-        .arg("-")
-        .arg(root);
-    process::run(&mut install)?;
     std::fs::write(root.join(COMPLETE), "")?;
+    Ok(root)
+}
+
+/// Installs packages there, unless these have been.
+fn install(root: &Path, packages: &str) -> Result<()> {
+    let installed = root.join(COMPLETE);
+    let known = std::fs::read_to_string(&installed).unwrap_or_default();
+    if known.lines().any(|line| line == packages) {
+        return Ok(());
+    }
+    process::run(in_namespace(INSTALL).arg(root).arg(packages))?;
+    std::fs::write(&installed, format!("{known}{packages}\n"))?;
     Ok(())
-}
-
-/// Builds the plugin and its tests here; name and path of the programs whose name contains
-/// `filter`.
-pub fn build(filter: Option<&OsStr>) -> Result<Vec<(String, PathBuf)>> {
-    process::run(&mut plugin::cargo(&["build", "-p", "gst-plugin-lipsync"]))?;
-    let mut cargo = plugin::cargo(&["test", "--no-run", "-p", "gst-plugin-lipsync"]);
-    cargo.args(["--lib", "--tests"]);
-    let output = cargo.output().context("cannot start cargo")?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        bail!("`{}` failed:\n{told}", process::shown(&cargo));
-    }
-    let filter = filter.map_or_else(String::new, |filter| filter.to_string_lossy().into_owned());
-    let programs: Vec<_> = programs(&told)
-        .filter(|(name, _)| name.contains(&filter))
-        .map(|(name, path)| (name, setup::root().join(path)))
-        .collect();
-    if programs.is_empty() {
-        bail!("no test program's name contains \"{filter}\"");
-    }
-    Ok(programs)
-}
-
-/// Name and path of each program, from what `cargo test --no-run` says.
-fn programs(told: &str) -> impl Iterator<Item = (String, PathBuf)> {
-    told.lines().filter_map(|line| {
-        let line = line.trim().strip_prefix("Executable ")?;
-        let path = PathBuf::from(line.strip_suffix(')')?.rsplit_once('(')?.1);
-        let file = path.file_name()?.to_string_lossy();
-        let name = file.rsplit_once('-')?.0.to_owned();
-        Some((name, path))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_are_read_from_cargos_words() {
-        let told = "   Compiling x v1\n  Executable unittests src/lib.rs (target/debug/deps/gstlipsync-0a1)\n  \
-                    Executable tests/bin.rs (/t/debug/deps/bin-ff)\n";
-        let found: Vec<_> = programs(told).collect();
-        assert_eq!(found[0].0, "gstlipsync");
-        assert_eq!(
-            found[1],
-            ("bin".into(), PathBuf::from("/t/debug/deps/bin-ff"))
-        );
-        assert_eq!(found.len(), 2);
-    }
-
-    #[test]
-    fn unknown_releases_are_refused_with_the_known_ones() {
-        let error = run(OsStr::new("potato"), None, None).unwrap_err();
-        assert!(error.to_string().contains("trixie (Debian 13"), "{error}");
-    }
 }

@@ -2,7 +2,6 @@
 //! work is done by `lipsync-eval` of `tools/`; here it is built and given its clips.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -10,9 +9,8 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    nothing_left,
     plugin::{self, Profile},
-    process, setup, take_option,
+    process, setup,
 };
 
 /// Where a checkout of the GRID clips is looked for, beside the repository.
@@ -20,14 +18,26 @@ const CLIPS: &str = "../shared/media/grid";
 /// Says sentences in other languages and tells when lips must be shut in them.
 const SPEAKER: &str = "training/languages.py";
 
-pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
-    let clips = take_option(&mut arguments, "--clips")?;
-    let model = take_option(&mut arguments, "--model")?;
-    let spoken = take_option(&mut arguments, "--spoken")?;
-    let report = take_option(&mut arguments, "--report")?;
-    nothing_left(&arguments)?;
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder of short clips of one speaking face each, of the GRID corpus or like them
+    #[arg(long, value_name = "DIR")]
+    clips: Option<PathBuf>,
+    /// The model to measure, as lipsync's property takes it [default: built-in]
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Folder of sentences in other languages [default: made with espeak-ng]
+    #[arg(long, value_name = "DIR")]
+    spoken: Option<PathBuf>,
+    /// Folder of the page with plots and pictures [default: target/eval]
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+}
 
-    let clips = clips.map_or_else(|| setup::root().join(CLIPS), PathBuf::from);
+pub fn run(arguments: Arguments) -> Result<()> {
+    let clips = arguments
+        .clips
+        .unwrap_or_else(|| setup::root().join(CLIPS));
     if !clips.is_dir() {
         bail!(
             "no clips to measure on: {} is not a folder. Give one with --clips: videos of the GRID corpus \
@@ -36,23 +46,21 @@ pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
             clips.display()
         );
     }
-    let media = setup::run_without_media()?;
+    setup::ensure()?;
     let folder = plugin::build_release()?;
-    let report = report.map_or_else(|| folder.with_file_name("eval"), PathBuf::from);
+    let report = arguments
+        .report
+        .unwrap_or_else(|| folder.with_file_name("eval"));
 
     let mut eval = Command::new(folder.join("lipsync-eval"));
-    eval.arg("--clips").arg(clips);
-    if let Some(model) = model {
+    eval.arg("--clips")
+        .arg(clips)
+        .arg("--portrait")
+        .arg(setup::media(setup::DEFAULT_PICTURE));
+    if let Some(model) = arguments.model {
         eval.arg("--model").arg(model);
     }
-    match media {
-        Ok(()) => {
-            eval.arg("--portrait")
-                .arg(setup::media(setup::DEFAULT_PICTURE));
-        }
-        Err(error) => println!("no painting: {error:#}"),
-    }
-    if let Some(spoken) = spoken.map(PathBuf::from).or_else(|| speak(&report)) {
+    if let Some(spoken) = arguments.spoken.or_else(|| speak(&report)) {
         eval.arg("--spoken").arg(spoken);
     }
     eval.arg("--report").arg(report);

@@ -2,7 +2,6 @@
 //! networks, under a tool that sees every wrong access to memory.
 
 use std::{
-    ffi::OsString,
     path::Path,
     process::{Command, Stdio},
 };
@@ -10,9 +9,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    elsewhere,
     plugin::{self, Profile},
-    process, setup, take_flag,
+    process, setup, test,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,18 +41,8 @@ const SUPPRESSIONS: &str = "xtask/valgrind.supp";
 const FOUND: &str = "99";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-impl Checker {
-    pub fn take(arguments: &mut Vec<OsString>) -> Option<Self> {
-        if take_flag(arguments, "--valgrind") {
-            return Some(Self::Valgrind);
-        }
-        take_flag(arguments, "--asan").then_some(Self::Asan)
-    }
-}
-
-/// `filter` is a part of a test program's name.
-pub fn run(checker: Checker, filter: Option<OsString>) -> Result<()> {
-    let filter = filter.map_or_else(String::new, |filter| filter.to_string_lossy().into_owned());
+/// `filter` are parts of the test programs' names.
+pub fn run(checker: Checker, filter: &[String]) -> Result<()> {
     match checker {
         Checker::Valgrind if !process::is_installed("valgrind") => {
             println!("test: skipped: valgrind is not installed (apt-get install valgrind)");
@@ -66,8 +54,8 @@ pub fn run(checker: Checker, filter: Option<OsString>) -> Result<()> {
             );
             Ok(())
         }
-        Checker::Valgrind => valgrind(&filter),
-        Checker::Asan => asan(&filter),
+        Checker::Valgrind => valgrind(filter),
+        Checker::Asan => asan(filter),
     }
 }
 
@@ -76,12 +64,12 @@ fn has_nightly() -> bool {
     process::output_of(rustc.args(["+nightly", "--version"])).is_some()
 }
 
-fn valgrind(filter: &str) -> Result<()> {
-    let built = elsewhere::build(None)?;
+fn valgrind(filter: &[String]) -> Result<()> {
+    let built = test::build(filter)?;
     plugin::check(Profile::Dev)?;
     let mut failed = Vec::new();
     for (name, program) in built {
-        let Some(choice) = choice(&name).filter(|_| name.contains(filter)) else {
+        let Some(choice) = choice(&name) else {
             continue;
         };
         println!("test: {name} under valgrind");
@@ -119,11 +107,11 @@ fn valgrind(filter: &str) -> Result<()> {
     Ok(())
 }
 
-fn asan(filter: &str) -> Result<()> {
+fn asan(filter: &[String]) -> Result<()> {
     // Builds all anew, in a folder of its own.
     let target = plugin::output_folder(Profile::Dev)?.with_file_name("asan");
     let names = PROGRAMS.iter().map(|(name, _)| *name);
-    for name in names.filter(|name| name.contains(filter)) {
+    for name in names.filter(|name| test::is_chosen(name, filter)) {
         let mut cargo = Command::new("cargo");
         cargo
             .current_dir(setup::root())

@@ -2,14 +2,14 @@
 //! `training/personalize.py`; here a Python that can is found, and given its files.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::{absolute, nothing_left, process, setup, take_option};
+use crate::{absolute, process, program, setup};
 
 /// Where a virtual environment is looked for that has what training needs.
 const ENVIRONMENT: &str = ".setup/python";
@@ -17,48 +17,53 @@ const REQUIREMENTS: &str = "training/requirements.txt";
 /// What training/personalize.py imports beside Python's own.
 const MODULES: &str = "import cv2, numpy, onnx, onnxruntime, torch";
 
-pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
-    let clip = take_option(&mut arguments, "--clip")?;
-    let out = take_option(&mut arguments, "--out")?;
-    let minutes = take_option(&mut arguments, "--minutes")?;
-    let python = take_option(&mut arguments, "--python")?;
-    nothing_left(&arguments)?;
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A video of one person who speaks, with its audio, 15 s or more
+    #[arg(long, value_name = "FILE")]
+    clip: PathBuf,
+    /// Folder to write, for lipsync's property model [default: personal/CLIP]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// How long to train [default: 8]
+    #[arg(long, value_parser = minutes)]
+    minutes: Option<f64>,
+    /// A Python that has what training/requirements.txt names
+    #[arg(long)]
+    python: Option<PathBuf>,
+}
 
-    let Some(clip) = clip.map(PathBuf::from) else {
-        bail!(
-            "personalize wants --clip: a video of one person who speaks, with its sound, 15 s or more"
-        );
-    };
+pub fn run(arguments: Arguments) -> Result<()> {
+    let clip = arguments.clip;
     if !clip.is_file() {
         bail!("{} is not a file", clip.display());
     }
-    let minutes = minutes.as_deref().map(positive).transpose()?;
-    let out = out.map_or_else(|| default_folder(&clip), PathBuf::from);
-    let python = python_for_training(python)?;
+    let out = arguments.out.unwrap_or_else(|| default_folder(&clip));
+    let python = python_for_training(arguments.python.as_deref())?;
     if !process::is_installed("ffmpeg") {
-        bail!("ffmpeg is not installed; the clip's sound is read with it");
+        bail!("ffmpeg is not installed; the clip's audio is read with it");
     }
 
     let mut personalize = Command::new(python);
     personalize
         .arg(setup::root().join("training/personalize.py"))
         .arg("--clip")
-        .arg(absolute(clip)?)
+        .arg(absolute(&clip)?)
         .arg("--models")
         .arg(setup::root().join("models"))
         .arg("--out")
-        .arg(absolute(out)?);
-    if let Some(minutes) = minutes {
+        .arg(absolute(&out)?);
+    if let Some(minutes) = arguments.minutes {
         personalize.arg("--minutes").arg(minutes.to_string());
     }
     process::run(&mut personalize)
 }
 
-fn positive(text: &OsStr) -> Result<f64> {
-    let minutes = text.to_str().and_then(|text| text.parse::<f64>().ok());
-    minutes
-        .filter(|minutes| minutes.is_finite() && *minutes > 0.0)
-        .with_context(|| format!("--minutes {} is no number above 0", text.display()))
+fn minutes(text: &str) -> Result<f64, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|minutes: &f64| minutes.is_finite() && *minutes > 0.0)
+        .ok_or("not a number above 0")
 }
 
 /// Named after the clip, in a folder that git ignores.
@@ -69,12 +74,10 @@ fn default_folder(clip: &Path) -> PathBuf {
 
 /// The one that was asked for, else that of the virtual environment, else the system's: the first that there
 /// is must have what training needs.
-fn python_for_training(asked_for: Option<OsString>) -> Result<PathBuf> {
+fn python_for_training(asked_for: Option<&Path>) -> Result<PathBuf> {
     let environment = setup::root().join(ENVIRONMENT).join("bin/python");
     let python = match asked_for {
-        // A bare name is looked for in PATH, a path holds from here.
-        Some(python) if Path::new(&python).components().count() > 1 => absolute(python.into())?,
-        Some(python) => python.into(),
+        Some(python) => program(python)?,
         None if environment.is_file() => environment,
         None => "python3".into(),
     };
@@ -87,7 +90,7 @@ fn python_for_training(asked_for: Option<OsString>) -> Result<PathBuf> {
         let said = String::from_utf8_lossy(&found.stderr);
         bail!(
             "{} cannot train: {}\n\
-             PyTorch and what else {REQUIREMENTS} names are wanted, some hundred megabytes. In the repository:\n\n  \
+             PyTorch and what else {REQUIREMENTS} names are needed, some hundred megabytes. In the repository:\n\n  \
              python3 -m venv {ENVIRONMENT}\n  \
              {ENVIRONMENT}/bin/pip install -r {REQUIREMENTS}\n\n\
              or name a Python that has them with --python",
@@ -102,23 +105,25 @@ fn python_for_training(asked_for: Option<OsString>) -> Result<PathBuf> {
 mod tests {
     use super::*;
 
-    fn refusal(text: &str) -> String {
-        let words = text.split_whitespace().map(OsString::from).collect();
-        format!("{:#}", run(words).unwrap_err())
+    fn refusal(words: &str) -> String {
+        match crate::parse(&format!("personalize {words}")) {
+            Ok(command) => format!("{:#}", crate::run(command).unwrap_err()),
+            Err(error) => error.to_string(),
+        }
     }
 
     #[test]
     fn arguments_that_cannot_be_are_refused_before_anything_is_started() {
         let clip = file!();
-        assert!(refusal("").contains("wants --clip"));
-        assert!(refusal("--clip").contains("--clip needs a value"));
+        assert!(refusal("").contains("--clip <FILE>"));
+        assert!(refusal("--clip").contains("a value is required for '--clip <FILE>'"));
         assert!(refusal("--clip /no/such/clip.mp4").contains("/no/such/clip.mp4 is not a file"));
         // Tests run in the package's folder, and the path is the repository's.
         let clip = format!("--clip ../{clip}");
-        assert!(refusal(&format!("{clip} --dance")).contains("unknown argument --dance"));
+        assert!(refusal(&format!("{clip} --dance")).contains("unexpected argument '--dance'"));
         for minutes in ["0", "-1", "NaN", "inf", "soon"] {
-            let said = refusal(&format!("{clip} --minutes {minutes}"));
-            assert!(said.contains(&format!("--minutes {minutes}")), "{said}");
+            let said = refusal(&format!("{clip} --minutes={minutes}"));
+            assert!(said.contains(&format!("'{minutes}'")), "{said}");
         }
     }
 

@@ -1,22 +1,27 @@
 //! `cargo xtask soak`: live pipelines for minutes or hours while everything around them goes wrong.
 //! The work is done by `lipsync-soak` of `tools/`; here it is built and given its files.
 
-use std::{ffi::OsString, process::Command};
+use std::process::Command;
 
 use anyhow::Result;
 
 use crate::{
-    nothing_left,
     plugin::{self, Profile},
-    process, setup, take_option,
+    process, setup,
 };
 
-pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
-    let minutes = take_option(&mut arguments, "--minutes")?;
-    let seed = take_option(&mut arguments, "--seed")?;
-    nothing_left(&arguments)?;
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// How long to run [default: 3]
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Which faults come when
+    #[arg(long)]
+    seed: Option<u64>,
+}
 
-    setup::run_without_media()??;
+pub fn run(arguments: &Arguments) -> Result<()> {
+    setup::ensure()?;
     let folder = plugin::build_release()?;
 
     let mut soak = Command::new(folder.join("lipsync-soak"));
@@ -27,10 +32,11 @@ pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
     // With several arenas the allocator's free lists come and go by tens of megabytes, in which
     // what leaks would not be seen.
     soak.env("MALLOC_ARENA_MAX", "1");
-    for (name, value) in [("--minutes", minutes), ("--seed", seed)] {
-        if let Some(value) = value {
-            soak.arg(name).arg(value);
-        }
+    if let Some(minutes) = arguments.minutes {
+        soak.arg("--minutes").arg(minutes.to_string());
+    }
+    if let Some(seed) = arguments.seed {
+        soak.arg("--seed").arg(seed.to_string());
     }
     process::run(plugin::environment(&mut soak, Profile::Release)?)
 }

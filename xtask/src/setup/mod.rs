@@ -9,14 +9,19 @@ mod pinned;
 mod provider;
 mod system;
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::{nothing_left, take_option};
+pub use media::{DEFAULT_PICTURE, DEFAULT_SPEECH, media};
+pub use provider::Provider;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Also install the ONNX Runtime of this execution provider
+    #[arg(long)]
+    provider: Option<Provider>,
+}
 
 /// The repository's root.
 pub fn root() -> &'static Path {
@@ -30,38 +35,25 @@ fn folder() -> PathBuf {
     root().join(".setup")
 }
 
-/// Where the demo media lie, by name.
-pub fn media(name: &str) -> PathBuf {
-    folder().join("media").join(name)
-}
-
-pub use media::{DEFAULT_PICTURE, DEFAULT_SPEECH};
-
 /// The ONNX Runtime for the CPU.
 pub fn library() -> PathBuf {
     folder().join("onnxruntime/libonnxruntime.so")
 }
 
-/// Everything, and with `--provider` also the ONNX Runtime for that one; fails when anything
-/// stays missing.
-pub fn run(mut arguments: Vec<OsString>) -> Result<()> {
-    let provider = take_option(&mut arguments, "--provider")?;
-    nothing_left(&arguments)?;
-    let media = run_without_media()?;
-    if let Some(provider) = provider {
-        provider::ensure(&folder(), &provider)?;
+/// All that building and running need, and the ONNX Runtime of a provider where one is named.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    ensure()?;
+    if let Some(provider) = arguments.provider {
+        provider::ensure(&folder(), provider)?;
     }
-    media?;
     println!("setup: complete");
     Ok(())
 }
 
-/// What building and running need. The inner result tells about the demo media, which the tests
-/// and a demo of one's own files can do without.
-pub fn run_without_media() -> Result<Result<()>> {
-    system::ensure()?;
-    onnxruntime::ensure(&folder())?;
-    Ok(media::ensure(&folder()))
+/// What building and running need.
+pub fn ensure() -> Result<()> {
+    system::ensure(&folder())?;
+    onnxruntime::ensure(&folder())
 }
 
 /// One line a thing, so that a person sees what setup is doing.

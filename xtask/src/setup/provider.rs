@@ -1,7 +1,7 @@
 //! Builds of ONNX Runtime with other execution providers, and what they are linked to, out of
 //! PyPI's wheels: one folder a build, next to the one for the CPU.
 
-use std::{ffi::OsStr, fs, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 
@@ -10,6 +10,19 @@ use super::{
     pinned::{self, sha256_of},
     report,
 };
+
+/// Execution providers that need another ONNX Runtime than the CPU's.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Provider {
+    /// Intel's and AMD's CPUs, Intel's GPUs: 84 MB
+    #[value(name = "openvino")]
+    OpenVino,
+    /// NVIDIA's GPUs: 1.6 GB
+    Cuda,
+    /// NVIDIA's GPUs, with TensorRT, which has to be fetched from NVIDIA
+    #[value(name = "tensorrt")]
+    TensorRt,
+}
 
 /// A wheel and what is taken out of it.
 struct Wheel {
@@ -133,19 +146,15 @@ const TENSORRT: [&str; 2] = ["libnvinfer.so.10", "libnvonnxparser.so.10"];
 /// Says which wheels a folder was made of; written last.
 const STAMP: &str = "wheels.txt";
 
-/// Fetches what the provider of that name needs, unless it is there.
-pub fn ensure(setup: &Path, provider: &OsStr) -> Result<()> {
-    match provider.to_str() {
-        Some("openvino") => OPENVINO.ensure(setup),
-        Some("cuda") => CUDA.ensure(setup),
-        Some("tensorrt") => {
+/// Fetches what the provider needs, unless it is there.
+pub fn ensure(setup: &Path, provider: Provider) -> Result<()> {
+    match provider {
+        Provider::OpenVino => OPENVINO.ensure(setup),
+        Provider::Cuda => CUDA.ensure(setup),
+        Provider::TensorRt => {
             CUDA.ensure(setup)?;
             check_tensorrt(&setup.join(CUDA.folder))
         }
-        _ => bail!(
-            "no provider {}; there are openvino, cuda and tensorrt, and the CPU needs none",
-            provider.display()
-        ),
     }
 }
 
@@ -213,7 +222,7 @@ impl Wheel {
         let found = sha256_of(&wheel)?;
         if found != self.sha256 {
             bail!(
-                "{} is not the wheel that was expected.\n  sha256 found:  {found}\n  sha256 wanted: {}",
+                "{} is not the wheel that was expected.\n  sha256 found:    {found}\n  sha256 expected: {}",
                 wheel.display(),
                 self.sha256
             );
@@ -229,12 +238,6 @@ impl Wheel {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_provider_that_does_not_exist_is_refused_with_those_that_do() {
-        let error = ensure(Path::new("nowhere"), OsStr::new("rocm")).unwrap_err();
-        assert!(error.to_string().contains("openvino, cuda and tensorrt"));
-    }
 
     #[test]
     fn every_build_holds_the_library_that_it_is_named_for() {

@@ -4,7 +4,7 @@
 
 use std::{collections::HashSet, fs, path::Path, process::Command};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::report;
 use crate::process;
@@ -13,14 +13,18 @@ use crate::process;
 const GSTREAMER: &str = "1.22";
 
 /// Development files, by pkg-config name.
-const LIBRARIES: [&str; 6] = [
+const LIBRARIES: [&str; 7] = [
     "gstreamer-1.0",
     "gstreamer-base-1.0",
     "gstreamer-audio-1.0",
     "gstreamer-video-1.0",
     "gstreamer-app-1.0",
+    "gstreamer-pbutils-1.0",
     "gstreamer-check-1.0",
 ];
+
+/// Names the packages that setup has installed, one a line, for those who want to be rid of them.
+const INSTALLED: &str = "apt-packages.txt";
 
 /// Something that must be there: how it is called, and what brings it on Debian.
 struct Need {
@@ -107,7 +111,8 @@ gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugin-openh264 g
   Arch    pacman -S pkgconf gstreamer gst-plugins-base gst-plugins-good gst-plugins-bad gst-plugins-ugly gst-libav libnice python-pip
   macOS   brew install pkgconf gstreamer python onnxruntime";
 
-pub fn ensure() -> Result<()> {
+/// Installs what is missing; `setup` is the folder that keeps the list of it.
+pub fn ensure(setup: &Path) -> Result<()> {
     let missing = missing();
     if missing.is_empty() {
         report("GStreamer, pkg-config, Python", "present");
@@ -129,12 +134,13 @@ pub fn ensure() -> Result<()> {
         packages.join(" ")
     );
     if !is_root() {
-        bail!("installing needs root. Run this, then setup again:\n  sudo sh -c '{install}'");
+        bail!("installing needs root. Run this, then the same command again:\n  sudo sh -c '{install}'");
     }
     apt(&["update"])?;
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     arguments.extend(&packages);
     apt(&arguments)?;
+    note_installed(setup, &packages)?;
     let still = self::missing();
     if let Some(need) = still.first() {
         bail!(
@@ -148,8 +154,23 @@ pub fn ensure() -> Result<()> {
     Ok(())
 }
 
+/// Adds packages to the list of those that setup has installed.
+fn note_installed(setup: &Path, packages: &[&str]) -> Result<()> {
+    let list = setup.join(INSTALLED);
+    let mut known = fs::read_to_string(&list).unwrap_or_default();
+    for package in packages {
+        if !known.lines().any(|line| line == *package) {
+            known.push_str(package);
+            known.push('\n');
+        }
+    }
+    fs::create_dir_all(setup)
+        .and_then(|()| fs::write(&list, known))
+        .with_context(|| format!("cannot write {}", list.display()))
+}
+
 /// `apt-get` without questions.
-pub fn apt(arguments: &[&str]) -> Result<()> {
+fn apt(arguments: &[&str]) -> Result<()> {
     process::run(
         Command::new("apt-get")
             .env("DEBIAN_FRONTEND", "noninteractive")
@@ -159,7 +180,7 @@ pub fn apt(arguments: &[&str]) -> Result<()> {
 }
 
 /// Whether packages can be installed: the effective user is root.
-pub fn is_root() -> bool {
+fn is_root() -> bool {
     process::output_of(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0")
 }
 
@@ -214,13 +235,6 @@ fn elements_in(listing: &str) -> HashSet<String> {
         .collect()
 }
 
-/// Whether this is Debian or a system derived from it, whose packages carry the demo media.
-pub fn is_debian() -> bool {
-    Path::new("/etc/debian_version").exists()
-        && fs::read_to_string("/etc/os-release")
-            .is_ok_and(|text| text.to_lowercase().contains("debian"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,5 +246,15 @@ mod tests {
         let elements = elements_in(listing);
         assert!(elements.contains("jpegdec") && elements.contains("x264enc"));
         assert!(!elements.contains("jpeg"));
+    }
+
+    #[test]
+    fn what_was_installed_is_noted_once() {
+        let setup = std::env::temp_dir().join(format!("xtask-installed-{}", std::process::id()));
+        note_installed(&setup, &["pkg-config", "gstreamer1.0-tools"]).unwrap();
+        note_installed(&setup, &["python3", "pkg-config"]).unwrap();
+        let noted = fs::read_to_string(setup.join(INSTALLED)).unwrap();
+        assert_eq!(noted, "pkg-config\ngstreamer1.0-tools\npython3\n");
+        fs::remove_dir_all(setup).unwrap();
     }
 }
