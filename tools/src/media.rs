@@ -1,17 +1,19 @@
 //! Files to frames and sound, by GStreamer's own decoders.
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use gst::prelude::*;
 
-use crate::picture::Picture;
+use crate::{drive, picture::Picture};
 
 /// Rate of decoded sound, as the plugin hears it.
 pub const SOUND_RATE: u32 = 16_000;
 
 /// Longest wait for a decoder before it counts as hung.
-const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(30);
+pub const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(30);
+/// Between two looks at the bus while a decoder gives nothing.
+const LOOK: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 
 /// The frames of a video, or the one of a still picture, in order, as I420.
 pub struct Frames {
@@ -62,7 +64,7 @@ pub fn sound(path: &Path) -> Result<Vec<f32>> {
         sound.extend(values.skip(heard));
     }
     if sound.is_empty() {
-        bail!("no sound in {}", path.display());
+        bail!("{} has no audio", path.display());
     }
     Ok(sound)
 }
@@ -78,6 +80,8 @@ pub struct Contents {
 pub struct Video {
     pub width: usize,
     pub height: usize,
+    /// Frames a second, 0 where they come as they please.
+    pub rate: gst::Fraction,
     /// One frame and no more.
     pub still: bool,
 }
@@ -95,13 +99,14 @@ pub fn contents(path: &Path) -> Result<Contents> {
             video: Some(Video {
                 width: picture.width(),
                 height: picture.height(),
+                rate: picture.info.fps(),
                 still,
             }),
             sound,
         }),
         _ if sound => Ok(Contents { video: None, sound }),
         Some(Err(error)) => Err(error).with_context(|| format!("cannot decode {}", path.display())),
-        None => bail!("{} has neither picture nor sound", path.display()),
+        None => bail!("{} has neither video nor audio", path.display()),
     }
 }
 
@@ -116,15 +121,17 @@ impl Decoder {
         if !path.is_file() {
             bail!("{} is not a file", path.display());
         }
-        let pipeline = parse(
+        let pipeline = parse_for(
             &format!(
-                "filesrc name=file ! decodebin ! {convert} ! appsink name=sink sync=false max-buffers=4"
+                "filesrc name=file ! decodebin name=decode ! {convert} ! appsink name=sink sync=false max-buffers=4"
             ),
             path,
         )?;
+        drain_unlinked(&pipeline, &element(&pipeline, "decode")?);
         let sink = app_sink(&pipeline, "sink")?;
-        pipeline.set_state(gst::State::Playing)?;
-        Ok(Self { pipeline, sink })
+        let decoder = Self { pipeline, sink };
+        drive::play(&decoder.pipeline)?;
+        Ok(decoder)
     }
 
     fn next(&mut self) -> Option<Result<gst::Sample>> {
@@ -139,7 +146,35 @@ impl Drop for Decoder {
     }
 }
 
-fn parse(description: &str, path: &Path) -> Result<gst::Pipeline> {
+/// Lets every stream that nobody takes run into nothing: where only one of an MP4's streams is linked,
+/// `qtdemux` fails as soon as that one ends before another.
+fn drain_unlinked(pipeline: &gst::Pipeline, decode: &gst::Element) {
+    let weak = pipeline.downgrade();
+    // Runs after the handler by which parsing the description links what fits.
+    decode.connect_pad_added(move |_, pad| {
+        let Some(pipeline) = weak.upgrade().filter(|_| !pad.is_linked()) else {
+            return;
+        };
+        if let Err(error) = drain(&pipeline, pad) {
+            gst::element_error!(pipeline, gst::CoreError::Pad, ("{error:#}"));
+        }
+    });
+}
+
+/// Lets a stream run into nothing.
+pub fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<()> {
+    let sink = gst::ElementFactory::make("fakesink")
+        .property("sync", false)
+        .property("async", false)
+        .build()?;
+    pipeline.add(&sink)?;
+    sink.sync_state_with_parent()?;
+    pad.link(&sink.static_pad("sink").context("a fakesink has a pad")?)?;
+    Ok(())
+}
+
+/// A pipeline whose `filesrc name=file` reads `path`.
+pub fn parse_for(description: &str, path: &Path) -> Result<gst::Pipeline> {
     let pipeline = parse_pipeline(description)?;
     element(&pipeline, "file")?.set_property("location", path);
     Ok(pipeline)
@@ -164,25 +199,27 @@ pub fn app_sink(pipeline: &gst::Pipeline, name: &str) -> Result<gst_app::AppSink
         .map_err(|_| anyhow!("`{name}` is not an appsink"))
 }
 
-/// The next sample, `None` at the end; an error of the pipeline, or silence for too long, as an
-/// error.
+/// The next sample, `None` at the end; an error of the pipeline as soon as it is posted, or nothing
+/// at all for too long, as an error.
 pub fn next_sample(
     pipeline: &gst::Pipeline,
     sink: &gst_app::AppSink,
 ) -> Option<Result<gst::Sample>> {
-    if let Some(sample) = sink.try_pull_sample(PATIENCE) {
-        return Some(Ok(sample));
+    let begun = Instant::now();
+    loop {
+        if let Some(sample) = sink.try_pull_sample(LOOK) {
+            return Some(Ok(sample));
+        }
+        if let Some(error) = drive::error_of(pipeline) {
+            return Some(Err(error));
+        }
+        if sink.is_eos() {
+            return None;
+        }
+        if begun.elapsed() >= PATIENCE.into() {
+            return Some(Err(anyhow!("the pipeline gave nothing for {PATIENCE:.0}")));
+        }
     }
-    let bus = pipeline.bus()?;
-    if let Some(message) = bus.pop_filtered(&[gst::MessageType::Error])
-        && let gst::MessageView::Error(error) = message.view()
-    {
-        return Some(Err(describe(error)));
-    }
-    if sink.is_eos() {
-        return None;
-    }
-    Some(Err(anyhow!("the pipeline gave nothing for {PATIENCE:.0}")))
 }
 
 /// An error message with what it came from.

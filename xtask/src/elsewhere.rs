@@ -139,7 +139,12 @@ pub fn command(release: Release, folder: Option<&Path>, words: &[OsString]) -> R
     };
     let mut there = in_namespace(NEWCOMER);
     there
-        .args([root.as_path(), setup::root(), Path::new(rust.trim()), &cargo])
+        .args([
+            root.as_path(),
+            setup::root(),
+            Path::new(rust.trim()),
+            &cargo,
+        ])
         .args(words)
         // Whatever chooses this machine's own Rust, libraries and Python packages.
         .env_clear();
@@ -213,7 +218,11 @@ fn make(release: Release, folder: Option<&Path>) -> Result<PathBuf> {
     std::fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
     let mut debootstrap = Command::new("debootstrap");
     debootstrap
-        .args(["--variant=minbase", "--include=ca-certificates", release.name()])
+        .args([
+            "--variant=minbase",
+            "--include=ca-certificates",
+            release.name(),
+        ])
         .arg(&root)
         .arg(ITS_OWN_MIRROR);
     if !Path::new(SCRIPTS).join(release.name()).exists() {

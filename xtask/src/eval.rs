@@ -35,9 +35,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    let clips = arguments
-        .clips
-        .unwrap_or_else(|| setup::root().join(CLIPS));
+    let clips = arguments.clips.unwrap_or_else(|| setup::root().join(CLIPS));
     if !clips.is_dir() {
         bail!(
             "no clips to measure on: {} is not a folder. Give one with --clips: videos of the GRID corpus \

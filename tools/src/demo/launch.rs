@@ -13,25 +13,55 @@ use lipsync_tools::{drive, media, stats::Stats};
 
 /// Frame rate given to a still picture.
 pub const STILL_RATE: usize = 25;
+/// Buffers a second of audio that is cut after a number of them.
+pub const CUT_RATE: usize = 50;
 
+/// What a branch of the line begins with.
+const BRANCHES: [&str; 8] = [
+    "filesrc",
+    "videotestsrc",
+    "compositor",
+    "concat",
+    "input.",
+    "speech.",
+    "lipsyncbin",
+    "lipsync.audio_src",
+];
 /// Time between two looks at the pipeline.
 const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(250);
 
 /// What is to be made of what.
 pub struct Job {
     pub video: PathBuf,
-    pub sound: Source,
-    /// How many frames a still picture becomes; `None` for a video.
-    pub frames: Option<usize>,
+    pub frames: Frames,
+    pub audio: Audio,
     pub width: usize,
     pub height: usize,
+    pub muxer: &'static str,
     pub out: PathBuf,
 }
 
-pub enum Source {
-    /// The video's own sound.
-    OwnSound,
-    File(PathBuf),
+/// Where the frames come from.
+pub enum Frames {
+    Video,
+    /// A still picture, repeated to so many frames.
+    Still(usize),
+    /// A video whose last frame is shown until so many are there.
+    Held(usize, gst::Fraction),
+    /// A video of so long so many times.
+    Looped(usize, gst::ClockTime),
+}
+
+/// Where the audio comes from.
+pub struct Audio {
+    /// Another file than the video's.
+    pub file: Option<PathBuf>,
+    /// decodebin's pad, where it is not the first with audio.
+    pub pad: Option<String>,
+    /// It ends after so many buffers of 1 / [`CUT_RATE`] seconds.
+    pub cut: Option<usize>,
+    /// Whether the video has audio of its own that goes nowhere.
+    pub leaves_own: bool,
 }
 
 /// How it went.
@@ -47,17 +77,42 @@ impl Job {
     /// The words of the gst-launch-1.0 line.
     fn words(&self) -> Vec<String> {
         let mut words = Words::default();
-        words.add("filesrc");
-        words.location(&self.video);
-        words.add("! decodebin name=input");
-        if let Some(frames) = self.frames {
-            // Converted once, then repeated.
-            words.add(&format!(
-                "! videoconvert ! video/x-raw,format=I420,colorimetry=bt709 \
-                 ! imagefreeze num-buffers={frames} ! video/x-raw,framerate={STILL_RATE}/1"
-            ));
+        match self.frames {
+            Frames::Video => {
+                words.file(&self.video);
+                words.add("! decodebin name=input ! lipsync.video_sink");
+            }
+            Frames::Still(frames) => {
+                words.file(&self.video);
+                // Converted once, then repeated.
+                words.add(&format!(
+                    "! decodebin name=input ! videoconvert ! video/x-raw,format=I420,colorimetry=bt709 \
+                     ! imagefreeze num-buffers={frames} ! video/x-raw,framerate={STILL_RATE}/1 ! lipsync.video_sink"
+                ));
+            }
+            Frames::Held(frames, rate) => {
+                let (width, height) = (self.width, self.height);
+                words.file(&self.video);
+                words.add("! decodebin name=input ! videoconvert ! hold.sink_1");
+                // What lies beneath ends when the audio does; the video's last frame covers it.
+                words.add(&format!(
+                    "videotestsrc pattern=black num-buffers={frames} \
+                     ! video/x-raw,format=I420,width={width},height={height},framerate={rate} ! hold.sink_0"
+                ));
+                words
+                    .add("compositor name=hold sink_1::repeat-after-eos=true ! lipsync.video_sink");
+            }
+            Frames::Looped(times, _) => {
+                for time in 0..times {
+                    words.file(&self.video);
+                    words.add(match time {
+                        0 => "! decodebin name=input ! loop.",
+                        _ => "! decodebin ! loop.",
+                    });
+                }
+                words.add("concat name=loop ! lipsync.video_sink");
+            }
         }
-        words.add("! lipsync.video_sink");
         words.add("lipsyncbin name=lipsync");
         // H.264 in 4:2:0 has even sizes only.
         let (right, bottom) = (self.width % 2, self.height % 2);
@@ -66,18 +121,31 @@ impl Job {
         }
         words.add("! videoconvert ! video/x-raw,format=I420 !");
         words.add(video_encoder());
-        words.add("! h264parse ! mp4mux name=mux ! filesink");
+        words.add(&format!("! h264parse ! {} name=mux ! filesink", self.muxer));
         words.location(&self.out);
 
-        match &self.sound {
-            Source::OwnSound => words.add("input."),
-            Source::File(file) => {
-                words.add("filesrc");
-                words.location(file);
-                words.add("! decodebin");
+        let decoder = match &self.audio.file {
+            Some(file) => {
+                words.file(file);
+                words.add("! decodebin name=speech");
+                "speech"
             }
+            None => "input",
+        };
+        words.add(&format!(
+            "{decoder}.{}",
+            self.audio.pad.as_deref().unwrap_or_default()
+        ));
+        words.add("! audioconvert ! audioresample !");
+        if let Some(buffers) = self.audio.cut {
+            words.add(&format!(
+                "audiobuffersplit output-buffer-duration=1/{CUT_RATE} ! identity eos-after={buffers} !"
+            ));
         }
-        words.add("! audioconvert ! audioresample ! lipsync.audio_sink");
+        words.add("lipsync.audio_sink");
+        if self.audio.leaves_own {
+            words.add("input. ! audio/x-raw ! fakesink sync=false async=false");
+        }
         words.add("lipsync.audio_src ! audioconvert ! audioresample ! audio/x-raw,rate=48000 !");
         words.add(audio_encoder());
         words.add("! aacparse ! mux.");
@@ -89,8 +157,7 @@ impl Job {
         let mut line = String::from("gst-launch-1.0");
         for word in self.words() {
             // A new line for each branch.
-            let begins =
-                ["filesrc", "input.", "lipsyncbin", "lipsync.audio_src"].contains(&word.as_str());
+            let begins = BRANCHES.iter().any(|branch| word.starts_with(branch));
             line.push_str(if begins { " \\\n  " } else { " " });
             line.push_str(&quoted(&word));
         }
@@ -109,10 +176,7 @@ impl Job {
         let seen = watch_times(&lipsync)?;
 
         let start = Instant::now();
-        let outcome = pipeline
-            .set_state(gst::State::Playing)
-            .map_err(|_| drive::start_error(&pipeline))
-            .and_then(|_| self.wait(&pipeline, &seen));
+        let outcome = drive::play(&pipeline).and_then(|()| self.wait(&pipeline, &seen));
         let played = Played {
             wall: start.elapsed(),
             stats: Stats::of(&lipsync),
@@ -142,8 +206,10 @@ impl Job {
     /// How long the result will be, where that is known.
     fn length(&self, pipeline: &gst::Pipeline) -> Option<Duration> {
         match self.frames {
-            Some(frames) => Some(Duration::from_secs_f64(frames as f64 / STILL_RATE as f64)),
-            None => pipeline
+            Frames::Still(frames) => {
+                Some(Duration::from_secs_f64(frames as f64 / STILL_RATE as f64))
+            }
+            _ => pipeline
                 .query_duration::<gst::ClockTime>()
                 .map(|length| Duration::from_nanos(length.nseconds())),
         }
@@ -251,6 +317,12 @@ impl Words {
         self.0.extend(text.split_whitespace().map(str::to_owned));
     }
 
+    /// A source that reads a file.
+    fn file(&mut self, path: &Path) {
+        self.add("filesrc");
+        self.location(path);
+    }
+
     /// A file, whose name may have blanks.
     fn location(&mut self, path: &Path) {
         self.0.push(format!("location={}", path.display()));
@@ -275,10 +347,16 @@ mod tests {
         gst::init().unwrap();
         Job {
             video: "a painting.jpg".into(),
-            sound: Source::File("words.wav".into()),
-            frames: Some(50),
+            frames: Frames::Still(50),
+            audio: Audio {
+                file: Some("words.wav".into()),
+                pad: None,
+                cut: None,
+                leaves_own: false,
+            },
             width: 892,
             height: 1103,
+            muxer: "mp4mux",
             out: "out.mp4".into(),
         }
     }
@@ -293,15 +371,39 @@ mod tests {
     }
 
     #[test]
-    fn a_video_of_even_size_with_its_own_sound_is_neither_cropped_nor_frozen() {
+    fn a_video_of_even_size_with_its_own_audio_is_neither_cropped_nor_frozen() {
         let line = Job {
-            sound: Source::OwnSound,
-            frames: None,
+            audio: Audio {
+                file: None,
+                ..still().audio
+            },
+            frames: Frames::Video,
             height: 1104,
             ..still()
         }
         .line();
         assert!(!line.contains("videocrop") && !line.contains("imagefreeze"));
         assert!(line.contains("input. ! audioconvert"));
+    }
+
+    #[test]
+    fn a_video_is_held_or_repeated_and_its_own_audio_put_aside() {
+        let job = |frames| Job {
+            frames,
+            audio: Audio {
+                pad: Some("src_2".into()),
+                leaves_own: true,
+                ..still().audio
+            },
+            ..still()
+        };
+        let looped = job(Frames::Looped(3, gst::ClockTime::SECOND)).line();
+        assert_eq!(looped.matches("'location=a painting.jpg'").count(), 3);
+        assert_eq!(looped.matches("name=input").count(), 1);
+        assert!(looped.contains("speech.src_2 ! audioconvert"), "{looped}");
+        assert!(looped.contains("input. ! audio/x-raw ! fakesink"));
+        let held = job(Frames::Held(99, gst::Fraction::new(30, 1))).line();
+        assert!(held.contains("num-buffers=99"), "{held}");
+        assert!(held.contains("width=892,height=1103,framerate=30/1 !"));
     }
 }

@@ -1,19 +1,49 @@
 //! `lipsync-demo`: runs a gst-launch-1.0 line through `lipsync`, then looks at the file that came
 //! out. Started by `cargo xtask demo`, which gives it its files.
 
+mod input;
 mod launch;
 mod measure;
+mod plan;
 mod report;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::{Context, Result, bail};
-use lipsync_tools::{arguments::Arguments, media, sheet};
+use anyhow::{Context, Result};
+use clap::Parser;
+use lipsync_tools::{media, sheet};
 
-use launch::{Job, Source};
+use launch::Frames;
+use plan::{LongerAudio, Plan};
+
+/// Makes a face speak and measures it.
+#[derive(Parser)]
+struct Arguments {
+    /// Still picture or video of a face
+    #[arg(long)]
+    video: PathBuf,
+    /// File with the speech [default: the video's own audio]
+    #[arg(long)]
+    audio: Option<PathBuf>,
+    /// Which of its audio tracks, counted from 1
+    #[arg(long)]
+    audio_track: Option<usize>,
+    /// What to do where the audio is longer than the video
+    #[arg(long)]
+    longer_audio: Option<LongerAudio>,
+    /// Speech for a video that has none
+    #[arg(long)]
+    speech: PathBuf,
+    /// File to write
+    #[arg(long)]
+    out: PathBuf,
+}
 
 fn main() -> ExitCode {
-    match run() {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demo: {error:#}");
@@ -22,13 +52,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
-    let arguments = Arguments::read(&["--video", "--audio", "--speech", "--out"])?;
+fn run(arguments: &Arguments) -> Result<()> {
     gst::init()?;
-    let job = job(&arguments)?;
-    if let Some(folder) = job.out.parent() {
+    let Plan { job, notes } = Plan::of(arguments)?;
+    for note in notes {
+        println!("demo: {note}");
+    }
+    if let Some(folder) = job.out.parent().filter(|folder| !folder.is_dir()) {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
+        println!("demo: created {}", folder.display());
     }
 
     println!();
@@ -41,8 +74,12 @@ fn run() -> Result<()> {
 
     let watched = measure::watch(&job.out)?;
     let offset = watched.offset(&media::sound(&job.out)?);
-    let columns = measure::columns(&job.video, &job.out, &watched)?;
-    let sheet_path = job.out.with_file_name("contact-sheet.png");
+    let period = match job.frames {
+        Frames::Looped(_, period) => Some(period),
+        _ => None,
+    };
+    let columns = measure::columns(&job.video, period, &job.out, &watched)?;
+    let sheet_path = sheet_path(&job.out);
     sheet::write(&sheet::contact_sheet(&columns)?, &sheet_path)?;
     println!("wrote {}\n", sheet_path.display());
 
@@ -50,46 +87,9 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// What to make of the files given.
-fn job(arguments: &Arguments) -> Result<Job> {
-    let video = arguments.required_path("--video")?;
-    let contents = media::contents(&video)?;
-    let Some(found) = contents.video else {
-        bail!("{} has no picture", video.display());
-    };
-    let sound = match arguments.path("--audio") {
-        Some(file) => Source::File(file),
-        None if contents.sound => Source::OwnSound,
-        None => {
-            let speech = arguments.required_path("--speech")?;
-            if !speech.is_file() {
-                bail!(
-                    "{} has no sound, and the default speech is missing: give some with --audio",
-                    video.display()
-                );
-            }
-            Source::File(speech)
-        }
-    };
-    let frames = match &sound {
-        Source::File(file) if found.still => Some(frames_for(file)?),
-        _ => None,
-    };
-    let out = arguments
-        .path("--out")
-        .unwrap_or_else(|| PathBuf::from("demo.mp4"));
-    Ok(Job {
-        video,
-        sound,
-        frames,
-        width: found.width,
-        height: found.height,
-        out,
-    })
-}
-
-/// Frames of a still picture that last as long as the sound.
-fn frames_for(sound: &std::path::Path) -> Result<usize> {
-    let samples = media::sound(sound)?.len();
-    Ok((samples * launch::STILL_RATE).div_ceil(media::SOUND_RATE as usize))
+/// Beside the video and named after it.
+fn sheet_path(out: &Path) -> PathBuf {
+    let mut name = out.file_stem().unwrap_or_default().to_owned();
+    name.push("-contact-sheet.png");
+    out.with_file_name(name)
 }

@@ -21,6 +21,8 @@ const SHORTEST: f64 = 6.0;
 const LEAST_CORRELATION: f64 = 0.3;
 /// Moments on the contact sheet.
 const COLUMNS: usize = 8;
+/// How open each of them shows the mouth, as a share of the frames that are less so.
+const SHARES: [f64; COLUMNS] = [0.98, 0.3, 0.8, 0.02, 0.6, 0.95, 0.15, 0.7];
 
 /// One frame of the result.
 struct Seen {
@@ -86,21 +88,22 @@ impl Watched {
         })
     }
 
-    /// Moments spread over the video: by turns the most open and the most closed mouth of each
-    /// stretch, so that a few pictures show the whole movement.
+    /// Moments spread over the video, and over how far the mouth opens in it: of each stretch the
+    /// one whose opening is nearest to the stretch's share of all of them.
     fn moments(&self) -> Vec<&Seen> {
-        let stretch = self.0.len().div_ceil(COLUMNS).max(1);
         let opening = |seen: &Seen| seen.mouth.as_ref().map_or(0.0, Mouth::opening);
+        let mut openings: Vec<f64> = self.0.iter().map(opening).collect();
+        openings.sort_by(f64::total_cmp);
+        let stretch = self.0.len().div_ceil(COLUMNS).max(1);
         self.0
             .chunks(stretch)
-            .enumerate()
-            .filter_map(|(index, stretch)| {
-                let openings = stretch.iter();
-                if index % 2 == 0 {
-                    openings.max_by(|a, b| opening(a).total_cmp(&opening(b)))
-                } else {
-                    openings.min_by(|a, b| opening(a).total_cmp(&opening(b)))
-                }
+            .zip(SHARES)
+            .filter_map(|(stretch, share)| {
+                let sought = openings[((openings.len() - 1) as f64 * share).round() as usize];
+                let distance = |seen: &Seen| (opening(seen) - sought).abs();
+                stretch
+                    .iter()
+                    .min_by(|a, b| distance(a).total_cmp(&distance(b)))
             })
             .collect()
     }
@@ -123,11 +126,29 @@ fn loudness(sound: &[f32], time: gst::ClockTime) -> f64 {
 }
 
 /// The pictures of the contact sheet: what went in and what came out at the same moments.
-pub fn columns(input: &Path, output: &Path, watched: &Watched) -> Result<Vec<Column>> {
+/// A video that was repeated has a `period`.
+pub fn columns(
+    input: &Path,
+    period: Option<gst::ClockTime>,
+    output: &Path,
+    watched: &Watched,
+) -> Result<Vec<Column>> {
     let moments = watched.moments();
     let times: Vec<_> = moments.iter().map(|seen| seen.time).collect();
-    let before = pictures_at(input, &times)?;
     let after = pictures_at(output, &times)?;
+    let before = match period {
+        Some(period) => {
+            let within: Vec<_> = times
+                .iter()
+                .map(|time| gst::ClockTime::from_nseconds(time.nseconds() % period.nseconds()))
+                .collect();
+            within
+                .iter()
+                .map(|time| Ok(pictures_at(input, &[*time])?.remove(0)))
+                .collect::<Result<_>>()?
+        }
+        None => pictures_at(input, &times)?,
+    };
     moments
         .iter()
         .zip(before.iter().zip(&after))
@@ -141,10 +162,21 @@ pub fn columns(input: &Path, output: &Path, watched: &Watched) -> Result<Vec<Col
                     before.planes()?.crop(&region, CELL),
                     after.planes()?.crop(&region, CELL),
                 ],
-                caption: format!("{:.2} S", seen.time.nseconds() as f64 / 1e9),
+                caption: caption(seen.time),
             })
         })
         .collect()
+}
+
+/// Minutes, seconds and hundredths.
+fn caption(time: gst::ClockTime) -> String {
+    let hundredths = (time.nseconds() + 5_000_000) / 10_000_000;
+    format!(
+        "{}:{:02}.{:02}",
+        hundredths / 6000,
+        hundredths / 100 % 60,
+        hundredths % 100
+    )
 }
 
 /// The square in the middle that shows the whole picture.
@@ -175,7 +207,7 @@ fn pictures_at(video: &Path, times: &[gst::ClockTime]) -> Result<Vec<Picture>> {
         }
         shown = Some(next);
     }
-    let last = shown.with_context(|| format!("no picture in {}", video.display()))?;
+    let last = shown.with_context(|| format!("no frames in {}", video.display()))?;
     found.resize(times.len(), last);
     Ok(found)
 }
@@ -183,6 +215,13 @@ fn pictures_at(video: &Path, times: &[gst::ClockTime]) -> Result<Vec<Picture>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn captions_are_minutes_and_seconds() {
+        let at = |ms| caption(gst::ClockTime::from_mseconds(ms));
+        assert_eq!(at(1200), "0:01.20");
+        assert_eq!(at(59_999), "1:00.00");
+    }
 
     #[test]
     fn loudness_is_the_level_around_the_moment() {

@@ -134,7 +134,9 @@ pub fn ensure(setup: &Path) -> Result<()> {
         packages.join(" ")
     );
     if !is_root() {
-        bail!("installing needs root. Run this, then the same command again:\n  sudo sh -c '{install}'");
+        bail!(
+            "installing needs root. Run this, then the same command again:\n  sudo sh -c '{install}'"
+        );
     }
     apt(&["update"])?;
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];

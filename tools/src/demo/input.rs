@@ -1,0 +1,294 @@
+//! What is in a file that the demo is given, read without decoding it: the streams, how long each
+//! is, and whether the file is whole.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use gst::prelude::*;
+use lipsync_tools::{drive, media};
+
+/// What a file may lack at its end and still count as whole: containers round, and audio is padded
+/// to whole frames.
+const TOLERANCE: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+
+/// A file and its streams, those of one kind in the order in which decodebin shows them.
+pub struct Input {
+    pub path: PathBuf,
+    pub streams: Vec<Stream>,
+    /// Whether the end is missing, in words.
+    pub truncated: Option<String>,
+}
+
+#[derive(Clone)]
+pub struct Stream {
+    pub kind: Kind,
+    /// Its language as the container names it, such as `en`.
+    pub language: Option<String>,
+    /// Running time at which the last of it ends; a still picture has none.
+    pub end: gst::ClockTime,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Video,
+    Audio,
+    Subtitles,
+    Other,
+}
+
+impl Input {
+    /// Reads the file to its end.
+    ///
+    /// # Errors
+    /// What the demuxer says, or that the file has no stream at all; with what is missing where the
+    /// file is cut off.
+    pub fn read(path: &Path) -> Result<Self> {
+        let cut = bytes_missing(path);
+        let scanned = scan(path).with_context(|| match &cut {
+            Some(cut) => format!("cannot read {}: {cut}", path.display()),
+            None => format!("cannot read {}", path.display()),
+        })?;
+        if scanned.streams.is_empty() {
+            bail!("{} has neither video nor audio", path.display());
+        }
+        let end = scanned.streams.iter().map(|stream| stream.end).max();
+        let end = end.unwrap_or_default();
+        let cut_time = scanned
+            .declared
+            .filter(|declared| *declared > end + TOLERANCE && !end.is_zero())
+            .map(|declared| {
+                format!(
+                    "it ends after {:.1} of {:.1} s",
+                    seconds(end),
+                    seconds(declared)
+                )
+            });
+        Ok(Self {
+            path: path.to_owned(),
+            streams: scanned.streams,
+            truncated: cut_time.or(cut),
+        })
+    }
+
+    /// Its streams of that kind.
+    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Stream> {
+        self.streams
+            .iter()
+            .filter(move |stream| stream.kind == kind)
+    }
+}
+
+pub fn seconds(time: gst::ClockTime) -> f64 {
+    time.nseconds() as f64 / 1e9
+}
+
+struct Scanned {
+    streams: Vec<Stream>,
+    /// How long the container says that it is.
+    declared: Option<gst::ClockTime>,
+}
+
+/// Has all streams of a file run into nothing and watches them.
+fn scan(path: &Path) -> Result<Scanned> {
+    let pipeline = media::parse_for("filesrc name=file ! parsebin name=parse", path)?;
+    let parse = media::element(&pipeline, "parse")?;
+    let streams = Arc::new(Mutex::new(Vec::new()));
+    let progress = Arc::new(AtomicU64::new(0));
+    let weak = pipeline.downgrade();
+    parse.connect_pad_added({
+        let (streams, progress) = (streams.clone(), progress.clone());
+        move |_, pad| {
+            if let Some(pipeline) = weak.upgrade()
+                && let Err(error) = watch(&pipeline, pad, &streams, &progress)
+            {
+                gst::element_error!(pipeline, gst::CoreError::Pad, ("{error:#}"));
+            }
+        }
+    });
+    let outcome = drive::play(&pipeline).and_then(|()| wait(&pipeline, &progress));
+    let declared = pipeline.query_duration::<gst::ClockTime>();
+    pipeline.set_state(gst::State::Null)?;
+    outcome?;
+    let mut streams = lock(&streams).clone();
+    // decodebin shows video first, then audio; the sort keeps the order of those alike.
+    streams.sort_by_key(|stream: &Stream| stream.kind as u8);
+    Ok(Scanned { streams, declared })
+}
+
+/// Waits for the end; an error as soon as it is posted, or no progress at all, is an error.
+fn wait(pipeline: &gst::Pipeline, progress: &AtomicU64) -> Result<()> {
+    let bus = pipeline.bus().context("a pipeline has a bus")?;
+    let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
+    loop {
+        let before = progress.load(Ordering::Relaxed);
+        let message = bus.timed_pop_filtered(media::PATIENCE, &kinds);
+        match message.as_ref().map(|message| message.view()) {
+            Some(gst::MessageView::Error(error)) => return Err(media::describe(error)),
+            Some(_) => return Ok(()),
+            None if progress.load(Ordering::Relaxed) == before => {
+                return Err(anyhow!("nothing came for {:.0}", media::PATIENCE));
+            }
+            None => (),
+        }
+    }
+}
+
+/// Adds the stream of a new pad to the list and lets it run into a `fakesink`.
+fn watch(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    streams: &Arc<Mutex<Vec<Stream>>>,
+    progress: &Arc<AtomicU64>,
+) -> Result<()> {
+    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+    let index = {
+        let mut streams = lock(streams);
+        streams.push(Stream {
+            kind: kind_of(&caps),
+            language: None,
+            end: gst::ClockTime::ZERO,
+        });
+        streams.len() - 1
+    };
+    let (streams, progress) = (streams.clone(), progress.clone());
+    let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+    pad.add_probe(kinds, move |pad, info| {
+        progress.fetch_add(1, Ordering::Relaxed);
+        let stream = &mut lock(&streams)[index];
+        if let Some(buffer) = info.buffer() {
+            stream.end = stream.end.max(end_of(pad, buffer).unwrap_or_default());
+        } else if let Some(event) = info.event()
+            && let gst::EventView::Tag(tags) = event.view()
+            && let Some(language) = tags.tag().get::<gst::tags::LanguageCode>()
+        {
+            stream.language = Some(language.get().to_owned());
+        }
+        gst::PadProbeReturn::Ok
+    });
+    media::drain(pipeline, pad)
+}
+
+fn lock(streams: &Mutex<Vec<Stream>>) -> MutexGuard<'_, Vec<Stream>> {
+    streams.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn kind_of(caps: &gst::Caps) -> Kind {
+    let name = caps.structure(0).map_or("", |structure| structure.name());
+    match name.split_once('/') {
+        Some(("video" | "image", _)) => Kind::Video,
+        Some(("audio", _)) => Kind::Audio,
+        Some(("text" | "subpicture" | "closedcaption", _)) => Kind::Subtitles,
+        _ => Kind::Other,
+    }
+}
+
+/// Running time at which a buffer ends.
+fn end_of(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
+    let start = segment.to_running_time(buffer.pts()?)?;
+    Some(start + buffer.duration().unwrap_or_default())
+}
+
+/// That the file is shorter than it says itself, in words: for containers that begin with their
+/// size, RIFF (WAV, AVI), or whose parts do (MP4, MOV).
+fn bytes_missing(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    let declared = riff_size(&mut file)
+        .or_else(|| boxes_size(&mut file, length))
+        .filter(|declared| *declared > length)?;
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    Some(format!(
+        "the file is cut off, it has {:.2} of {:.2} MB",
+        megabytes(length),
+        megabytes(declared)
+    ))
+}
+
+/// The size that a RIFF file states. Writers that could not go back left 0 or all ones.
+fn riff_size(file: &mut File) -> Option<u64> {
+    let mut head = [0; 8];
+    file.rewind().ok()?;
+    file.read_exact(&mut head).ok()?;
+    let [tag @ .., a, b, c, d] = head;
+    let size = u32::from_le_bytes([a, b, c, d]);
+    (tag == *b"RIFF" && size != 0 && size < u32::MAX - 8).then(|| u64::from(size) + 8)
+}
+
+/// Where the last box of an ISO file ends.
+fn boxes_size(file: &mut File, length: u64) -> Option<u64> {
+    let mut at = 0;
+    while at + 8 <= length {
+        let mut head = [0; 16];
+        file.seek(SeekFrom::Start(at)).ok()?;
+        let read = file.read(&mut head).ok()?;
+        if at == 0 && head[4..8] != *b"ftyp" {
+            return None;
+        }
+        let [a, b, c, d, _, _, _, _, large @ ..] = head;
+        let size = match u32::from_be_bytes([a, b, c, d]) {
+            // To the end of the file, whatever that is.
+            0 => return None,
+            1 if read == 16 => u64::from_be_bytes(large),
+            size => size.into(),
+        };
+        if size < 8 {
+            return None;
+        }
+        at = at.checked_add(size)?;
+    }
+    Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of these bytes, gone when the test is over.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, bytes: &[u8]) -> Self {
+            let path =
+                std::env::temp_dir().join(format!("lipsync-demo-{}-{name}", std::process::id()));
+            std::fs::write(&path, bytes).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn files_that_state_their_size_show_what_is_missing() {
+        let mut mp4 = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\x10\0mdat".to_vec();
+        mp4.resize(2000, 0);
+        let cut = bytes_missing(&Scratch::new("cut.mp4", &mp4).0).unwrap();
+        assert!(cut.contains("0.00 of 0.00 MB"), "{cut}");
+        mp4.resize(16 + 4096, 0);
+        assert_eq!(bytes_missing(&Scratch::new("whole.mp4", &mp4).0), None);
+
+        let mut wav = b"RIFF\xf8\x0f\0\0WAVE".to_vec();
+        assert!(bytes_missing(&Scratch::new("cut.wav", &wav).0).is_some());
+        wav.resize(4096, 0);
+        assert_eq!(bytes_missing(&Scratch::new("whole.wav", &wav).0), None);
+        // As a recorder that was switched off leaves it.
+        let open = b"RIFF\xff\xff\xff\xffWAVE";
+        assert_eq!(bytes_missing(&Scratch::new("open.wav", open).0), None);
+        for other in [&b""[..], b"hello", b"\x1a\x45\xdf\xa3 a Matroska file"] {
+            assert_eq!(bytes_missing(&Scratch::new("other", other).0), None);
+        }
+    }
+}

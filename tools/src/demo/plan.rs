@@ -1,0 +1,273 @@
+//! What the demo makes of the files it is given, and what it says about that.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use lipsync_tools::media;
+
+use crate::{
+    Arguments,
+    input::{Input, Kind, Stream, seconds},
+    launch::{Audio, CUT_RATE, Frames, Job, STILL_RATE},
+};
+
+/// What to do where the audio is longer than the video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LongerAudio {
+    /// Cut the audio
+    Shorten,
+    /// Show the last frame until the audio ends
+    Hold,
+    /// Repeat the video
+    Loop,
+}
+
+/// What one may be longer than the other without a word: less than anybody notices.
+const ALIKE: gst::ClockTime = gst::ClockTime::from_mseconds(200);
+/// Frame rate of a held video that has none of its own.
+const USUAL_RATE: i32 = 25;
+/// Each repetition is a decoder of its own.
+const MOST_LOOPS: u64 = 100;
+/// Muxers by the extension of their files.
+const MUXERS: [(&str, &str); 6] = [
+    ("mp4", "mp4mux"),
+    ("m4v", "mp4mux"),
+    ("mov", "qtmux"),
+    ("mkv", "matroskamux"),
+    ("ts", "mpegtsmux"),
+    ("mts", "mpegtsmux"),
+];
+
+/// The job, and what the user should know of it.
+pub struct Plan {
+    pub job: Job,
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// # Errors
+    /// What is wrong with the files or the choices, in words.
+    pub fn of(arguments: &Arguments) -> Result<Self> {
+        let muxer = muxer(&arguments.out)?;
+        let mut notes = Vec::new();
+        let video = Input::read(&arguments.video)?;
+        note_whole(&video, &mut notes);
+        let found = media::contents(&video.path)
+            .with_context(|| format!("cannot decode {}", video.path.display()))?
+            .video;
+        let (Some(found), Some(stream)) = (found, video.of(Kind::Video).next()) else {
+            bail!(
+                "{} has no video, only audio: give it with --audio, and a still picture or a video with --video",
+                video.path.display()
+            );
+        };
+        note_left_out(&video, &mut notes);
+
+        let file = speech_file(arguments, &video);
+        let speech = match &file {
+            Some(file) => Some(Input::read(file)?),
+            None => None,
+        };
+        if let Some(speech) = &speech {
+            note_whole(speech, &mut notes);
+        }
+        for input in speech.iter().chain([&video]) {
+            if is_same(&input.path, &arguments.out) {
+                bail!(
+                    "--out {} is one of the files to read",
+                    arguments.out.display()
+                );
+            }
+        }
+        let (track, pad) = track(
+            speech.as_ref().unwrap_or(&video),
+            arguments.audio_track,
+            &mut notes,
+        )?;
+
+        let (mut frames, mut cut) = (Frames::Video, None);
+        if found.still {
+            frames = Frames::Still(units(track.end, STILL_RATE));
+        } else if track.end > stream.end + ALIKE {
+            let longer = seconds(track.end) - seconds(stream.end);
+            let said = format!("the audio is {longer:.1} s longer than the video");
+            match arguments.longer_audio {
+                None | Some(LongerAudio::Shorten) => {
+                    cut = Some(units(stream.end, CUT_RATE));
+                    notes.push(format!(
+                        "{said} and is cut there; --longer-audio hold keeps the last frame, loop repeats the video"
+                    ));
+                }
+                Some(LongerAudio::Hold) => {
+                    frames = held(track.end, found.rate);
+                    notes.push(format!("{said}; the last frame is held"));
+                }
+                Some(LongerAudio::Loop) => {
+                    let times = track.end.nseconds().div_ceil(stream.end.nseconds().max(1));
+                    if times > MOST_LOOPS {
+                        bail!(
+                            "{said}, which would repeat it {times} times, {MOST_LOOPS} at most: \
+                             give a longer video, or hold its last frame"
+                        );
+                    }
+                    frames = Frames::Looped(times as usize, stream.end);
+                    notes.push(format!("{said}, which runs {times} times"));
+                }
+            }
+        } else if stream.end > track.end + ALIKE {
+            notes.push(format!(
+                "the video is {:.1} s longer than the audio: mouths are shut from there on",
+                seconds(stream.end) - seconds(track.end)
+            ));
+        }
+        let leaves_own = file.is_some() && video.of(Kind::Audio).next().is_some();
+        Ok(Self {
+            job: Job {
+                video: video.path,
+                frames,
+                audio: Audio {
+                    file,
+                    pad,
+                    cut,
+                    leaves_own,
+                },
+                width: found.width,
+                height: found.height,
+                muxer,
+                out: arguments.out.clone(),
+            },
+            notes,
+        })
+    }
+}
+
+/// The file with the words, where they are not the video's own.
+fn speech_file(arguments: &Arguments, video: &Input) -> Option<PathBuf> {
+    match &arguments.audio {
+        Some(file) => Some(file.clone()),
+        None if video.of(Kind::Audio).next().is_some() => None,
+        None => Some(arguments.speech.clone()),
+    }
+}
+
+/// The audio track to use, and decodebin's pad for it where it is not the first.
+fn track(
+    input: &Input,
+    chosen: Option<usize>,
+    notes: &mut Vec<String>,
+) -> Result<(Stream, Option<String>)> {
+    let tracks: Vec<&Stream> = input.of(Kind::Audio).collect();
+    let path = input.path.display();
+    if tracks.is_empty() {
+        bail!("{path} has no audio");
+    }
+    let number = chosen.unwrap_or(1);
+    let Some(track) = number.checked_sub(1).and_then(|index| tracks.get(index)) else {
+        bail!(
+            "{path} has {} audio tracks, counted from 1; there is no track {number}",
+            tracks.len()
+        );
+    };
+    if tracks.len() > 1 {
+        let language = track.language.as_deref();
+        let language = language.map_or_else(String::new, |code| format!(" ({code})"));
+        notes.push(format!(
+            "uses audio track {number} of {}{language} of {path}; --audio-track takes another",
+            tracks.len()
+        ));
+    }
+    if track.end.is_zero() {
+        bail!("the audio of {path} is empty");
+    }
+    // decodebin numbers its pads, those with video first.
+    let before = input.of(Kind::Video).count();
+    let pad = (number > 1).then(|| format!("src_{}", before + number - 1));
+    Ok(((*track).clone(), pad))
+}
+
+fn note_whole(input: &Input, notes: &mut Vec<String>) {
+    if let Some(truncated) = &input.truncated {
+        notes.push(format!(
+            "{} is not whole: {truncated}",
+            input.path.display()
+        ));
+    }
+}
+
+fn note_left_out(video: &Input, notes: &mut Vec<String>) {
+    let count = |kind| video.of(kind).count();
+    if count(Kind::Video) > 1 {
+        notes.push(format!("uses video track 1 of {}", count(Kind::Video)));
+    }
+    if count(Kind::Subtitles) > 0 {
+        notes.push("subtitles are not carried over".to_owned());
+    }
+}
+
+fn held(length: gst::ClockTime, rate: gst::Fraction) -> Frames {
+    let rate = match rate.numer() {
+        0 => gst::Fraction::new(USUAL_RATE, 1),
+        _ => rate,
+    };
+    let frames = seconds(length) * f64::from(rate.numer()) / f64::from(rate.denom());
+    Frames::Held(frames.ceil() as usize, rate)
+}
+
+/// So many units, `rate` of which are a second, are not shorter than `length`.
+fn units(length: gst::ClockTime, rate: usize) -> usize {
+    (seconds(length) * rate as f64 - 1e-6).ceil() as usize
+}
+
+fn muxer(out: &Path) -> Result<&'static str> {
+    let extension = out.extension().map(|end| end.to_ascii_lowercase());
+    MUXERS
+        .into_iter()
+        .find(|(known, _)| extension.as_deref().is_some_and(|end| end == *known))
+        .map(|(_, muxer)| muxer)
+        .with_context(|| {
+            let known = MUXERS.map(|(extension, _)| format!(".{extension}"));
+            format!(
+                "--out {}: files of this name are not written, only {}",
+                out.display(),
+                known.join(" ")
+            )
+        })
+}
+
+/// Whether both names lead to one file that is there.
+fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_chooses_the_muxer() {
+        assert_eq!(muxer(Path::new("a/b.MKV")).unwrap(), "matroskamux");
+        assert_eq!(muxer(Path::new("b.mp4")).unwrap(), "mp4mux");
+        for unknown in ["b.avi", "b", ".mp4", "mp4"] {
+            let refused = muxer(Path::new(unknown)).unwrap_err().to_string();
+            assert!(refused.contains(".mp4 .m4v .mov .mkv"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_rounded_up_to_whole_units() {
+        assert_eq!(units(gst::ClockTime::from_mseconds(1000), 50), 50);
+        assert_eq!(units(gst::ClockTime::from_mseconds(1001), 50), 51);
+        let Frames::Held(frames, rate) = held(
+            gst::ClockTime::from_mseconds(1001),
+            gst::Fraction::new(30_000, 1001),
+        ) else {
+            panic!("held");
+        };
+        assert_eq!((frames, rate.numer()), (30, 30_000));
+        let Frames::Held(_, rate) = held(gst::ClockTime::from_seconds(1), gst::Fraction::new(0, 1))
+        else {
+            panic!("held");
+        };
+        assert_eq!(rate.numer(), USUAL_RATE);
+    }
+}
