@@ -10,9 +10,12 @@ set -eu
 
 in=$1
 case $2 in
-srt:*) set -- mpegtsmux name=mux alignment=7 ! srtsink uri="$2" ;;
-*) set -- flvmux name=mux streamable=true ! rtmp2sink location="$2" ;;
+srt://*) set -- mpegtsmux name=mux alignment=7 ! srtsink uri="$2" ;;
+rtmp://* | rtmps://*) set -- flvmux name=mux streamable=true ! rtmp2sink location="$2" ;;
+*) fail "$2 is no address that begins with rtmp://, rtmps:// or srt://" ;;
 esac
+needs "$in" video
+needs "$in" audio
 exec gst-launch-1.0 \
     filesrc location="$in" ! decodebin name=input ! clocksync ! lipsync.video_sink \
     input. ! clocksync ! lipsync.audio_sink \

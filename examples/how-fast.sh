@@ -1,5 +1,5 @@
 #!/bin/sh
-# How many times real time the built-in mouth runs: 15 s of a picture that speaks, at 1920x1080 on one core and at 3840x2160 on
+# How many times real time the built-in mouth runs: 15 s of a speaking picture, at 1920x1080 on one core and at 3840x2160 on
 # two. Loading the model is in it, decoding and encoding of video is not. To be run on a machine that does nothing else.
 #
 #   examples/how-fast.sh PICTURE SPEECH.wav [SECONDS]
@@ -8,6 +8,8 @@ set -eu
 [ $# -ge 2 ] || { sed -n '2,6p' "$0"; exit 2; }
 . "$(dirname "$0")/environment.sh"
 
+needs "$1" video
+needs "$2" audio
 seconds=${3:-15}
 for run in "0 1920 1080" "0,1 3840 2160"; do
     # shellcheck disable=SC2086 # three words
@@ -21,5 +23,5 @@ for run in "0 1920 1080" "0,1 3840 2160"; do
         lipsync name=lipsync ! fakesink
     took=$(($(date +%s%N) - began))
     awk -v size="$4x$5" -v cores="$3" -v seconds=$seconds -v took=$took \
-        'BEGIN { printf "%s on processor %s: %d s in %.1f s, %.1f times real time\n", size, cores, seconds, took / 1e9, seconds * 1e9 / took }'
+        'BEGIN { printf "%s on CPU %s: %d s in %.1f s, %.1f times real time\n", size, cores, seconds, took / 1e9, seconds * 1e9 / took }'
 done

@@ -250,7 +250,7 @@ fn how_fast_times_both_sizes() {
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
     for (line, size) in lines.iter().zip(["1920x1080", "3840x2160"]) {
-        let start = format!("{size} on processor 0");
+        let start = format!("{size} on CPU 0");
         assert!(line.starts_with(&start), "{text}");
         assert!(line.ends_with("times real time"), "{text}");
     }

@@ -1,6 +1,13 @@
 //! Files to frames and sound, by GStreamer's own decoders.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use gst::prelude::*;
@@ -147,16 +154,30 @@ impl Drop for Decoder {
 }
 
 /// Lets every stream that nobody takes run into nothing: where only one of an MP4's streams is linked,
-/// `qtdemux` fails as soon as that one ends before another.
+/// `qtdemux` fails as soon as that one ends before another. Where none is taken that is an error.
 fn drain_unlinked(pipeline: &gst::Pipeline, decode: &gst::Element) {
+    let is_taken = Arc::new(AtomicBool::new(false));
     let weak = pipeline.downgrade();
     // Runs after the handler by which parsing the description links what fits.
-    decode.connect_pad_added(move |_, pad| {
-        let Some(pipeline) = weak.upgrade().filter(|_| !pad.is_linked()) else {
-            return;
-        };
-        if let Err(error) = drain(&pipeline, pad) {
-            gst::element_error!(pipeline, gst::CoreError::Pad, ("{error:#}"));
+    decode.connect_pad_added({
+        let is_taken = is_taken.clone();
+        move |_, pad| {
+            if pad.is_linked() {
+                is_taken.store(true, Ordering::Release);
+            } else if let Some(pipeline) = weak.upgrade()
+                && let Err(error) = drain(&pipeline, pad)
+            {
+                gst::element_error!(pipeline, gst::CoreError::Pad, ("{error:#}"));
+            }
+        }
+    });
+    let weak = pipeline.downgrade();
+    decode.connect_no_more_pads(move |_| {
+        if let Some(pipeline) = weak.upgrade()
+            && !is_taken.load(Ordering::Acquire)
+        {
+            let kind = gst::StreamError::WrongType;
+            gst::element_error!(pipeline, kind, ("the file has no stream of this kind"));
         }
     });
 }

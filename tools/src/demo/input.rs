@@ -51,6 +51,9 @@ impl Input {
     /// What the demuxer says, or that the file has no stream at all; with what is missing where the
     /// file is cut off.
     pub fn read(path: &Path) -> Result<Self> {
+        if !path.is_file() {
+            bail!("{} is not a file", path.display());
+        }
         let cut = bytes_missing(path);
         let scanned = scan(path).with_context(|| match &cut {
             Some(cut) => format!("cannot read {}: {cut}", path.display()),

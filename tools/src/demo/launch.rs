@@ -92,15 +92,17 @@ impl Job {
             }
             Frames::Held(frames, rate) => {
                 let (width, height) = (self.width, self.height);
-                words.file(&self.video);
-                words.add("! decodebin name=input ! videoconvert ! hold.sink_1");
+                let rate = format!("{}/{}", rate.numer(), rate.denom());
                 // What lies beneath ends when the audio does; the video's last frame covers it.
                 words.add(&format!(
                     "videotestsrc pattern=black num-buffers={frames} \
                      ! video/x-raw,format=I420,width={width},height={height},framerate={rate} ! hold.sink_0"
                 ));
-                words
-                    .add("compositor name=hold sink_1::repeat-after-eos=true ! lipsync.video_sink");
+                words.file(&self.video);
+                words.add("! decodebin name=input ! videoconvert ! hold.sink_1");
+                words.add(
+                    "compositor name=hold sink_1::zorder=1 sink_1::repeat-after-eos=true ! lipsync.video_sink",
+                );
             }
             Frames::Looped(times, _) => {
                 for time in 0..times {

@@ -52,15 +52,14 @@ impl Plan {
         let mut notes = Vec::new();
         let video = Input::read(&arguments.video)?;
         note_whole(&video, &mut notes);
-        let found = media::contents(&video.path)
-            .with_context(|| format!("cannot decode {}", video.path.display()))?
-            .video;
-        let (Some(found), Some(stream)) = (found, video.of(Kind::Video).next()) else {
+        let path = video.path.display();
+        let Some(stream) = video.of(Kind::Video).next() else {
             bail!(
-                "{} has no video, only audio: give it with --audio, and a still picture or a video with --video",
-                video.path.display()
+                "{path} has no video, only audio: give it with --audio, and a still picture or a video with --video"
             );
         };
+        let found = media::contents(&video.path)?.video;
+        let found = found.with_context(|| format!("cannot decode the video of {path}"))?;
         note_left_out(&video, &mut notes);
 
         let file = speech_file(arguments, &video);
@@ -164,7 +163,7 @@ fn track(
     let number = chosen.unwrap_or(1);
     let Some(track) = number.checked_sub(1).and_then(|index| tracks.get(index)) else {
         bail!(
-            "{path} has {} audio tracks, counted from 1; there is no track {number}",
+            "there is no audio track {number} in {path}, which has {}",
             tracks.len()
         );
     };
