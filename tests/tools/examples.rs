@@ -292,6 +292,102 @@ fn a_file_goes_on_air_over_srt() {
     }
 }
 
+/// What a script says when it refuses.
+fn refusal(name: &str, arguments: &[&Path]) -> Option<String> {
+    let output = example(name)?.args(arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    Some(text)
+}
+
+#[test]
+fn a_script_says_what_a_file_lacks() {
+    if !have(&TO_MP4) {
+        return;
+    }
+    let (Some(clip), Some((picture, sound))) = (a_clip("whole.mp4"), painting_and_sound()) else {
+        return;
+    };
+    let silent = folder().join("silent.mp4");
+    play(&format!(
+        "filesrc location={} ! qtdemux ! h264parse ! mp4mux ! filesink location={}",
+        clip.display(),
+        silent.display()
+    ));
+    let text = folder().join("text.mp4");
+    fs::write(&text, "Not a film, whatever its name says.").unwrap();
+    let out = folder().join("refused.mp4");
+    let nowhere = Path::new("nonsense");
+    for (script, arguments, expected) in [
+        (
+            "file-to-file.sh",
+            [&silent, &out].map(PathBuf::as_path),
+            "silent.mp4 has no audio",
+        ),
+        ("file-to-file.sh", [&sound, &out], "speech.wav has no video"),
+        ("file-to-file.sh", [&text, &out], "text.mp4 has no video"),
+        (
+            "file-to-file.sh",
+            [&picture, &out],
+            "is a still picture: cargo xtask demo --video",
+        ),
+        (
+            "file-to-stream.sh",
+            [&clip, nowhere],
+            "nonsense is no address",
+        ),
+        (
+            "file-to-stream.sh",
+            [&silent, Path::new("srt://:1")],
+            "silent.mp4 has no audio",
+        ),
+        (
+            "how-fast.sh",
+            [&picture, &silent],
+            "silent.mp4 has no audio",
+        ),
+    ] {
+        let Some(text) = refusal(script, &arguments) else {
+            return;
+        };
+        assert!(text.contains(expected), "no `{expected}` in {text}");
+        assert!(!out.exists());
+    }
+}
+
+#[test]
+fn other_words_and_an_odd_size_make_a_file_too() {
+    if !have(&TO_MP4) || !have(&["jpegenc", "matroskamux"]) {
+        return;
+    }
+    let (Some(mut to_file), Some(clip)) = (example("file-to-file.sh"), a_clip("words.mp4")) else {
+        return;
+    };
+    let Some((picture, _)) = painting_and_sound() else {
+        return;
+    };
+    let odd = folder().join("odd.mkv");
+    play(&format!(
+        "filesrc location={} ! jpegdec ! videoconvert ! videoscale ! imagefreeze num-buffers=50 \
+         ! video/x-raw,width=321,height=401,framerate=25/1,pixel-aspect-ratio=1/1 ! jpegenc ! mux. \
+         audiotestsrc num-buffers=100 ! vorbisenc ! mux. matroskamux name=mux ! filesink location={}",
+        picture.display(),
+        odd.display()
+    ));
+    let out = folder().join("odd.mp4");
+    to_file.args([&odd, &out, &clip]);
+    printed(to_file);
+    let again = play(&format!(
+        "filesrc location={} ! qtdemux name=demux demux.video_0 ! fakesink name=video \
+         demux.audio_0 ! queue ! fakesink",
+        out.display()
+    ));
+    let sink = again.by_name("video").unwrap();
+    let caps = sink.static_pad("sink").unwrap().current_caps().unwrap();
+    let size = |name: &str| caps.structure(0).unwrap().get::<i32>(name).unwrap();
+    assert_eq!((size("width") % 2, size("height") % 2), (0, 0), "{caps}");
+}
+
 #[test]
 fn the_scripts_say_how_they_are_used() {
     for (name, first) in [

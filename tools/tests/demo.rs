@@ -1,7 +1,7 @@
 //! `lipsync-demo` as `cargo xtask demo` starts it, with files that fit together and with files that do not:
 //! what it says, and what it writes.
 
-#[path = "../../tests/plugin/mod.rs"]
+#[path = "../../tests/support/plugin.rs"]
 mod plugin;
 
 use std::{

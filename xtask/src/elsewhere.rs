@@ -80,6 +80,8 @@ for folder in "$repository" "$rust" "$cargo"; do
     mkdir -p "$root$folder"
     mount --bind "$folder" "$root$folder"
 done
+# Whom this machine trusts, behind a proxy of its own too.
+mount --bind /etc/ssl/certs "$root/etc/ssl/certs"
 mkdir -p "$root/var/lib/lipsync-setup" "$repository/.setup"
 mount --bind "$root/var/lib/lipsync-setup" "$root$repository/.setup"
 exec chroot "$root" env --chdir="$repository" HOME=/root LANG=C.UTF-8 CARGO_HOME="$cargo" \
@@ -88,7 +90,7 @@ exec chroot "$root" env --chdir="$repository" HOME=/root LANG=C.UTF-8 CARGO_HOME
 "#;
 
 /// Runs in the other Debian's folder `$1` with the repository `$2` and its target folder `$3`:
-/// prints versions, then runs the programs that follow. `$4` is this machine's ONNX Runtime, whose
+/// prints versions, then runs the tests `$TESTS` of the programs that follow. `$4` is this machine's ONNX Runtime, whose
 /// place the other's own takes.
 const SCRIPT: &str = r#"
 set -eu
@@ -119,7 +121,7 @@ failed=
 for program; do
     echo "== ${program##*/}"
     inside sh -c 'cd "$1" && shift && exec timeout --kill-after=10 "$@"' - \
-        "$repository" SECONDS "$program" --test-threads=1 --quiet 2>"$root/tmp/said" \
+        "$repository" SECONDS "$program" --test-threads=1 --quiet $TESTS 2>"$root/tmp/said" \
         || failed="$failed ${program##*/}"
     # Debian's ONNX Runtime brings every operator twice, and says so of each.
     grep -v 'Schema error: Trying to register' "$root/tmp/said" >&2 || true
@@ -154,22 +156,29 @@ pub fn command(release: Release, folder: Option<&Path>, words: &[OsString]) -> R
     process::run(&mut there)
 }
 
-/// Runs the test programs that `filter` chooses there.
+/// Runs test programs there. A text of `filter` that is part of programs' names chooses these, any other
+/// chooses tests in them.
 pub fn tests(release: Release, folder: Option<&Path>, filter: &[String]) -> Result<()> {
     let root = make(release, folder)?;
     install(&root, TESTED_WITH)?;
-    let programs = test::build(filter)?
+    let built = test::build()?;
+    let (programs, tests): (Vec<_>, Vec<_>) = filter
+        .iter()
+        .cloned()
+        .partition(|text| built.iter().any(|(name, _)| name.contains(text.as_str())));
+    let programs = built
         .into_iter()
+        .filter(|(name, _)| test::is_chosen(name, &programs))
         .filter(|(name, _)| !NOT_THERE.contains(&name.as_str()))
         .map(|(_, path)| path);
     let target = plugin::output_folder(Profile::Dev)?;
     let target = target.parent().context("a profile has a target folder")?;
     let library = setup::library().canonicalize().unwrap_or_default();
-    let mut tests = in_namespace(&SCRIPT.replace("SECONDS", PATIENCE));
-    tests
-        .args([root.as_path(), setup::root(), target, &library])
-        .args(programs);
-    process::run(&mut tests)
+    let mut run = in_namespace(&SCRIPT.replace("SECONDS", PATIENCE));
+    run.args([root.as_path(), setup::root(), target, &library])
+        .args(programs)
+        .env("TESTS", tests.join(" "));
+    process::run(&mut run)
 }
 
 /// A shell with mounts of its own; arguments are the script's.

@@ -65,11 +65,11 @@ fn has_nightly() -> bool {
 }
 
 fn valgrind(filter: &[String]) -> Result<()> {
-    let built = test::build(filter)?;
+    let built = test::build()?;
     plugin::check(Profile::Dev)?;
     let mut failed = Vec::new();
     for (name, program) in built {
-        let Some(choice) = choice(&name) else {
+        let Some(choice) = choice(&name).filter(|_| test::is_chosen(&name, filter)) else {
             continue;
         };
         println!("test: {name} under valgrind");
