@@ -429,7 +429,8 @@ impl LipsyncBin {
                 self,
                 gst::CoreError::Pad,
                 (
-                    "nothing is linked to `{}`, so `{}` ends without data",
+                    "nothing is linked to `{}`, so `{}` ends without data, of which mp4mux and qtmux make files that cannot be \
+                     read; does the input have both audio and video?",
                     input.name(),
                     output.name()
                 )
