@@ -4,7 +4,6 @@
 //! Not part of the plugin. What is measured passes through the element's public interface; the
 //! plugin's own face mesh is used only to look at the frames that come out.
 
-pub mod arguments;
 pub mod chart;
 pub mod drive;
 pub mod faces;
