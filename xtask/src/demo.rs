@@ -29,7 +29,8 @@ pub struct Arguments {
     /// File to write: .mp4, .mov, .mkv or .ts [default: demo/demo.mp4]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Set up, build and run in a bare Debian of this release, in a folder; as root
+    /// Set up, build and run in a bare Debian of this release, in a folder, with files of the
+    /// repository; as root
     #[arg(long, value_name = "RELEASE")]
     on: Option<Release>,
     /// Where that folder is or shall be made [default: target/elsewhere/RELEASE]

@@ -13,13 +13,12 @@ use crate::process;
 const GSTREAMER: &str = "1.22";
 
 /// Development files, by pkg-config name.
-const LIBRARIES: [&str; 7] = [
+const LIBRARIES: [&str; 6] = [
     "gstreamer-1.0",
     "gstreamer-base-1.0",
     "gstreamer-audio-1.0",
     "gstreamer-video-1.0",
     "gstreamer-app-1.0",
-    "gstreamer-pbutils-1.0",
     "gstreamer-check-1.0",
 ];
 
