@@ -18,7 +18,7 @@ const THREAD_NAME: &str = "lipsync-loader";
 
 /// How it stands with the newest order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Course {
+pub enum LoadState {
     /// There is none, or what it was for has been made.
     Idle,
     Busy,
@@ -30,7 +30,7 @@ type Job<T> = Box<dyn FnOnce(Order<T>) + Send>;
 struct State<T> {
     /// Number of the newest order.
     newest: u64,
-    course: Course,
+    course: LoadState,
     /// What was made last and nobody has taken yet.
     made: Option<T>,
     /// Orders that find no thread: the newest.
@@ -61,7 +61,7 @@ impl<T> Default for Loader<T> {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
                     newest: 0,
-                    course: Course::Idle,
+                    course: LoadState::Idle,
                     made: None,
                     waiting: None,
                     threads: 0,
@@ -81,7 +81,7 @@ impl<T: Send + 'static> Loader<T> {
     pub fn load(&self, job: impl FnOnce(Order<T>) + Send + 'static) -> io::Result<()> {
         let mut state = self.shared.state();
         state.newest += 1;
-        state.course = Course::Busy;
+        state.course = LoadState::Busy;
         state.waiting = Some((state.newest, Box::new(job)));
         if state.threads == THREADS_MAX {
             return Ok(());
@@ -96,7 +96,7 @@ impl<T: Send + 'static> Loader<T> {
             Err(_) if state.threads > 0 => (),
             Err(err) => {
                 state.waiting = None;
-                state.course = Course::Failed;
+                state.course = LoadState::Failed;
                 return Err(err);
             }
         }
@@ -108,7 +108,7 @@ impl<T: Send + 'static> Loader<T> {
         let mut state = self.shared.state();
         state.newest += 1;
         state.waiting = None;
-        state.course = Course::Idle;
+        state.course = LoadState::Idle;
         let old = state.made.replace(made);
         drop(state);
         drop(old);
@@ -120,7 +120,7 @@ impl<T: Send + 'static> Loader<T> {
         let mut state = self.shared.state();
         state.newest += 1;
         let job = state.waiting.take();
-        let was_busy = mem::replace(&mut state.course, Course::Idle) == Course::Busy;
+        let was_busy = mem::replace(&mut state.course, LoadState::Idle) == LoadState::Busy;
         drop(state);
         drop(job);
         self.shared.changed.notify_all();
@@ -132,7 +132,7 @@ impl<T: Send + 'static> Loader<T> {
         self.shared.state().made.take()
     }
 
-    pub fn course(&self) -> Course {
+    pub fn load_state(&self) -> LoadState {
         self.shared.state().course
     }
 
@@ -140,7 +140,7 @@ impl<T: Send + 'static> Loader<T> {
     /// `patient` says so. It is asked anew at every [`wake`](Self::wake).
     pub fn wait(&self, mut patient: impl FnMut() -> bool) {
         let mut state = self.shared.state();
-        while state.course == Course::Busy && state.made.is_none() && patient() {
+        while state.course == LoadState::Busy && state.made.is_none() && patient() {
             state = self
                 .shared
                 .changed
@@ -215,7 +215,7 @@ impl<T> Order<T> {
         let mut rest = Some(made);
         let mut old = None;
         self.settle(|state| {
-            state.course = Course::Idle;
+            state.course = LoadState::Idle;
             old = mem::replace(&mut state.made, rest.take());
         });
         drop(old);
@@ -224,12 +224,12 @@ impl<T> Order<T> {
 
     /// It cannot be made. Whether anybody still wants it.
     pub fn fail(self) -> bool {
-        self.settle(|state| state.course = Course::Failed)
+        self.settle(|state| state.course = LoadState::Failed)
     }
 
     /// As [`fail`](Self::fail), where what there was before serves as well.
     pub fn withdraw(self) -> bool {
-        self.settle(|state| state.course = Course::Idle)
+        self.settle(|state| state.course = LoadState::Idle)
     }
 
     fn settle(mut self, answer: impl FnOnce(&mut State<T>)) -> bool {
@@ -252,7 +252,7 @@ impl<T> Order<T> {
 impl<T> Drop for Order<T> {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.answer(|state| state.course = Course::Failed);
+            self.answer(|state| state.course = LoadState::Failed);
         }
     }
 }
@@ -298,14 +298,14 @@ mod tests {
     #[test]
     fn what_is_ordered_is_made_and_taken_once() {
         let loader = Loader::default();
-        assert_eq!(loader.course(), Course::Idle);
+        assert_eq!(loader.load_state(), LoadState::Idle);
         loader
             .load(|order| assert!(order.deliver(7).is_ok()))
             .unwrap();
         loader.wait(|| true);
         assert_eq!(loader.take(), Some(7));
         assert_eq!(loader.take(), None);
-        assert_eq!(loader.course(), Course::Idle);
+        assert_eq!(loader.load_state(), LoadState::Idle);
         until(|| threads(&loader) == 0);
     }
 
@@ -340,7 +340,7 @@ mod tests {
         // There is something to be taken: nobody has to wait.
         loader.wait(|| panic!("waits"));
         go.send(()).unwrap();
-        until(|| loader.course() == Course::Failed);
+        until(|| loader.load_state() == LoadState::Failed);
         assert_eq!(loader.take(), Some(1));
     }
 
@@ -363,7 +363,7 @@ mod tests {
         has_begun.recv_timeout(PATIENCE).unwrap();
         assert!(loader.cancel());
         assert!(!loader.cancel(), "twice");
-        assert_eq!(loader.course(), Course::Idle);
+        assert_eq!(loader.load_state(), LoadState::Idle);
         go.send(()).unwrap();
         until(|| Arc::strong_count(&made) == 1);
         assert!(loader.take().is_none());
@@ -383,7 +383,7 @@ mod tests {
         away.store(1, Ordering::SeqCst);
         loader.wake();
         until(|| waiting.is_finished());
-        assert_eq!(loader.course(), Course::Busy);
+        assert_eq!(loader.load_state(), LoadState::Busy);
         finish.send(()).unwrap();
         loader.wait(|| true);
         assert_eq!(loader.take(), Some(1));
@@ -394,10 +394,10 @@ mod tests {
         let loader = Loader::default();
         loader.load(|_| panic!("the test wants it")).unwrap();
         loader.wait(|| true);
-        assert_eq!(loader.course(), Course::Failed);
+        assert_eq!(loader.load_state(), LoadState::Failed);
         loader.load(drop).unwrap();
         loader.wait(|| true);
-        assert_eq!(loader.course(), Course::Failed);
+        assert_eq!(loader.load_state(), LoadState::Failed);
         loader
             .load(|order| order.deliver(3).expect("wanted"))
             .unwrap();

@@ -69,10 +69,10 @@ impl Lipsync {
             let left_ns = self.time_limit(turn)?.left_ns();
             Some((left_ns, turn.settings.work_ns))
         });
-        let pace = lock(&self.pace);
+        let overload = lock(&self.overload);
         first.is_none_or(|(left_ns, work_ns)| {
-            let left_ns = left_ns.saturating_sub(pace.reserve_ns(work_ns));
-            pace.begins_within(left_ns, stream.batch.len())
+            let left_ns = left_ns.saturating_sub(overload.reserve_ns(work_ns));
+            overload.begins_within(left_ns, stream.batch.len())
         })
     }
 
@@ -135,7 +135,7 @@ impl Lipsync {
         let mut sent = Ok(None);
         while sent.is_ok()
             && stream.begun.len() > kept
-            && !self.flush_video.load(Ordering::Acquire)
+            && !self.video.is_flushed()
             && let Some(turn) = stream.begun.pop_front()
         {
             sent = self.finish(stream, turn).map(Some);
@@ -201,7 +201,7 @@ impl Lipsync {
                 };
                 let started = Instant::now();
                 let begun = stream.begin(&mut turn.frame, &turn.controls, settings.metas, networks);
-                lock(&self.pace).begun(started.elapsed());
+                lock(&self.overload).begun(started.elapsed());
                 Course::Begun(begun)
             }
         };
@@ -227,7 +227,7 @@ impl Lipsync {
         let duration = stream.duration(&frame);
         let mut buffer = frame.buffer;
         let (pts, dts) = (buffer.pts(), buffer.dts());
-        lock(&self.pace).frames_last(duration.map_or(0, signed_ns));
+        lock(&self.overload).frames_last(duration.map_or(0, signed_ns));
         stream.forget_sound_before(frame.running_ns, controls.sync_offset_ns);
         obj.selected_samples(pts, dts, duration, None);
         if let Some(pts) = pts {
@@ -271,7 +271,7 @@ impl Lipsync {
     ) -> Result<(), gst::FlowError> {
         let FrameSettings { metas, work_ns, .. } = turn.settings;
         let limit = self.time_limit(turn);
-        let reserve_ns = lock(&self.pace).reserve_ns(work_ns);
+        let reserve_ns = lock(&self.overload).reserve_ns(work_ns);
         let frame = &mut turn.frame;
         let frame_ns = frame.running_ns;
         let result = match (begun, &limit) {
@@ -293,7 +293,7 @@ impl Lipsync {
             Some(Ok((outcome, timings))) => {
                 stats.count(outcome, Some(&timings));
                 drop(stats);
-                lock(&self.pace).painted(timings.blend);
+                lock(&self.overload).painted(timings.blend);
                 gst::trace!(
                     CAT,
                     imp = self,

@@ -101,12 +101,11 @@ use gst::{glib, prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::prelude::*};
 
 use crate::lipsync::{
-    background::Loader, mapped_frame, overload::Pace, pad_level::Level, properties,
-    settings::Settings, stats::Stats, stream_state::Stream,
+    audio_input::AudioInput, latency::Latency, mapped_frame, model_swap::ModelSwap,
+    overload::Overload, properties, settings::Settings, stats::Stats, stream_state::Stream,
+    video_input::VideoInput,
 };
-use lipsync_core::{catalogue, inference, render::Engine, sound};
-
-use super::model_swap::Model;
+use lipsync_core::sound;
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -123,68 +122,38 @@ pub(super) const SIZE_MAX: i32 = 16384;
 /// of GStreamer's system clock overflow, and it waits in a busy loop.
 pub(super) const FURTHEST_NS: i64 = i64::MAX / 2;
 
-/// How long a frame is taken to last at a variable rate, for the latency of a batch. In a live
-/// pipeline one that does not fill in this time goes without the rest.
-pub(super) const USUAL_FRAME_NS: i64 = 40_000_000;
-
 /// Locks that a panic elsewhere must not poison: the element answers with an error then anyway.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The parts of the element. Locks are taken in the order in which they stand here; those from
+/// `stats` on are held for single statements, and none while another is taken. No lock is held across
+/// a push, a query, a message or inference: whoever works with the stream takes it out.
 pub struct Lipsync {
-    pub(super) video_pad: gst_base::AggregatorPad,
-    pub(super) audio_pad: Mutex<Option<gst_base::AggregatorPad>>,
+    pub(super) models: ModelSwap,
     pub(super) settings: Mutex<Settings>,
-    pub(super) generator: Mutex<Option<catalogue::Source>>,
-    /// There from READY on. Whoever works with it takes it out, so that nobody ever waits for
-    /// inference.
+    /// There from READY on.
     pub(super) stream: Mutex<Option<Box<Stream>>>,
-    pub(super) model: Mutex<Model>,
-    pub(super) loader: Loader<Engine>,
+    pub(super) video: VideoInput,
+    pub(super) audio: AudioInput,
+    pub(super) latency: Latency,
+    pub(super) stats: Mutex<Stats>,
+    pub(super) overload: Mutex<Overload>,
     /// The streaming thread is to come to an end.
     pub(super) stops: AtomicBool,
-    /// Of the networks that draw.
-    pub(super) interrupt: Mutex<inference::Interrupt>,
-    pub(super) stats: Mutex<Stats>,
-    pub(super) delays: Mutex<Delays>,
-    pub(super) pace: Mutex<Pace>,
-    /// What waits elsewhere for what is heard here may have too little room.
-    pub(super) check_queues: AtomicBool,
-    /// Frames on the video pad.
-    pub(super) at_video_pad: Level,
-    /// Buffers and gaps on the audio pad.
-    pub(super) at_audio_pad: Level,
-    /// The next timeout means that frames crowd the video pad, or sound comes without any, not that
+    /// The next timeout means that frames crowd the video pad, or audio comes without any, not that
     /// one is late.
     pub(super) woken_for_room: AtomicBool,
-    /// What a flush on a pad asks of the streaming thread.
-    pub(super) flush_video: AtomicBool,
-    pub(super) flush_audio: AtomicBool,
 }
 
-/// Parts of the latency that the engine and the sound decide.
-pub(super) struct Delays {
-    pub(super) look_ahead_ns: i64,
-    pub(super) resampler_ns: i64,
-    /// Frames that are collected, and how long one lasts.
-    pub(super) batch: i64,
-    pub(super) frame_ns: i64,
-    pub(super) reported: Option<gst::ClockTime>,
-    /// With that of upstream, where that is live.
-    pub(super) whole: Option<gst::ClockTime>,
-}
+impl Lipsync {
+    pub(super) fn take_stream(&self) -> Option<Box<Stream>> {
+        lock(&self.stream).take()
+    }
 
-impl Default for Delays {
-    fn default() -> Self {
-        Self {
-            look_ahead_ns: 0,
-            resampler_ns: 0,
-            batch: 1,
-            frame_ns: USUAL_FRAME_NS,
-            reported: None,
-            whole: None,
-        }
+    pub(super) fn put_stream(&self, stream: Box<Stream>) {
+        *lock(&self.stream) = Some(stream);
     }
 }
 
@@ -198,25 +167,18 @@ impl ObjectSubclass for Lipsync {
         let template = klass
             .pad_template("video")
             .expect("the class has the template");
+        let video_pad = gst::PadBuilder::from_template(&template).build();
         Self {
-            video_pad: gst::PadBuilder::from_template(&template).build(),
-            audio_pad: Mutex::default(),
+            models: ModelSwap::default(),
             settings: Mutex::default(),
-            generator: Mutex::default(),
             stream: Mutex::default(),
-            model: Mutex::default(),
-            loader: Loader::default(),
-            stops: AtomicBool::new(false),
-            interrupt: Mutex::default(),
+            video: VideoInput::new(video_pad),
+            audio: AudioInput::default(),
+            latency: Latency::default(),
             stats: Mutex::default(),
-            delays: Mutex::default(),
-            pace: Mutex::default(),
-            check_queues: AtomicBool::new(false),
-            at_video_pad: Level::default(),
-            at_audio_pad: Level::default(),
+            overload: Mutex::default(),
+            stops: AtomicBool::new(false),
             woken_for_room: AtomicBool::new(false),
-            flush_video: AtomicBool::new(false),
-            flush_audio: AtomicBool::new(false),
         }
     }
 }
@@ -231,7 +193,7 @@ impl ObjectImpl for Lipsync {
         match pspec.name() {
             "sync-offset" | "processing-deadline" => self.update_latency(),
             // Untouched frames need no model.
-            "bypass" | "strength" => self.loader.wake(),
+            "bypass" | "strength" => self.models.loader.wake(),
             _ => self.swap(),
         }
     }
@@ -248,13 +210,14 @@ impl ObjectImpl for Lipsync {
     fn constructed(&self) {
         self.parent_constructed();
         let obj = self.obj();
-        obj.add_pad(&self.video_pad)
+        obj.add_pad(&self.video.pad)
             .expect("a new element has no pad of this name");
         let weak = self.downgrade();
-        self.video_pad
+        self.video
+            .pad
             .add_probe(gst::PadProbeType::BUFFER, move |_, _| {
                 if let Some(this) = weak.upgrade() {
-                    this.at_video_pad.add();
+                    this.video.level.add();
                 }
                 gst::PadProbeReturn::Ok
             });
@@ -334,15 +297,15 @@ impl ElementImpl for Lipsync {
             gst::StateChange::ReadyToPaused => self.stops.store(false, Ordering::Release),
             gst::StateChange::PausedToReady => {
                 self.stops.store(true, Ordering::Release);
-                self.loader.wake();
-                lock(&self.interrupt).set();
+                self.models.loader.wake();
+                self.models.interrupt();
             }
             _ => (),
         }
         let success = self.parent_change_state(transition);
         if transition == gst::StateChange::PausedToReady {
             // The streaming thread has ended; the networks are there for the next one.
-            lock(&self.interrupt).clear();
+            self.models.resume();
         }
         let success = success?;
         if transition == gst::StateChange::ReadyToNull {
@@ -359,37 +322,29 @@ impl ElementImpl for Lipsync {
         _name: Option<&str>,
         _caps: Option<&gst::Caps>,
     ) -> Option<gst::Pad> {
-        let pad: gst_base::AggregatorPad = {
-            let mut audio_pad = lock(&self.audio_pad);
-            if audio_pad.is_some() || template.name_template() != "audio" {
-                gst::warning!(CAT, imp = self, "There is one audio pad at most");
-                return None;
-            }
-            let pad = gst::PadBuilder::from_template(template).build();
-            audio_pad.insert(pad).clone()
+        let is_audio = template.name_template() == "audio";
+        let Some(pad) = is_audio.then(|| self.audio.request(template)).flatten() else {
+            gst::warning!(CAT, imp = self, "There is one audio pad at most");
+            return None;
         };
         self.watch_audio(&pad);
-        self.flush_audio.store(true, Ordering::Release);
+        self.audio.ask_to_flush();
         self.update_latency();
         if let Err(err) = self.obj().add_pad(&pad) {
             gst::error!(CAT, imp = self, "{err}");
-            *lock(&self.audio_pad) = None;
+            self.audio.release(pad.upcast_ref());
             return None;
         }
         Some(pad.upcast())
     }
 
     fn release_pad(&self, pad: &gst::Pad) {
-        {
-            let mut audio_pad = lock(&self.audio_pad);
-            if audio_pad.as_ref().map(|pad| pad.upcast_ref()) != Some(pad) {
-                return;
-            }
-            *audio_pad = None;
+        if !self.audio.release(pad) {
+            return;
         }
-        self.loader.wake();
+        self.models.loader.wake();
         self.parent_release_pad(pad);
-        self.flush_audio.store(true, Ordering::Release);
+        self.audio.ask_to_flush();
         self.update_latency();
     }
 }
@@ -398,18 +353,16 @@ impl AggregatorImpl for Lipsync {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         self.set_up()?;
         let stream = self.take_stream().unwrap_or_default();
-        let look_ahead_ns = lock(&self.delays).look_ahead_ns;
+        let look_ahead_ns = self.latency.look_ahead_ns();
         let mut stream = stream.restarted(look_ahead_ns);
         if let Some(engine) = stream.engine_mut() {
             engine.set_tracking(lock(&self.settings).tracking());
         }
         self.put_stream(Box::new(stream));
         lock(&self.stats).begin();
-        lock(&self.pace).reset();
-        self.at_video_pad.reset();
-        self.at_audio_pad.reset();
-        self.flush_video.store(false, Ordering::Release);
-        self.flush_audio.store(false, Ordering::Release);
+        lock(&self.overload).reset();
+        self.video.reset();
+        self.audio.reset();
         self.swap_from_now_on();
         Ok(())
     }
@@ -426,8 +379,8 @@ impl AggregatorImpl for Lipsync {
 
     fn flush(&self) -> Result<gst::FlowSuccess, gst::FlowError> {
         self.obj().set_position(gst::ClockTime::NONE);
-        self.flush_video.store(true, Ordering::Release);
-        self.flush_audio.store(true, Ordering::Release);
+        self.video.ask_to_flush();
+        self.audio.ask_to_flush();
         Ok(gst::FlowSuccess::Ok)
     }
 
@@ -442,9 +395,9 @@ impl AggregatorImpl for Lipsync {
     /// When a live element is called though a pad has nothing, less the latency: in time to work on
     /// the next frame, or at once where frames crowd the pad.
     fn next_time(&self) -> Option<gst::ClockTime> {
-        let audio_pad = lock(&self.audio_pad).clone()?;
-        if !self.video_pad.has_buffer() {
-            self.at_video_pad.found_empty();
+        let audio_pad = self.audio.pad()?;
+        if !self.video.pad.has_buffer() {
+            self.video.level.found_empty();
         }
         let (collected_ns, next_ns, heard_alone) = {
             let stream = lock(&self.stream);
@@ -483,18 +436,20 @@ impl AggregatorImpl for Lipsync {
 
     fn sink_event(&self, pad: &gst_base::AggregatorPad, event: gst::Event) -> bool {
         gst::log!(CAT, obj = pad, "Event {event:?}");
-        let is_video = pad == &self.video_pad;
+        let is_video = pad == &self.video.pad;
         match event.type_() {
             gst::EventType::FlushStart | gst::EventType::FlushStop => {
-                let (flush, level) = match is_video {
-                    true => (&self.flush_video, &self.at_video_pad),
-                    false => (&self.flush_audio, &self.at_audio_pad),
-                };
-                flush.store(true, Ordering::Release);
-                if event.type_() == gst::EventType::FlushStop {
-                    level.reset();
+                match is_video {
+                    true => self.video.ask_to_flush(),
+                    false => self.audio.ask_to_flush(),
                 }
-                self.loader.wake();
+                if event.type_() == gst::EventType::FlushStop {
+                    match is_video {
+                        true => self.video.level.reset(),
+                        false => self.audio.level.reset(),
+                    }
+                }
+                self.models.loader.wake();
                 self.parent_sink_event(pad, event)
             }
             gst::EventType::Eos | gst::EventType::Gap => self.parent_sink_event(pad, event),
@@ -525,12 +480,12 @@ impl AggregatorImpl for Lipsync {
             gst::EventType::Seek | gst::EventType::Latency => self.parent_src_event(event),
             // What else downstream says is about the frames. Aggregator would keep RECONFIGURE and
             // NAVIGATION, and tell the sound of the rest.
-            _ => self.video_pad.push_event(event),
+            _ => self.video.pad.push_event(event),
         }
     }
 
     fn sink_query(&self, pad: &gst_base::AggregatorPad, query: &mut gst::QueryRef) -> bool {
-        if pad != &self.video_pad {
+        if pad != &self.video.pad {
             return self.parent_sink_query(pad, query);
         }
         match query.view_mut() {
@@ -551,21 +506,21 @@ impl AggregatorImpl for Lipsync {
     fn src_query(&self, query: &mut gst::QueryRef) -> bool {
         match query.view_mut() {
             gst::QueryViewMut::Caps(caps) => {
-                let template = self.video_pad.pad_template_caps();
+                let template = self.video.pad.pad_template_caps();
                 let filter = match caps.filter_owned() {
                     Some(filter) => {
                         filter.intersect_with_mode(&template, gst::CapsIntersectMode::First)
                     }
                     None => template.clone(),
                 };
-                let upstream = self.video_pad.peer_query_caps(Some(&filter));
+                let upstream = self.video.pad.peer_query_caps(Some(&filter));
                 caps.set_result(&upstream.intersect(&template));
                 true
             }
             gst::QueryViewMut::Seeking(_)
             | gst::QueryViewMut::Duration(_)
             | gst::QueryViewMut::Position(_)
-            | gst::QueryViewMut::Uri(_) => self.video_pad.peer_query(query),
+            | gst::QueryViewMut::Uri(_) => self.video.pad.peer_query(query),
             _ => self.parent_src_query(query),
         }
     }

@@ -6,11 +6,11 @@ use gst_base::{prelude::*, subclass::prelude::*};
 
 use crate::lipsync::{
     frame_queue::signed_ns,
-    imp::{CAT, Lipsync, USUAL_FRAME_NS, lock},
+    imp::{CAT, Lipsync, lock},
+    latency::USUAL_FRAME_NS,
     mapped_frame,
     stream_state::Stream,
 };
-use lipsync_core::Error;
 
 impl Lipsync {
     /// An event between frames: applied now, or when the frames before it have gone.
@@ -70,7 +70,7 @@ impl Lipsync {
                 gst::info!(CAT, imp = self, "Frames are {}", caps.caps());
                 let lasts_ns = mapped_frame::duration(&info).map_or(USUAL_FRAME_NS, signed_ns);
                 stream.set_video(info);
-                lock(&self.delays).frame_ns = lasts_ns;
+                self.latency.set_frame(lasts_ns);
                 self.update_latency();
                 obj.set_src_caps(&caps.caps_owned());
                 true
@@ -79,7 +79,7 @@ impl Lipsync {
                 gst::debug!(CAT, imp = self, "Frames follow {:?}", segment.segment());
                 if let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>() {
                     obj.update_segment(segment);
-                    lock(&self.pace).reset();
+                    lock(&self.overload).reset();
                 }
                 true
             }
@@ -115,63 +115,9 @@ impl Lipsync {
         };
         if let gst::EventView::StreamStart(stream_start) = event.view()
             && stream_start.stream_id().starts_with("agg-")
-            && let Some(of_video) = self.video_pad.sticky_event::<gst::event::StreamStart>(0)
+            && let Some(of_video) = self.video.pad.sticky_event::<gst::event::StreamStart>(0)
         {
             *event = of_video.into();
-        }
-    }
-
-    /// Another segment begins after SEGMENT_DONE: sound comes again, and frames are to wait for it.
-    /// To Aggregator only STREAM_START ends an end.
-    fn revive_sound(&self, stream: &mut Stream) {
-        let audio_pad = lock(&self.audio_pad).clone();
-        if std::mem::take(&mut stream.awaits_segment)
-            && let Some(pad) = audio_pad
-            && let Some(start) = pad.sticky_event::<gst::event::StreamStart>(0)
-        {
-            stream.begin_audio();
-            self.parent_sink_event(&pad, start.into());
-        }
-    }
-
-    pub(super) fn audio_event(
-        &self,
-        stream: &mut Stream,
-        pad: &gst_base::AggregatorPad,
-        event: gst::Event,
-    ) -> bool {
-        match event.view() {
-            gst::EventView::Caps(caps) => {
-                let result = gst_audio::AudioInfo::from_caps(caps.caps())
-                    .map_err(|err| Error::SoundFormat(err.to_string()))
-                    .and_then(|info| stream.set_audio(info));
-                if let Err(err) = result {
-                    gst::error!(CAT, obj = pad, "{err}: {:?}", caps.caps());
-                    return false;
-                }
-                gst::info!(CAT, imp = self, "Audio is {}", caps.caps());
-                lock(&self.delays).resampler_ns = stream.sound_latency_ns();
-                self.update_latency();
-                true
-            }
-            gst::EventView::StreamStart(_) => {
-                stream.begin_audio();
-                self.parent_sink_event(pad, event)
-            }
-            gst::EventView::Segment(segment) => {
-                gst::debug!(CAT, imp = self, "Audio follows {:?}", segment.segment());
-                self.revive_sound(stream);
-                // No frame may ever come.
-                self.ask_latency();
-                self.parent_sink_event(pad, event)
-            }
-            // No sound comes before the next segment, and frames must not wait for it.
-            gst::EventView::SegmentDone(_) => {
-                stream.awaits_segment = true;
-                self.parent_sink_event(pad, gst::event::Eos::new())
-            }
-            // What else comes with the sound is of no concern to the pictures.
-            _ => true,
         }
     }
 }

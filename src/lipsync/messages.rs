@@ -3,8 +3,12 @@
 
 use std::sync::LazyLock;
 
-use gst::DebugLogger;
+use gst::{DebugLogger, subclass::prelude::*};
 
+use super::{
+    imp::{Lipsync, lock},
+    stream_state::Stream,
+};
 use lipsync_core::{Error, inference};
 
 static ORT_CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -71,4 +75,45 @@ pub fn route_runtime_log() {
     } else {
         inference::onnx::Level::Warning
     });
+}
+
+impl Lipsync {
+    /// Says, once in a stream, that frames come and no sound ever can.
+    pub(super) fn warn_of_no_audio(&self, stream: &mut Stream, running_ns: i64, draws: bool) {
+        if draws && stream.is_long_unheard(running_ns) {
+            gst::element_imp_warning!(
+                self,
+                gst::CoreError::Pad,
+                ("frames come, but there is no pad `audio` from which lipsync could hear: they pass through \
+                  unchanged. Link an audio stream to it. What has room for one video filter only, such as \
+                  playbin's `video-filter` or an effect in GES, cannot: use lipsyncbin in a pipeline of its own")
+            );
+        }
+    }
+
+    /// Says at the end of a stream how many frames had a face; that none had any is worth a warning.
+    pub(super) fn sum_up(&self, stream: &mut Stream) {
+        if std::mem::replace(&mut stream.is_summed_up, true) {
+            return;
+        }
+        let (frames, found, synced) = lock(&self.stats).looked_at_found_and_synced();
+        if frames == 0 {
+            return;
+        }
+        if found == 0 {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Failed,
+                ("no face was found in any of {frames} frames: no mouth was redrawn")
+            );
+            return;
+        }
+        let text = format!(
+            "{found} of {frames} frames had a face ({} %), {synced} were synced ({} %)",
+            found * 100 / frames,
+            synced * 100 / frames
+        );
+        // `gst-launch-1.0` prints only the second.
+        gst::element_imp_info!(self, gst::StreamError::Failed, ("{text}"), ["{text}"]);
+    }
 }

@@ -5,6 +5,7 @@ use gst::{glib, prelude::*, subclass::prelude::*};
 use lipsync_core::{catalogue, face, inference, render};
 
 mod altered_tag;
+mod audio_input;
 mod background;
 mod deadlines;
 mod frame_pass;
@@ -26,6 +27,7 @@ mod settings;
 mod stats;
 mod stream_state;
 mod turn;
+mod video_input;
 
 glib::wrapper! {
     pub struct Lipsync(ObjectSubclass<imp::Lipsync>)

@@ -5,14 +5,14 @@
 
 use std::{
     fmt,
-    sync::{atomic::Ordering, mpsc},
+    sync::{Mutex, atomic::Ordering, mpsc},
 };
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 
 use crate::lipsync::{
-    background::{self, Course, Order},
+    background::{self, LoadState, Loader, Order},
     imp::{CAT, Lipsync, lock},
     log::Time,
     messages,
@@ -23,7 +23,7 @@ use lipsync_core::{
     Error,
     assembly::{self, Prepared, Step},
     catalogue,
-    inference::{Fallback, Provider, onnx::AtWork},
+    inference::{self, Fallback, Provider, onnx::AtWork},
     render::{Controls, Engine},
 };
 
@@ -33,9 +33,32 @@ const CANCELED: &str = "The model is not wanted any more";
 const FAILED: &str = "The model cannot be loaded";
 const STAYS: &str = "The model that was there before stays";
 
+/// The model that draws and those that are to take its place.
+#[derive(Default)]
+pub struct ModelSwap {
+    /// In place of what the property `model` names.
+    source: Mutex<Option<catalogue::Source>>,
+    model: Mutex<Model>,
+    pub loader: Loader<Engine>,
+    /// Of the networks that draw.
+    interrupt: Mutex<inference::Interrupt>,
+}
+
+impl ModelSwap {
+    /// Has the networks give up the run that is under way, and every further one.
+    pub fn interrupt(&self) {
+        lock(&self.interrupt).set();
+    }
+
+    /// From here on runs go to their end.
+    pub fn resume(&self) {
+        lock(&self.interrupt).clear();
+    }
+}
+
 /// Which model there is, and which is on its way.
 #[derive(Default)]
-pub(super) struct Model {
+struct Model {
     /// What was loaded last was built from this.
     loaded: Option<Setup>,
     /// What is being loaded, or has failed.
@@ -55,14 +78,14 @@ type Loaded = Result<Option<(Engine, Vec<Fallback>)>, Error>;
 
 impl Lipsync {
     pub fn set_generator(&self, source: catalogue::Source) {
-        *lock(&self.generator) = Some(source);
+        *lock(&self.models.source) = Some(source);
     }
 
     /// Begins to load the model, unless that of the same settings is there or on its way. Fails
     /// where a person has to do something about it and that can be told at once.
     pub(super) fn set_up(&self) -> Result<(), gst::ErrorMessage> {
         let settings = lock(&self.settings).clone();
-        if lock(&self.model).newest() == Some(&settings.setup) {
+        if lock(&self.models.model).newest() == Some(&settings.setup) {
             return Ok(());
         }
         self.unload();
@@ -80,29 +103,29 @@ impl Lipsync {
             setup.batch_size as usize,
         );
         if prepared.has_networks() {
-            let mut model = lock(&self.model);
+            let mut model = lock(&self.models.model);
             return self.load(&mut model, setup, |goes_on| prepared.load(goes_on));
         }
         if let Some((engine, fallbacks)) = prepared.load(|_| true).map_err(refused)? {
-            lock(&self.model).loaded = Some(setup);
+            lock(&self.models.model).loaded = Some(setup);
             self.tell_loaded(&About::of(&engine), fallbacks, true);
-            self.loader.put(engine);
+            self.models.loader.put(engine);
         }
         Ok(())
     }
 
     /// From here on a change of the settings has another model loaded at once.
     pub(super) fn swap_from_now_on(&self) {
-        lock(&self.model).is_swapped = true;
+        lock(&self.models.model).is_swapped = true;
         // What was changed since they were looked at.
         self.swap();
     }
 
     /// Until the next start only what is on its way goes on. What has failed is tried again then.
     pub(super) fn stop_swapping(&self) {
-        let mut model = lock(&self.model);
+        let mut model = lock(&self.models.model);
         model.is_swapped = false;
-        if self.loader.course() == Course::Failed {
+        if self.models.loader.load_state() == LoadState::Failed {
             model.wanted = None;
         }
     }
@@ -110,12 +133,12 @@ impl Lipsync {
     /// The settings have changed: while frames flow, what they ask for is loaded beside the model
     /// that draws.
     pub(super) fn swap(&self) {
-        let mut model = lock(&self.model);
+        let mut model = lock(&self.models.model);
         if !model.is_swapped || model.newest() == Some(&lock(&self.settings).setup) {
             return;
         }
         let settings = lock(&self.settings).clone();
-        let was_busy = self.loader.cancel();
+        let was_busy = self.models.loader.cancel();
         model.wanted = None;
         if model.loaded.as_ref() == Some(&settings.setup) {
             drop(model);
@@ -142,15 +165,15 @@ impl Lipsync {
     /// Drops the model and whatever is on its way.
     pub(super) fn unload(&self) {
         let was_busy = {
-            let mut model = lock(&self.model);
+            let mut model = lock(&self.models.model);
             model.loaded = None;
             model.wanted = None;
-            self.loader.cancel()
+            self.models.loader.cancel()
         };
         self.post_canceled(was_busy);
-        drop(self.loader.take());
+        drop(self.models.loader.take());
         // Whose networks may be at work on a frame that nobody waits for any more.
-        lock(&self.interrupt).set();
+        self.models.interrupt();
         drop(self.take_stream());
         let mut stats = lock(&self.stats);
         stats.provider = None;
@@ -160,7 +183,7 @@ impl Lipsync {
     fn engine_config(&self, settings: &Settings) -> assembly::Config {
         messages::route_runtime_log();
         let mut config = settings.engine_config();
-        if let Some(source) = lock(&self.generator).clone() {
+        if let Some(source) = lock(&self.models.source).clone() {
             config.generator = source;
         }
         config
@@ -176,7 +199,7 @@ impl Lipsync {
         model.wanted = Some(setup.clone());
         let weak = self.downgrade();
         let work = AtWork::begin();
-        let started = self.loader.load(move |order| {
+        let started = self.models.loader.load(move |order| {
             work.in_this_thread();
             let loaded = make(&mut |step| {
                 let this = weak.upgrade().filter(|_| order.is_wanted());
@@ -195,7 +218,7 @@ impl Lipsync {
         match loaded {
             Ok(Some((engine, fallbacks))) => {
                 let about = About::of(&engine);
-                let mut model = lock(&self.model);
+                let mut model = lock(&self.models.model);
                 let is_first = model.loaded.is_none();
                 let delivered = order.deliver(engine);
                 if delivered.is_ok() {
@@ -217,7 +240,7 @@ impl Lipsync {
     fn refuse(&self, order: Order<Engine>, setup: &Setup, err: &Error) {
         gst::error!(CAT, imp = self, "{err}");
         let obj = self.obj();
-        let mut model = lock(&self.model);
+        let mut model = lock(&self.models.model);
         let Some(loaded) = model.loaded.clone() else {
             let is_wanted = order.fail();
             drop(model);
@@ -295,31 +318,31 @@ impl Lipsync {
         }
         let is_live = self.obj().latency().is_some();
         if !is_live {
-            self.loader.wait(|| self.is_patient());
+            self.models.loader.wait(|| self.is_patient());
             self.take_over(stream);
         }
-        match self.loader.course() {
+        match self.models.loader.load_state() {
             _ if stream.engine().is_some() => Ok(true),
-            Course::Failed => Err(gst::FlowError::Error),
-            Course::Busy => Ok(is_live),
-            Course::Idle => Ok(false),
+            LoadState::Failed => Err(gst::FlowError::Error),
+            LoadState::Busy => Ok(is_live),
+            LoadState::Idle => Ok(false),
         }
     }
 
     /// Whether the streaming thread has nothing better to do than to wait for the model.
     fn is_patient(&self) -> bool {
-        let audio_pad = lock(&self.audio_pad).clone();
+        let audio_pad = self.audio.pad();
         let is_open =
             |pad: &gst_base::AggregatorPad| !pad.pad_flags().contains(gst::PadFlags::FLUSHING);
         lock(&self.settings).controls().draws()
             && !self.stops.load(Ordering::Acquire)
-            && is_open(&self.video_pad)
+            && is_open(&self.video.pad)
             && audio_pad.is_some_and(|pad| is_open(&pad))
     }
 
     /// Goes on with the engine that was loaded last.
     fn take_over(&self, stream: &mut Stream) {
-        let Some(mut engine) = self.loader.take() else {
+        let Some(mut engine) = self.models.loader.take() else {
             return;
         };
         // What was collected is heard as far as the engine before hears.
@@ -328,7 +351,7 @@ impl Lipsync {
         let about = About::of(&engine);
         self.show(&about);
         gst::info!(CAT, imp = self, "Goes on with {about}");
-        *lock(&self.interrupt) = engine.interrupt();
+        *lock(&self.models.interrupt) = engine.interrupt();
         if let Some(old) = stream.go_on_with(engine) {
             // May take a while.
             let work = AtWork::begin();
@@ -343,11 +366,7 @@ impl Lipsync {
     /// `batch` is what the networks take at once.
     fn know_delays(&self, look_ahead_ns: i64, batch: usize) {
         let wanted = lock(&self.settings).setup.batch_size as usize;
-        {
-            let mut delays = lock(&self.delays);
-            delays.look_ahead_ns = look_ahead_ns;
-            delays.batch = batch.min(wanted) as i64;
-        }
+        self.latency.set_model(look_ahead_ns, batch.min(wanted));
         self.update_latency();
     }
 

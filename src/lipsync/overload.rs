@@ -31,7 +31,7 @@ const FORGET: i64 = 32;
 
 /// How fast frames are wanted, and how fast they can be painted.
 #[derive(Clone, Debug, Default)]
-pub struct Pace {
+pub struct Overload {
     downstream: Option<Downstream>,
     /// How long frames last.
     lasts_ns: i64,
@@ -50,7 +50,7 @@ struct Downstream {
     proportion: f64,
 }
 
-impl Pace {
+impl Overload {
     /// A frame of running time `frame_ns` was `late_ns` too late downstream, or too early where
     /// that is negative.
     pub fn downstream_said(&mut self, frame_ns: i64, late_ns: i64, proportion: f64, is_live: bool) {
@@ -145,96 +145,102 @@ mod tests {
     const FRAME: i64 = 40 * MS;
     const WORK: i64 = 40 * MS;
 
-    fn verdict(pace: &Pace, frame_ns: i64, left_ns: Option<i64>) -> Verdict {
-        pace.judge(frame_ns, left_ns, WORK).0
+    fn verdict(overload: &Overload, frame_ns: i64, left_ns: Option<i64>) -> Verdict {
+        overload.judge(frame_ns, left_ns, WORK).0
     }
 
     #[test]
     fn nothing_is_lost_without_a_clock_and_without_complaints() {
-        let mut pace = Pace::default();
-        assert_eq!(pace.judge(0, None, WORK), (Verdict::Draw, 0));
-        pace.downstream_said(0, -5 * MS, 0.5, false);
-        assert_eq!(verdict(&pace, 0, None), Verdict::Draw);
-        assert_eq!(verdict(&pace, FRAME, None), Verdict::Draw);
+        let mut overload = Overload::default();
+        assert_eq!(overload.judge(0, None, WORK), (Verdict::Draw, 0));
+        overload.downstream_said(0, -5 * MS, 0.5, false);
+        assert_eq!(verdict(&overload, 0, None), Verdict::Draw);
+        assert_eq!(verdict(&overload, FRAME, None), Verdict::Draw);
     }
 
     #[test]
     fn live_frames_lose_the_network_before_they_lose_the_rest() {
-        let mut pace = Pace::default();
-        pace.painted(Duration::from_millis(6));
-        assert_eq!(pace.reserve_ns(WORK), 8 * MS);
-        assert_eq!(verdict(&pace, 0, Some(40 * MS)), Verdict::Draw);
-        assert_eq!(verdict(&pace, 0, Some(8 * MS)), Verdict::Draw);
-        assert_eq!(pace.judge(0, Some(5 * MS), WORK), (Verdict::Repeat, 3 * MS));
-        assert_eq!(verdict(&pace, 0, Some(0)), Verdict::Pass);
+        let mut overload = Overload::default();
+        overload.painted(Duration::from_millis(6));
+        assert_eq!(overload.reserve_ns(WORK), 8 * MS);
+        assert_eq!(verdict(&overload, 0, Some(40 * MS)), Verdict::Draw);
+        assert_eq!(verdict(&overload, 0, Some(8 * MS)), Verdict::Draw);
+        assert_eq!(
+            overload.judge(0, Some(5 * MS), WORK),
+            (Verdict::Repeat, 3 * MS)
+        );
+        assert_eq!(verdict(&overload, 0, Some(0)), Verdict::Pass);
         // However late: only downstream knows whether anybody minds.
         assert_eq!(
-            pace.judge(0, Some(-60_000 * MS), WORK),
+            overload.judge(0, Some(-60_000 * MS), WORK),
             (Verdict::Pass, 60_000 * MS)
         );
     }
 
     #[test]
     fn painting_takes_at_most_half_of_the_time_for_work() {
-        let mut pace = Pace::default();
-        pace.painted(Duration::from_millis(100));
-        assert_eq!(pace.reserve_ns(WORK), 20 * MS);
+        let mut overload = Overload::default();
+        overload.painted(Duration::from_millis(100));
+        assert_eq!(overload.reserve_ns(WORK), 20 * MS);
         // One slow frame is forgotten.
-        (0..250).for_each(|_| pace.painted(Duration::from_millis(3)));
-        assert_eq!(pace.reserve_ns(WORK), 5 * MS);
+        (0..250).for_each(|_| overload.painted(Duration::from_millis(3)));
+        assert_eq!(overload.reserve_ns(WORK), 5 * MS);
     }
 
     #[test]
     fn frames_are_begun_where_the_slower_ones_are_in_time() {
-        let mut pace = Pace::default();
-        assert!(pace.begins_within(1, 10) && !pace.begins_within(0, 1));
-        pace.begun(Duration::from_millis(10));
-        pace.begun(Duration::from_millis(4));
-        assert!(pace.begins_within(10 * MS, 1));
-        assert!(!pace.begins_within(10 * MS, 2));
-        assert!(!pace.begins_within(-MS, 1));
+        let mut overload = Overload::default();
+        assert!(overload.begins_within(1, 10) && !overload.begins_within(0, 1));
+        overload.begun(Duration::from_millis(10));
+        overload.begun(Duration::from_millis(4));
+        assert!(overload.begins_within(10 * MS, 1));
+        assert!(!overload.begins_within(10 * MS, 2));
+        assert!(!overload.begins_within(-MS, 1));
     }
 
     #[test]
     fn a_live_sink_drops_what_it_shows_too_late() {
-        let mut pace = Pace::default();
-        pace.downstream_said(1_000 * MS, 100 * MS, 2.0, true);
+        let mut overload = Overload::default();
+        overload.downstream_said(1_000 * MS, 100 * MS, 2.0, true);
         let left = Some(40 * MS);
-        assert_eq!(pace.judge(1_040 * MS, left, WORK), (Verdict::Drop, 60 * MS));
-        assert_eq!(verdict(&pace, 1_080 * MS, left), Verdict::Pass);
-        assert_eq!(verdict(&pace, 1_120 * MS, left), Verdict::Draw);
-        assert_eq!(pace.proportion(), 2.0);
-        pace.reset();
-        assert_eq!(verdict(&pace, 1_040 * MS, left), Verdict::Draw);
-        assert_eq!(pace.proportion(), 1.0);
+        assert_eq!(
+            overload.judge(1_040 * MS, left, WORK),
+            (Verdict::Drop, 60 * MS)
+        );
+        assert_eq!(verdict(&overload, 1_080 * MS, left), Verdict::Pass);
+        assert_eq!(verdict(&overload, 1_120 * MS, left), Verdict::Draw);
+        assert_eq!(overload.proportion(), 2.0);
+        overload.reset();
+        assert_eq!(verdict(&overload, 1_040 * MS, left), Verdict::Draw);
+        assert_eq!(overload.proportion(), 1.0);
     }
 
     #[test]
     fn a_sink_of_a_file_is_given_time_to_catch_up() {
-        let mut pace = Pace::default();
-        pace.frames_last(FRAME);
-        pace.downstream_said(1_000 * MS, 200 * MS, 2.0, false);
-        assert_eq!(verdict(&pace, 1_120 * MS, None), Verdict::Drop);
-        assert_eq!(verdict(&pace, 1_160 * MS, None), Verdict::Pass);
+        let mut overload = Overload::default();
+        overload.frames_last(FRAME);
+        overload.downstream_said(1_000 * MS, 200 * MS, 2.0, false);
+        assert_eq!(verdict(&overload, 1_120 * MS, None), Verdict::Drop);
+        assert_eq!(verdict(&overload, 1_160 * MS, None), Verdict::Pass);
         for ahead in [1_200, 1_400] {
-            assert_eq!(verdict(&pace, ahead * MS, None), Verdict::Repeat);
+            assert_eq!(verdict(&overload, ahead * MS, None), Verdict::Repeat);
         }
-        assert_eq!(verdict(&pace, 1_440 * MS, None), Verdict::Draw);
+        assert_eq!(verdict(&overload, 1_440 * MS, None), Verdict::Draw);
         // Much is caught up with little by little.
-        pace.downstream_said(0, 5_000 * MS, 2.0, false);
-        assert_eq!(verdict(&pace, 5_000 * MS, None), Verdict::Repeat);
-        assert_eq!(verdict(&pace, 5_040 * MS, None), Verdict::Draw);
+        overload.downstream_said(0, 5_000 * MS, 2.0, false);
+        assert_eq!(verdict(&overload, 5_000 * MS, None), Verdict::Repeat);
+        assert_eq!(verdict(&overload, 5_040 * MS, None), Verdict::Draw);
     }
 
     #[test]
     fn no_time_is_too_large() {
-        let mut pace = Pace::default();
-        pace.frames_last(i64::MAX);
+        let mut overload = Overload::default();
+        overload.frames_last(i64::MAX);
         for (a, b) in [(i64::MAX, i64::MAX), (i64::MIN, i64::MIN)] {
-            pace.downstream_said(a, b, f64::NAN, false);
+            overload.downstream_said(a, b, f64::NAN, false);
             for frame_ns in [i64::MIN, 0, i64::MAX] {
                 for left_ns in [None, Some(i64::MIN), Some(i64::MAX)] {
-                    pace.judge(frame_ns, left_ns, i64::MAX);
+                    overload.judge(frame_ns, left_ns, i64::MAX);
                 }
             }
         }

@@ -7,14 +7,10 @@ use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{AGGREGATOR_FLOW_NEED_DATA, prelude::*};
 
 use crate::lipsync::{
-    frame_queue::{self, Frame, signed_ns},
     imp::{CAT, FURTHEST_NS, Lipsync, lock},
     log::Time,
-    stream_state::{Heard, Stream},
+    stream_state::Stream,
 };
-
-/// Frames that wait this much beyond the latency are left to upstream.
-const WAITING_SLACK: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
 /// How often it is looked whether another frame has come while networks draw one: nothing wakes an
 /// Aggregator for either of both.
@@ -47,7 +43,7 @@ impl Lipsync {
     fn has_time(&self, stream: &mut Stream) -> bool {
         let is_limited = |turn| self.time_limit(turn).is_some();
         !self.stops.load(Ordering::Acquire)
-            && !self.flush_video.load(Ordering::Acquire)
+            && !self.video.is_flushed()
             && !stream.begun.iter().any(is_limited)
             && (stream.engine_mut()).is_some_and(|engine| !engine.is_drawn(MOMENT))
     }
@@ -75,7 +71,7 @@ impl Lipsync {
                 break;
             };
             let controls = lock(&self.settings).controls();
-            let audio_pad = lock(&self.audio_pad).clone();
+            let audio_pad = self.audio.pad();
             let has_its_model = self.has_its_model(stream, audio_pad.is_some(), &controls)?;
             stream.failed.take().map_or(Ok(()), Err)?;
             if !has_its_model {
@@ -111,11 +107,11 @@ impl Lipsync {
             if let Some(sent) = self.collect(stream, frame, listens)? {
                 flow = Ok(sent);
             }
-            if self.flush_video.load(Ordering::Acquire) {
+            if self.video.is_flushed() {
                 return flow;
             }
         }
-        if stream.waiting.is_empty() && self.video_pad.is_eos() {
+        if stream.waiting.is_empty() && self.video.pad.is_eos() {
             self.send_batch(stream)?;
             return self.end(stream);
         }
@@ -132,17 +128,17 @@ impl Lipsync {
         self.sum_up(stream);
         let src_pad = self.obj().src_pad().clone();
         let begun = src_pad.sticky_event::<gst::event::StreamStart>(0).is_some();
-        let audio_pad = lock(&self.audio_pad).clone();
+        let audio_pad = self.audio.pad();
         let Some(audio_pad) = audio_pad.filter(|pad| begun && !pad.is_eos()) else {
             return Err(gst::FlowError::Eos);
         };
         if !stream.ended
-            && let Some(event) = self.video_pad.sticky_event::<gst::event::Eos>(0)
+            && let Some(event) = self.video.pad.sticky_event::<gst::event::Eos>(0)
         {
             stream.ended = true;
             src_pad.push_event(event);
         }
-        while self.pop_sound(&audio_pad).is_some() {}
+        while self.audio.pop(&audio_pad).is_some() {}
         match audio_pad.is_eos() {
             true => Err(gst::FlowError::Eos),
             false => Err(AGGREGATOR_FLOW_NEED_DATA),
@@ -150,13 +146,13 @@ impl Lipsync {
     }
 
     pub(super) fn apply_flushes(&self, stream: &mut Stream) {
-        if self.flush_video.swap(false, Ordering::AcqRel) {
+        if self.video.take_flush() {
             gst::debug!(CAT, imp = self, "Forgets the video that waits: flushed");
             self.drop_waiting(stream);
             stream.flush_video();
-            lock(&self.pace).reset();
+            lock(&self.overload).reset();
         }
-        if self.flush_audio.swap(false, Ordering::AcqRel) {
+        if self.audio.take_flush() {
             gst::debug!(CAT, imp = self, "Forgets the audio: flushed");
             self.send_batch_early(stream);
             stream.flush_audio();
@@ -167,115 +163,6 @@ impl Lipsync {
     pub(super) fn drop_waiting(&self, stream: &Stream) {
         let waiting = stream.waiting.pictures() + stream.batch.len();
         lock(&self.stats).dropped += waiting as u64;
-    }
-
-    /// Takes in the sound of the frame at `running_ns`; whether all of it is there.
-    ///
-    /// What only later frames need stays on the pad: a fast upstream would keep us here for ever,
-    /// and beside a `tee` whose other branch is full the next buffer may not come before the frames
-    /// have gone. Where the sound is not all there the pad is empty, so that the element is not
-    /// called again before more has come.
-    fn hear(
-        &self,
-        stream: &mut Stream,
-        pad: &gst_base::AggregatorPad,
-        running_ns: i64,
-        sync_offset_ns: i64,
-    ) -> Result<bool, gst::FlowError> {
-        loop {
-            let covered = stream.is_covered(running_ns, sync_offset_ns);
-            // A gap without end lasts until something comes behind it.
-            let is_open = stream.awaits_sound() && self.at_audio_pad.has_more();
-            if covered && !is_open {
-                return Ok(true);
-            }
-            if !self.hear_next(stream, pad)? {
-                if pad.is_eos() {
-                    stream.end_audio();
-                    return Ok(true);
-                }
-                return Ok(covered);
-            }
-        }
-    }
-
-    /// Takes in the next buffer of the audio pad; `false` where there is none.
-    ///
-    /// It stays on the pad until a frame needs more than it holds: an Aggregator that is not live
-    /// works only while each of its pads has something, and one buffer may be all the sound that
-    /// many frames need.
-    fn hear_next(
-        &self,
-        stream: &mut Stream,
-        pad: &gst_base::AggregatorPad,
-    ) -> Result<bool, gst::FlowError> {
-        let buffer = match self.drop_heard(stream, pad) {
-            Some(buffer) => buffer,
-            None => {
-                let Some(buffer) = pad.peek_buffer() else {
-                    self.at_audio_pad.found_empty();
-                    return Ok(false);
-                };
-                stream.heard = Some(buffer.clone());
-                buffer
-            }
-        };
-        let lasts = buffer.duration();
-        self.take_in(stream, pad, buffer)?;
-        self.check_queues(stream, pad, lasts);
-        Ok(true)
-    }
-
-    /// Takes the buffer off the audio pad that was heard and left there. What comes off in its
-    /// place, since the pad was flushed, has not been heard.
-    fn drop_heard(
-        &self,
-        stream: &mut Stream,
-        pad: &gst_base::AggregatorPad,
-    ) -> Option<gst::Buffer> {
-        let heard = stream.heard.take()?;
-        self.pop_sound(pad)
-            .filter(|popped| popped.as_ptr() != heard.as_ptr())
-    }
-
-    fn pop_sound(&self, pad: &gst_base::AggregatorPad) -> Option<gst::Buffer> {
-        let buffer = pad.pop_buffer()?;
-        self.at_audio_pad.remove();
-        Some(buffer)
-    }
-
-    /// Counts what comes to the audio pad.
-    pub(super) fn watch_audio(&self, pad: &gst_base::AggregatorPad) {
-        self.at_audio_pad.reset();
-        let weak = self.downgrade();
-        let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
-        pad.add_probe(kinds, move |pad, info| {
-            let is_counted = match &info.data {
-                Some(gst::PadProbeData::Buffer(_)) => true,
-                Some(gst::PadProbeData::Event(event)) => becomes_a_buffer(pad, event),
-                _ => false,
-            };
-            if let Some(this) = weak.upgrade().filter(|_| is_counted) {
-                this.at_audio_pad.add();
-            }
-            gst::PadProbeReturn::Ok
-        });
-    }
-
-    fn take_in(
-        &self,
-        stream: &mut Stream,
-        pad: &gst_base::AggregatorPad,
-        buffer: gst::Buffer,
-    ) -> Result<(), gst::FlowError> {
-        let heard = stream.hear(buffer, &self.time_segment(pad)?);
-        let mut stats = lock(&self.stats);
-        match heard {
-            Heard::Samples(samples) => stats.audio_samples_in += samples,
-            Heard::Gap => stats.audio_gaps += 1,
-            Heard::Nothing => (),
-        }
-        Ok(())
     }
 
     /// When the frame of that running time has to go on with the sound that there is, less the
@@ -290,112 +177,7 @@ impl Lipsync {
         Some(time.saturating_sub(for_work))
     }
 
-    /// When the sound on the pad is to be taken though no frame has come, less the latency: when it
-    /// sounds, or has sounded where it was heard already. In a live pipeline it goes on without
-    /// frames, and upstream must not be held up with it, as a microphone has others that listen.
-    pub(super) fn sound_due(
-        &self,
-        stream: &Stream,
-        pad: &gst_base::AggregatorPad,
-    ) -> Option<gst::ClockTime> {
-        let buffer = pad.peek_buffer()?;
-        let segment = pad.segment().downcast::<gst::ClockTime>().ok()?;
-        // Aggregator's lock is held here: it cannot be asked.
-        let latency = lock(&self.delays).whole?;
-        let heard = stream.heard.as_ref();
-        let due_ns = match heard.is_some_and(|heard| heard.as_ptr() == buffer.as_ptr()) {
-            true if self.at_audio_pad.has_more() => 0,
-            true => stream.heard_until(),
-            false => frame_queue::running_ns(&buffer, &segment).unwrap_or(0),
-        };
-        if due_ns >= FURTHEST_NS {
-            return None;
-        }
-        let due = gst::ClockTime::from_nseconds(u64::try_from(due_ns).unwrap_or(0));
-        Some(due.saturating_sub(latency))
-    }
-
-    /// Takes sound for which no frame has come, and keeps what frames may need that come late.
-    fn hear_ahead(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
-        let Some(pad) = lock(&self.audio_pad).clone() else {
-            return Ok(());
-        };
-        let buffer = match stream.heard.is_some() {
-            true => self.drop_heard(stream, &pad),
-            false => self.pop_sound(&pad),
-        };
-        if let Some(buffer) = buffer {
-            self.take_in(stream, &pad, buffer)?;
-        }
-        let latency = lock(&self.delays).reported.unwrap_or_default() + WAITING_SLACK;
-        stream.forget_sound_but(i64::try_from(latency.nseconds()).unwrap_or(i64::MAX));
-        Ok(())
-    }
-
-    /// Whether frames should be taken off the video pad though they cannot go out yet: in a live
-    /// pipeline upstream must not be held up while they wait for their sound, and before GStreamer
-    /// 1.28 the pad's own queue does not grow with the latency. One frame stays on the pad: as long
-    /// as it is there, each buffer of sound has the element called.
-    pub(super) fn wants_room(&self, stream: &Stream) -> bool {
-        let latency = lock(&self.delays).reported.unwrap_or_default() + WAITING_SLACK;
-        let span_ns = i64::try_from(latency.nseconds()).unwrap_or(i64::MAX);
-        self.at_video_pad.has_more() && stream.waiting.span_ns() < span_ns
-    }
-
-    fn make_room(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
-        if self.ask_latency().is_none() {
-            return Ok(());
-        }
-        while self.wants_room(stream) {
-            let Some(frame) = self.pop_frame(stream)? else {
-                break;
-            };
-            stream.waiting.push_frame(frame);
-        }
-        Ok(())
-    }
-
-    /// The frame that goes out next.
-    fn next_frame(&self, stream: &mut Stream) -> Result<Option<Frame>, gst::FlowError> {
-        match stream.waiting.pop_frame() {
-            Some(frame) => Ok(Some(frame)),
-            None => self.pop_frame(stream),
-        }
-    }
-
-    fn pop_frame(&self, stream: &mut Stream) -> Result<Option<Frame>, gst::FlowError> {
-        let Some(buffer) = self.video_pad.pop_buffer() else {
-            return Ok(None);
-        };
-        let segment = self.time_segment(&self.video_pad)?;
-        let frame = Frame::new(buffer, &segment, stream.video_next_ns);
-        // GAP events become buffers inside the pad, where nobody has counted them.
-        if !frame.is_gap() {
-            self.at_video_pad.remove();
-            lock(&self.stats).frames_in += 1;
-            let lasts_ns = stream.duration(&frame).map_or(0, signed_ns);
-            stream.video_next_ns = frame.running_ns.saturating_add(lasts_ns);
-        }
-        Ok(Some(frame))
-    }
-
-    /// Running time of the frame that goes out next.
-    fn next_ns(&self, stream: &Stream) -> Result<Option<i64>, gst::FlowError> {
-        let waiting = stream.waiting.first_ns();
-        if waiting.is_none() && self.video_pad.has_buffer() {
-            self.time_segment(&self.video_pad)?;
-        }
-        Ok(waiting.or_else(|| self.pad_ns(stream)))
-    }
-
-    /// Running time of the frame on the video pad.
-    pub(super) fn pad_ns(&self, stream: &Stream) -> Option<i64> {
-        let buffer = self.video_pad.peek_buffer()?;
-        let segment = self.video_pad.segment().downcast::<gst::ClockTime>().ok()?;
-        Some(frame_queue::running_ns(&buffer, &segment).unwrap_or(stream.video_next_ns))
-    }
-
-    fn time_segment(
+    pub(super) fn time_segment(
         &self,
         pad: &gst_base::AggregatorPad,
     ) -> Result<gst::FormattedSegment<gst::ClockTime>, gst::FlowError> {
@@ -412,17 +194,4 @@ impl Lipsync {
             gst::FlowError::Error
         })
     }
-}
-
-/// Whether it is a gap that lies in the segment: such a one takes a place on an Aggregator's pad.
-fn becomes_a_buffer(pad: &gst_base::AggregatorPad, event: &gst::EventRef) -> bool {
-    let gst::EventView::Gap(gap) = event.view() else {
-        return false;
-    };
-    let (from, duration) = gap.get();
-    let to = duration.map(|duration| from.saturating_add(duration));
-    let segment = pad.sticky_event::<gst::event::Segment>(0);
-    let segment = segment.map(|event| event.segment().to_owned());
-    let in_time = segment.and_then(|segment| segment.downcast::<gst::ClockTime>().ok());
-    in_time.is_none_or(|segment| segment.clip(from, to).is_some())
 }
