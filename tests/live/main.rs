@@ -9,7 +9,6 @@ mod live_source;
 #[path = "../support/picture.rs"]
 mod picture;
 
-mod crowd;
 mod fades;
 mod interruptions;
 mod late;

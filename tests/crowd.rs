@@ -1,8 +1,11 @@
 //! Many elements in one process: all frames come out, and what they use is bounded and given back.
 
+#[path = "support/common.rs"]
+mod common;
+
 use std::time::{Duration, Instant};
 
-use crate::common::*;
+use common::*;
 use gst::prelude::*;
 use gstlipsync::lipsync::Lipsync;
 
