@@ -324,11 +324,10 @@ fn worst_drift(rate: u32, seconds: i64, parts_per_million: f64, jitter: i64) -> 
     let time =
         |frame: f64| (frame / f64::from(rate) * (1.0 + parts_per_million / 1e6) * 1e9) as i64;
     let mut worst = 0;
-    let mut random = 1u32;
+    let mut random = fastrand::Rng::with_seed(1);
     for n in 0..seconds * 10 {
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let stamp = time((n as usize * chunk) as f64);
-        let noise = ((f64::from(random) / 2f64.powi(31) - 1.0) * jitter as f64) as i64;
+        let noise = random.i64(-jitter..=jitter);
         let clicks = n % 50 == 20;
         sound.push(if clicks { &click } else { &quiet }, stamp + noise, false);
         if n % 50 == 21 && n > 50 {

@@ -155,13 +155,10 @@ mod tests {
             angle in prop_oneof![-4f32..4.0, Just(0.0)],
             (x, y) in (-20f32..110.0, -20f32..110.0),
             size in 1usize..40,
-            seed in any::<u32>(),
+            seed in any::<u64>(),
         ) {
-            let mut random = seed;
-            let byte = |_| {
-                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (random >> 24) as u8
-            };
+            let mut random = fastrand::Rng::with_seed(seed);
+            let byte = |_| random.u8(..);
             let mut picture = Bytes::new(format, width, height, 3, byte);
             let (sin, cos) = angle.sin_cos();
             let half = (size - 1) as f32 / 2.0 * scale;
@@ -189,13 +186,10 @@ mod tests {
             (width, height) in (1usize..700, 1usize..60),
             (a, d) in prop_oneof![(1.5f32..40.0, 0.4f32..40.0), (0.2f32..1.49, 0.2f32..1.49)],
             (tx, ty) in (-50f32..400.0, -50f32..80.0),
-            seed in any::<u32>(),
+            seed in any::<u64>(),
         ) {
-            let mut random = seed;
-            let byte = |_| {
-                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (random >> 24) as u8
-            };
+            let mut random = fastrand::Rng::with_seed(seed);
+            let byte = |_| random.u8(..);
             let mut picture = Bytes::new(format, width, height, 5, byte);
             let mut see = |b: f32| picture.seen(&Affine { a, b, c: 0.0, d, tx, ty }, 9, 1.0);
             // Two units of the fixed point a row.

@@ -93,12 +93,9 @@ fn features(runs: &Arc<AtomicUsize>) -> Features {
 }
 
 fn noise(samples: usize) -> Vec<u8> {
-    let mut state = 1_u32;
+    let mut random = fastrand::Rng::with_seed(1);
     (0..samples)
-        .flat_map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            ((state >> 18) as i16 - 8_192).to_le_bytes()
-        })
+        .flat_map(|_| random.i16(-8_192..8_192).to_le_bytes())
         .collect()
 }
 
