@@ -9,13 +9,13 @@ pub mod drive;
 pub mod faces;
 pub mod judge;
 pub mod limit;
-pub mod machine;
 pub mod media;
 pub mod numbers;
 pub mod picture;
 pub mod sheet;
 pub mod stats;
 pub mod table;
+pub mod usage;
 
 use std::process::ExitCode;
 

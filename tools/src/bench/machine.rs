@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use lipsync_tools::machine::{field, read};
+use lipsync_tools::usage::{field, read};
 use serde::Serialize;
 
 /// What decides how fast networks run on a CPU.

@@ -252,7 +252,7 @@ fn ms(value: Option<f64>) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use lipsync_tools::machine::Usage;
+    use lipsync_tools::usage::Usage;
     use serde_json::Value;
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lipsync_tools::{machine::Usage, numbers::quantile};
+use lipsync_tools::{numbers::quantile, usage::Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -40,18 +40,8 @@ pub fn measure(
         measured,
     };
     let count = clip.sound.len();
-    case.turn(
-        "LEANING",
-        "leaning",
-        "leaning to 45 degrees",
-        swing::LEANING,
-    )?;
-    case.turn(
-        "LOOKING",
-        "looking",
-        "looking to 25 degrees",
-        swing::LOOKING,
-    )?;
+    case.turn("leaning", "leaning to 45 degrees", swing::LEANING)?;
+    case.turn("looking", "looking to 25 degrees", swing::LOOKING)?;
     if let Some(other) = other {
         case.dub(other)?;
     }
@@ -150,7 +140,7 @@ impl Case<'_> {
     }
 
     /// The first frame throughout, its head swinging.
-    fn turn(&mut self, caption: &str, name: &str, range: &str, swing: Swing) -> Result<()> {
+    fn turn(&mut self, name: &str, range: &str, swing: Swing) -> Result<()> {
         let clip = self.clip;
         let frames = swing::swung(&clip.frozen(), &clip.mouths[0], swing)?;
         let (spoken, stats) = self.setting.drive(&frames, &clip.sound)?;
@@ -182,7 +172,7 @@ impl Case<'_> {
         let (open, _) = moments::telling(&openings(&clip.mouths));
         let head = clip.mouths[0].head();
         let rows = [&frames[open], &spoken[open], &clip.frames[open]];
-        let column = moments::column(caption, rows.map(|picture| (picture, head)))?;
+        let column = moments::column(&name.to_uppercase(), rows.map(|picture| (picture, head)))?;
         self.measured.hard_moments.push(column);
         Ok(())
     }

@@ -22,7 +22,7 @@ use std::{
 use anyhow::{Result, bail};
 use clap::Parser;
 use fastrand::Rng;
-use lipsync_tools::{machine::Usage, media};
+use lipsync_tools::{media, usage::Usage};
 
 use conditions::{Conditions, random_time};
 use faults::FAULTS;

@@ -1,6 +1,6 @@
 //! What is checked at the end: limits, what was measured, and whether it holds.
 
-use lipsync_tools::{limit::Limit, machine::Usage, numbers::mean, table::Table};
+use lipsync_tools::{limit::Limit, numbers::mean, table::Table, usage::Usage};
 
 use crate::live_pipeline::LivePipeline;
 

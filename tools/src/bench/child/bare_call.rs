@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 use lipsync_core::inference::{self, ModelSource, Network};
 
-use super::{Order, Stack, Times, WHOLE};
+use super::{Draw, Order, Times, WHOLE};
 
 pub struct BareCall(Box<dyn Network>);
 
@@ -22,7 +22,7 @@ impl BareCall {
     }
 }
 
-impl Stack for BareCall {
+impl Draw for BareCall {
     fn draw(&mut self, count: usize) -> Result<Times> {
         let mut times = Vec::with_capacity(count);
         for _ in 0..count {

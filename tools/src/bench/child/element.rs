@@ -15,7 +15,7 @@ use gst::prelude::*;
 use lipsync_tools::{drive, media, media::SOUND_RATE, stats::Stats};
 
 use super::{
-    Order, Stack, Times, WHOLE,
+    Draw, Order, Times, WHOLE,
     engine::{SECOND, bytes_to_ns},
 };
 use crate::input::{FRAME_NS, FRAME_RATE, Input, Material};
@@ -177,7 +177,7 @@ impl Pipeline {
     }
 }
 
-impl Stack for Pipeline {
+impl Draw for Pipeline {
     /// A frame's time is from the one before, and of the first from its being pushed.
     fn draw(&mut self, count: usize) -> Result<Times> {
         let frames = self.prepare(count)?;

@@ -11,7 +11,7 @@ use lipsync_core::{
 };
 use lipsync_tools::media::SOUND_RATE;
 
-use super::{Order, Stack, Times, WHOLE};
+use super::{Draw, Order, Times, WHOLE};
 use crate::input::{FRAME_NS, Input, Material};
 
 /// Bytes of one sample.
@@ -19,7 +19,7 @@ const SAMPLE: usize = 2;
 /// Bytes of a second of audio.
 pub const SECOND: usize = SOUND_RATE as usize * SAMPLE;
 
-pub struct Drawing {
+pub struct EngineAlone {
     engine: Engine,
     controls: Controls,
     audio: Sound,
@@ -42,7 +42,7 @@ pub fn open(order: &Order) -> Result<Engine> {
     Ok(Engine::new(&config)?.0)
 }
 
-impl Drawing {
+impl EngineAlone {
     pub fn open(order: &Order) -> Result<Self> {
         let material = Material::read(&order.input, order.amount)?;
         let mut audio = Sound::new();
@@ -74,7 +74,7 @@ impl Drawing {
     }
 }
 
-impl Stack for Drawing {
+impl Draw for EngineAlone {
     fn draw(&mut self, count: usize) -> Result<Times> {
         let mut times = Times::new();
         for _ in 0..count {

@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lipsync_tools::machine::Usage;
+use lipsync_tools::usage::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -73,15 +73,15 @@ pub struct Ready {
 }
 
 /// Draws frames and says how long each took.
-trait Stack {
+trait Draw {
     fn draw(&mut self, count: usize) -> Result<Times>;
 }
 
 pub fn run(order: &str) -> Result<()> {
     let order: Order = serde_json::from_str(order).context("an order as JSON")?;
-    let stack: Box<dyn Stack> = match order.task {
+    let stack: Box<dyn Draw> = match order.task {
         Task::BareCall => Box::new(bare_call::BareCall::open(&order)?),
-        Task::Engine => Box::new(engine::Drawing::open(&order)?),
+        Task::Engine => Box::new(engine::EngineAlone::open(&order)?),
         Task::Element => Box::new(element::Pipeline::open(&order)?),
         Task::Streams { streams, frames } => {
             return say(&streams::measure(&order, streams, frames)?);
@@ -91,7 +91,7 @@ pub fn run(order: &str) -> Result<()> {
     serve(stack)
 }
 
-fn serve(mut stack: Box<dyn Stack>) -> Result<()> {
+fn serve(mut stack: Box<dyn Draw>) -> Result<()> {
     stack.draw(1)?;
     say(&json!({"first-frame": true}))?;
     stack.draw(WARM_UP)?;

@@ -4,9 +4,9 @@
 use std::{sync::Arc, thread, time::Instant};
 
 use anyhow::{Context, Result, anyhow};
-use lipsync_tools::machine::Usage;
+use lipsync_tools::usage::Usage;
 
-use super::{Order, Stack as _, WARM_UP, WHOLE, element::Pipeline};
+use super::{Draw as _, Order, WARM_UP, WHOLE, element::Pipeline};
 use crate::{input::Material, results::AtOnce};
 
 /// Frames that wait for the element: as few as keep it busy, since all of them are in memory.

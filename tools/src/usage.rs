@@ -1,4 +1,4 @@
-//! What Linux tells about the machine and about this process.
+//! What this process uses, as Linux tells it.
 
 use std::fs;
 
