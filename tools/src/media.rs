@@ -23,14 +23,12 @@ pub const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(30);
 const LOOK: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 
 /// The frames of a video, or the one of a still picture, in order, as I420.
-pub struct Frames {
-    decoder: Decoder,
-}
+pub struct Frames(Samples);
 
 impl Frames {
     pub fn open(path: &Path) -> Result<Self> {
-        let decoder = Decoder::open(path, "videoconvert ! video/x-raw,format=I420")?;
-        Ok(Self { decoder })
+        let samples = Samples::open(path, "videoconvert ! video/x-raw,format=I420")?;
+        Ok(Self(samples))
     }
 
     pub fn all(path: &Path) -> Result<Vec<Picture>> {
@@ -42,7 +40,7 @@ impl Iterator for Frames {
     type Item = Result<Picture>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let sample = self.decoder.next()?;
+        let sample = self.0.next()?;
         Some(sample.and_then(|sample| Picture::from_sample(&sample)))
     }
 }
@@ -53,9 +51,8 @@ pub fn sound(path: &Path) -> Result<Vec<f32>> {
     let caps = format!(
         "audioconvert ! audioresample ! audio/x-raw,format=F32LE,layout=interleaved,channels=1,rate={SOUND_RATE}"
     );
-    let mut decoder = Decoder::open(path, &caps)?;
     let mut sound = Vec::new();
-    while let Some(sample) = decoder.next() {
+    for sample in Samples::open(path, &caps)? {
         let sample = sample?;
         let buffer = sample.buffer().context("sample without a buffer")?;
         let start = running_time(&sample)?.nseconds() as f64 / 1e9;
@@ -98,7 +95,7 @@ pub fn contents(path: &Path) -> Result<Contents> {
     let mut frames = Frames::open(path)?;
     let first = frames.next();
     let still = frames.next().is_none();
-    let sound = Decoder::open(path, "audioconvert ! audio/x-raw")?
+    let sound = Samples::open(path, "audioconvert ! audio/x-raw")?
         .next()
         .is_some_and(|sample| sample.is_ok());
     match first {
@@ -117,14 +114,15 @@ pub fn contents(path: &Path) -> Result<Contents> {
     }
 }
 
-/// One decoded stream of a file.
-struct Decoder {
+/// One decoded stream of a file: its samples in order.
+pub struct Samples {
     pipeline: gst::Pipeline,
     sink: gst_app::AppSink,
 }
 
-impl Decoder {
-    fn open(path: &Path, convert: &str) -> Result<Self> {
+impl Samples {
+    /// `convert` is what lies between the decoder and the samples, in the words of gst-launch-1.0.
+    pub fn open(path: &Path, convert: &str) -> Result<Self> {
         if !path.is_file() {
             bail!("{} is not a file", path.display());
         }
@@ -136,17 +134,21 @@ impl Decoder {
         )?;
         drain_unlinked(&pipeline, &element(&pipeline, "decode")?);
         let sink = app_sink(&pipeline, "sink")?;
-        let decoder = Self { pipeline, sink };
-        drive::play(&decoder.pipeline)?;
-        Ok(decoder)
+        let samples = Self { pipeline, sink };
+        drive::play(&samples.pipeline)?;
+        Ok(samples)
     }
+}
 
-    fn next(&mut self) -> Option<Result<gst::Sample>> {
+impl Iterator for Samples {
+    type Item = Result<gst::Sample>;
+
+    fn next(&mut self) -> Option<Self::Item> {
         next_sample(&self.pipeline, &self.sink)
     }
 }
 
-impl Drop for Decoder {
+impl Drop for Samples {
     fn drop(&mut self) {
         // Going to NULL cannot fail.
         let _ = self.pipeline.set_state(gst::State::Null);

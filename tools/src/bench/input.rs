@@ -16,7 +16,7 @@ use lipsync_core::{
 };
 use lipsync_tools::{
     faces,
-    media::{self, SOUND_RATE},
+    media::{self, SOUND_RATE, Samples},
     picture::packed_view,
 };
 use serde::{Deserialize, Serialize};
@@ -208,18 +208,14 @@ fn pan(path: &Path, width: usize, height: usize) -> Result<Vec<Vec<u8>>> {
 
 /// At most `count` frames as BGR without padding.
 fn decode(path: &Path, width: usize, height: usize, count: usize) -> Result<Vec<Vec<u8>>> {
-    let pipeline = media::parse_pipeline(&format!(
-        "filesrc name=file ! decodebin ! videoconvert ! videoscale add-borders=false \
-         ! video/x-raw,format=BGR,width={width},height={height},pixel-aspect-ratio=1/1 \
-         ! appsink name=sink sync=false max-buffers=2"
-    ))?;
-    media::element(&pipeline, "file")?.set_property("location", path);
-    let sink = media::app_sink(&pipeline, "sink")?;
-    pipeline.set_state(gst::State::Playing)?;
-    let samples = std::iter::from_fn(|| media::next_sample(&pipeline, &sink));
-    let frames: Result<Vec<_>> = samples.take(count).map(|sample| packed(&sample?)).collect();
-    pipeline.set_state(gst::State::Null)?;
-    let frames = frames?;
+    let convert = format!(
+        "videoconvert ! videoscale add-borders=false \
+         ! video/x-raw,format=BGR,width={width},height={height},pixel-aspect-ratio=1/1"
+    );
+    let samples = Samples::open(path, &convert)?.take(count);
+    let frames: Vec<_> = samples
+        .map(|sample| packed(&sample?))
+        .collect::<Result<_>>()?;
     if frames.is_empty() {
         bail!("no frame in {}", path.display());
     }

@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use gst::prelude::*;
 use gst_audio::{
     AudioFormat::{self, F32le, F64le, S16le, S32le},
     AudioInfo,
 };
-use lipsync_tools::media;
+use lipsync_tools::media::Samples;
 
 /// Frames of one format.
 pub struct Video {
@@ -63,18 +62,12 @@ pub fn audio() -> Result<Vec<AudioInfo>> {
 }
 
 fn frame(file: &Path, (format, width, height, fps): Kind) -> Result<Video> {
-    let pipeline = media::parse_pipeline(&format!(
-        "filesrc name=file ! decodebin ! videoconvert ! videoscale add-borders=true \
-         ! video/x-raw,format={format},width={width},height={height},pixel-aspect-ratio=1/1 \
-         ! appsink name=sink sync=false"
-    ))?;
-    media::element(&pipeline, "file")?.set_property("location", file);
-    let sink = media::app_sink(&pipeline, "sink")?;
-    pipeline.set_state(gst::State::Playing)?;
-    let sample = media::next_sample(&pipeline, &sink);
-    // Going to NULL cannot fail.
-    let _ = pipeline.set_state(gst::State::Null);
-    let sample = sample.with_context(|| format!("no picture in {}", file.display()))??;
+    let convert = format!(
+        "videoconvert ! videoscale add-borders=true \
+         ! video/x-raw,format={format},width={width},height={height},pixel-aspect-ratio=1/1"
+    );
+    let sample = Samples::open(file, &convert)?.next();
+    let sample = sample.with_context(|| format!("no frame in {}", file.display()))??;
     let buffer = sample.buffer().context("a sample without buffer")?;
     // Memory that belongs to no decoder's pool.
     let pixels = buffer.map_readable()?.to_vec();
