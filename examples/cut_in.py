@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plays a video with its sound; every Enter cuts lipsync in or out, at the same latency.
 
-    GST_PLUGIN_PATH=target/release examples/cut_in.py IN.mp4
+    GST_PLUGIN_PATH=$PWD/target/release examples/cut_in.py IN.mp4
 
 Needs PyGObject (Debian: python3-gi, gir1.2-gstreamer-1.0).
 """

@@ -2,7 +2,7 @@
 //! and what that is.
 //!
 //! ```text
-//! GST_PLUGIN_PATH=target/release cargo run --release --example latency -- [MODEL]
+//! GST_PLUGIN_PATH=$PWD/target/release cargo run --release --example latency -- [MODEL]
 //! ```
 //!
 //! The sources have no face, so networks that draw have nothing to do here: what is measured is how

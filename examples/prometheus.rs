@@ -1,7 +1,7 @@
 //! A program that runs a pipeline with `lipsync` and serves what `stats` shows to Prometheus.
 //!
 //! ```text
-//! GST_PLUGIN_PATH=target/release cargo run --release --example prometheus -- [PORT [PIPELINE]]
+//! GST_PLUGIN_PATH=$PWD/target/release cargo run --release --example prometheus -- [PORT [PIPELINE]]
 //! curl http://localhost:9464/metrics
 //! ```
 //!

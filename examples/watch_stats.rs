@@ -1,7 +1,7 @@
 //! A program that runs `lipsync` on a file and prints every second what it is doing.
 //!
 //! ```text
-//! GST_PLUGIN_PATH=target/release cargo run --release --example watch_stats -- IN.mp4
+//! GST_PLUGIN_PATH=$PWD/target/release cargo run --release --example watch_stats -- IN.mp4
 //! ```
 
 use std::error::Error;

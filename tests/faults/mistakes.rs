@@ -331,6 +331,26 @@ fn gst_launch_without_onnx_runtime_ends_at_once_and_says_why() {
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
+/// The dynamic loader keeps such a path as it was given.
+#[test]
+fn a_plugin_path_that_is_relative_leads_to_the_library_that_was_set_up() {
+    if onnxruntime().is_none() {
+        return;
+    }
+    let output = tool("gst-launch-1.0", "relative.bin")
+        .current_dir(crate::plugin::folder())
+        .env("GST_PLUGIN_PATH", ".")
+        .env("GST_DEBUG", "onnxruntime:4")
+        .env("GST_DEBUG_NO_COLOR", "1")
+        .args("-q videotestsrc num-buffers=3 ! lipsync ! fakesink".split(' '))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    let said = text.lines().find(|line| line.contains("ONNX Runtime 1."));
+    assert!(said.is_some_and(|line| line.contains("/.setup/")), "{text}");
+}
+
 #[test]
 fn interlaced_frames_go_through_with_a_warning() {
     let rig = Rig::new();

@@ -5,19 +5,23 @@
 
 use std::env;
 use std::error::Error as _;
-use std::ffi::{CStr, OsStr, OsString, c_void};
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::{OsString, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use once_cell::sync::OnceCell;
 use ort::LoadDynamicError;
 use ort::environment::Environment;
+use ort::session::Session;
 
 use crate::{
     Error,
     inference::{
-        onnx::{exit_guard, runtime_log},
+        onnx::{
+            exit_guard, loaded_files,
+            runtime_log::{self, Level},
+            stderr_filter,
+        },
         options::Provider,
     },
 };
@@ -74,7 +78,7 @@ static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 /// The ONNX Runtime of this process, loaded on the first call.
 ///
 /// Search order: `explicit`; the environment variable `ORT_DYLIB_PATH`; the folder of the plugin
-/// file; `.setup` in one of the four folders above the plugin file, there first the build that
+/// file, and of the file that it is a link to; `.setup` in one of the four folders above these, there first the build that
 /// was set up for `provider` and last the one for the CPU; the dynamic loader's search path; the
 /// newest of any version in the system's folders of libraries, where Debian puts it. The first two are orders, not hints: when they are given, nothing else is tried. After a failure
 /// the next call searches again.
@@ -84,7 +88,7 @@ static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 /// another file than the one that this process already runs.
 pub fn load(explicit: Option<&Path>, provider: Provider) -> Result<&'static Runtime, Error> {
     let runtime = RUNTIME.get_or_try_init(|| {
-        let plugin = own_file();
+        let plugin = loaded_files::own_file();
         let builds = builds(
             provider,
             NVIDIA_DRIVER.iter().any(|path| Path::new(path).exists()),
@@ -132,10 +136,13 @@ fn candidates(
         return vec![anchored(Path::new(&path))];
     }
     let mut paths = Vec::new();
-    if let Some(folder) = plugin.and_then(Path::parent) {
+    let folders = folders(plugin);
+    for folder in &folders {
         paths.extend(NAMES.map(|name| folder.join(name)));
-        for build in builds {
-            let build = Path::new(SETUP_FOLDER).join(build).join(NAMES[1]);
+    }
+    for build in builds {
+        let build = Path::new(SETUP_FOLDER).join(build).join(NAMES[1]);
+        for folder in &folders {
             let above = folder.ancestors().take(SETUP_LEVELS);
             paths.extend(above.map(|folder| folder.join(&build)));
         }
@@ -143,6 +150,17 @@ fn candidates(
     paths.extend(NAMES.map(PathBuf::from));
     paths.extend(newest_of_system());
     paths
+}
+
+/// The folder of the plugin and, where that is a link, of the file itself.
+fn folders(plugin: Option<&Path>) -> Vec<PathBuf> {
+    let real = plugin.and_then(|plugin| plugin.canonicalize().ok());
+    let mut folders: Vec<_> = [plugin, real.as_deref()]
+        .into_iter()
+        .filter_map(|file| Some(file?.parent()?.to_path_buf()))
+        .collect();
+    folders.dedup();
+    folders
 }
 
 /// The library of the newest version in the system's folders.
@@ -229,13 +247,48 @@ fn start(path: &Path) -> Result<Runtime, String> {
     environment.set_log_level(runtime_log::threshold());
     // Asked of the library itself, as the loader decides what a bare name stands for.
     let run = ort::api().Run as *const c_void;
-    let path = file_of(run).unwrap_or_else(|| path.to_path_buf());
+    let path = loaded_files::file_of(run).unwrap_or_else(|| path.to_path_buf());
     let version = ort::util::probe(&path).map_or("unknown".into(), |minor| format!("1.{minor}"));
+    if loaded_files::has(OPERATORS) {
+        register_operators(&environment);
+    }
+    runtime_log::say(
+        Level::Info,
+        &format!("ONNX Runtime {version}, {}", path.display()),
+    );
     Ok(Runtime {
         environment,
         path,
         version,
     })
+}
+
+/// Begins the name of a library with the operators alone, which ONNX Runtime shares with others in
+/// Debian. It registers them, ONNX Runtime registers them again when it first needs one, and so
+/// some 570 lines like these are printed to standard error (1.21, Debian 13). They mean nothing.
+const OPERATORS: &str = "libonnx.so";
+const REGISTERED_TWICE: &str = "Schema error: Trying to register schema";
+/// `y = x`, one float: ONNX version 8, operators 17.
+const SMALLEST: &[u8] = b"\x08\x08\x3a\x33\x0a\x10\x0a\x01x\x12\x01y\x22\x08Identity\x12\x01g\
+    \x5a\x0d\x0a\x01x\x12\x08\x0a\x06\x08\x01\x12\x02\x0a\x00\x62\x0d\x0a\x01y\x12\x08\x0a\x06\x08\x01\x12\x02\x0a\x00\
+    \x42\x02\x10\x11";
+
+/// Has ONNX Runtime need an operator while nobody hears what is printed.
+fn register_operators(environment: &Environment) {
+    let (opened, dropped) = stderr_filter::without_lines(REGISTERED_TWICE, || {
+        Session::builder(environment)?
+            .with_intra_threads(1)?
+            .commit_from_memory(SMALLEST)
+    });
+    let faults = opened.err().map(|error: ort::Error| format!(", {error}"));
+    runtime_log::say(
+        Level::Info,
+        &format!(
+            "{dropped} lines were kept from standard error, which said of operators that they are \
+             registered twice{}",
+            faults.unwrap_or_default()
+        ),
+    );
 }
 
 /// In the loader's own words where it has any.
@@ -264,32 +317,6 @@ fn is_same_file(wanted: &Path, loaded: &Path) -> bool {
         // A bare name: whatever the loader finds under it is in use.
         _ => wanted.components().count() < 2,
     }
-}
-
-/// The file that holds this code: the plugin, or the program it is linked into.
-fn own_file() -> Option<PathBuf> {
-    let file = file_of(own_file as *const c_void).filter(|path| path.is_absolute());
-    // For a program the loader only knows the word it was started with.
-    file.or_else(|| env::current_exe().ok())
-}
-
-/// The shared object or program that `address` was loaded from.
-fn file_of(address: *const c_void) -> Option<PathBuf> {
-    let mut info = libc::Dl_info {
-        dli_fname: std::ptr::null(),
-        dli_fbase: std::ptr::null_mut(),
-        dli_sname: std::ptr::null(),
-        dli_saddr: std::ptr::null_mut(),
-    };
-    // SAFETY: dladdr only compares `address` with the loaded objects and fills `info`.
-    let found = unsafe { libc::dladdr(address, &mut info) } != 0;
-    if !found || info.dli_fname.is_null() {
-        return None;
-    }
-    // SAFETY: a name that dladdr gives is NUL-terminated and lives as long as its object is
-    // loaded; the objects asked about here, our own and ONNX Runtime, are never unloaded.
-    let name = unsafe { CStr::from_ptr(info.dli_fname) };
-    Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
 }
 
 #[cfg(test)]
@@ -339,6 +366,24 @@ mod tests {
     }
 
     #[test]
+    fn a_plugin_that_is_a_link_finds_what_lies_above_its_file() {
+        let folder = env::temp_dir().join(format!("lipsync-plugin-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        for inner in ["repository/target", "plugins"] {
+            std::fs::create_dir_all(folder.join(inner)).unwrap();
+        }
+        let folder = folder.canonicalize().unwrap();
+        let link = folder.join("plugins/libgstlipsync.so");
+        std::fs::write(folder.join("repository/target/libgstlipsync.so"), "").unwrap();
+        std::os::unix::fs::symlink("../repository/target/libgstlipsync.so", &link).unwrap();
+        let paths = candidates(None, None, Some(&link), &[SETUP_CPU]);
+        let setup = "repository/.setup/onnxruntime/libonnxruntime.so";
+        assert!(paths.contains(&folder.join(setup)), "{paths:?}");
+        assert_eq!(paths[0], folder.join("plugins/libonnxruntime.so.1"));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
     fn the_build_for_the_provider_comes_before_the_cpus() {
         let plugin = Path::new("/home/lipsync/libgstlipsync.so");
         let paths = candidates(None, None, Some(plugin), &builds(Provider::OpenVino, true));
@@ -373,11 +418,5 @@ mod tests {
     fn bare_names_are_left_to_the_loader() {
         assert_eq!(anchored(Path::new("libx.so")), Path::new("libx.so"));
         assert!(anchored(Path::new("./folder/libx.so")).is_absolute());
-    }
-
-    #[test]
-    fn own_file_is_this_program() {
-        let file = own_file().expect("a program has a file");
-        assert!(file.is_file(), "{file:?}");
     }
 }

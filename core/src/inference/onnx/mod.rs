@@ -10,11 +10,13 @@ mod exit_guard;
 mod fair_queue;
 mod host_tensors;
 pub mod library;
+mod loaded_files;
 mod nvidia_libraries;
 mod provider_options;
 mod providers;
 mod runtime_log;
 mod session_pool;
+mod stderr_filter;
 mod tensor_shapes;
 
 use super::{Backend, Model, ModelSource, OpenNetwork, Options, Provider};
