@@ -325,6 +325,50 @@ fn tensors_of_another_type_are_refused_with_their_names() {
     }
 }
 
+/// What is filled and read is 32-bit floats whatever the model has.
+#[test]
+fn floats_of_other_sizes_are_cast() {
+    for (numbers, rounded) in [
+        // The nearest of 11 and of 53 binary digits, twice.
+        (onnx::FLOAT16, 0.199_951_17),
+        (onnx::DOUBLE, 0.2),
+    ] {
+        let mut network = open(&onnx::doubling(numbers, &[onnx::Dim::Fixed(4)]))
+            .unwrap()
+            .network;
+        assert_eq!(network.inputs()[0].element, inference::Element::F32);
+        assert_eq!(network.outputs()[0].element, inference::Element::F32);
+        assert_eq!(network.input(0), [0.0; 4]);
+        for _ in 0..2 {
+            network.input(0).copy_from_slice(&[0.1, -1.5, 1e4, 0.0]);
+            network.run().unwrap();
+            assert_eq!(network.output(0), [rounded, -3.0, 2e4, 0.0]);
+        }
+        let before = ALLOCATIONS.get();
+        network.run().unwrap();
+        assert_eq!(ALLOCATIONS.get() - before, 0);
+    }
+}
+
+#[test]
+fn a_dimension_of_0_in_a_shape_is_the_models() {
+    let open = [
+        onnx::Dim::Open("batch"),
+        onnx::Dim::Fixed(3),
+        onnx::Dim::Open("width"),
+    ];
+    let model = onnx::doubling(onnx::FLOAT, &open);
+    let shapes: &[(&str, &[usize])] = &[("x", &[0, 0, 5])];
+    let options = Options {
+        batch: 2,
+        ..one_thread()
+    };
+    let network = inference::onnx::open(bytes(&model), &options, shapes)
+        .unwrap()
+        .network;
+    assert_eq!(network.outputs()[0].shape, [2, 3, 5]);
+}
+
 #[test]
 fn a_tensor_of_absurd_size_is_refused() {
     let model = onnx::doubling(onnx::FLOAT, &[onnx::Dim::Fixed(1 << 40)]);

@@ -194,6 +194,7 @@ impl ObjectImpl for Lipsync {
             "sync-offset" | "processing-deadline" => self.update_latency(),
             // Untouched frames need no model.
             "bypass" | "strength" => self.models.loader.wake(),
+            "model" => self.reread(),
             _ => self.swap(),
         }
     }

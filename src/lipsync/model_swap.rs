@@ -23,7 +23,7 @@ use lipsync_core::{
     Error,
     assembly::{self, Prepared, Step},
     catalogue,
-    inference::{self, Fallback, Provider, onnx::AtWork},
+    inference::{self, Fallback, Provider, Snapshot, onnx::AtWork},
     render::{Controls, Engine},
 };
 
@@ -61,6 +61,10 @@ impl ModelSwap {
 struct Model {
     /// What was loaded last was built from this.
     loaded: Option<Setup>,
+    /// The files of that model.
+    files: Snapshot,
+    /// `model` was set to what is loaded once more, and its files are others now.
+    is_stale: bool,
     /// What is being loaded, or has failed.
     wanted: Option<Setup>,
     /// From PAUSED on another set-up takes effect while frames flow.
@@ -69,7 +73,19 @@ struct Model {
 
 impl Model {
     fn newest(&self) -> Option<&Setup> {
-        self.wanted.as_ref().or(self.loaded.as_ref())
+        self.wanted.as_ref().or(self.current())
+    }
+
+    /// What is loaded, if it is still what its files say.
+    fn current(&self) -> Option<&Setup> {
+        self.loaded.as_ref().filter(|_| !self.is_stale)
+    }
+
+    fn has_loaded(&mut self, setup: Setup, files: Snapshot) {
+        self.loaded = Some(setup);
+        self.files = files;
+        self.is_stale = false;
+        self.wanted = None;
     }
 }
 
@@ -107,7 +123,7 @@ impl Lipsync {
             return self.load(&mut model, setup, |goes_on| prepared.load(goes_on));
         }
         if let Some((engine, fallbacks)) = prepared.load(|_| true).map_err(refused)? {
-            lock(&self.models.model).loaded = Some(setup);
+            lock(&self.models.model).has_loaded(setup, engine.files().clone());
             self.tell_loaded(&About::of(&engine), fallbacks, true);
             self.models.loader.put(engine);
         }
@@ -140,7 +156,7 @@ impl Lipsync {
         let settings = lock(&self.settings).clone();
         let was_busy = self.models.loader.cancel();
         model.wanted = None;
-        if model.loaded.as_ref() == Some(&settings.setup) {
+        if model.current() == Some(&settings.setup) {
             drop(model);
             self.post_canceled(was_busy);
             return;
@@ -162,12 +178,29 @@ impl Lipsync {
         }
     }
 
+    /// `model` was set, maybe to what it was: files that have changed since they were read are read
+    /// again, and what is on its way begins anew.
+    pub(super) fn reread(&self) {
+        let files = lock(&self.models.model).files.clone();
+        let is_stale = files.has_changed();
+        {
+            let mut model = lock(&self.models.model);
+            model.is_stale = is_stale;
+            if model.wanted.as_ref() == Some(&lock(&self.settings).setup) {
+                model.wanted = None;
+            }
+        }
+        self.swap();
+    }
+
     /// Drops the model and whatever is on its way.
     pub(super) fn unload(&self) {
         let was_busy = {
             let mut model = lock(&self.models.model);
-            model.loaded = None;
-            model.wanted = None;
+            *model = Model {
+                is_swapped: model.is_swapped,
+                ..Model::default()
+            };
             self.models.loader.cancel()
         };
         self.post_canceled(was_busy);
@@ -218,12 +251,12 @@ impl Lipsync {
         match loaded {
             Ok(Some((engine, fallbacks))) => {
                 let about = About::of(&engine);
+                let files = engine.files().clone();
                 let mut model = lock(&self.models.model);
                 let is_first = model.loaded.is_none();
                 let delivered = order.deliver(engine);
                 if delivered.is_ok() {
-                    model.loaded = Some(setup);
-                    model.wanted = None;
+                    model.has_loaded(setup, files);
                 }
                 drop(model);
                 if delivered.is_ok() {
@@ -254,6 +287,8 @@ impl Lipsync {
             return;
         }
         model.wanted = None;
+        // Until `model` is set again.
+        model.is_stale = false;
         let changed = lock(&self.settings).put_back(setup, loaded);
         drop(model);
         self.post_progress(gst::ProgressType::Error, FAILED);

@@ -92,7 +92,8 @@ fn table() -> Vec<Property> {
                 .blurb(
                     "What draws the mouths: a manifest (.toml), a folder that holds one, or an \
                      .onnx file; empty = the built-in model. Set while frames flow it takes over \
-                     between two of them, once it is loaded; if it cannot be loaded, there is a \
+                     between two of them, once it is loaded, and set again it takes up files that \
+                     have changed; if it cannot be loaded, there is a \
                      warning and this says again what runs",
                 )
                 .mutable_playing()

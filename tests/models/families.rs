@@ -3,17 +3,17 @@
 //! The networks are real ones that ONNX Runtime runs, linear and tiny, so that every output pixel
 //! is known beforehand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
-    onnx::{Dim, Linear, NOTHING, only},
+    onnx::{self, Dim, Linear, NOTHING, only},
     opening::{LOOK, opened, refused, write_manifest},
     picture::{Picture, redraw},
 };
 use lipsync_core::{
     Error,
     face::{Face, Mesh},
-    generator::{Generator, Heard, Look},
+    generator::{Generator, Heard, Look, Spot},
     sound::Bounds,
 };
 
@@ -329,6 +329,78 @@ fn a_network_that_returns_nan_leaves_the_frame_alone() {
         redraw(&mut *generator, &mut after, Some(&one), &LOOK, &heard).expect_err("not numbers");
     assert!(matches!(err, Error::Inference { .. }), "{err}");
     assert!(after.data == before.data);
+}
+
+/// The network in `net.onnx` of that folder, alone and with a manifest that has these lines: what it
+/// draws of a picture and a mel window with one loud spot.
+fn drawn_from_file(folder: &Path, network: &[u8], lines: &str) -> Option<Picture> {
+    let file = folder.join("net.onnx");
+    std::fs::write(&file, network).expect("a file");
+    assert_eq!(opened(&file)?.name(), "wav2lip (net.onnx)");
+    let lines = format!("crop.pads = [0, 0, 0, 0]\n{EXACT}\n{lines}");
+    write_manifest(folder, "wav2lip", "a test", &lines);
+    let mut mel = QUIET;
+    mel[LOUD] = 2.0;
+    Some(redrawn(&mut *opened(folder)?, &noise(), &mel, &LOOK))
+}
+
+/// A network that shows the picture's red and green, and as blue a half and a share of what it
+/// hears there.
+fn listening() -> Linear<'static> {
+    let mut network = linear([NOTHING, only(4), only(5)]);
+    network.window[LOUD] = 0.125;
+    network.bias[0] = 0.5;
+    network
+}
+
+/// A place in the mel window: band 40, column 3.
+const LOUD: usize = 40 * 16 + 3;
+
+/// GPU exports have fp16 in and out.
+#[test]
+fn networks_of_other_floats_draw_the_same_but_for_their_rounding() {
+    let plain = drawn_from_file(&folder("fp32"), &listening().bytes(), "");
+    let Some(plain) = plain else {
+        return;
+    };
+    let before = noise();
+    check(&before, &plain, |_, [red, green, _]| [red, green, 191]);
+    for (name, numbers, most) in [
+        ("fp16", onnx::FLOAT16, 1),
+        ("bf16", onnx::BFLOAT16, 2),
+        ("double", onnx::DOUBLE, 0),
+    ] {
+        let network = listening().with_numbers(numbers);
+        let drawn = drawn_from_file(&folder(name), &network, "").expect("as before");
+        let differences = plain.data.iter().zip(&drawn.data);
+        let worst = differences.map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(worst <= Some(most), "{name}: {worst:?}");
+    }
+}
+
+/// Exports that leave height and width open take the manifest's size, or the family's.
+#[test]
+fn open_sizes_are_the_manifests_or_the_familys() {
+    let network = listening().with_open_sizes();
+    let folder = folder("open");
+    let Some(drawn) = drawn_from_file(&folder, &network, "") else {
+        return;
+    };
+    check(&noise(), &drawn, |_, [red, green, _]| [red, green, 191]);
+    let seen = |lines: &str| {
+        write_manifest(&folder, "wav2lip", "a test", lines);
+        let generator = opened(&folder).expect("as before");
+        let (mut seen, mut spot) = (Vec::new(), Spot::default());
+        let mut picture = noise();
+        let face = face(SIZE, SIZE);
+        let mut brush = generator.brushes()();
+        assert!(brush.sample(&picture.view(), Some(&face), 0, &mut seen, &mut spot));
+        seen.len()
+    };
+    assert_eq!(seen(""), 6 * 96 * 96);
+    assert_eq!(seen("image.size = 128"), 6 * 128 * 128);
+    let names = "tensors.sound = \"mel_spectrogram\"\ntensors.image = \"video_frames\"";
+    assert_eq!(seen(&format!("{names}\nimage.size = 64")), 6 * 64 * 64);
 }
 
 #[test]

@@ -56,8 +56,15 @@ impl Stand {
     }
 
     fn network(&self) -> Vec<u8> {
+        match self.products {
+            0 => self.linear().bytes(),
+            products => self.linear().slow_to_load(products),
+        }
+    }
+
+    fn linear(&self) -> Linear<'static> {
         let [red, green, blue] = self.colour.map(|value| f32::from(value) / 255.0);
-        let network = Linear {
+        Linear {
             size: u64::from(SIDE),
             batch: Dim::Fixed(1),
             names: ["mel", "face", "drawn"],
@@ -66,10 +73,24 @@ impl Stand {
             window: vec![0.0; 3 * 80 * 16],
             // The family draws blue first. Half a step: what it draws is cut, not rounded.
             bias: [blue, green, red].map(|value| value + 0.5 / 255.0),
-        };
-        match self.products {
-            0 => network.bytes(),
-            products => network.slow_to_load(products),
+        }
+    }
+
+    /// Its folder with the weights in a file of their own, `net.onnx.data`.
+    fn folder_with_data(&self, test: &str) -> String {
+        let folder = self.folder(test);
+        self.write_data(&folder);
+        folder
+    }
+
+    /// Puts the network in the place of the one in `folder`, as careful programs do it.
+    fn write_data(&self, folder: &str) {
+        let [network, data] = self.linear().with_weights_in("net.onnx.data");
+        let folder = Path::new(folder);
+        for (name, content) in [("net.onnx", network), ("net.onnx.data", data)] {
+            let new = folder.join("new");
+            std::fs::write(&new, content).unwrap();
+            std::fs::rename(new, folder.join(name)).unwrap();
         }
     }
 
@@ -829,4 +850,113 @@ fn the_same_model_again_is_no_change() {
     stream.rig.element.set_property("model", &coral);
     assert_eq!(stream.pass(5), [CORAL; 5]);
     assert_eq!(of_models(told_so_far(&stream.rig.bus)), []);
+}
+
+/// Sets `model` to what it is.
+fn set_again(element: &gst::Element) {
+    element.set_property("model", model(element));
+}
+
+#[test]
+fn files_that_have_changed_are_taken_up_when_the_model_is_set_again() {
+    use ProgressType::{Complete, Continue, Start};
+    let test = "files_that_have_changed";
+    let folder = Stand::of(CORAL).folder_with_data(test);
+    let Some(mut stream) = playing(&folder) else {
+        return;
+    };
+    let element = stream.rig.element.clone();
+    let course = [Start, Continue, Complete].map(Told::Progress);
+    assert_eq!(stream.pass(5), [CORAL; 5]);
+    // Weights alone: the network that draws goes on with its own.
+    Stand::of(TEAL).write_data(&folder);
+    assert_eq!(stream.pass(5), [CORAL; 5]);
+    set_again(&element);
+    assert_eq!(of_models(told_until_done(&stream.rig.bus)), course);
+    assert_eq!(stream.pass(5), [TEAL; 5]);
+    set_again(&element);
+    assert_eq!(
+        of_models(told_so_far(&stream.rig.bus)),
+        [],
+        "nothing is new"
+    );
+    // The manifest alone.
+    let manifest = Path::new(&folder).join("manifest.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let renamed = text.replace("name = \"255-127-80\"", "name = \"renamed\"");
+    std::fs::write(&manifest, renamed).unwrap();
+    set_again(&element);
+    assert_eq!(of_models(told_until_done(&stream.rig.bus)), course);
+    assert_eq!(stream.pass(5), [TEAL; 5]);
+    let stats = element.property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<&str>("model-name"), Ok("renamed"));
+    // While it is being loaded: what is there at last counts.
+    Stand::of(PLUM).write_data(&folder);
+    set_again(&element);
+    Stand::of(CORAL).write_data(&folder);
+    set_again(&element);
+    complete(&stream.rig.bus);
+    if stream.pass(1) == [PLUM] {
+        complete(&stream.rig.bus);
+    }
+    assert_eq!(stream.pass(5), [CORAL; 5]);
+    // In READY it is the next start that takes it up.
+    element.set_state(gst::State::Ready).unwrap();
+    Stand::of(TEAL).write_data(&folder);
+    set_again(&element);
+    let mut stream = stream.again();
+    complete(&stream.rig.bus);
+    assert_eq!(stream.pass(5), [TEAL; 5]);
+}
+
+#[test]
+fn a_bare_network_that_has_changed_is_taken_up_too() {
+    let test = "a_bare_network";
+    let folder = Stand::of(CORAL).folder(test);
+    let bare = Path::new(&folder).join("net.onnx");
+    let Some(element) = element_of(bare.to_str().unwrap()) else {
+        return;
+    };
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    element.set_state(gst::State::Paused).unwrap();
+    complete(&bus);
+    set_again(&element);
+    assert_eq!(of_models(told_so_far(&bus)), []);
+    // Another file under the same name.
+    let other = Path::new(&folder).join("new.onnx");
+    std::fs::write(&other, Stand::of(TEAL).network()).unwrap();
+    std::fs::rename(&other, &bare).unwrap();
+    set_again(&element);
+    complete(&bus);
+    element.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
+fn files_that_have_become_worse_leave_the_model_that_was_there() {
+    let test = "files_that_have_become_worse";
+    let folder = Stand::of(CORAL).folder_with_data(test);
+    let Some(mut stream) = playing(&folder) else {
+        return;
+    };
+    let element = stream.rig.element.clone();
+    std::fs::write(Path::new(&folder).join("net.onnx.data"), "cut off").unwrap();
+    for _ in 0..2 {
+        set_again(&element);
+        let told = told_until_done(&stream.rig.bus);
+        let Some(Told::Warning(text)) = told.last() else {
+            panic!("{told:?}")
+        };
+        assert!(text.contains("net.onnx.data"), "{text}");
+        assert_eq!(stream.pass(5), [CORAL; 5]);
+        // Nobody asks for it again.
+        element.set_property("feather", 0.25);
+        assert_eq!(stream.pass(1), [CORAL]);
+        assert_eq!(of_models(told_so_far(&stream.rig.bus)), []);
+    }
+    Stand::of(TEAL).write_data(&folder);
+    set_again(&element);
+    complete(&stream.rig.bus);
+    assert_eq!(stream.pass(5), [TEAL; 5]);
+    assert!(stream.rig.errors().is_empty());
 }

@@ -11,6 +11,7 @@ mod picture;
 
 mod broken;
 mod families;
+mod files;
 mod loading;
 mod parity;
 mod unet;

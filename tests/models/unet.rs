@@ -585,3 +585,27 @@ fn generators_that_share_a_session_do_not_disturb_each_other() {
         }
     });
 }
+
+/// Exports that leave height and width open, of the network's window too, have the family's.
+#[test]
+fn open_sizes_are_the_familys() {
+    let folder = folder("open");
+    let network = folder.join("net.onnx");
+    std::fs::write(&network, white().with_open_sizes()).expect("a file");
+    let encoder = crate::onnx::encoder(["mel_spectrogram", "audio_features"], LENGTH);
+    std::fs::write(folder.join("net-ave.onnx"), encoder).expect("a file");
+    let Some(mut generator) = opened(&network) else {
+        return;
+    };
+    assert_eq!(generator.name(), "unet (net.onnx)");
+    let before = noise();
+    let after = draw(&mut *generator, &before, Some(&face(LEFT, TOP, SIDE)));
+    assert!(after.data != before.data);
+    let encoder = "files.audio-encoder = { path = \"net-ave.onnx\", sha256 = \"\" }";
+    write_manifest(&folder, "unet", "open", &format!("{encoder}\n{EXACT}"));
+    let Some(mut generator) = opened(&folder) else {
+        return;
+    };
+    let after = draw(&mut *generator, &before, Some(&face(LEFT, TOP, SIDE)));
+    check(&before, &after, |_, _, _| [255; 3]);
+}

@@ -6,6 +6,9 @@
 /// `TensorProto.DataType` of onnx.proto.
 pub const FLOAT: u64 = 1;
 pub const INT64: u64 = 7;
+pub const FLOAT16: u64 = 10;
+pub const DOUBLE: u64 = 11;
+pub const BFLOAT16: u64 = 16;
 
 #[derive(Clone, Copy)]
 pub enum Dim {
@@ -131,7 +134,26 @@ pub struct Linear<'a> {
     pub bias: [f32; 3],
 }
 
+/// How the file of a network differs from the plain one.
+struct Form<'a> {
+    besides: Besides,
+    /// Of its inputs and its output; inside it computes with 32-bit floats.
+    numbers: u64,
+    /// Whether the sizes of its inputs are open.
+    is_open: bool,
+    /// The file with its weights; in its own where there is none.
+    location: Option<&'a str>,
+}
+
+const PLAIN: Form = Form {
+    besides: Besides::Nothing,
+    numbers: FLOAT,
+    is_open: false,
+    location: None,
+};
+
 /// Products of large matrices that a network computes besides, for nothing.
+#[derive(Clone, Copy)]
 enum Besides {
     Nothing,
     /// Once it is loaded.
@@ -152,7 +174,7 @@ pub fn only(channel: usize) -> [f32; 6] {
 
 impl Linear<'_> {
     pub fn bytes(&self) -> Vec<u8> {
-        self.with(Besides::Nothing)
+        self.form(&PLAIN).0
     }
 
     /// The same network, which computes nothing more once it is loaded: what it adds are constants,
@@ -166,8 +188,55 @@ impl Linear<'_> {
         self.with(Besides::InEachRun(products))
     }
 
+    /// The same network, whose inputs and output are of other numbers.
+    pub fn with_numbers(&self, numbers: u64) -> Vec<u8> {
+        self.form(&Form { numbers, ..PLAIN }).0
+    }
+
+    /// The same network, which takes faces of any height and width and any sound of as many bands.
+    pub fn with_open_sizes(&self) -> Vec<u8> {
+        let form = Form {
+            is_open: true,
+            ..PLAIN
+        };
+        self.form(&form).0
+    }
+
+    /// The same network, whose weights lie in the file `location`, and what is in that.
+    pub fn with_weights_in(&self, location: &str) -> [Vec<u8>; 2] {
+        let (model, data) = self.form(&Form {
+            location: Some(location),
+            ..PLAIN
+        });
+        [model, data]
+    }
+
     fn with(&self, besides: Besides) -> Vec<u8> {
-        let [sound, face, drawn] = self.names;
+        self.form(&Form { besides, ..PLAIN }).0
+    }
+
+    /// The network's file, and that with its weights.
+    fn form(&self, form: &Form) -> (Vec<u8>, Vec<u8>) {
+        let names = self.names;
+        let [sound, face, drawn] = match form.numbers {
+            FLOAT => names,
+            _ => ["sound of floats", "face of floats", "drawn in floats"],
+        };
+        let besides = form.besides;
+        let mut data = Vec::new();
+        let mut weights = |name: &str, dims: &[u64], values: &[f32]| match form.location {
+            None => tensor(name, dims, values),
+            Some(location) => tensor_in(location, &mut data, name, dims, values),
+        };
+        let casts = match form.numbers {
+            FLOAT => Vec::new(),
+            numbers => [
+                cast(names[0], sound, FLOAT),
+                cast(names[1], face, FLOAT),
+                cast(drawn, names[2], numbers),
+            ]
+            .concat(),
+        };
         let mut nothing = Vec::new();
         let mut last = drawn.to_owned();
         let (products, first) = match besides {
@@ -209,25 +278,33 @@ impl Linear<'_> {
         }
         let size = self.size;
         let [depth, height, width] = self.hears;
-        let shape = |dims: [u64; 3]| {
-            let [channels, height, width] = dims.map(Dim::Fixed);
-            [self.batch, channels, height, width]
+        let shape = |[channels, height, width]: [u64; 3], open: [&'static str; 2]| {
+            let [height, width] = match form.is_open {
+                true => open.map(Dim::Open),
+                false => [height, width].map(Dim::Fixed),
+            };
+            [self.batch, Dim::Fixed(channels), height, width]
         };
+        let hears = shape(self.hears, ["bands", "columns"]);
+        let sees = shape([6, size, size], ["height", "width"]);
+        let draws = shape([3, size, size], ["height", "width"]);
         let graph = [
             node(&[face, "channels", "bias"], "seen", "Conv"),
             node(&[sound, "window"], "heard", "Conv"),
             node(&["seen", "heard"], &last, "Add"),
             nothing,
+            casts,
             text(2, "linear"),
-            tensor("channels", &[3, 6, 1, 1], self.channels.as_flattened()),
-            tensor("window", &[3, depth, height, width], &self.window),
-            tensor("bias", &[3], &self.bias),
-            message(11, &value(sound, FLOAT, &shape(self.hears))),
-            message(11, &value(face, FLOAT, &shape([6, size, size]))),
-            message(12, &value(drawn, FLOAT, &shape([3, size, size]))),
+            weights("channels", &[3, 6, 1, 1], self.channels.as_flattened()),
+            weights("window", &[3, depth, height, width], &self.window),
+            weights("bias", &[3], &self.bias),
+            message(11, &value(names[0], form.numbers, &hears)),
+            message(11, &value(names[1], form.numbers, &sees)),
+            message(12, &value(names[2], form.numbers, &draws)),
         ]
         .concat();
-        [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat()
+        let model = [number(1, 8), message(7, &graph), message(8, &number(2, 17))].concat();
+        (model, data)
     }
 }
 
@@ -329,6 +406,44 @@ pub fn edtalk(size: u64, band: usize, column: usize) -> Vec<u8> {
 fn node(inputs: &[&str], output: &str, operator: &str) -> Vec<u8> {
     let inputs: Vec<u8> = inputs.iter().flat_map(|name| text(1, name)).collect();
     message(1, &[inputs, text(2, output), text(4, operator)].concat())
+}
+
+/// Turns a tensor into one of other numbers.
+fn cast(from: &str, to: &str, numbers: u64) -> Vec<u8> {
+    // AttributeProto: name, i, type INT.
+    let attribute = [text(1, "to"), number(3, numbers), number(20, 2)].concat();
+    let node = [
+        text(1, from),
+        text(2, to),
+        text(4, "Cast"),
+        message(5, &attribute),
+    ];
+    message(1, &node.concat())
+}
+
+/// The same as `tensor`, whose values are added to `data`, the file `location`.
+fn tensor_in(
+    location: &str,
+    data: &mut Vec<u8>,
+    name: &str,
+    dims: &[u64],
+    values: &[f32],
+) -> Vec<u8> {
+    let entry = |key: &str, value: &str| message(13, &[text(1, key), text(2, value)].concat());
+    let offset = data.len();
+    data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    let dims: Vec<u8> = dims.iter().flat_map(|&dim| number(1, dim)).collect();
+    let tensor = [
+        dims,
+        number(2, FLOAT),
+        text(8, name),
+        entry("location", location),
+        entry("offset", &offset.to_string()),
+        entry("length", &(data.len() - offset).to_string()),
+        // TensorProto.data_location: EXTERNAL.
+        number(14, 1),
+    ];
+    message(5, &tensor.concat())
 }
 
 /// GraphProto.initializer: TensorProto with dims, data_type, name and raw_data.

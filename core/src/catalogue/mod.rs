@@ -10,7 +10,7 @@ use crate::{
     Error,
     families::{FAMILIES, Family, ModelFiles, warp},
     generator::{Generator, OpenGenerator},
-    inference::{Model, ModelSource, Network, Opener, describe},
+    inference::{Model, ModelSource, Network, Opener, Snapshot, describe},
     manifest,
 };
 
@@ -40,7 +40,10 @@ impl fmt::Debug for Source {
 }
 
 /// A generator whose files are there and are what its manifest says.
-pub struct Found(Kind);
+pub struct Found {
+    kind: Kind,
+    files: Snapshot,
+}
 
 enum Kind {
     Files(Box<dyn ModelFiles>),
@@ -57,18 +60,31 @@ enum Kind {
 /// # Errors
 /// [`Error::ModelNotFound`], [`Error::ModelUnreadable`].
 pub fn find(source: &Source) -> Result<Found, Error> {
+    let mut files = Snapshot::default();
     let kind = match source {
         Source::BuiltIn => Kind::Files(warp::embedded()?),
-        Source::Path(path) => find_path(path)?,
+        Source::Path(path) => find_path(path, &mut files)?,
         Source::Custom(make) => Kind::Custom(make()),
     };
-    Ok(Found(kind))
+    files.extend(kind.snapshot());
+    Ok(Found { kind, files })
+}
+
+impl Kind {
+    /// The files of its networks.
+    fn snapshot(&self) -> Snapshot {
+        match self {
+            Self::Files(files) => files.snapshot(),
+            Self::Bare { network, .. } => network.files().clone(),
+            Self::Custom(_) => Snapshot::default(),
+        }
+    }
 }
 
 impl Found {
     /// How much later than its frame the generator hears; `None` where only the networks say.
     pub fn look_ahead_ns(&self) -> Option<i64> {
-        match &self.0 {
+        match &self.kind {
             Kind::Files(files) => Some(files.look_ahead_ns()),
             Kind::Bare { .. } => None,
             Kind::Custom(generator) => Some(generator.hearing().look_ahead_ns),
@@ -77,7 +93,7 @@ impl Found {
 
     /// Whether there are networks to load, the generator's own or those that find faces for it.
     pub fn has_networks(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Custom(generator) => generator.needs_face(),
             Kind::Files(_) | Kind::Bare { .. } => true,
         }
@@ -89,20 +105,23 @@ impl Found {
     /// [`Error::ModelUnreadable`], [`Error::ModelMismatch`], [`Error::RuntimeMissing`],
     /// [`Error::ProviderUnavailable`] or [`Error::Inference`].
     pub fn open(self, opener: &Opener) -> Result<OpenGenerator, Error> {
-        match self.0 {
-            Kind::Files(files) => files.open(opener),
-            Kind::Bare { path, network } => open_bare(&path, &network, opener),
-            Kind::Custom(generator) => Ok(OpenGenerator {
+        let mut opened = match self.kind {
+            Kind::Files(files) => files.open(opener)?,
+            Kind::Bare { path, network } => open_bare(&path, &network, opener)?,
+            Kind::Custom(generator) => OpenGenerator {
                 about: generator.name().to_owned(),
                 generator,
                 active: None,
                 fallbacks: Vec::new(),
-            }),
-        }
+                files: Snapshot::default(),
+            },
+        };
+        opened.files.extend(self.files);
+        Ok(opened)
     }
 }
 
-fn find_path(path: &Path) -> Result<Kind, Error> {
+fn find_path(path: &Path, files: &mut Snapshot) -> Result<Kind, Error> {
     let not_found = |reason: String| Error::ModelNotFound {
         path: path.to_owned(),
         reason,
@@ -116,10 +135,10 @@ fn find_path(path: &Path) -> Result<Kind, Error> {
                  manifest itself"
             )));
         }
-        return find_manifest(&manifest);
+        return find_manifest(&manifest, files);
     }
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("toml") => find_manifest(path),
+        Some("toml") => find_manifest(path, files),
         Some("onnx") => Ok(Kind::Bare {
             path: path.to_owned(),
             network: Model::read(ModelSource::File(path))?.into_owned(),
@@ -132,8 +151,8 @@ fn find_path(path: &Path) -> Result<Kind, Error> {
     }
 }
 
-fn find_manifest(path: &Path) -> Result<Kind, Error> {
-    let text = manifest::read_manifest(path)?;
+fn find_manifest(path: &Path, files: &mut Snapshot) -> Result<Kind, Error> {
+    let text = manifest::read_manifest(path, files)?;
     let name = manifest::family(&text, path)?;
     let Some(family) = FAMILIES.into_iter().find(|family| family.name() == name) else {
         let known = FAMILIES.map(|family| format!("`{}`", family.name()));
@@ -147,7 +166,8 @@ fn find_manifest(path: &Path) -> Result<Kind, Error> {
 
 /// Opens a network without a manifest, of the family that recognises its tensors.
 fn open_bare(path: &Path, model: &Model, opener: &Opener) -> Result<OpenGenerator, Error> {
-    let opened = opener.batched(model)?;
+    let shapes = FAMILIES.iter().find_map(|family| family.open_sizes(model));
+    let opened = opener.batched(model, &shapes.unwrap_or_default())?;
     let recognised = |family: &&dyn Family| family.recognises(&*opened.network, path);
     match FAMILIES.iter().find(|family| recognised(family)) {
         Some(family) => family.open_bare(opened, path, opener),

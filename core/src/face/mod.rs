@@ -45,5 +45,5 @@ pub fn open_mesh(opener: &Opener) -> Result<OpenNetwork, Error> {
 
 /// The models are part of the plugin, so that it is one file to install.
 fn embedded(name: &str, data: &[u8], opener: &Opener) -> Result<OpenNetwork, Error> {
-    opener.single(&Model::read(ModelSource::Bytes { name, data })?)
+    opener.single(&Model::read(ModelSource::Bytes { name, data })?, &[])
 }

@@ -8,8 +8,8 @@ use toml::Table;
 
 use crate::{
     families::redraw::{
-        self, Contract, Ports,
-        recipe::{COLUMNS, Tensors},
+        self, Contract, Ports, Usual,
+        recipe::{COLUMNS, Features, Tensors},
     },
     inference::Network,
     sound::BANDS,
@@ -27,6 +27,12 @@ pub const EDTALK: Contract = Contract {
         box = "ffhq"
         pads = [0, 0, 0, 0]
     "#,
+    channels: 3,
+    usual: &[Usual {
+        size: 256,
+        features: Features::Mel,
+        rows: 16,
+    }],
     mask: |_| [0; 4],
     ports,
     bare: |_, _| Some(Table::new()),
@@ -34,7 +40,7 @@ pub const EDTALK: Contract = Contract {
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
     let is_mel = |shape: &[usize]| matches!(*shape, [_, 1, BANDS, COLUMNS]);
-    let ports = redraw::ports(network, names, 3, is_mel)?;
+    let ports = redraw::ports(network, names, EDTALK.channels, is_mel)?;
     // One for all faces of a batch, or one for each.
     let is_number = |shape: &[usize]| shape.iter().skip(1).product::<usize>() == 1;
     let weight = redraw::find(network.inputs(), &names.weight, is_number)?;

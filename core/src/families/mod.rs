@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::{
     Error,
     generator::OpenGenerator,
-    inference::{Network, OpenNetwork, Opener},
+    inference::{Model, Network, OpenNetwork, Opener, Shape, Snapshot},
 };
 
 /// All families. A network without a manifest belongs to the first one that recognises it.
@@ -36,6 +36,13 @@ pub trait Family: Sync {
     /// The tensors by which a network without a manifest is recognised, for messages; `None` where
     /// the family's models need one.
     fn signature(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What a network without a manifest is opened with where its file leaves sizes open; `None`
+    /// where that does not look like one of this family.
+    fn open_sizes(&self, model: &Model) -> Option<Vec<Shape>> {
+        let _ = model;
         None
     }
 
@@ -68,6 +75,9 @@ pub trait Family: Sync {
 pub trait ModelFiles: Send {
     /// How much later than its frame the generator hears.
     fn look_ahead_ns(&self) -> i64;
+
+    /// The files of its networks.
+    fn snapshot(&self) -> Snapshot;
 
     /// Opens the networks.
     ///

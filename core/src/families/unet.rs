@@ -9,15 +9,15 @@ use toml::{Table, Value};
 
 use crate::{
     families::redraw::{
-        self, Contract, Ports,
-        recipe::{Tensors, file, table},
+        self, Contract, Ports, Usual,
+        recipe::{Features, Tensors, file, table},
     },
     inference::{Network, TensorInfo},
     sound::BANDS,
 };
 
 /// Rows in a window of Ultralight, which SyncTalk_2D doubled.
-const ULTRALIGHT_ROWS: i64 = 8;
+const ULTRALIGHT_ROWS: usize = 8;
 
 pub const UNET: Contract = Contract {
     name: "unet",
@@ -36,6 +36,25 @@ pub const UNET: Contract = Contract {
         [blend]
         scale = "cubic"
     "#,
+    channels: 6,
+    usual: &[
+        // SyncTalk_2D with either encoder; Ultralight.
+        Usual {
+            size: 320,
+            features: Features::Ave,
+            rows: 16,
+        },
+        Usual {
+            size: 320,
+            features: Features::Wenet,
+            rows: 16,
+        },
+        Usual {
+            size: 160,
+            features: Features::Wenet,
+            rows: ULTRALIGHT_ROWS,
+        },
+    ],
     // In all of them 5 pixels remain on the left, the right and the top, and 10 below.
     mask: |size| [5, 5, size.saturating_sub(10), size.saturating_sub(15)],
     ports,
@@ -46,7 +65,8 @@ fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
     // What is not the picture is the sound; that of Wav2Lip is another family.
     let is_features =
         |shape: &[usize]| matches!(*shape, [_, _, ..]) && !matches!(*shape, [_, 1, BANDS, _]);
-    redraw::ports(network, names, 6, is_features).filter(|_| network.inputs().len() == 2)
+    redraw::ports(network, names, UNET.channels, is_features)
+        .filter(|_| network.inputs().len() == 2)
 }
 
 /// What a manifest would say of the network `path` that has none, by the shape of what it hears:
@@ -63,8 +83,8 @@ fn bare(sound: &TensorInfo, path: &Path) -> Option<Table> {
     };
     let sound = table([
         ("features", features.into()),
-        ("rows", Value::from(rows)),
-        ("rows-before", Value::from(rows / 2)),
+        ("rows", Value::from(rows as i64)),
+        ("rows-before", Value::from(rows as i64 / 2)),
     ]);
     let mut said = table([("sound", sound.into())]);
     if let Some(encoder) = encoder_beside(path, features) {

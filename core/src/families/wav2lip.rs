@@ -7,8 +7,8 @@ use toml::Table;
 
 use crate::{
     families::redraw::{
-        self, Contract, Ports,
-        recipe::{COLUMNS, Tensors},
+        self, Contract, Ports, Usual,
+        recipe::{COLUMNS, Features, Tensors},
     },
     inference::Network,
     sound::BANDS,
@@ -19,6 +19,12 @@ pub const WAV2LIP: Contract = Contract {
     shapes: "mel [N, 1, 80, 16], face [N, 6, S, S] -> [N, 3, S, S]",
     // A manifest's own defaults are Wav2Lip's.
     defaults: "",
+    channels: 6,
+    usual: &[Usual {
+        size: 96,
+        features: Features::Mel,
+        rows: 16,
+    }],
     mask: |size| [0, size / 2, size, size - size / 2],
     ports,
     bare: |_, _| Some(Table::new()),
@@ -26,5 +32,5 @@ pub const WAV2LIP: Contract = Contract {
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
     let is_mel = |shape: &[usize]| matches!(*shape, [_, 1, BANDS, COLUMNS]);
-    redraw::ports(network, names, 6, is_mel).filter(|_| network.inputs().len() == 2)
+    redraw::ports(network, names, WAV2LIP.channels, is_mel).filter(|_| network.inputs().len() == 2)
 }

@@ -11,4 +11,6 @@ pub struct OpenGenerator {
     /// What runs its networks; `None` when it has none.
     pub active: Option<inference::Provider>,
     pub fallbacks: Vec<inference::Fallback>,
+    /// What it was read from.
+    pub files: inference::Snapshot,
 }

@@ -11,9 +11,9 @@ pub trait Backend: Send + Sync {
     /// [`Error::RuntimeMissing`], [`Error::ProviderUnavailable`].
     fn check(&self, options: &Options) -> Result<(), Error>;
 
-    /// Opens `model`, ready for its first run. `shapes` gives whole shapes of inputs by name; a
-    /// dimension that the model leaves open and that no shape fixes becomes 1, the first one
-    /// [`Options::batch`].
+    /// Opens `model`, ready for its first run. `shapes` gives shapes of inputs by name, with 0
+    /// for a dimension that is as the model has it; one that the model leaves open and that no shape
+    /// fixes becomes 1, the first one [`Options::batch`].
     ///
     /// # Errors
     /// Those of [`check`](Self::check); [`Error::ModelUnreadable`]; [`Error::ModelMismatch`] when a

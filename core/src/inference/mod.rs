@@ -5,24 +5,32 @@
 use crate::Error;
 
 mod backend;
+mod companions;
+mod file_snapshot;
 mod interrupt;
 mod model_file;
 pub mod onnx;
 mod onnx_contents;
+mod onnx_weights;
 mod open_network;
 mod opener;
 mod options;
+mod protobuf;
 mod signature;
 
 pub use backend::Backend;
+pub use companions::{Beside, Miss};
+pub use file_snapshot::Snapshot;
 pub use interrupt::Interrupt;
-pub use model_file::{Model, ModelSource};
+pub use model_file::{Model, ModelSource, Pin, Pins};
+pub use onnx_contents::{DeclaredInput, Dimension};
 pub use open_network::OpenNetwork;
-pub use opener::Opener;
+pub use opener::{Opener, Shape};
 pub use options::{Fallback, Options, Precision, Provider, ProviderOptions, add_fallbacks};
 pub use signature::describe;
 
-/// What a tensor is made of. Outputs are always of 32-bit floats.
+/// What a tensor is filled with or read as; outputs always as 32-bit floats. Floats that a model has
+/// in another size are cast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
     F32,

@@ -1,14 +1,23 @@
-//! Reads models, and says what is wrong with one.
+//! Reads models with all their files, and says what is wrong with one.
 //!
 //! Must not know ONNX Runtime.
 
 use std::borrow::Cow;
-use std::io::Read as _;
+use std::fs::{self, File, Metadata};
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, inference::onnx_contents};
+use crate::{
+    Error,
+    inference::{
+        companions::{Beside, Miss},
+        file_snapshot::Snapshot,
+        onnx_contents::{self, DeclaredInput},
+        onnx_weights::{self, DataFile},
+    },
+};
 
 /// Protocol buffers, and so ONNX files, cannot be larger.
 const MAX_MODEL_BYTES: u64 = 2 << 30;
@@ -17,21 +26,54 @@ const TOO_LARGE: &str = "it is larger than 2 GiB, the most an ONNX file can be";
 /// Where a model comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum ModelSource<'a> {
-    /// An `.onnx` file; weights it keeps in other files are looked for in the same folder.
+    /// An `.onnx` file; weights it keeps in other files are looked for beside it.
     File(&'a Path),
-    /// The same, which must have this SHA-256 (64 hexadecimal digits).
-    Pinned { path: &'a Path, sha256: &'a str },
+    /// The same, whose files must be these.
+    Pinned { path: &'a Path, pins: &'a Pins },
     /// A whole model in memory; `name` is for messages.
     Bytes { name: &'a str, data: &'a [u8] },
 }
 
-/// SHA-256 of a whole model.
+/// What the files of a model must be.
+#[derive(Clone, Debug, Default)]
+pub struct Pins {
+    /// SHA-256 of the `.onnx` file, 64 hexadecimal digits; empty: any file, and any data that is
+    /// not among `data`.
+    pub sha256: String,
+    /// The files in which it keeps weights.
+    pub data: Vec<Pin>,
+}
+
+/// What one file with weights must be.
+#[derive(Clone, Debug)]
+pub struct Pin {
+    /// The real path.
+    pub path: PathBuf,
+    /// 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// SHA-256 of one file, or of all that a model consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// Of a model by those of its files; a single file is the model.
+    fn of_all(files: &[Self]) -> Self {
+        match files {
+            [one] => *one,
+            several => Self::of(
+                several
+                    .iter()
+                    .flat_map(|file| file.0)
+                    .collect::<Vec<_>>()
+                    .as_slice(),
+            ),
+        }
     }
 
     /// 64 lower-case digits.
@@ -44,47 +86,141 @@ impl Digest {
 pub struct Model<'a> {
     pub(super) name: String,
     path: PathBuf,
-    /// Of the file, for weights that the model keeps in other files.
-    pub(super) folder: Option<PathBuf>,
+    /// All of it: the weights too that it keeps in other files.
     pub(super) bytes: Cow<'a, [u8]>,
+    /// Of all its files.
     pub(super) digest: Digest,
+    files: Snapshot,
 }
 
 impl<'a> Model<'a> {
-    /// Reads all of it and checks its hash, where there is one, and what it asks for beyond its
-    /// own bytes. Whether it is a network at all only shows when it is opened.
+    /// Reads all of it, with the files in which it keeps weights, and checks the hashes, where
+    /// there are any. Whether it is a network at all only shows when it is opened.
     ///
     /// # Errors
     /// [`Error::ModelNotFound`], [`Error::ModelUnreadable`].
     pub fn read(source: ModelSource<'a>) -> Result<Self, Error> {
-        let (path, bytes): (&Path, Cow<[u8]>) = match source {
-            ModelSource::File(path) | ModelSource::Pinned { path, .. } => {
-                (path, read_file(path)?.into())
+        let mut files = Snapshot::default();
+        let (path, bytes, pins): (&Path, Cow<[u8]>, _) = match source {
+            ModelSource::File(path) => (path, read_file(path, &mut files)?.into(), None),
+            ModelSource::Pinned { path, pins } => {
+                (path, read_file(path, &mut files)?.into(), Some(pins))
             }
-            ModelSource::Bytes { name, data } => (Path::new(name), data.into()),
+            ModelSource::Bytes { name, data } => (Path::new(name), data.into(), None),
         };
-        let model = Self {
+        let mut model = Self {
             name: path.display().to_string(),
             path: path.to_path_buf(),
-            folder: match source {
-                ModelSource::Bytes { .. } => None,
-                _ => folder_of(path),
-            },
             digest: Digest::of(&bytes),
             bytes,
+            files,
         };
         match model.bytes.len() as u64 {
             0 => return Err(model.unreadable("the file is empty".into())),
             1..=MAX_MODEL_BYTES => {}
             _ => return Err(model.unreadable(TOO_LARGE.into())),
         }
-        match source {
-            ModelSource::Pinned { sha256, .. } => model.check(sha256)?,
-            ModelSource::File(_) | ModelSource::Bytes { .. } => {}
+        if let Some(pins) = pins.filter(|pins| !pins.sha256.is_empty()) {
+            model.check("its sha256", model.digest, &pins.sha256)?;
         }
-        onnx_contents::check(&model.bytes, model.folder.as_deref())
-            .map_err(|reason| model.unreadable(reason))?;
+        let beside = match source {
+            ModelSource::Bytes { .. } => None,
+            ModelSource::File(_) | ModelSource::Pinned { .. } => Some(path),
+        };
+        model.take_in_weights(beside, pins)?;
         Ok(model)
+    }
+
+    /// Has all weights in `bytes`. `path` is where the model lies, unless it is in memory only.
+    fn take_in_weights(&mut self, path: Option<&Path>, pins: Option<&Pins>) -> Result<(), Error> {
+        let locations =
+            onnx_contents::data_files(&self.bytes).map_err(|reason| self.unreadable(reason))?;
+        let mut unused: Vec<_> = pins.map_or(Vec::new(), |pins| pins.data.iter().collect());
+        let mut digests = vec![self.digest];
+        let mut files = Vec::with_capacity(locations.len());
+        for location in locations {
+            let (file, real) = self.read_data(path, location)?;
+            let digest = Digest::of(&file.bytes);
+            let is_this = |pin: &&Pin| pin.path == real;
+            let location = &file.location;
+            match pins.and_then(|pins| pins.data.iter().find(is_this)) {
+                Some(pin) => self.check(
+                    &format!("the sha256 of its weights in `{location}`"),
+                    digest,
+                    &pin.sha256,
+                )?,
+                None if pins.is_some_and(|pins| !pins.sha256.is_empty()) => {
+                    return Err(self.unreadable(format!(
+                        "the manifest has a sha256 for it, and none for its weights in \
+                         `{location}`. Found: {}. Expected: beside the other sha256, data = \
+                         [{{ path = \"{location}\", sha256 = \"...\" }}], the path relative to \
+                         the manifest",
+                        digest.to_hex()
+                    )));
+                }
+                None => (),
+            }
+            unused.retain(|pin| !is_this(pin));
+            digests.push(digest);
+            files.push(file);
+        }
+        if let Some(pin) = unused.first() {
+            let names: Vec<_> = files.iter().map(|file| file.location.as_str()).collect();
+            return Err(self.unreadable(format!(
+                "the manifest names `{}` as a file with its weights. Found: {}",
+                pin.path.display(),
+                match names.is_empty() {
+                    true => "all weights are in the network's own file".to_owned(),
+                    false => format!("its weights are in {}", names.join(", ")),
+                }
+            )));
+        }
+        let bytes = files.iter().map(|file| file.bytes.len() as u64);
+        if self.bytes.len() as u64 + bytes.sum::<u64>() > MAX_MODEL_BYTES {
+            return Err(self.unreadable(format!("with its weights {TOO_LARGE}")));
+        }
+        if !files.is_empty() {
+            let whole = onnx_weights::embed(&self.bytes, &files);
+            self.bytes = whole.map_err(|reason| self.unreadable(reason))?.into();
+            self.digest = Digest::of_all(&digests);
+        }
+        Ok(())
+    }
+
+    /// A file with weights, and its real path.
+    fn read_data(
+        &mut self,
+        path: Option<&Path>,
+        location: String,
+    ) -> Result<(DataFile, PathBuf), Error> {
+        let refused =
+            |why: String| self.unreadable(format!("it keeps weights in `{location}`, {why}"));
+        let Some(path) = path else {
+            return Err(refused("and a model in memory has no other files".into()));
+        };
+        let missing = |error| refused(format!("which cannot be read: {error}"));
+        let companion = Beside::new(path)
+            .map_err(missing)?
+            .find(Path::new(&location))
+            .map_err(|miss| match miss {
+                Miss::Outside(how) => refused(format!("{how} outside its own folder")),
+                Miss::Unreadable(error) => missing(error),
+            })?;
+        let mut files = Snapshot::default();
+        let bytes = read(&companion.real, &companion.path, &mut files)
+            .map_err(|fault| refused(format!("which cannot be read: {fault}")))?;
+        self.files.extend(files);
+        Ok((DataFile { location, bytes }, companion.real))
+    }
+
+    /// The inputs that it declares, for who gives open ones a shape.
+    pub fn inputs(&self) -> Vec<DeclaredInput> {
+        onnx_contents::inputs(&self.bytes)
+    }
+
+    /// The files that were read.
+    pub fn files(&self) -> &Snapshot {
+        &self.files
     }
 
     /// For longer than the source is there: copies bytes that were in memory already.
@@ -95,13 +231,13 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn check(&self, wanted: &str) -> Result<(), Error> {
-        let found = self.digest.to_hex();
-        if found.eq_ignore_ascii_case(wanted) {
+    fn check(&self, what: &str, found: Digest, expected: &str) -> Result<(), Error> {
+        let found = found.to_hex();
+        if found.eq_ignore_ascii_case(expected) {
             return Ok(());
         }
         Err(self.unreadable(format!(
-            "its sha256 is {found}, {wanted} is wanted: it is not the file that the manifest was \
+            "{what} is {found}, {expected} is expected: it is not the file that the manifest was \
              written for. Fetch it anew or, if you changed it, renew the manifest"
         )))
     }
@@ -122,37 +258,59 @@ impl<'a> Model<'a> {
     }
 }
 
-/// The real folder that a file lies in.
-fn folder_of(path: &Path) -> Option<PathBuf> {
-    let path = path.canonicalize().ok()?;
-    path.parent().map(Path::to_path_buf)
+/// A whole model file.
+fn read_file(path: &Path, files: &mut Snapshot) -> Result<Vec<u8>, Error> {
+    read(path, path, files).map_err(|fault| match fault {
+        Fault::Missing(reason) => Error::ModelNotFound {
+            path: path.to_path_buf(),
+            reason,
+        },
+        Fault::Unreadable(reason) => Error::ModelUnreadable {
+            path: path.to_path_buf(),
+            reason,
+        },
+    })
 }
 
-/// The whole file; at most one byte more than is allowed, should it grow meanwhile.
-fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
-    let unreadable = |reason| Error::ModelUnreadable {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Error::ModelNotFound {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        },
-        _ => unreadable(error.to_string()),
+/// Why a file is not read.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("{0}")]
+    Missing(String),
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// The whole file; at most one byte more than is allowed, should it grow meanwhile. `files` gets it
+/// under the path `named`.
+fn read(path: &Path, named: &Path, files: &mut Snapshot) -> Result<Vec<u8>, Fault> {
+    let unreadable = |error: std::io::Error| Fault::Unreadable(error.to_string());
+    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Fault::Missing(error.to_string()),
+        _ => unreadable(error),
     })?;
-    if metadata.is_dir() {
-        return Err(unreadable("it is a folder, an ONNX file is wanted".into()));
-    }
-    if !metadata.is_file() {
-        return Err(unreadable("it is not a regular file".into()));
-    }
-    if metadata.len() > MAX_MODEL_BYTES {
-        return Err(unreadable(TOO_LARGE.into()));
-    }
+    // Before it is opened, which a pipe would not let happen.
+    check_kind(&metadata)?;
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    check_kind(&metadata)?;
+    files.add(named, &metadata);
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len() + 1).unwrap_or(0));
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_MODEL_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(error.to_string()))?;
+    file.take(MAX_MODEL_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     Ok(bytes)
+}
+
+fn check_kind(metadata: &Metadata) -> Result<(), Fault> {
+    let reason = if metadata.is_dir() {
+        "it is a folder, an ONNX file is wanted"
+    } else if !metadata.is_file() {
+        "it is not a regular file"
+    } else if metadata.len() > MAX_MODEL_BYTES {
+        TOO_LARGE
+    } else {
+        return Ok(());
+    };
+    Err(Fault::Unreadable(reason.into()))
 }

@@ -1,13 +1,13 @@
 //! What an ONNX file says by itself: what it asks for beyond its own bytes (weights in other files,
 //! parts compiled for one execution provider), and which dimensions of its inputs are open.
 //!
-//! ONNX Runtime checks the former itself only since 1.24. Must not know ONNX Runtime.
+//! Must not know ONNX Runtime.
 
-use std::path::{Component, Path};
+use crate::inference::protobuf::{self, Fields, Value, each};
 
 /// Messages of onnx.proto in which other messages of interest lie.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     Model,
     Training,
     Function,
@@ -16,87 +16,94 @@ enum Kind {
     Attribute,
     Sparse,
     Tensor,
-    /// A key and a value of a tensor that lies in another file.
-    Entry,
 }
 
-/// What field `number` of a message holds.
-fn child(kind: Kind, number: u64) -> Option<Kind> {
-    Some(match (kind, number) {
-        (Kind::Model, 7) | (Kind::Training, 1 | 2) | (Kind::Attribute, 6 | 11) => Kind::Graph,
-        (Kind::Model, 20) => Kind::Training,
-        (Kind::Model, 25) => Kind::Function,
-        (Kind::Graph, 1) | (Kind::Function, 7) => Kind::Node,
-        (Kind::Node, 5) => Kind::Attribute,
-        (Kind::Graph, 15) | (Kind::Attribute, 22 | 23) => Kind::Sparse,
-        (Kind::Graph, 5) | (Kind::Attribute, 5 | 10) | (Kind::Sparse, 1 | 2) => Kind::Tensor,
-        (Kind::Tensor, 13) => Kind::Entry,
-        _ => return None,
-    })
+impl Kind {
+    /// What field `number` of such a message holds.
+    pub fn child(self, number: u64) -> Option<Self> {
+        Some(match (self, number) {
+            (Self::Model, GRAPH) | (Self::Training, 1 | 2) | (Self::Attribute, 6 | 11) => {
+                Self::Graph
+            }
+            (Self::Model, 20) => Self::Training,
+            (Self::Model, 25) => Self::Function,
+            (Self::Graph, 1) | (Self::Function, 7) => Self::Node,
+            (Self::Node, 5) => Self::Attribute,
+            (Self::Graph, 15) | (Self::Attribute, 22 | 23) => Self::Sparse,
+            (Self::Graph, INITIALIZER) | (Self::Attribute, 5 | 10) | (Self::Sparse, 1 | 2) => {
+                Self::Tensor
+            }
+            _ => return None,
+        })
+    }
 }
 
 /// NodeProto.op_type, and the operator that holds a provider's own compiled code or its file.
 const OP_TYPE: u64 = 4;
 const COMPILED: &[u8] = b"EPContext";
+/// TensorProto: where in another file its values lie, and whether they do.
+pub(super) const EXTERNAL_DATA: u64 = 13;
+pub(super) const DATA_LOCATION: u64 = 14;
+pub(super) const EXTERNAL: u64 = 1;
 /// StringStringEntryProto.
 const KEY: u64 = 1;
 const VALUE: u64 = 2;
 /// Graphs in graphs: real ones have two or three levels, of four messages each.
 const MAX_DEPTH: usize = 64;
 
-/// Refuses a model that reads outside `folder`, the real folder of its file, or runs code that was
-/// compiled elsewhere. A model without a folder may not have files at all. What is no valid model
-/// is left to ONNX Runtime to refuse.
-pub(super) fn check(model: &[u8], folder: Option<&Path>) -> Result<(), String> {
-    walk(Kind::Model, model, folder, 0)
+/// The files in which a model keeps weights, each once, as it names them. Refuses one that runs
+/// code that was compiled elsewhere. What is no valid model is left to ONNX Runtime to refuse.
+pub(super) fn data_files(model: &[u8]) -> Result<Vec<String>, String> {
+    let mut files = Vec::new();
+    walk(Kind::Model, model, &mut files, 0)?;
+    Ok(files)
 }
 
-fn walk(kind: Kind, message: &[u8], folder: Option<&Path>, depth: usize) -> Result<(), String> {
+fn walk(kind: Kind, message: &[u8], files: &mut Vec<String>, depth: usize) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err(format!("its graphs lie more than {MAX_DEPTH} deep"));
     }
-    if kind == Kind::Entry {
-        return check_entry(message, folder);
+    if kind == Kind::Tensor
+        && let Some(location) = external(message, "location")
+    {
+        let location = String::from_utf8_lossy(location).into_owned();
+        if !files.contains(&location) {
+            files.push(location);
+        }
     }
-    for (number, content) in Fields(message) {
-        if kind == Kind::Node && number == OP_TYPE && content == COMPILED {
+    for field in Fields(message) {
+        let Value::Bytes(content) = field.value else {
+            continue;
+        };
+        if kind == Kind::Node && field.number == OP_TYPE && content == COMPILED {
             return Err(
                 "it holds parts compiled for one execution provider; the model that they \
                         were made of is wanted"
                     .into(),
             );
         }
-        if let Some(kind) = child(kind, number) {
-            walk(kind, content, folder, depth + 1)?;
+        if let Some(kind) = kind.child(field.number) {
+            walk(kind, content, files, depth + 1)?;
         }
     }
     Ok(())
 }
 
-fn check_entry(entry: &[u8], folder: Option<&Path>) -> Result<(), String> {
-    // As everywhere in protocol buffers the last one counts.
-    let last = |wanted| each(entry, wanted).last().unwrap_or_default();
-    if last(KEY) != b"location" {
-        return Ok(());
+/// What a tensor says under `key` of its values in another file. As everywhere in protocol buffers
+/// the last one counts.
+pub(super) fn external<'a>(tensor: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    let mut found = None;
+    for entry in each(tensor, EXTERNAL_DATA) {
+        if protobuf::bytes(entry, KEY).unwrap_or_default() == key.as_bytes() {
+            found = Some(protobuf::bytes(entry, VALUE).unwrap_or_default());
+        }
     }
-    let location = String::from_utf8_lossy(last(VALUE));
-    let refused = |why: &str| Err(format!("it keeps weights in `{location}`, {why}"));
-    let Some(folder) = folder else {
-        return refused("and a model in memory has no other files");
-    };
-    if !is_below(Path::new(&*location)) {
-        return refused("a path outside its own folder");
-    }
-    match folder.join(&*location).canonicalize() {
-        Ok(file) if file.starts_with(folder) => Ok(()),
-        Ok(_) => refused("which leads outside its own folder"),
-        Err(error) => refused(&format!("which cannot be read: {error}")),
-    }
+    found
 }
 
-/// Fields on the way from a model to a dimension of an input that has a name instead of a size:
-/// ModelProto.graph, GraphProto.input, and of ValueInfoProto name and type, TypeProto.tensor_type,
-/// TypeProto.Tensor.shape, TensorShapeProto.dim, Dimension.dim_param.
+/// Fields on the way from a model to the sizes of its inputs: ModelProto.graph, GraphProto.input,
+/// and of ValueInfoProto name and type, TypeProto.tensor_type, TypeProto.Tensor.shape,
+/// TensorShapeProto.dim, Dimension.dim_value and dim_param.
 const GRAPH: u64 = 7;
 const INPUT: u64 = 11;
 const INPUT_NAME: u64 = 1;
@@ -104,97 +111,66 @@ const INPUT_TYPE: u64 = 2;
 const TENSOR_TYPE: u64 = 1;
 const SHAPE: u64 = 2;
 const DIMENSION: u64 = 1;
+const SIZE: u64 = 1;
 const SYMBOL: u64 = 2;
+/// GraphProto.initializer, TensorProto.name: old exports list weights among the inputs too.
+const INITIALIZER: u64 = 5;
+pub(super) const TENSOR_NAME: u64 = 8;
 
-/// A dimension that a model leaves open, under a name.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct OpenDimension {
-    pub input: String,
-    /// Which dimension of the input.
-    pub axis: usize,
-    /// One name stands for one size wherever it is used.
-    pub symbol: String,
+/// One dimension of an input, as a model declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    Fixed(usize),
+    /// Left open, under a name that stands for one size wherever it is used.
+    Named(String),
+    Open,
+}
+
+impl Dimension {
+    pub fn is_open(&self) -> bool {
+        !matches!(self, Self::Fixed(_))
+    }
+}
+
+/// An input as a model declares it, which may be less than ONNX Runtime finds out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredInput {
+    pub name: String,
+    pub shape: Vec<Dimension>,
 }
 
 /// All of them, in their order. Of what is no valid model, those that can be read.
-pub(super) fn open_dimensions(model: &[u8]) -> Vec<OpenDimension> {
-    let mut found = Vec::new();
-    for input in each(model, GRAPH).flat_map(|graph| each(graph, INPUT)) {
-        let name = each(input, INPUT_NAME).last().unwrap_or_default();
-        let dimensions = each(input, INPUT_TYPE)
-            .flat_map(|of| each(of, TENSOR_TYPE))
-            .flat_map(|tensor| each(tensor, SHAPE))
-            .flat_map(|shape| each(shape, DIMENSION));
-        for (axis, dimension) in dimensions.enumerate() {
-            let symbol = each(dimension, SYMBOL).last().unwrap_or_default();
-            if let (Ok(input), Ok(symbol)) = (str::from_utf8(name), str::from_utf8(symbol))
-                && !symbol.is_empty()
-            {
-                found.push(OpenDimension {
-                    input: input.to_owned(),
-                    axis,
-                    symbol: symbol.to_owned(),
-                });
-            }
-        }
-    }
-    found
+pub(super) fn inputs(model: &[u8]) -> Vec<DeclaredInput> {
+    let graphs = || each(model, GRAPH);
+    let weights: Vec<_> = graphs()
+        .flat_map(|graph| each(graph, INITIALIZER))
+        .filter_map(|tensor| protobuf::bytes(tensor, TENSOR_NAME))
+        .collect();
+    graphs()
+        .flat_map(|graph| each(graph, INPUT))
+        .filter_map(|input| {
+            let name = protobuf::bytes(input, INPUT_NAME).unwrap_or_default();
+            let shape = each(input, INPUT_TYPE)
+                .flat_map(|of| each(of, TENSOR_TYPE))
+                .flat_map(|tensor| each(tensor, SHAPE))
+                .flat_map(|shape| each(shape, DIMENSION))
+                .map(dimension);
+            (!weights.contains(&name)).then_some(DeclaredInput {
+                name: str::from_utf8(name).ok()?.to_owned(),
+                shape: shape.collect(),
+            })
+        })
+        .collect()
 }
 
-/// The contents of all fields of that number.
-fn each(message: &[u8], wanted: u64) -> impl Iterator<Item = &[u8]> {
-    let fields = Fields(message).filter(move |(number, _)| *number == wanted);
-    fields.map(|(_, content)| content)
-}
-
-/// Whether a path names something in its folder or in a folder of it; links are not looked at.
-fn is_below(path: &Path) -> bool {
-    let mut parts = path.components().peekable();
-    parts.peek().is_some()
-        && parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
-}
-
-/// The fields of a message that hold bytes; ends where the message is broken.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = (u64, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let tag = self.varint()?;
-            // Wire types of protocol buffers.
-            match tag & 7 {
-                0 => drop(self.varint()?),
-                1 => drop(self.take(8)?),
-                2 => {
-                    let length = usize::try_from(self.varint()?).ok()?;
-                    return Some((tag >> 3, self.take(length)?));
-                }
-                5 => drop(self.take(4)?),
-                _ => return None,
-            }
-        }
-    }
-}
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = *self.take(1)?.first()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
+fn dimension(message: &[u8]) -> Dimension {
+    let symbol = protobuf::bytes(message, SYMBOL).unwrap_or_default();
+    // Negative ones, which stand for open ones too, are no sizes.
+    let size = protobuf::integer(message, SIZE).and_then(|size| i64::try_from(size).ok());
+    match (str::from_utf8(symbol), size.map(usize::try_from)) {
+        (Ok(symbol), _) if !symbol.is_empty() => Dimension::Named(symbol.to_owned()),
+        (_, Some(Ok(size))) => Dimension::Fixed(size),
+        _ => Dimension::Open,
     }
 }
 
@@ -220,27 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn weights_outside_the_folder_are_refused() {
-        let folder = std::env::temp_dir().join(format!("lipsync-weights-{}", std::process::id()));
-        std::fs::create_dir_all(folder.join("inner")).unwrap();
-        let folder = folder.canonicalize().unwrap();
-        let inner = folder.join("inner");
-        for place in [&folder, &inner] {
-            std::fs::write(place.join("weights.bin"), "weights").unwrap();
-        }
-        std::os::unix::fs::symlink("../weights.bin", inner.join("link.bin")).unwrap();
-        let check = |location: &str| check(&model(location), Some(&inner));
-        check("weights.bin").unwrap();
-        check("./weights.bin").unwrap();
-        let absolute = folder.join("weights.bin").display().to_string();
-        for location in ["../weights.bin", "a/../../weights.bin", &absolute, ""] {
-            let reason = check(location).unwrap_err();
-            assert!(reason.contains("outside its own folder"), "{reason}");
-        }
-        assert!(check("link.bin").unwrap_err().contains("leads outside"));
-        assert!(check("none.bin").unwrap_err().contains("cannot be read"));
-        assert!(super::check(&model("weights.bin"), None).is_err());
-        std::fs::remove_dir_all(folder).unwrap();
+    fn files_with_weights_are_found_once_each() {
+        let [first, second] = ["a.data", "b.data"].map(|location| model(location)[3..].to_vec());
+        // Several graphs are one.
+        let both = [&first, &second, &first].map(|graph| message(7, graph));
+        assert_eq!(data_files(&both.concat()).unwrap(), ["a.data", "b.data"]);
+        assert_eq!(data_files(&model("")).unwrap(), [""]);
     }
 
     #[test]
@@ -248,51 +209,74 @@ mod tests {
         let graph = &model("../weights.bin")[3..];
         // Model, graph, node, attribute, graph.
         let nested = message(7, &message(1, &message(5, &message(6, graph))));
-        assert!(check(&nested, Some(Path::new("/tmp"))).is_err());
+        assert_eq!(data_files(&nested).unwrap(), ["../weights.bin"]);
         let function = message(25, &message(7, &message(5, &message(6, graph))));
-        assert!(check(&function, Some(Path::new("/tmp"))).is_err());
+        assert_eq!(data_files(&function).unwrap(), ["../weights.bin"]);
     }
 
     #[test]
     fn compiled_parts_are_refused() {
         let node = message(4, b"EPContext");
-        let reason = check(&message(7, &message(1, &node)), None).unwrap_err();
+        let reason = data_files(&message(7, &message(1, &node))).unwrap_err();
         assert!(reason.contains("compiled"), "{reason}");
-        check(&message(7, &message(1, &message(4, b"Conv"))), None).unwrap();
+        data_files(&message(7, &message(1, &message(4, b"Conv")))).unwrap();
     }
 
     #[test]
-    fn open_dimensions_have_names() {
+    fn inputs_say_what_they_leave_open() {
         let shape = [
             message(1, &message(2, b"N")),
-            // A size: field 1, a number.
+            // Sizes: field 1, a number.
             message(1, &[0x08, 3]),
             message(1, &message(2, b"width")),
+            message(1, b""),
+            // -1, as some converters have it.
+            message(1, &[&[0x08][..], &[0xff; 9], &[1]].concat()),
         ];
         let tensor = message(1, &message(2, &shape.concat()));
         let input = [message(1, b"image"), message(2, &tensor)].concat();
-        let found = open_dimensions(&message(7, &message(11, &input)));
-        let found: Vec<_> = found
-            .iter()
-            .map(|open| (&*open.input, open.axis, &*open.symbol))
-            .collect();
-        assert_eq!(found, [("image", 0, "N"), ("image", 2, "width")]);
+        let weight = message(1, b"weight");
+        let graph = [
+            message(11, &input),
+            message(11, &weight),
+            message(5, &message(8, b"weight")),
+        ];
+        use Dimension::{Fixed, Named, Open};
+        let expected = DeclaredInput {
+            name: "image".into(),
+            shape: vec![
+                Named("N".into()),
+                Fixed(3),
+                Named("width".into()),
+                Open,
+                Open,
+            ],
+        };
+        assert_eq!(inputs(&message(7, &graph.concat())), [expected]);
+        let open = |model| {
+            let inputs = inputs(model).into_iter();
+            let shapes = inputs.map(|input| input.shape.iter().position(Dimension::is_open));
+            shapes.collect::<Vec<_>>()
+        };
         let renderer = include_bytes!("../../../models/builtin/renderer.onnx");
-        let axes: Vec<_> = open_dimensions(renderer).iter().map(|o| o.axis).collect();
-        assert_eq!(axes, [0, 0, 0]);
-        assert!(open_dimensions(include_bytes!("../../../models/face_mesh.onnx")).is_empty());
+        assert_eq!(open(renderer), [Some(0); 3]);
+        assert_eq!(
+            open(include_bytes!("../../../models/face_mesh.onnx")),
+            [None]
+        );
     }
 
     #[test]
-    fn the_models_that_come_along_are_allowed() {
-        check(include_bytes!("../../../models/face_mesh.onnx"), None).unwrap();
+    fn the_models_that_come_along_are_whole() {
+        let files = data_files(include_bytes!("../../../models/face_mesh.onnx"));
+        assert!(files.unwrap().is_empty());
     }
 
     proptest! {
         #[test]
         fn no_bytes_are_too_strange(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = check(&bytes, None);
-            let _ = open_dimensions(&bytes);
+            let _ = data_files(&bytes);
+            let _ = inputs(&bytes);
         }
     }
 }

@@ -5,13 +5,13 @@
 use std::{
     fs,
     io::Read as _,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use crate::{
     Error,
-    inference::{Model, ModelSource},
-    manifest::File,
+    inference::{Beside, Miss, Model, ModelSource, Pin, Pins, Snapshot},
+    manifest::{Data, File},
 };
 
 /// A manifest is a page of text; anything larger is not one.
@@ -19,13 +19,14 @@ const MANIFEST_MAX_BYTES: u64 = 1 << 20;
 /// Hexadecimal digits of a SHA-256.
 const SHA256_DIGITS: usize = 64;
 
-/// The text of a manifest. Fails with [`Error::ModelUnreadable`].
-pub fn read_manifest(path: &Path) -> Result<String, Error> {
+/// The text of a manifest, which is added to `files`. Fails with [`Error::ModelUnreadable`].
+pub fn read_manifest(path: &Path, files: &mut Snapshot) -> Result<String, Error> {
     let unreadable = |reason: String| unreadable(path, reason);
     let metadata = fs::metadata(path).map_err(|err| unreadable(err.to_string()))?;
     if !metadata.is_file() {
         return Err(unreadable("it is not a regular file".into()));
     }
+    files.add(path, &metadata);
     let mut text = String::new();
     fs::File::open(path)
         .and_then(|file| file.take(MANIFEST_MAX_BYTES + 1).read_to_string(&mut text))
@@ -39,74 +40,89 @@ pub fn read_manifest(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// A network's file that a manifest names.
+/// A network's file that a manifest names, and those in which it keeps weights.
 #[derive(Debug)]
 pub struct Named {
     path: PathBuf,
-    /// Empty where the manifest gives none.
-    sha256: String,
+    pins: Pins,
 }
 
 impl Named {
-    /// Finds `file` in the folder of `manifest`, or of the network that does without one.
+    /// Finds `file` beside `manifest`, or beside the network that does without one.
     ///
     /// Fails with [`Error::ModelNotFound`] and, where the file lies or a link leads outside of
-    /// that folder, or the hash is none, with [`Error::ModelUnreadable`].
+    /// that folder, or a hash is none, with [`Error::ModelUnreadable`].
     pub fn find(manifest: &Path, file: &File) -> Result<Self, Error> {
-        let shown = file.path.display();
-        let outside = |how: &str| {
-            let reason = format!(
-                "it names `{shown}`, {how} outside its own folder; only files beside or below it \
-                 are read"
-            );
-            unreadable(manifest, reason)
-        };
-        let is_below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-        if !file.path.components().all(is_below) {
-            return Err(outside("a path"));
-        }
-        let sha256 = file.sha256.trim();
-        let is_hash =
-            sha256.len() == SHA256_DIGITS && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !sha256.is_empty() && !is_hash {
-            let reason = format!(
-                "the sha256 of `{shown}` is \"{sha256}\", {SHA256_DIGITS} hexadecimal digits are \
-                 wanted, or none: \"\""
-            );
-            return Err(unreadable(manifest, reason));
-        }
-        let folder = match manifest.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let path = folder.join(&file.path);
-        let not_found = |err: std::io::Error| Error::ModelNotFound {
-            path: path.clone(),
-            reason: format!("{err}; the manifest {} names it", manifest.display()),
-        };
-        let real = path.canonicalize().map_err(not_found)?;
-        let folder = folder.canonicalize().map_err(not_found)?;
-        if !real.starts_with(folder) {
-            return Err(outside("a link that leads"));
-        }
+        let (path, _) = find(manifest, &file.path)?;
+        let data = file.data.iter().map(|Data { path, sha256 }| {
+            let (_, real) = find(manifest, path)?;
+            let sha256 = hash(manifest, path, sha256)?;
+            match sha256.is_empty() {
+                true => Err(no_hash(manifest, path, "", "")),
+                false => Ok(Pin { path: real, sha256 }),
+            }
+        });
         Ok(Self {
             path,
-            sha256: sha256.to_owned(),
+            pins: Pins {
+                sha256: hash(manifest, &file.path, &file.sha256)?,
+                data: data.collect::<Result<_, _>>()?,
+            },
         })
     }
 
-    /// Reads the whole file, which must have the hash that the manifest gives. Fails as
+    /// Reads all of the network, whose files must have the hashes that the manifest gives. Fails as
     /// [`Model::read`] does.
     pub fn read(&self) -> Result<Model<'static>, Error> {
-        let source = match self.sha256.as_str() {
-            "" => ModelSource::File(&self.path),
-            sha256 => ModelSource::Pinned {
-                path: &self.path,
-                sha256,
-            },
+        let source = ModelSource::Pinned {
+            path: &self.path,
+            pins: &self.pins,
         };
         Model::read(source).map(Model::into_owned)
     }
+}
+
+/// The path of a file that `manifest` names, as it was given and the real one.
+fn find(manifest: &Path, name: &Path) -> Result<(PathBuf, PathBuf), Error> {
+    let not_found = |err: std::io::Error| Error::ModelNotFound {
+        path: manifest.with_file_name(name),
+        reason: format!("{err}; the manifest {} names it", manifest.display()),
+    };
+    let beside = Beside::new(manifest).map_err(not_found)?;
+    match beside.find(name) {
+        Ok(found) => Ok((found.path, found.real)),
+        Err(Miss::Unreadable(err)) => Err(not_found(err)),
+        Err(Miss::Outside(how)) => Err(unreadable(
+            manifest,
+            format!(
+                "it names `{}`, {how} outside its own folder; only files beside or below it are \
+                 read, or where links lead if it is one itself: beside or below that file",
+                name.display()
+            ),
+        )),
+    }
+}
+
+/// The SHA-256 that `manifest` gives for the file `name`; empty where it gives none.
+fn hash(manifest: &Path, name: &Path, sha256: &str) -> Result<String, Error> {
+    let sha256 = sha256.trim();
+    let is_hash =
+        sha256.len() == SHA256_DIGITS && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash || sha256.is_empty() {
+        return Ok(sha256.to_owned());
+    }
+    Err(no_hash(manifest, name, sha256, ", or none: \"\""))
+}
+
+fn no_hash(manifest: &Path, name: &Path, found: &str, or: &str) -> Error {
+    unreadable(
+        manifest,
+        format!(
+            "the sha256 of `{}` is \"{found}\", {SHA256_DIGITS} hexadecimal digits are \
+             expected{or}",
+            name.display()
+        ),
+    )
 }
 
 fn unreadable(path: &Path, reason: String) -> Error {

@@ -79,4 +79,17 @@ pub struct File {
     pub path: PathBuf,
     /// Hexadecimal, of the whole file; empty: any file.
     pub sha256: String,
+    /// The files in which it keeps weights. All of them, where `sha256` is not empty.
+    #[serde(default)]
+    pub data: Vec<Data>,
+}
+
+/// A file with a network's weights.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Relative to the manifest.
+    pub path: PathBuf,
+    /// Hexadecimal, of the whole file.
+    pub sha256: String,
 }

@@ -7,4 +7,4 @@ mod files;
 mod head;
 
 pub use files::{Named, read_manifest};
-pub use head::{File, VERSION, about, family, parse};
+pub use head::{Data, File, VERSION, about, family, parse};

@@ -85,6 +85,7 @@ pub struct Engine {
     /// Of the frame that was tracked last.
     tracking: Duration,
     active: Option<inference::Provider>,
+    files: inference::Snapshot,
     overlaps: bool,
     about: String,
     interrupt: inference::Interrupt,
@@ -123,6 +124,7 @@ impl Engine {
             level_db: f32::NEG_INFINITY,
             tracking: Duration::ZERO,
             active: generator.active,
+            files: generator.files,
             overlaps,
             about: generator.about,
             interrupt,
@@ -147,6 +149,11 @@ impl Engine {
 
     pub fn model_name(&self) -> &str {
         &self.name
+    }
+
+    /// The files that its model was read from.
+    pub fn files(&self) -> &inference::Snapshot {
+        &self.files
     }
 
     /// Name, licence and source of the model, for logs.

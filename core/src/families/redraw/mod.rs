@@ -8,6 +8,7 @@ mod audio_features;
 mod cutout;
 mod face_box;
 mod jaw_mask;
+mod open_sizes;
 pub mod recipe;
 mod tone_match;
 
@@ -22,12 +23,14 @@ use crate::{
         redraw::{
             audio_features::Features,
             cutout::{Cutout, Plan},
-            recipe::{Recipe, Tensors},
+            open_sizes::Expected,
+            recipe::{Recipe, Sound, Tensors},
         },
     },
     generator::{Brushes, Generator, Heard, Hearing, OpenGenerator, Sketch, finite},
     inference::{
-        Element, Model, Network, OpenNetwork, Opener, TensorInfo, add_fallbacks, describe,
+        Element, Model, Network, OpenNetwork, Opener, Shape, Snapshot, TensorInfo, add_fallbacks,
+        describe,
     },
     manifest::{File, Named},
     sound::BANDS,
@@ -41,6 +44,10 @@ pub struct Contract {
     pub shapes: &'static str,
     /// Tables of a manifest: what it has where a manifest says nothing.
     pub defaults: &'static str,
+    /// Channels of the face that it is given.
+    pub channels: usize,
+    /// What its networks are given where their files leave sizes open, the best known first.
+    pub usual: &'static [Usual],
     /// x, y, width, height of the black rectangle in a picture of that side.
     pub mask: fn(usize) -> [usize; 4],
     /// Finds the tensors, by these names where there are any.
@@ -48,6 +55,16 @@ pub struct Contract {
     /// What a manifest would say of the network at this path that has none, by what it hears;
     /// `None` when no network of the family is known to hear that.
     pub bare: fn(&TensorInfo, &Path) -> Option<Table>,
+}
+
+/// A network of a family, as there are some.
+#[derive(Clone, Copy)]
+pub struct Usual {
+    /// Side of the face.
+    pub size: usize,
+    pub features: recipe::Features,
+    /// Rows of features that it hears.
+    pub rows: usize,
 }
 
 impl Contract {
@@ -77,6 +94,14 @@ impl Family for Contract {
         }))
     }
 
+    fn open_sizes(&self, model: &Model) -> Option<Vec<Shape>> {
+        let names = Tensors::default();
+        self.usual.iter().find_map(|usual| {
+            let sound = Sound::of(usual.features, usual.rows);
+            Expected::new(self, &names, None, &sound).shapes(model)
+        })
+    }
+
     fn recognises(&self, network: &dyn Network, path: &Path) -> bool {
         self.bare(network, path).is_some()
     }
@@ -89,9 +114,16 @@ impl Family for Contract {
     ) -> Result<OpenGenerator, Error> {
         let known = self.bare(&*network.network, path).unwrap_or_default();
         let recipe = Recipe::bare(self.name, known, self.defaults, path)?;
-        let open = |file| opener.single(&Named::find(path, file)?.read()?);
-        let encoder = recipe.files.audio_encoder.as_ref().map(open).transpose()?;
-        Painter::open(self, recipe, network, encoder)
+        let Some(file) = &recipe.files.audio_encoder else {
+            return Painter::open(self, recipe, network, None);
+        };
+        let encoder = Named::find(path, file)?.read()?;
+        let shapes = open_sizes::of_encoder(&encoder, &recipe);
+        let opened = opener.single(&encoder, &shapes)?;
+        Ok(OpenGenerator {
+            files: encoder.files().clone(),
+            ..Painter::open(self, recipe, network, Some(opened))?
+        })
     }
 }
 
@@ -107,13 +139,29 @@ impl ModelFiles for Files {
         self.recipe.sound.look_ahead_ns()
     }
 
+    fn snapshot(&self) -> Snapshot {
+        let mut files = self.network.files().clone();
+        if let Some(encoder) = &self.encoder {
+            files.extend(encoder.files().clone());
+        }
+        files
+    }
+
     fn open(self: Box<Self>, opener: &Opener) -> Result<OpenGenerator, Error> {
+        let recipe = &self.recipe;
         let (encoder, network) = opener.both(
             || {
-                let open = |encoder| opener.single(encoder);
-                self.encoder.as_ref().map(open).transpose()
+                let encoder = self.encoder.as_ref();
+                let shapes = |encoder| open_sizes::of_encoder(encoder, recipe);
+                let open = |encoder| opener.single(encoder, &shapes(encoder));
+                encoder.map(open).transpose()
             },
-            || opener.batched(&self.network),
+            || {
+                opener.batched(
+                    &self.network,
+                    &open_sizes::of_generator(&self.contract, recipe, &self.network),
+                )
+            },
         );
         Painter::open(&self.contract, self.recipe, network?, encoder?)
     }
@@ -244,6 +292,7 @@ impl Painter {
             about: recipe.about(),
             active: Some(opened.active),
             fallbacks,
+            files: Snapshot::default(),
             generator: Box::new(Self {
                 name: recipe.name,
                 hearing,

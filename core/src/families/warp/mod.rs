@@ -17,7 +17,7 @@ use crate::{
         Brush, Brushes, Generator, Heard, Hearing, Look, OpenGenerator, Sketch, Spot, finite,
         smoothstep,
     },
-    inference::{self, Model, ModelSource, Network, Opener, add_fallbacks, describe},
+    inference::{self, Model, ModelSource, Network, Opener, Snapshot, add_fallbacks, describe},
     manifest::Named,
     pixels::{Affine, Blender, Drawn, Patch, View, sample},
     sound::{self, Spectrum},
@@ -84,6 +84,12 @@ struct Files {
 impl ModelFiles for Files {
     fn look_ahead_ns(&self) -> i64 {
         self.manifest.sound.look_ahead_ns()
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut files = self.audio2mouth.files().clone();
+        files.extend(self.renderer.files().clone());
+        files
     }
 
     fn open(self: Box<Self>, opener: &Opener) -> Result<OpenGenerator, Error> {
@@ -179,8 +185,10 @@ impl BuiltIn {
         let (size, count) = (canonical.size, canonical.landmarks.len());
         let window = manifest.sound.window;
 
-        let (audio2mouth, renderer) =
-            opener.both(|| opener.single(&audio2mouth), || opener.batched(&renderer));
+        let (audio2mouth, renderer) = opener.both(
+            || opener.single(&audio2mouth, &[]),
+            || opener.batched(&renderer, &[]),
+        );
         let (audio2mouth, renderer) = (audio2mouth?, renderer?);
         let batch = renderer.network.inputs().first();
         let batch = batch.and_then(|crop| crop.shape.first().copied());
@@ -237,6 +245,7 @@ impl BuiltIn {
             about,
             active: Some(renderer.active),
             fallbacks,
+            files: Snapshot::default(),
             generator: Box::new(Self {
                 name: manifest.name,
                 hearing: Hearing {

@@ -3,7 +3,6 @@
 //! Must not know what the networks compute.
 
 use std::ffi::{CString, c_char};
-use std::path::Path;
 use std::sync::Arc;
 
 use ort::AsPointer as _;
@@ -21,12 +20,12 @@ use crate::{
             compile_cache, cpu_cores,
             cuda_copy::Card,
             fair_queue::Turns,
-            host_tensors,
+            host_tensors::{self, Numbers},
             library::{self, Runtime},
             nvidia_libraries,
             provider_options::{Accelerator, is_worth_caching, replays},
             providers, runtime_log, session_pool,
-            tensor_shapes::{self, Sizes},
+            tensor_shapes::{self, Bindable, Sizes},
         },
     },
 };
@@ -100,7 +99,6 @@ fn bind(
     };
     let key = session_pool::Key {
         model: model.digest,
-        folder: model.folder.clone(),
         provider,
         device_id: options.device_id,
         precision: options.precision,
@@ -152,12 +150,44 @@ const GRAPHS: u32 = 18;
 pub(super) struct Shared {
     provider: Provider,
     session: Session,
-    inputs: Vec<TensorInfo>,
-    outputs: Vec<TensorInfo>,
-    input_names: Vec<CString>,
-    output_names: Vec<CString>,
+    inputs: Tensors,
+    outputs: Tensors,
     /// Fair use by the networks that share it.
     turns: Turns,
+}
+
+/// All inputs or all outputs of a session, in its order.
+struct Tensors {
+    infos: Vec<TensorInfo>,
+    numbers: Vec<Numbers>,
+    names: Vec<CString>,
+}
+
+impl Tensors {
+    fn new(model: &Model, tensors: Vec<Bindable>) -> Result<Self, Error> {
+        let names = tensors
+            .iter()
+            .map(|tensor| CString::new(tensor.info.name.as_str()))
+            .collect::<Result<_, _>>()
+            .map_err(|error| model.unreadable(format!("a tensor's name: {error}")))?;
+        let (infos, numbers) = tensors
+            .into_iter()
+            .map(|tensor| (tensor.info, tensor.numbers))
+            .unzip();
+        Ok(Self {
+            infos,
+            numbers,
+            names,
+        })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&TensorInfo, Numbers)> {
+        self.infos.iter().zip(self.numbers.iter().copied())
+    }
+
+    fn names(&self) -> Vec<*const c_char> {
+        self.names.iter().map(|name| name.as_ptr()).collect()
+    }
 }
 
 impl Shared {
@@ -202,19 +232,11 @@ impl Shared {
             None => tensor_shapes::outputs(&mut session, &inputs)
                 .map_err(|error| failed(&model.name, error))?,
         };
-        let names = |infos: &[TensorInfo]| {
-            let names = infos.iter().map(|info| CString::new(info.name.as_str()));
-            names
-                .collect::<Result<_, _>>()
-                .map_err(|error| model.unreadable(format!("a tensor's name: {error}")))
-        };
         Ok(Self {
             provider,
-            input_names: names(&inputs)?,
-            output_names: names(&outputs)?,
             session,
-            inputs,
-            outputs,
+            inputs: Tensors::new(model, inputs)?,
+            outputs: Tensors::new(model, outputs)?,
             turns: Turns::new(match provider.is_nvidia() {
                 // A card has a queue of its own.
                 true => usize::MAX,
@@ -265,12 +287,6 @@ fn builder(
         // A plan makes of the second run one block of memory, and what the first one took stays
         // beside it unused: with the U-Net of 328 pixels half as much again, and no faster.
         .with_memory_pattern(false)?;
-    if let Some(folder) = model.folder.as_deref().and_then(Path::to_str) {
-        builder = builder.with_config_entry(
-            "session.model_external_initializers_file_folder_path",
-            folder,
-        )?;
-    }
     for (symbol, size) in dimensions {
         builder = builder.with_dimension_override(symbol, *size as i64)?;
     }
@@ -313,34 +329,90 @@ struct Bound {
     given: Option<DynTensor>,
     /// What is filled and read here.
     host: DynTensor,
+    numbers: Numbers,
+    /// What is filled and read instead, where `host` is of other floats: cast with each run.
+    floats: Option<Box<[f32]>>,
 }
 
 impl Bound {
-    fn pageable(info: &TensorInfo) -> ort::Result<Self> {
-        Ok(Self {
+    fn new(info: &TensorInfo, numbers: Numbers, host: DynTensor) -> Self {
+        let is_cast = info.element == Element::F32 && numbers != Numbers::F32;
+        let length = info.shape.iter().product();
+        Self {
             given: None,
-            host: host_tensors::tensor(&host_tensors::pageable(), info.element, &info.shape)?,
-        })
+            host,
+            numbers,
+            floats: is_cast.then(|| vec![0.0; length].into()),
+        }
+    }
+
+    fn pageable(info: &TensorInfo, numbers: Numbers) -> ort::Result<Self> {
+        let host = host_tensors::tensor(&host_tensors::pageable(), numbers, &info.shape)?;
+        Ok(Self::new(info, numbers, host))
     }
 
     /// In memory that a card reads without a copy by the processor.
-    fn pinned(info: &TensorInfo, allocator: &Allocator) -> ort::Result<Self> {
-        let mut host = host_tensors::tensor(allocator, info.element, &info.shape)?;
+    fn pinned(info: &TensorInfo, numbers: Numbers, allocator: &Allocator) -> ort::Result<Self> {
+        let mut host = host_tensors::tensor(allocator, numbers, &info.shape)?;
         // SAFETY: both are kept together, and this one is dropped first.
-        let given = unsafe { host_tensors::as_pageable(&mut host, info.element)? };
+        let given = unsafe { host_tensors::as_pageable(&mut host, numbers)? };
         Ok(Self {
             given: Some(given),
-            host,
+            ..Self::new(info, numbers, host)
         })
     }
 
     /// On the host in `allocator`'s memory and, for good, on the card.
-    fn doubled(info: &TensorInfo, allocator: &Allocator, card: &Allocator) -> ort::Result<Self> {
-        let shape = info.shape.as_slice();
+    fn doubled(
+        info: &TensorInfo,
+        numbers: Numbers,
+        allocator: &Allocator,
+        card: &Allocator,
+    ) -> ort::Result<Self> {
+        let host = host_tensors::tensor(allocator, numbers, &info.shape)?;
         Ok(Self {
-            given: Some(DynTensor::new(card, info.element.data_type(), shape)?),
-            host: host_tensors::tensor(allocator, info.element, shape)?,
+            given: Some(host_tensors::uninitialized(card, numbers, &info.shape)?),
+            ..Self::new(info, numbers, host)
         })
+    }
+
+    fn values(&self) -> &[f32] {
+        match &self.floats {
+            Some(floats) => floats,
+            None => host_tensors::values(&self.host),
+        }
+    }
+
+    fn values_mut(&mut self) -> &mut [f32] {
+        match &mut self.floats {
+            Some(floats) => floats,
+            None => host_tensors::values_mut(&mut self.host),
+        }
+    }
+
+    fn set_integer(&mut self, value: i64) {
+        match self.numbers {
+            Numbers::I32 => {
+                let value = value.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                host_tensors::values_mut(&mut self.host).fill(value);
+            }
+            // Panics, as promised, where these are floats.
+            _ => host_tensors::values_mut(&mut self.host).fill(value),
+        }
+    }
+
+    /// Before a run.
+    fn cast_in(&mut self) {
+        if let Some(floats) = &self.floats {
+            host_tensors::cast_in(self.numbers, floats, &mut self.host);
+        }
+    }
+
+    /// After a run.
+    fn cast_out(&mut self) {
+        if let Some(floats) = &mut self.floats {
+            host_tensors::cast_out(self.numbers, &self.host, floats);
+        }
     }
 
     fn ptr(&self) -> *const ort::sys::OrtValue {
@@ -401,28 +473,22 @@ impl BoundNetwork {
         let on_card = on_card.transpose().map_err(failed)?;
         let pinned = shared.provider.is_nvidia();
         let pinned = pinned.then(|| host_tensors::pinned(&shared.session, options.device_id));
-        let tensors = |infos: &[TensorInfo]| {
-            let tensors = infos.iter().map(|info| match (&pinned, &on_card) {
-                (Some(pinned), Some(card)) => Bound::doubled(info, pinned, card),
-                (Some(pinned), None) => Bound::pinned(info, pinned),
-                (None, _) => Bound::pageable(info),
-            });
+        let tensors = |tensors: &Tensors| {
+            let tensors = tensors
+                .iter()
+                .map(|(info, numbers)| match (&pinned, &on_card) {
+                    (Some(pinned), Some(card)) => Bound::doubled(info, numbers, pinned, card),
+                    (Some(pinned), None) => Bound::pinned(info, numbers, pinned),
+                    (None, _) => Bound::pageable(info, numbers),
+                });
             tensors.collect::<ort::Result<Vec<_>>>().map_err(failed)
         };
         let inputs = tensors(&shared.inputs)?;
         let mut outputs = tensors(&shared.outputs)?;
         let pointers = Pointers {
-            input_names: shared
-                .input_names
-                .iter()
-                .map(|name| name.as_ptr())
-                .collect(),
+            input_names: shared.inputs.names(),
             inputs: inputs.iter().map(|tensor| tensor.ptr()).collect(),
-            output_names: shared
-                .output_names
-                .iter()
-                .map(|name| name.as_ptr())
-                .collect(),
+            output_names: shared.outputs.names(),
             outputs: outputs.iter_mut().map(|tensor| tensor.ptr_mut()).collect(),
         };
         // Makes them, so that the first run need not.
@@ -445,31 +511,25 @@ impl Network for BoundNetwork {
     }
 
     fn inputs(&self) -> &[TensorInfo] {
-        &self.shared.inputs
+        &self.shared.inputs.infos
     }
 
     fn outputs(&self) -> &[TensorInfo] {
-        &self.shared.outputs
+        &self.shared.outputs.infos
     }
 
     fn input(&mut self, index: usize) -> &mut [f32] {
-        host_tensors::values_mut(&mut self.inputs[index].host)
+        self.inputs[index].values_mut()
     }
 
     fn set_integer(&mut self, index: usize, value: i64) {
-        let tensor = &mut self.inputs[index].host;
-        match self.shared.inputs[index].element {
-            Element::I32 => {
-                let value = value.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-                host_tensors::values_mut(tensor).fill(value);
-            }
-            Element::F32 | Element::I64 => host_tensors::values_mut(tensor).fill(value),
-        }
+        self.inputs[index].set_integer(value);
     }
 
     fn run(&mut self) -> Result<(), Error> {
-        if let Some(card) = &self.card {
-            for input in &mut self.inputs {
+        for input in &mut self.inputs {
+            input.cast_in();
+            if let Some(card) = &self.card {
                 input
                     .upload(card)
                     .map_err(|reason| failed(&self.name, reason))?;
@@ -503,18 +563,19 @@ impl Network for BoundNetwork {
         };
         drop(turn);
         result.map_err(|error| failed(&self.name, error))?;
-        if let Some(card) = &self.card {
-            for output in &mut self.outputs {
+        for output in &mut self.outputs {
+            if let Some(card) = &self.card {
                 output
                     .download(card)
                     .map_err(|reason| failed(&self.name, reason))?;
             }
+            output.cast_out();
         }
         Ok(())
     }
 
     fn output(&self, index: usize) -> &[f32] {
-        host_tensors::values(&self.outputs[index].host)
+        self.outputs[index].values()
     }
 }
 
@@ -556,18 +617,18 @@ mod tests {
     fn memory_for_a_card_is_ordinary_where_there_is_none() {
         let network = bound(2);
         let allocator = host_tensors::pinned(&network.shared.session, 0);
-        let mut tensor = host_tensors::tensor(&allocator, Element::F32, &[2, 3]).unwrap();
+        let mut tensor = host_tensors::tensor(&allocator, Numbers::F32, &[2, 3]).unwrap();
         assert_eq!(host_tensors::values::<f32>(&tensor), [0.0; 6]);
         host_tensors::values_mut(&mut tensor).fill(1.5f32);
         assert_eq!(host_tensors::values::<f32>(&tensor), [1.5; 6]);
         // SAFETY: `tensor` outlives it.
-        let once_more = unsafe { host_tensors::as_pageable(&mut tensor, Element::F32).unwrap() };
+        let once_more = unsafe { host_tensors::as_pageable(&mut tensor, Numbers::F32).unwrap() };
         assert!(once_more.memory_info().is_cpu_accessible());
         assert_eq!(host_tensors::values::<f32>(&once_more), [1.5; 6]);
         host_tensors::values_mut(&mut tensor).fill(2.5f32);
         assert_eq!(host_tensors::values::<f32>(&once_more), [2.5; 6]);
         drop(once_more);
-        let nothing = host_tensors::tensor(&allocator, Element::I64, &[2, 0]).unwrap();
+        let nothing = host_tensors::tensor(&allocator, Numbers::I64, &[2, 0]).unwrap();
         assert!(host_tensors::values::<i64>(&nothing).is_empty());
     }
 

@@ -3,7 +3,6 @@
 //! The pool holds no session alive: the last network that uses one frees it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use crate::{
@@ -19,8 +18,6 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub model: Digest,
-    /// Where the model looks for weights that it keeps in other files.
-    pub folder: Option<PathBuf>,
     pub provider: Provider,
     pub device_id: u32,
     pub precision: Precision,

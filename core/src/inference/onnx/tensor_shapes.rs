@@ -3,11 +3,16 @@
 //! Must not know providers.
 
 use ort::session::{RunOptions, Session};
-use ort::value::{Outlet, TensorElementType};
+use ort::value::Outlet;
 
 use crate::{
     Error,
-    inference::{Element, TensorInfo, model_file::Model, onnx::host_tensors, onnx_contents},
+    inference::{
+        Element, TensorInfo,
+        model_file::Model,
+        onnx::host_tensors::{self, Numbers},
+        onnx_contents::{self, Dimension},
+    },
 };
 
 /// No tensor of a lip-sync model comes near (1 GiB); a corrupt model may ask for anything.
@@ -15,7 +20,7 @@ const MAX_TENSOR_ELEMENTS: usize = 1 << 28;
 
 /// What open dimensions become.
 pub(super) struct Sizes<'a> {
-    /// Whole shapes by the names of inputs.
+    /// Shapes by the names of inputs; 0 in one leaves that dimension as it is.
     pub shapes: &'a [(&'a str, &'a [usize])],
     /// The first dimension of other inputs.
     pub batch: usize,
@@ -27,6 +32,12 @@ impl Sizes<'_> {
         named.map(|(_, shape)| *shape)
     }
 
+    /// Of one dimension of an input, where a shape fixes it.
+    fn fixed(&self, input: &str, axis: usize) -> Option<usize> {
+        let size = self.shape(input)?.get(axis).copied();
+        size.filter(|size| *size > 0)
+    }
+
     /// Of a dimension that neither the model nor a shape fixes.
     fn open(&self, axis: usize) -> usize {
         match axis {
@@ -36,31 +47,12 @@ impl Sizes<'_> {
     }
 }
 
-impl Element {
-    const ALL: [Self; 3] = [Self::F32, Self::I32, Self::I64];
-
-    pub(super) fn data_type(self) -> TensorElementType {
-        match self {
-            Self::F32 => TensorElementType::Float32,
-            Self::I32 => TensorElementType::Int32,
-            Self::I64 => TensorElementType::Int64,
-        }
-    }
-
-    fn of(outlet: &Outlet) -> Option<Self> {
-        let found = outlet.dtype().tensor_type()?;
-        Self::ALL
-            .into_iter()
-            .find(|element| element.data_type() == found)
-    }
-}
-
 /// Every input is of floats or integers and every output of floats, or the network does not fit
 /// this room.
 pub(super) fn check_types(model: &Model, session: &Session) -> Result<(), Error> {
     let (inputs, outputs) = (session.inputs(), session.outputs());
-    let are_known = inputs.iter().all(|input| Element::of(input).is_some());
-    let is_float = |output| Element::of(output) == Some(Element::F32);
+    let are_known = inputs.iter().all(|input| Numbers::of(input).is_some());
+    let is_float = |output| Numbers::of(output).map(Numbers::element) == Some(Element::F32);
     if are_known && !outputs.is_empty() && outputs.iter().all(is_float) {
         return Ok(());
     }
@@ -72,17 +64,37 @@ pub(super) fn check_types(model: &Model, session: &Session) -> Result<(), Error>
     };
     Err(model.mismatch(
         format!("inputs {}; outputs {}", list(inputs), list(outputs)),
-        "inputs of 32-bit floats (f32) or integers (i32, i64), and outputs, at least one, of \
-         32-bit floats"
+        "inputs of floats (f16, bf16, f32, f64) or integers (i32, i64), and outputs, at least \
+         one, of floats"
             .into(),
     ))
+}
+
+/// A tensor of a session, and the numbers that it is made of there.
+#[derive(Clone, Debug)]
+pub(super) struct Bindable {
+    pub info: TensorInfo,
+    pub numbers: Numbers,
+}
+
+impl Bindable {
+    fn new(name: &str, numbers: Numbers, shape: Vec<usize>) -> Self {
+        Self {
+            info: TensorInfo {
+                name: name.into(),
+                element: numbers.element(),
+                shape,
+            },
+            numbers,
+        }
+    }
 }
 
 pub(super) fn inputs(
     model: &Model,
     inputs: &[Outlet],
     sizes: &Sizes,
-) -> Result<Vec<TensorInfo>, Error> {
+) -> Result<Vec<Bindable>, Error> {
     if let Some((unknown, _)) = sizes
         .shapes
         .iter()
@@ -105,25 +117,24 @@ pub(super) fn inputs(
                 format!("input {} {wanted}", input.name()),
             )
         })?;
-        Ok(TensorInfo {
-            name: input.name().into(),
-            element: Element::of(input).unwrap_or(Element::F32),
-            shape,
-        })
+        let numbers = Numbers::of(input).unwrap_or(Numbers::F32);
+        Ok(Bindable::new(input.name(), numbers, shape))
     });
     infos.collect()
 }
 
 /// `None` when a wanted shape contradicts the model or the tensor is too large.
 fn input_shape(input: &Outlet, sizes: &Sizes) -> Option<Vec<usize>> {
-    let fixed = sizes.shape(input.name());
     let dims = input.dtype().tensor_shape()?;
-    if fixed.is_some_and(|fixed| fixed.len() != dims.len()) {
+    if sizes
+        .shape(input.name())
+        .is_some_and(|shape| shape.len() != dims.len())
+    {
         return None;
     }
     let mut shape = Vec::with_capacity(dims.len());
     for (i, &dim) in dims.iter().enumerate() {
-        let asked = fixed.map(|fixed| fixed[i]);
+        let asked = sizes.fixed(input.name(), i);
         shape.push(match usize::try_from(dim) {
             Ok(known) if asked.is_none_or(|asked| asked == known) => known,
             Ok(_) => return None,
@@ -141,37 +152,41 @@ fn input_shape(input: &Outlet, sizes: &Sizes) -> Option<Vec<usize>> {
 /// The open dimensions of a model that have a name, with the sizes they get: known before there is
 /// a session, which then is built only once.
 pub(super) fn open_dimensions(model: &Model, sizes: &Sizes) -> Vec<(String, usize)> {
-    let open = onnx_contents::open_dimensions(&model.bytes).into_iter();
-    open.map(|open| {
-        let fixed = sizes.shape(&open.input);
-        let size = fixed.and_then(|shape| shape.get(open.axis).copied());
-        (open.symbol, size.unwrap_or(sizes.open(open.axis)))
-    })
-    .collect()
+    let mut open = Vec::new();
+    for input in onnx_contents::inputs(&model.bytes) {
+        for (axis, dimension) in input.shape.into_iter().enumerate() {
+            if let Dimension::Named(symbol) = dimension {
+                let fixed = sizes.fixed(&input.name, axis);
+                open.push((symbol, fixed.unwrap_or(sizes.open(axis))));
+            }
+        }
+    }
+    open
 }
 
 /// Shapes of the outputs as a run on zeros makes them: models need not declare them.
-pub(super) fn outputs(
-    session: &mut Session,
-    inputs: &[TensorInfo],
-) -> ort::Result<Vec<TensorInfo>> {
+pub(super) fn outputs(session: &mut Session, inputs: &[Bindable]) -> ort::Result<Vec<Bindable>> {
     let allocator = host_tensors::pageable();
     let mut values = Vec::with_capacity(inputs.len());
-    for info in inputs {
-        let zeros = host_tensors::tensor(&allocator, info.element, &info.shape)?;
+    for Bindable { info, numbers } in inputs {
+        let zeros = host_tensors::tensor(&allocator, *numbers, &info.shape)?;
         values.push((info.name.as_str(), zeros));
     }
+    let numbers: Vec<_> = session
+        .outputs()
+        .iter()
+        .map(|output| Numbers::of(output).unwrap_or(Numbers::F32))
+        .collect();
     let mut options = RunOptions::new()?;
     // Of CUDA graphs: this run is not to be recorded, its tensors do not stay.
     options.set("gpu_graph_id", "-1")?;
     let outputs = session.run_with_options(values, &options)?;
-    let infos = outputs.iter().map(|(name, value)| {
-        let (shape, _) = value.try_extract_tensor::<f32>()?;
-        Ok(TensorInfo {
-            name: name.into(),
-            element: Element::F32,
-            shape: shape.iter().map(|&dim| dim.max(0) as usize).collect(),
-        })
+    let made = outputs.iter().zip(numbers).map(|((name, value), numbers)| {
+        let shape = value.dtype().tensor_shape();
+        let shape = shape.map_or(Vec::new(), |shape| {
+            shape.iter().map(|&dim| dim.max(0) as usize).collect()
+        });
+        Bindable::new(name, numbers, shape)
     });
-    infos.collect()
+    Ok(made.collect())
 }

@@ -59,8 +59,8 @@ pub struct Sound {
     /// Rows of features in a window, and how many of them lie before the frame.
     pub rows: usize,
     pub rows_before: usize,
-    /// Of the window, for people: the network's own shape counts.
-    pub shape: Vec<usize>,
+    /// Of the window, where the network leaves it open; its own counts otherwise.
+    shape: Vec<usize>,
     /// Where the window begins, from the frame's time. Wav2Lip's inference has 0; its training
     /// had one frame of 25 a second before, -40.
     pub offset_ms: f64,
@@ -92,10 +92,31 @@ impl Default for Sound {
 }
 
 impl Sound {
+    /// What is not said of a network that hears so many rows of these features.
+    pub fn of(features: Features, rows: usize) -> Self {
+        Self {
+            features,
+            rows,
+            ..Self::default()
+        }
+    }
+
     pub fn spectrum(&self) -> Spectrum {
         match self.features {
             Features::Wenet => Spectrum::Fbank,
             _ => Spectrum::Mel,
+        }
+    }
+
+    /// What the network that draws hears of one face, as networks with these features have it.
+    pub fn shape(&self) -> Vec<usize> {
+        match self.features {
+            _ if !self.shape.is_empty() => self.shape.clone(),
+            Features::Mel => vec![1, sound::BANDS, self.window()],
+            // Rows of 512 numbers, of 2 times 1024, and of 16 times 512.
+            Features::Ave => vec![2 * self.rows, 16, 16],
+            Features::Hubert => vec![2 * self.rows, 32, 32],
+            Features::Wenet => vec![16 * self.rows, 16, 32],
         }
     }
 

@@ -214,7 +214,14 @@ mod tests {
     fn the_schema_for_editors_knows_every_key() {
         let schema = include_str!("../../../../../docs/model.schema.json");
         for table in [
-            "", "files.", "tensors.", "image.", "crop.", "sound.", "blend.",
+            "",
+            "files.",
+            "tensors.",
+            "image.",
+            "crop.",
+            "sound.",
+            "blend.",
+            "files.audio-encoder.",
         ] {
             let message = parse(&format!("{SHORT}\n{table}no-such-key = 1")).expect_err(table);
             let (_, known) = message.split_once("expected ").expect("what is known");
