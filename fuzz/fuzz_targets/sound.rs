@@ -5,14 +5,22 @@ use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
 };
-use lipsync_core::sound::{BANDS, MEL_RANGE, SampleFormat, Sound, Spectrum};
+use lipsync_core::sound::{BANDS, Channel, MEL_RANGE, Place, SampleFormat, Sound, Spectrum};
+
+const PLACES: [Place; 5] = [
+    Place::Centre,
+    Place::Left,
+    Place::Right,
+    Place::Elsewhere,
+    Place::LowFrequency,
+];
 
 #[derive(Arbitrary, Debug)]
 enum Step {
     Configure {
         format: u8,
         rate: u32,
-        channels: u8,
+        channels: Vec<u8>,
     },
     Push {
         bytes: Vec<u8>,
@@ -29,6 +37,10 @@ enum Step {
         columns: u8,
     },
     WindowAt(Time),
+    /// Which channel is listened to.
+    Listen(u8),
+    /// What is known of the levels.
+    Levels(Time),
     /// From now on the other spectrum is asked for.
     Switch,
     Loudness(Time, Time),
@@ -64,7 +76,9 @@ fuzz_target!(|steps: Vec<Step>| {
             } => {
                 use SampleFormat::{F32, F64, S16, S32};
                 let format = [S16, S32, F32, F64][usize::from(format % 4)];
-                let _ = sound.configure(format, *rate, usize::from(*channels));
+                let place = |channel: &u8| PLACES[usize::from(channel % 5)];
+                let places: Vec<Place> = channels.iter().take(64).map(place).collect();
+                let _ = sound.configure(format, *rate, &places);
             }
             Step::Push {
                 bytes,
@@ -105,7 +119,21 @@ fuzz_target!(|steps: Vec<Step>| {
                     Spectrum::Fbank => Spectrum::Mel,
                 }
             }
+            Step::Listen(channel) => sound.set_channel(match channel {
+                0 => Channel::Auto,
+                1 => Channel::Mix,
+                2 => Channel::Left,
+                3 => Channel::Right,
+                4 => Channel::Centre,
+                number => Channel::Number(usize::from(*number)),
+            }),
+            Step::Levels(at) => {
+                let levels = sound.levels(at.ns());
+                assert!((0.0..=40.0).contains(&levels.gain_db()));
+                assert!(levels.threshold_db() <= -50.0);
+            }
             Step::Loudness(from, to) => {
+                assert!(!sound.voice_loudness(from.ns(), to.ns()).is_nan());
                 assert!(!sound.loudness(from.ns(), to.ns()).is_nan());
             }
         }

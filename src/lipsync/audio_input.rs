@@ -158,6 +158,14 @@ impl Lipsync {
         pad: &gst_base::AggregatorPad,
         buffer: gst::Buffer,
     ) -> Result<(), gst::FlowError> {
+        let channel = lock(&self.settings).audio_channel;
+        if !stream.listen_to(channel) {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Format,
+                ("audio-channel={channel} is none of the audio's channels, so auto is used")
+            );
+        }
         let heard = stream.hear(buffer, &self.time_segment(pad)?);
         let mut stats = lock(&self.stats);
         match heard {

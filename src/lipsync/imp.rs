@@ -26,6 +26,16 @@
  * At the end of a stream an INFO message says in how many frames there was a face and how many were
  * synced, or a WARNING message that there was no face at all.
  *
+ * ## Audio channels and levels
+ *
+ * The mouth follows one channel. `audio-channel=auto` takes the front centre while that carries
+ * something, else left and right, else the others; it leaves out channels that carry nothing and those
+ * of low-frequency effects, and turns round what is in opposite phase. `mix`, `left`, `right`,
+ * `centre` or a number (counted from 0) choose otherwise, also while frames flow, without a click.
+ *
+ * With `silence-threshold=0` quiet voices are found by how they stand out from the noise; any other
+ * value is a fixed threshold in dBFS.
+ *
  * ## Seeking
  *
  * A mouth follows sound that is played as it was recorded. Frames that are played backwards, faster
@@ -139,6 +149,8 @@ pub struct Lipsync {
     pub(super) audio: AudioInput,
     pub(super) latency: Latency,
     pub(super) stats: Mutex<Stats>,
+    /// What is to be said of a value that was refused before anybody could hear it.
+    pub(super) refused: Mutex<Option<String>>,
     pub(super) overload: Mutex<Overload>,
     /// The streaming thread is to come to an end.
     pub(super) stops: AtomicBool,
@@ -176,6 +188,7 @@ impl ObjectSubclass for Lipsync {
             audio: AudioInput::default(),
             latency: Latency::default(),
             stats: Mutex::default(),
+            refused: Mutex::default(),
             overload: Mutex::default(),
             stops: AtomicBool::new(false),
             woken_for_room: AtomicBool::new(false),
@@ -189,7 +202,11 @@ impl ObjectImpl for Lipsync {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        lock(&self.settings).set(pspec.name(), value);
+        let set = lock(&self.settings).set(pspec.name(), value);
+        if let Err(expected) = set {
+            self.warn_of_value(pspec.name(), value, expected);
+            return;
+        }
         match pspec.name() {
             "sync-offset" | "processing-deadline" => self.update_latency(),
             // Untouched frames need no model.
@@ -293,6 +310,10 @@ impl ElementImpl for Lipsync {
                 if let Err(message) = self.set_up() {
                     self.post_error_message(message);
                     return Err(gst::StateChangeError);
+                }
+                let refused = lock(&self.refused).take();
+                if let Some(warning) = refused {
+                    gst::element_imp_warning!(self, gst::LibraryError::Settings, ("{warning}"));
                 }
             }
             gst::StateChange::ReadyToPaused => self.stops.store(false, Ordering::Release),

@@ -1,12 +1,12 @@
-//! From the crate's faults to GStreamer's error domains, and from ONNX Runtime's log to a debug
-//! category.
+//! From the crate's faults to GStreamer's error domains, from values that properties cannot have to
+//! warnings, and from ONNX Runtime's log to a debug category.
 
 use std::sync::LazyLock;
 
-use gst::{DebugLogger, subclass::prelude::*};
+use gst::{DebugLogger, glib, prelude::*, subclass::prelude::*};
 
 use super::{
-    imp::{Lipsync, lock},
+    imp::{CAT, Lipsync, lock},
     stream_state::Stream,
 };
 use lipsync_core::{Error, inference};
@@ -115,5 +115,26 @@ impl Lipsync {
         );
         // `gst-launch-1.0` prints only the second.
         gst::element_imp_info!(self, gst::StreamError::Failed, ("{text}"), ["{text}"]);
+    }
+
+    /// Warns of a value that a property cannot have. The bus of a pipeline in NULL takes no messages, so
+    /// it is said again on the way to READY.
+    pub(super) fn warn_of_value(&self, name: &str, value: &glib::Value, expected: &str) {
+        let found = value
+            .get::<Option<&str>>()
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        let kept = self.obj().property_value(name);
+        let kept = kept.get::<&str>().unwrap_or_default();
+        let warning =
+            format!("{name} cannot be \"{found}\" and stays {kept}; expected: {expected}");
+        match self.obj().current_state() {
+            gst::State::Null => {
+                gst::warning!(CAT, imp = self, "{warning}");
+                *lock(&self.refused) = Some(warning);
+            }
+            _ => gst::element_imp_warning!(self, gst::LibraryError::Settings, ("{warning}")),
+        }
     }
 }

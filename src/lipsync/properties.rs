@@ -20,7 +20,8 @@ pub struct Property {
 pub enum Access {
     Setting {
         get: fn(&Settings) -> glib::Value,
-        set: fn(&mut Settings, &glib::Value),
+        /// Fails with what is expected instead.
+        set: fn(&mut Settings, &glib::Value) -> Result<(), &'static str>,
     },
     /// Computed by the element.
     Reported,
@@ -35,6 +36,21 @@ macro_rules! setting {
                 if let Ok(value) = value.get() {
                     settings.$($field).+ = value;
                 }
+                Ok(())
+            },
+        }
+    };
+}
+
+/// The same of a field that is shown as text.
+macro_rules! text_setting {
+    ($field:ident, $expected:literal) => {
+        Access::Setting {
+            get: |settings| settings.$field.to_string().to_value(),
+            set: |settings, value| {
+                let text = value.get::<Option<&str>>().ok().flatten();
+                settings.$field = text.unwrap_or_default().parse().map_err(|_| $expected)?;
+                Ok(())
             },
         }
     };
@@ -69,13 +85,13 @@ impl Settings {
     }
 
     /// Sets the property; one that is not a setting is left alone.
-    pub fn set(&mut self, name: &str, value: &glib::Value) {
-        if let Some(Property {
-            access: Access::Setting { set, .. },
-            ..
-        }) = find(name)
-        {
-            set(self, value);
+    ///
+    /// # Errors
+    /// What is expected instead of this value. The one before stays.
+    pub fn set(&mut self, name: &str, value: &glib::Value) -> Result<(), &'static str> {
+        match find(name).map(|property| &property.access) {
+            Some(Access::Setting { set, .. }) => set(self, value),
+            _ => Ok(()),
         }
     }
 }
@@ -340,6 +356,20 @@ fn table() -> Vec<Property> {
             setting!(sync_offset),
         ),
         (
+            glib::ParamSpecString::builder("audio-channel")
+                .nick("Audio channel")
+                .blurb(
+                    "Which channel the mouth follows: auto (the front centre while it carries \
+                     audio, else left and right, else the others; silent channels do not count, \
+                     and opposite phase cancels nothing), mix (the mean of all but low-frequency \
+                     effects), left, right, centre, or a channel's number, counted from 0",
+                )
+                .default_value(&*default.audio_channel.to_string())
+                .mutable_playing()
+                .build(),
+            text_setting!(audio_channel, "auto, mix, left, right, centre or a number from 0"),
+        ),
+        (
             glib::ParamSpecUInt64::builder("processing-deadline")
                 .nick("Processing deadline")
                 .blurb("The part of the reported latency kept for work, in nanoseconds: 40000000 is 40 ms")
@@ -382,7 +412,10 @@ fn table() -> Vec<Property> {
         (
             glib::ParamSpecDouble::builder("silence-threshold")
                 .nick("Silence threshold")
-                .blurb("Louder than this is speech, in dBFS")
+                .blurb(
+                    "Louder than this is speech, in dBFS; 0 = automatic: -50, or less where the \
+                     voice is quiet and the noise under it allows that",
+                )
                 .minimum(-120.0)
                 .maximum(0.0)
                 .default_value(default.silence_threshold)

@@ -11,7 +11,7 @@ use crate::lipsync::{
     frame_queue::signed_ns,
     turn::{FrameSettings, Metas},
 };
-use lipsync_core::{assembly, catalogue, face, inference, render};
+use lipsync_core::{assembly, catalogue, face, inference, render, sound::Channel};
 
 /// Values of all properties that can be set.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ pub struct Settings {
     pub fade_time: u64,
     pub feather: f64,
     pub sync_offset: i64,
+    pub audio_channel: Channel,
     pub processing_deadline: u64,
     pub qos: bool,
     pub late_policy: LatePolicy,
@@ -118,11 +119,12 @@ impl Default for Settings {
             fade_time: gst::ClockTime::from_mseconds(200).nseconds(),
             feather: 0.5,
             sync_offset: 0,
+            audio_channel: Channel::default(),
             processing_deadline: gst::ClockTime::from_mseconds(40).nseconds(),
             qos: true,
             late_policy: LatePolicy::default(),
             silence: Silence::default(),
-            silence_threshold: -50.0,
+            silence_threshold: 0.0,
             silence_hold: gst::ClockTime::from_mseconds(120).nseconds(),
             on_error: OnError::default(),
             roi_meta: true,
@@ -155,7 +157,7 @@ impl Settings {
             bypass: self.bypass,
             sync_offset_ns: self.sync_offset,
             silence: self.silence.into(),
-            silence_threshold_db: self.silence_threshold as f32,
+            silence_threshold_db: Some(self.silence_threshold as f32).filter(|db| *db < 0.0),
             silence_hold_ns: i64::try_from(self.silence_hold).unwrap_or(i64::MAX),
             late: self.late_policy.into(),
             draw_debug: self.draw_debug,
@@ -298,7 +300,7 @@ mod tests {
             ("silence", Silence::Original.to_value()),
             ("max-faces", 3u32.to_value()),
         ] {
-            settings.set(name, &value);
+            settings.set(name, &value).unwrap();
             let read = settings.get(name).unwrap();
             assert_eq!(format!("{read:?}"), format!("{value:?}"), "{name}");
         }
@@ -316,14 +318,22 @@ mod tests {
             .field("num_streams", 2i32)
             .field("enable_opencl_throttling", true)
             .build();
-        settings.set("provider-options", &options.to_value());
-        settings.set("precision", &Precision::Bf16.to_value());
-        settings.set("cache-dir", &"/var/cache/lipsync".to_value());
-        settings.set(
-            "execution-provider",
-            &ExecutionProvider::OpenVino.to_value(),
-        );
-        settings.set("device-id", &3u32.to_value());
+        settings
+            .set("provider-options", &options.to_value())
+            .unwrap();
+        settings
+            .set("precision", &Precision::Bf16.to_value())
+            .unwrap();
+        settings
+            .set("cache-dir", &"/var/cache/lipsync".to_value())
+            .unwrap();
+        settings
+            .set(
+                "execution-provider",
+                &ExecutionProvider::OpenVino.to_value(),
+            )
+            .unwrap();
+        settings.set("device-id", &3u32.to_value()).unwrap();
         let runtime = settings.engine_config().runtime;
         assert_eq!(runtime.provider, inference::Provider::OpenVino);
         assert_eq!(runtime.precision, inference::Precision::Bf16);
@@ -346,7 +356,7 @@ mod tests {
     fn an_empty_model_is_the_built_in_one() {
         gst::init().unwrap();
         let mut settings = Settings::default();
-        settings.set("model", &"".to_value());
+        settings.set("model", &"".to_value()).unwrap();
         assert!(matches!(
             settings.engine_config().generator,
             catalogue::Source::BuiltIn

@@ -24,7 +24,7 @@ use crate::lipsync::{
 use lipsync_core::{
     Error,
     render::{Controls, Engine, Fade, Networks, Outcome, Timings},
-    sound::{SampleFormat, Sound},
+    sound::{Channel, Place, SampleFormat, Sound},
 };
 
 /// Sound is kept this much longer than the window needs, for frames out of order.
@@ -45,6 +45,9 @@ pub struct Stream {
     audio: Option<AudioInfo>,
     /// The buffer at the front of the audio pad, once it was heard.
     pub heard: Option<gst::Buffer>,
+    /// Which channel is listened to, and whether that was looked for among those that come.
+    channel: Channel,
+    channel_is_checked: bool,
     /// Where sound without timestamp goes on.
     audio_next_ns: i64,
     audio_ended: bool,
@@ -177,10 +180,27 @@ impl Stream {
             AudioFormat::F64le => SampleFormat::F64,
             other => return Err(Error::SoundFormat(format!("{other:?}"))),
         };
-        self.sound
-            .configure(format, info.rate(), info.channels() as usize)?;
+        self.sound.configure(format, info.rate(), &places(&info))?;
         self.audio = Some(info);
+        self.channel_is_checked = false;
         Ok(())
+    }
+
+    /// From the next buffer of audio on, this channel is listened to. False, once, where it is not
+    /// among those that come.
+    pub fn listen_to(&mut self, channel: Channel) -> bool {
+        if self.channel != channel {
+            self.channel = channel;
+            self.channel_is_checked = false;
+            self.sound.set_channel(channel);
+        }
+        match &self.audio {
+            Some(info) if !self.channel_is_checked => {
+                self.channel_is_checked = true;
+                channel.is_among(&places(info))
+            }
+            _ => true,
+        }
     }
 
     /// A new audio stream begins, perhaps after the end of another.
@@ -394,6 +414,23 @@ impl Stream {
             self.warned.push(kind);
         }
         first
+    }
+}
+
+/// Where the channels stand; nowhere in particular where the caps do not say.
+fn places(info: &AudioInfo) -> Vec<Place> {
+    use gst_audio::AudioChannelPosition::*;
+    let place = |position: &gst_audio::AudioChannelPosition| match position {
+        Mono | FrontCenter => Place::Centre,
+        FrontLeft | FrontLeftOfCenter => Place::Left,
+        FrontRight | FrontRightOfCenter => Place::Right,
+        Lfe1 | Lfe2 => Place::LowFrequency,
+        _ => Place::Elsewhere,
+    };
+    let count = info.channels() as usize;
+    match info.positions() {
+        Some(positions) if positions.len() == count => positions.iter().map(place).collect(),
+        _ => vec![Place::Elsewhere; count],
     }
 }
 

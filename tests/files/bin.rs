@@ -445,3 +445,17 @@ fn what_keeps_the_bin_from_listening_is_told_and_leaves_nothing_behind() {
         pad.set_active(false).unwrap();
     }
 }
+
+/// Left and right cancel each other out, in a format that has to be converted.
+#[test]
+fn lipsync_hears_the_channels_as_they_came_in() {
+    init();
+    let stats = runs(
+        "videotestsrc num-buffers=25 ! video/x-raw,width=64,height=48,framerate=25/1 ! l.video_sink
+         audiotestsrc num-buffers=90 ! audio/x-raw,rate=48000,channels=1
+           ! audioconvert mix-matrix=<<(float)0.5>,<(float)-0.5>> ! audio/x-raw,channels=2
+           ! audioconvert ! audio/x-raw,format=S24LE ! l.audio_sink
+         lipsyncbin name=l ! fakesink l.audio_src ! fakesink",
+    );
+    assert_eq!(stats.get::<u64>("frames-synced"), Ok(25));
+}

@@ -842,3 +842,145 @@ fn upstream_may_use_padded_frames_where_downstream_can() {
         assert_eq!(byte, if painted { 0 } else { 9 }, "byte {at}");
     }
 }
+
+/// 5.1 in GStreamer's order: left, right, centre, low frequencies, rear left, rear right.
+const SURROUND: &str = "channels=6,channel-mask=(bitmask)0x3f";
+
+/// Sound of a second and a half in which each channel has its own 1 kHz tone: its amplitude.
+fn chords(layout: &str, amplitudes: &[f32]) -> Vec<Item> {
+    init();
+    const RATE: usize = 48_000;
+    let caps = format!("audio/x-raw,format=F32LE,rate={RATE},layout=interleaved,{layout}");
+    let caps: gst::Caps = caps.parse().unwrap();
+    let mut items = begin("audio", &caps, &segment_from(0));
+    for first in (0..3 * RATE / 2).step_by(960) {
+        let bytes: Vec<u8> = (first..first + 960)
+            .map(|n| (n as f32 / 48.0 * std::f32::consts::TAU).sin())
+            .flat_map(|tone| amplitudes.iter().map(move |amplitude| tone * amplitude))
+            .flat_map(f32::to_le_bytes)
+            .collect();
+        let mut buffer = gst::Buffer::from_mut_slice(bytes);
+        buffer
+            .make_mut()
+            .set_pts(gst::ClockTime::from_mseconds(first as u64 / 48));
+        items.push(buffer.into());
+    }
+    items.push(end());
+    items
+}
+
+/// How bright the frames are from 400 ms to 1 s.
+fn shown_of(rig: &Rig, audio: Vec<Item>) -> Vec<u8> {
+    let feeding = rig.feed(pictures().stream(25), audio);
+    let frames = rig.frames_until_eos();
+    feeding.join();
+    frames[10..].iter().map(shown).collect()
+}
+
+#[test]
+fn no_layout_hides_a_voice() {
+    let alone = shown_of(&Rig::new(), chords("channels=1", &[0.25]));
+    assert!(alone.iter().all(|&shown| shown > 100), "{alone:?}");
+    for (layout, amplitudes) in [
+        ("channels=2", &[0.25, 0.25][..]),
+        ("channels=2", &[0.25, -0.25]),
+        ("channels=2", &[0.25, 0.0]),
+        ("channels=2", &[0.0, 0.25]),
+        (SURROUND, &[0.0, 0.0, 0.25, 0.0, 0.0, 0.0]),
+        (SURROUND, &[0.25, -0.25, 0.0, 0.0, 0.0, 0.0]),
+        (SURROUND, &[0.0, 0.0, 0.0, 0.9, 0.25, 0.0]),
+        (
+            "channels=8,channel-mask=(bitmask)0xc3f",
+            &[0.0, 0.0, 0.25, 0.9, 0.0, 0.0, 0.0, 0.0],
+        ),
+        (
+            "channels=8,channel-mask=(bitmask)0",
+            &[0.0, 0.0, 0.0, 0.0, 0.0, 0.25, 0.0, 0.0],
+        ),
+    ] {
+        let heard = shown_of(&Rig::new(), chords(layout, amplitudes));
+        for (heard, alone) in heard.iter().zip(&alone) {
+            assert!(
+                heard.abs_diff(*alone) <= 2,
+                "{heard}, {alone} in mono: {layout} {amplitudes:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_channel_that_is_named_is_heard() {
+    let centre = [0.0, 0.0, 0.25, 0.0, 0.0, 0.0];
+    for (channel, is_heard) in [
+        ("auto", true),
+        ("mix", true),
+        ("centre", true),
+        ("2", true),
+        ("left", false),
+        ("right", false),
+        ("5", false),
+        // Not there: as auto.
+        ("17", true),
+    ] {
+        let rig = Rig::stopped(element(), FILE, true);
+        rig.element.set_property_from_str("audio-channel", channel);
+        rig.play();
+        let shown = shown_of(&rig, chords(SURROUND, &centre));
+        assert!(
+            shown.iter().all(|&shown| (shown > 0) == is_heard),
+            "{channel}: {shown:?}"
+        );
+        let warnings = rig.warnings();
+        assert_eq!(warnings.len(), usize::from(channel == "17"), "{warnings:?}");
+        assert!(
+            warnings
+                .iter()
+                .all(|text| text.contains("audio-channel=17")),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn the_channel_may_change_while_frames_flow() {
+    let rig = Rig::stopped(element(), FILE, true);
+    rig.element.set_property("audio-channel", "left");
+    rig.play();
+    let mut items = pictures().stream(25);
+    let later = items.split_off(items.len() - 13);
+    let feeding = rig.feed(items, chords("channels=2", &[0.25, 0.0]));
+    let mut seen: Vec<u8> = (0..12).map(|_| shown(&rig.next_buffer())).collect();
+    rig.element.set_property("audio-channel", "right");
+    assert_eq!(rig.element.property::<String>("audio-channel"), "right");
+    let rest = feed(&rig.video, later);
+    seen.extend(rig.frames_until_eos().iter().map(shown));
+    feeding.join();
+    rest.join().unwrap();
+    assert!(seen[..12].iter().all(|&shown| shown > 0), "{seen:?}");
+    // What was heard ahead of the twelfth frame is the left channel still.
+    assert!(seen[19..].iter().all(|&shown| shown == 0), "{seen:?}");
+}
+
+#[test]
+fn a_channel_that_is_no_channel_is_refused_with_a_warning() {
+    let rig = Rig::stopped(element(), FILE, true);
+    rig.element.set_property("audio-channel", "Center");
+    assert_eq!(rig.element.property::<String>("audio-channel"), "centre");
+    // Before there is a bus to hear it, and while frames flow.
+    for state in [gst::State::Null, gst::State::Playing] {
+        rig.element.set_state(state).unwrap();
+        for wrong in ["middle", "-1", "1.5", ""] {
+            rig.element.set_property("audio-channel", wrong);
+            assert_eq!(rig.element.property::<String>("audio-channel"), "centre");
+        }
+        rig.play();
+        let warnings = rig.warnings();
+        assert!(!warnings.is_empty(), "{state:?}");
+        for text in warnings {
+            assert!(
+                text.contains("expected: auto, mix, left, right, centre"),
+                "{text}"
+            );
+        }
+    }
+}

@@ -29,6 +29,7 @@ impl Generator for White {
             spectrum: lipsync_core::sound::Spectrum::Mel,
             columns: COLUMNS,
             look_ahead_ns: 0,
+            raises_voice: false,
         }
     }
 

@@ -47,6 +47,7 @@ impl Generator for Slow {
             spectrum: lipsync_core::sound::Spectrum::Mel,
             columns: 16,
             look_ahead_ns: 0,
+            raises_voice: false,
         }
     }
 

@@ -19,7 +19,7 @@ use lipsync_core::{
     face::{Face, Mesh},
     generator::{Generator, Heard, Look},
     inference::{self, Provider},
-    sound::{BANDS, SampleFormat, Sound, Spectrum},
+    sound::{BANDS, MONO, SampleFormat, Sound, Spectrum},
 };
 
 const WIDTH: usize = 480;
@@ -285,7 +285,7 @@ impl Case {
     fn drawn(&self, generator: &mut dyn Generator) -> (Vec<Picture>, Vec<f32>) {
         let mut sound = Sound::new();
         sound
-            .configure(SampleFormat::S16, RATE, 1)
+            .configure(SampleFormat::S16, RATE, MONO)
             .expect("16 kHz mono is usable");
         sound.push(&voice(), 0, true);
         sound.finish();
@@ -561,7 +561,7 @@ fn the_whole_spectrum_is_librosas() {
     let columns = wanted.len() / BANDS;
     let mut sound = Sound::new();
     sound
-        .configure(SampleFormat::S16, RATE, 1)
+        .configure(SampleFormat::S16, RATE, MONO)
         .expect("16 kHz mono is usable");
     sound.push(&voice(), 0, true);
     sound.finish();

@@ -9,7 +9,7 @@ use crate::{
 };
 use lipsync_core::{
     generator::{Generator, Heard},
-    sound::{BANDS, SampleFormat, Sound, Spectrum},
+    sound::{BANDS, MONO, SampleFormat, Sound, Spectrum},
 };
 
 /// As Ultralight has it, but for the four numbers that the stand-in makes of a window.
@@ -60,7 +60,7 @@ fn model(name: &str, lines: &str) -> PathBuf {
 fn speech() -> Sound {
     let mut sound = Sound::new();
     sound
-        .configure(SampleFormat::S16, 16_000, 1)
+        .configure(SampleFormat::S16, 16_000, MONO)
         .expect("16 kHz mono is usable");
     sound
 }

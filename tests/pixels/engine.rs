@@ -4,10 +4,12 @@ use std::path::Path;
 
 use crate::picture::Picture;
 use lipsync_core::{
-    assembly::Config,
+    assembly::{self, Config},
+    face::{self, Tracker},
+    inference,
     pixels::Affine,
     render::{Controls, Engine, Outcome, Silence},
-    sound::{SampleFormat, Sound},
+    sound::{MONO, SampleFormat, Sound},
 };
 
 const PAINTING: &str = "young-woman-in-mauve.jpg";
@@ -27,17 +29,28 @@ fn engine() -> Option<Engine> {
 
 /// Real speech from the start of running time, or `None` with the reason printed.
 fn speech() -> Option<Sound> {
+    softer_speech(0.0)
+}
+
+/// The same at so many dB less.
+fn softer_speech(softer_db: f32) -> Option<Sound> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("media/speech.wav");
     let Ok(bytes) = std::fs::read(path) else {
         println!("skipped: no media/speech.wav");
         return None;
     };
     const HEADER: usize = 44;
+    let gain = 10_f32.powf(-softer_db / 20.0);
+    let (samples, _) = bytes[HEADER..].as_chunks();
+    let softer: Vec<u8> = (samples.iter())
+        .map(|&sample| (f32::from(i16::from_le_bytes(sample)) * gain).round() as i16)
+        .flat_map(i16::to_le_bytes)
+        .collect();
     let mut sound = Sound::new();
     sound
-        .configure(SampleFormat::S16, 16_000, 1)
+        .configure(SampleFormat::S16, 16_000, MONO)
         .expect("16 kHz mono is usable");
-    sound.push(&bytes[HEADER..], 0, true);
+    sound.push(&softer, 0, true);
     sound.finish();
     Some(sound)
 }
@@ -278,4 +291,89 @@ fn every_stream_draws_what_it_draws_alone() {
             assert!(thread.join().expect("no stream panics") == alone);
         }
     });
+}
+
+/// How many of so many frames of a painting are silent, and how far its mouth is open in each, as a
+/// share of the face's width.
+fn spoken(
+    engine: &mut Engine,
+    painting: &Picture,
+    sound: &mut Sound,
+    controls: &Controls,
+    frames: i64,
+) -> (usize, Vec<f64>) {
+    engine.reset();
+    let options = inference::Options::default();
+    let opener = assembly::opener(&options);
+    let mut watcher = Tracker::new(
+        face::open_detector(&opener)
+            .expect("the detector opens")
+            .network,
+        face::open_mesh(&opener).expect("the mesh opens").network,
+        face::Settings::default(),
+    )
+    .expect("the tracker starts");
+    let (mut silent, mut openings) = (0, Vec::new());
+    for frame in 0..frames {
+        let mut picture = painting.clone();
+        let outcome = engine
+            .process(&mut picture.view(), frame * FRAME_NS, sound, &[], controls)
+            .expect("inference works");
+        silent += usize::from(outcome == Outcome::Silent);
+        let faces = watcher
+            .track(&picture.view(), frame * FRAME_NS, &[])
+            .expect("the face is found");
+        let points = &faces[0].mesh.points;
+        let width = points[454][0] - points[234][0];
+        openings.push(f64::from((points[14][1] - points[13][1]) / width));
+    }
+    (silent, openings)
+}
+
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let dot = |f: &dyn Fn(f64, f64) -> f64| {
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| f(a - mean_a, b - mean_b))
+            .sum::<f64>()
+    };
+    dot(&|a, b| a * b) / (dot(&|a, _| a * a) * dot(&|_, b| b * b)).sqrt()
+}
+
+#[test]
+fn a_quiet_voice_moves_the_mouth_as_a_loud_one_does() {
+    let (Some(painting), Some(mut loud), Some(mut engine)) =
+        (Picture::load(PAINTING), softer_speech(0.0), engine())
+    else {
+        return;
+    };
+    const FRAMES: i64 = 150;
+    const MET: usize = 12;
+    let controls = Controls::default();
+    let (silent, want) = spoken(&mut engine, &painting, &mut loud, &controls, FRAMES);
+    for softer_db in [21.0, 31.0] {
+        let mut quiet = softer_speech(softer_db).expect("it was there");
+        let (more_silent, openings) = spoken(&mut engine, &painting, &mut quiet, &controls, FRAMES);
+        // The speech begins with the first frame; a quiet one is met within some frames.
+        let correlation = correlation(&openings[MET..], &want[MET..]);
+        println!(
+            "{softer_db} dB softer: {more_silent} frames of {FRAMES} silent ({silent} at full level), \
+             correlation {correlation:.3}"
+        );
+        assert!(
+            more_silent <= silent + 8,
+            "{more_silent}, {silent} at full level"
+        );
+        assert!(correlation > 0.95, "{correlation}");
+    }
+    // Whoever sets a threshold means it.
+    let fixed = Controls {
+        silence_threshold_db: Some(-50.0),
+        ..controls
+    };
+    let mut quiet = softer_speech(31.0).expect("it was there");
+    let (shut, _) = spoken(&mut engine, &painting, &mut quiet, &fixed, FRAMES);
+    assert!(shut > FRAMES as usize / 2, "{shut}");
 }

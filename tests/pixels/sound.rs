@@ -2,7 +2,8 @@
 //! Source of the fixtures: `tests/data/README.md`.
 
 use lipsync_core::sound::{
-    BANDS, CAPACITY_NS, COLUMNS_PER_SECOND, SampleFormat, Sound, Spectrum, VoiceGate,
+    BANDS, CAPACITY_NS, COLUMNS_PER_SECOND, Channel, MONO, Place, SampleFormat, Sound, Spectrum,
+    VoiceGate,
 };
 use proptest::prelude::*;
 use std::{f64::consts::TAU, time::Instant};
@@ -36,7 +37,7 @@ fn speech_mel() -> Vec<f32> {
 fn sound(format: SampleFormat, rate: u32, channels: usize) -> Sound {
     let mut sound = Sound::new();
     sound
-        .configure(format, rate, channels)
+        .configure(format, rate, &vec![Place::Elsewhere; channels])
         .expect("a format of the contract");
     sound
 }
@@ -324,7 +325,7 @@ fn a_change_of_format_in_mid_stream_keeps_the_time() {
         false,
     );
     sound
-        .configure(SampleFormat::S16, 22_050, 1)
+        .configure(SampleFormat::S16, 22_050, MONO)
         .expect("a format of the contract");
     let data: Vec<u8> = tone(22_050, 3_000.0)
         .flat_map(|s| ((s * 32_767.0) as i16).to_le_bytes())
@@ -417,5 +418,174 @@ fn realtime_factor() {
             spent / seconds as f64
         );
         assert!(loudness > -20.0 && out.iter().any(|&v| v > 0.0));
+    }
+}
+
+/// Speech and, in another channel, chords as loud as it.
+fn voice_and_music() -> Vec<[f32; 2]> {
+    let chord = |n: usize| {
+        let seconds = n as f64 / 16_000.0;
+        let tones = [262.0, 330.0, 392.0, 2_093.0].map(|hz| (seconds * hz * TAU).sin());
+        0.05 * tones.iter().sum::<f64>() as f32
+    };
+    let voice = speech();
+    let voice = voice.iter().map(|&sample| f32::from(sample) / 32_768.0);
+    voice
+        .enumerate()
+        .map(|(n, voice)| [voice, chord(n)])
+        .collect()
+}
+
+/// The mel of what is heard of channels at these places, without the first fifth of a second.
+fn mel_of(places: &[Place], channel: Channel, sample: impl Fn(usize, [f32; 2]) -> f32) -> Vec<f32> {
+    let bytes: Vec<u8> = voice_and_music()
+        .into_iter()
+        .flat_map(|parts| (0..places.len()).map(move |channel| (channel, parts)))
+        .flat_map(|(channel, parts)| sample(channel, parts).to_le_bytes())
+        .collect();
+    let mut sound = Sound::new();
+    sound.set_channel(channel);
+    sound
+        .configure(SampleFormat::F32, 16_000, places)
+        .expect("a format of the contract");
+    for (n, piece) in bytes.chunks(4 * places.len() * 480).enumerate() {
+        sound.push(piece, n as i64 * 30 * MS, false);
+    }
+    sound.finish();
+    window(&mut sound, 235, 220)
+}
+
+fn correlation(a: &[f32], b: &[f32]) -> f64 {
+    let mean =
+        |values: &[f32]| values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let [mut both, mut square_a, mut square_b] = [0.0; 3];
+    for (a, b) in a.iter().zip(b) {
+        let (a, b) = (f64::from(*a) - mean_a, f64::from(*b) - mean_b);
+        both += a * b;
+        square_a += a * a;
+        square_b += b * b;
+    }
+    both / (square_a * square_b).sqrt()
+}
+
+#[test]
+fn a_voice_is_heard_as_clean_as_it_is_in_one_of_many_channels() {
+    use Place::{Centre, Elsewhere, Left, LowFrequency, Right};
+    let clean = mel_of(MONO, Channel::Auto, |_, [voice, _]| voice);
+    let of = |places: &[Place], sample: fn(usize, [f32; 2]) -> f32| {
+        correlation(&mel_of(places, Channel::Auto, sample), &clean)
+    };
+    let stereo = &[Left, Right];
+    let surround = [
+        Left,
+        Right,
+        Centre,
+        LowFrequency,
+        Elsewhere,
+        Elsewhere,
+        Elsewhere,
+        Elsewhere,
+    ];
+    let unpositioned = [Elsewhere; 8];
+    let heard = [
+        ("dual mono", of(stereo, |_, [voice, _]| voice)),
+        (
+            "opposite phase",
+            of(stereo, |n, [voice, _]| if n == 0 { voice } else { -voice }),
+        ),
+        (
+            "only left",
+            of(stereo, |n, [voice, _]| if n == 0 { voice } else { 0.0 }),
+        ),
+        (
+            "only right",
+            of(stereo, |n, [voice, _]| if n == 1 { voice } else { 0.0 }),
+        ),
+        (
+            "3.0",
+            of(
+                &surround[..3],
+                |n, [voice, music]| if n == 2 { voice } else { music },
+            ),
+        ),
+        (
+            "5.1",
+            of(
+                &surround[..6],
+                |n, [voice, music]| if n == 2 { voice } else { music },
+            ),
+        ),
+        (
+            "5.1, music 10 dB louder",
+            of(
+                &surround[..6],
+                |n, [voice, music]| {
+                    if n == 2 { voice } else { 3.16 * music }
+                },
+            ),
+        ),
+        (
+            "7.1",
+            of(
+                &surround,
+                |n, [voice, music]| if n == 2 { voice } else { music },
+            ),
+        ),
+        (
+            "5.1, nothing in the centre",
+            of(&surround[..6], |n, [voice, music]| match n {
+                0 | 1 => voice,
+                2 => 0.0,
+                _ => 0.1 * music,
+            }),
+        ),
+        (
+            "one of eight",
+            of(
+                &unpositioned,
+                |n, [voice, _]| if n == 5 { voice } else { 0.0 },
+            ),
+        ),
+        (
+            "eight, every other turned round",
+            of(
+                &unpositioned,
+                |n, [voice, _]| {
+                    if n % 2 == 0 { voice } else { -voice }
+                },
+            ),
+        ),
+    ];
+    for (name, correlation) in heard {
+        assert!(correlation > 0.999, "{name}: {correlation}");
+    }
+    // What no rule can know, a user can.
+    for (channel, index) in [(Channel::Right, 1), (Channel::Number(6), 6)] {
+        let parts = |n: usize, [voice, music]: [f32; 2]| if n == index { voice } else { music };
+        let chosen = mel_of(&unpositioned, channel, parts);
+        assert!(correlation(&chosen, &clean) > 0.999, "{channel}");
+        assert!(correlation(&mel_of(&unpositioned, Channel::Auto, parts), &clean) < 0.95);
+    }
+}
+
+#[test]
+fn a_quiet_voice_that_is_raised_looks_like_a_loud_one() {
+    let mut loud = sound(SampleFormat::S16, 16_000, 1);
+    loud.push(SPEECH, 0, false);
+    loud.finish();
+    let want = window(&mut loud, 239, 240);
+    for quieter_db in [0.0, 20.0, 40.0] {
+        let gain = 10_f64.powf(-quieter_db / 20.0);
+        let bytes = f32_bytes(speech().iter().map(|&s| f64::from(s) / 32_768.0 * gain));
+        let mut quiet = sound(SampleFormat::F32, 16_000, 1);
+        quiet.push(&bytes, 0, false);
+        quiet.finish();
+        let mut raised = vec![f32::NAN; BANDS * 240];
+        quiet.raised_window(Spectrum::Mel, quieter_db as f32, 239, &mut raised, 240);
+        assert!(worst_difference(&raised, &want) < 1e-3, "{quieter_db} dB");
+        if quieter_db > 0.0 {
+            assert!(worst_difference(&window(&mut quiet, 239, 240), &want) > 1.0);
+        }
     }
 }

@@ -106,6 +106,7 @@ impl<S: Clone + Send + 'static> Generator for StandIn<S> {
             spectrum: lipsync_core::sound::Spectrum::Mel,
             columns: COLUMNS,
             look_ahead_ns: LOOK_AHEAD_NS,
+            raises_voice: false,
         }
     }
 

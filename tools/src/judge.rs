@@ -215,7 +215,7 @@ fn take(samples: &[f32]) -> Result<Sound> {
         bail!("{length:.0} s of sound are too much for one judgement");
     }
     let mut sound = Sound::new();
-    sound.configure(SampleFormat::F32, SOUND_RATE, 1)?;
+    sound.configure(SampleFormat::F32, SOUND_RATE, sound::MONO)?;
     let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
     sound.push(&bytes, 0, true);
     sound.finish();

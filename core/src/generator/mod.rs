@@ -33,6 +33,9 @@ pub struct Hearing {
     pub columns: usize,
     /// Nothing later than this after the frame's time is heard, in nanoseconds.
     pub look_ahead_ns: i64,
+    /// Whether a quiet voice is raised to the level of those that the network was trained with.
+    /// Not where a network has to hear what its original program lets it hear.
+    pub raises_voice: bool,
 }
 
 impl Hearing {

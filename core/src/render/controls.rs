@@ -44,8 +44,8 @@ pub struct Controls {
     /// Positive: the mouth moves later.
     pub sync_offset_ns: i64,
     pub silence: Silence,
-    /// Louder than this is speech, in dBFS.
-    pub silence_threshold_db: f32,
+    /// Louder than this is speech, in dBFS; `None`: as loud as the voice that is heard.
+    pub silence_threshold_db: Option<f32>,
     /// Pauses shorter than this are not silence.
     pub silence_hold_ns: i64,
     pub late: Late,
@@ -61,7 +61,7 @@ impl Default for Controls {
             bypass: false,
             sync_offset_ns: 0,
             silence: Silence::Close,
-            silence_threshold_db: -50.0,
+            silence_threshold_db: None,
             silence_hold_ns: 120_000_000,
             late: Late::LastMouth,
             draw_debug: false,

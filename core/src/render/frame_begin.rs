@@ -130,16 +130,24 @@ impl Engine {
     fn sample_mouths(&mut self, frame: &mut Frame, view: &View, heard_ns: i64, sound: &mut Sound) {
         let job = &mut self.job;
         let Hearing {
-            spectrum, columns, ..
+            spectrum,
+            columns,
+            raises_voice,
+            ..
         } = self.hearing;
         let moment = job.begin();
         moment.frame = frame.number;
         moment.heard_ns = heard_ns;
-        moment.last_column =
-            spectrum.column_for(heard_ns.saturating_add(self.hearing.look_ahead_ns));
+        let until_ns = heard_ns.saturating_add(self.hearing.look_ahead_ns);
+        moment.last_column = spectrum.column_for(until_ns);
         moment.bounds = sound.bounds();
         moment.mel.resize(sound::BANDS * columns, 0.0);
-        sound.window(spectrum, moment.last_column, &mut moment.mel, columns);
+        let gain_db = match raises_voice {
+            true => sound.levels(until_ns).gain_db(),
+            false => 0.0,
+        };
+        let (last, mel) = (moment.last_column, &mut moment.mel);
+        sound.raised_window(spectrum, gain_db, last, mel, columns);
         for index in 0..faces_or_one(&self.tracker, &frame.faces) {
             let face = frame.faces.get(index);
             let mouth = self.mouths.of(face, &frame.faces);
@@ -188,13 +196,23 @@ impl Engine {
         sound: &Sound,
         controls: &Controls,
     ) -> f32 {
-        self.level_db = sound.loudness(
+        let (from_ns, to_ns) = (
             heard_ns.saturating_sub(GATE_BEFORE_NS),
             heard_ns.saturating_add(GATE_AFTER_NS),
         );
-        self.gate.threshold_db = controls.silence_threshold_db;
+        self.level_db = sound.loudness(from_ns, to_ns);
+        let (level_db, threshold_db) = match controls.silence_threshold_db {
+            Some(threshold_db) => (self.level_db, threshold_db),
+            None if self.level_db >= sound::LOUD_DB => (self.level_db, sound::LOUD_DB),
+            None => {
+                let until_ns = heard_ns.saturating_add(self.hearing.look_ahead_ns);
+                let threshold_db = sound.levels(until_ns).threshold_db();
+                (sound.voice_loudness(from_ns, to_ns), threshold_db)
+            }
+        };
+        self.gate.threshold_db = threshold_db;
         self.gate.hold_ns = controls.silence_hold_ns;
-        let activity = self.gate.update(time_ns, self.level_db);
+        let activity = self.gate.update(time_ns, level_db);
         match controls.silence {
             Silence::Animate => 1.0,
             Silence::Close | Silence::Original => activity,

@@ -22,10 +22,14 @@ const PRE_EMPHASIS: f64 = 0.97;
 /// `fmin` and `fmax` in Hz.
 const LOWEST_HZ: f64 = 55.0;
 const HIGHEST_HZ: f64 = 7600.0;
-/// `20 log10(max(1e-5, m)) - ref_level_db`, then `8 (dB + 100) / 100 - 4`, in closed form.
-const FLOOR: f64 = 1e-5;
+/// `20 log10(m) - ref_level_db`, then `8 (dB + 100) / 100 - 4`, in closed form. The reference has a
+/// floor of 1e-5 for `m`, which is below the range; with a lower one, what is too soft for the range
+/// can be raised into it.
+const FLOOR: f64 = 1e-10;
 const LOG_SCALE: f64 = 1.6;
 const LOG_OFFSET: f64 = 2.4;
+/// Steps of the spectrum for a level 1 dB higher.
+pub const STEPS_PER_DB: f32 = (LOG_SCALE / 20.0) as f32;
 
 /// One column's arithmetic and its scratch.
 pub struct LogMel {
@@ -59,7 +63,8 @@ impl LogMel {
 }
 
 impl Analysis for LogMel {
-    const SILENCE: f32 = RANGE[0];
+    const SILENCE: f32 = (LOG_SCALE * -10.0 + LOG_OFFSET) as f32;
+    const RANGE: [f32; 2] = RANGE;
 
     /// A column is centred on a multiple of [`HOP`]. The first sample of the window has no weight,
     /// but the pre-emphasis reaches back to it.
@@ -96,8 +101,7 @@ impl Analysis for LogMel {
         }
         for (out, band) in out.iter_mut().zip(&self.bands) {
             let magnitude = band.sum(&self.magnitudes);
-            let level = LOG_SCALE * magnitude.max(FLOOR).log10() + LOG_OFFSET;
-            *out = (level as f32).clamp(RANGE[0], RANGE[1]);
+            *out = (LOG_SCALE * magnitude.max(FLOOR).log10() + LOG_OFFSET) as f32;
         }
     }
 }

@@ -13,8 +13,10 @@
 //! - a larger difference, or any with the discontinuity flag, places the sound anew: forward over
 //!   silence, or back, where the newest sound replaces what was heard before.
 
+mod downmix;
 mod drift;
 mod fbank;
+mod levels;
 mod mel;
 mod pcm;
 mod resample;
@@ -22,17 +24,21 @@ mod ring;
 mod spectrum_cache;
 mod voice_gate;
 
+pub use downmix::{Channel, Place};
+pub use levels::{LOUD_DB, Levels};
 pub use mel::RANGE as MEL_RANGE;
 pub use spectrum_cache::BANDS;
 pub use voice_gate::VoiceGate;
 
 use crate::Error;
+use downmix::Downmix;
 use drift::{Drift, Verdict};
 use fbank::Fbank;
+use levels::LevelTracker;
 use mel::LogMel;
 use resample::Resampler;
 use ring::Ring;
-use spectrum_cache::{Analysis, Columns};
+use spectrum_cache::{Columns, Known};
 use std::ops::RangeInclusive;
 
 /// Samples per second of the grid.
@@ -58,8 +64,12 @@ const HALF_WINDOW_NS: i64 = 25_000_000;
 const LATENCY_NS: i64 = 3_625_000;
 /// Times are cut to this (146 years), so that no sum overflows.
 const FURTHEST_NS: i64 = i64::MAX / 2;
-/// Input frames that are converted at a time.
+/// Input frames that are converted at a time, and samples of all their channels.
 const BLOCK: usize = 1024;
+const BLOCK_SAMPLES: usize = 64 * BLOCK;
+
+/// Where the one channel of mono stands.
+pub const MONO: &[Place] = &[Place::Centre];
 
 /// Interleaved little-endian samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,8 +126,16 @@ impl Spectrum {
     /// What every value of a column without sound is.
     pub const fn silence(self) -> f32 {
         match self {
-            Self::Mel => LogMel::SILENCE,
-            Self::Fbank => Fbank::SILENCE,
+            Self::Mel => MEL_RANGE[0],
+            Self::Fbank => fbank::SILENCE,
+        }
+    }
+
+    /// By how much values grow with a level 1 dB higher.
+    const fn steps_per_db(self) -> f32 {
+        match self {
+            Self::Mel => mel::STEPS_PER_DB,
+            Self::Fbank => std::f32::consts::LN_10 / 10.0,
         }
     }
 
@@ -136,13 +154,24 @@ impl Spectrum {
 struct Input {
     format: SampleFormat,
     rate: u32,
-    channels: usize,
+    downmix: Downmix,
     resampler: Resampler,
     drift: Drift,
     /// Whether the next sample goes on where the last one ended.
     running: bool,
     /// A discontinuity on a buffer that held no sound.
     discont: bool,
+}
+
+impl Input {
+    fn frame_bytes(&self) -> usize {
+        self.format.bytes() * self.downmix.places().len()
+    }
+
+    /// Frames that are converted at a time.
+    fn block_frames(&self) -> usize {
+        (BLOCK_SAMPLES / self.downmix.places().len()).clamp(1, BLOCK)
+    }
 }
 
 /// Where sound begins and ends, in samples of the grid.
@@ -161,8 +190,12 @@ pub struct Sound {
     /// The earliest sample of the grid that was heard.
     begin: Option<i64>,
     ring: Ring,
+    levels: LevelTracker,
     mel: Columns<LogMel>,
     fbank: Columns<Fbank>,
+    channel: Channel,
+    /// A block as it came.
+    interleaved: Vec<f32>,
     mono: Box<[f32; BLOCK]>,
     resampled: Vec<f32>,
 }
@@ -180,8 +213,11 @@ impl Sound {
             finished: false,
             begin: None,
             ring: Ring::new(),
+            levels: LevelTracker::new(),
             mel: Columns::new(LogMel::new()),
             fbank: Columns::new(Fbank::new()),
+            channel: Channel::default(),
+            interleaved: Vec::new(),
             mono: Box::new([0.0; BLOCK]),
             resampled: Vec::with_capacity(2 * BLOCK + 256),
         }
@@ -190,6 +226,7 @@ impl Sound {
     /// Forgets all sound, as after a flush. The format stays.
     pub fn reset(&mut self) {
         self.ring.clear();
+        self.levels.clear();
         self.mel.clear();
         self.fbank.clear();
         self.finished = false;
@@ -199,8 +236,8 @@ impl Sound {
         }
     }
 
-    /// Sets the format of what is pushed from now on; sound already pushed stays. The same format
-    /// again changes nothing.
+    /// Sets the format of what is pushed from now on, and where its channels stand; sound already
+    /// pushed stays. The same format again changes nothing.
     ///
     /// # Errors
     /// [`Error::SoundFormat`] for a rate outside [`RATES`] or no channels; the old format stays.
@@ -208,7 +245,7 @@ impl Sound {
         &mut self,
         format: SampleFormat,
         rate: u32,
-        channels: usize,
+        places: &[Place],
     ) -> Result<(), Error> {
         if !RATES.contains(&rate) {
             return Err(Error::SoundFormat(format!(
@@ -217,28 +254,37 @@ impl Sound {
                 RATES.end()
             )));
         }
-        if channels
-            .checked_mul(format.bytes())
-            .is_none_or(|bytes| bytes == 0)
-        {
-            return Err(Error::SoundFormat(format!("{channels} channels")));
+        if places.is_empty() {
+            return Err(Error::SoundFormat("no channels".into()));
         }
         if let Some(input) = &self.input
-            && (input.format, input.rate, input.channels) == (format, rate, channels)
+            && (input.format, input.rate, input.downmix.places()) == (format, rate, places)
         {
             return Ok(());
         }
         self.end_run();
-        self.input = Some(Input {
+        let input = Input {
             format,
             rate,
-            channels,
+            downmix: Downmix::new(places, rate, self.channel),
             resampler: Resampler::new(rate),
             drift: Drift::default(),
             running: false,
             discont: false,
-        });
+        };
+        self.interleaved
+            .resize(input.block_frames() * places.len(), 0.0);
+        self.input = Some(input);
         Ok(())
+    }
+
+    /// Sets which channel is listened to in what is pushed from now on. One that is not there counts
+    /// as [`Channel::Auto`].
+    pub fn set_channel(&mut self, channel: Channel) {
+        self.channel = channel;
+        if let Some(input) = &mut self.input {
+            input.downmix.set_channel(channel);
+        }
     }
 
     /// Takes interleaved samples of which the first sounds at `running_time_ns`. Bytes after the
@@ -248,14 +294,15 @@ impl Sound {
             return;
         };
         input.discont |= discont;
-        let frame_bytes = input.format.bytes() * input.channels;
+        let frame_bytes = input.frame_bytes();
         let frames = data.len() / frame_bytes;
         if frames == 0 {
             return;
         }
+        let block_bytes = frame_bytes * input.block_frames();
         self.finished = false;
         self.align(running_time_ns.clamp(-FURTHEST_NS, FURTHEST_NS), frames);
-        for block in data.chunks(frame_bytes.saturating_mul(BLOCK)) {
+        for block in data.chunks(block_bytes) {
             self.push_block(block);
         }
     }
@@ -270,6 +317,7 @@ impl Sound {
         let to = to_ns.clamp(-FURTHEST_NS, FURTHEST_NS).div_euclid(SAMPLE_NS);
         if self.ring.end().is_none_or(|end| to > end) {
             self.ring.move_end(to);
+            self.levels.move_end(to);
         }
     }
 
@@ -302,6 +350,7 @@ impl Sound {
     pub fn forget_before(&mut self, ns: i64) {
         let needed = ns.clamp(-FURTHEST_NS, FURTHEST_NS) - HALF_WINDOW_NS;
         self.ring.forget_before(needed.div_euclid(SAMPLE_NS));
+        self.levels.forget_before(needed.div_euclid(SAMPLE_NS));
     }
 
     /// Writes `columns` columns of a spectrum that end with `last_column` into `out`:
@@ -315,6 +364,18 @@ impl Sound {
         out: &mut [f32],
         columns: usize,
     ) {
+        self.raised_window(spectrum, 0.0, last_column, out, columns);
+    }
+
+    /// The [`window`](Self::window) of the same sound, louder by `gain_db`, 0 to 40 dB.
+    pub fn raised_window(
+        &mut self,
+        spectrum: Spectrum,
+        gain_db: f32,
+        last_column: i64,
+        out: &mut [f32],
+        columns: usize,
+    ) {
         if columns == 0
             || columns
                 .checked_mul(BANDS)
@@ -322,18 +383,35 @@ impl Sound {
         {
             return;
         }
-        let known = match self.ring.end() {
-            _ if self.finished => i64::MAX,
-            Some(end) => end,
-            None => i64::MIN,
+        let known = Known {
+            until: match self.ring.end() {
+                _ if self.finished => i64::MAX,
+                Some(end) => end,
+                None => i64::MIN,
+            },
+            end: self.ring.end().filter(|_| self.finished),
         };
-        let end = self.ring.end().filter(|_| self.finished);
-        let ring = &self.ring;
+        let (ring, raised) = (&self.ring, gain_db * spectrum.steps_per_db());
         match spectrum {
-            Spectrum::Mel => self.mel.window(last_column, ring, known, end, out, columns),
-            Spectrum::Fbank => self
-                .fbank
-                .window(last_column, ring, known, end, out, columns),
+            Spectrum::Mel => (self.mel).window(last_column, ring, known, raised, out, columns),
+            Spectrum::Fbank => (self.fbank).window(last_column, ring, known, raised, out, columns),
+        }
+    }
+
+    /// What is known at `ns` of the levels of voice and noise, from the sound before.
+    pub fn levels(&self, ns: i64) -> Levels {
+        let at = ns.clamp(-FURTHEST_NS, FURTHEST_NS).div_euclid(SAMPLE_NS);
+        self.levels.at(at)
+    }
+
+    /// Like [`loudness`](Self::loudness), in steps of 12.5 ms and without what lies below a voice:
+    /// what [`Levels`] are compared with.
+    pub fn voice_loudness(&self, from_ns: i64, to_ns: i64) -> f32 {
+        let from = ceil_sample(from_ns.clamp(-FURTHEST_NS, FURTHEST_NS));
+        let to = ceil_sample(to_ns.clamp(-FURTHEST_NS, FURTHEST_NS));
+        match from < to {
+            true => self.levels.loudness(from, to),
+            false => f32::NEG_INFINITY,
         }
     }
 
@@ -414,6 +492,7 @@ impl Sound {
         input.running = true;
         self.begin = Some(self.begin.map_or(first, |begin| begin.min(first)));
         self.ring.move_end(first);
+        self.levels.move_end(first);
         self.mel.forget_after(first);
         self.fbank.forget_after(first);
     }
@@ -426,20 +505,25 @@ impl Sound {
             self.resampled.clear();
             input.resampler.finish(&mut self.resampled);
             self.ring.append(&self.resampled);
+            self.levels.append(&self.resampled);
         }
     }
 
-    /// At most [`BLOCK`] frames.
+    /// At most [`Input::block_frames`].
     fn push_block(&mut self, data: &[u8]) {
         let Some(input) = &mut self.input else {
             return;
         };
-        let frames = data.len() / (input.format.bytes() * input.channels);
+        let frames = data.len() / input.frame_bytes();
+        let samples = frames * input.downmix.places().len();
+        let interleaved = &mut self.interleaved[..samples];
         let mono = &mut self.mono[..frames];
-        pcm::mix(input.format, input.channels, data, mono);
+        pcm::decode(input.format, data, interleaved);
+        input.downmix.mix(interleaved, mono);
         self.resampled.clear();
         input.resampler.push(mono, &mut self.resampled);
         self.ring.append(&self.resampled);
+        self.levels.append(&self.resampled);
     }
 }
 

@@ -18,12 +18,25 @@ pub trait Analysis {
     /// Every value of a column without sound.
     const SILENCE: f32;
 
+    /// Lowest and highest value of a window. Columns are kept as they are, so that a window may be
+    /// raised before it is cut to this.
+    const RANGE: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
     /// Samples that a column depends on.
     fn span(column: i64) -> Range<i64>;
 
     /// Analyses the samples from `first` on, of which the ring holds at least one. `end` is the
     /// sample after the last one, once the sound has ended.
     fn analyse(&mut self, first: i64, ring: &Ring, end: Option<i64>, out: &mut Column);
+}
+
+/// What will not change any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// The samples before this one.
+    pub until: i64,
+    /// The sample after the last one, once the sound has ended.
+    pub end: Option<i64>,
 }
 
 pub struct Columns<A> {
@@ -55,24 +68,23 @@ impl<A: Analysis> Columns<A> {
         }
     }
 
-    /// Writes `columns` columns that end with `last`, `[BANDS, columns]`, row-major. What the ring
-    /// does not hold is silence. The samples before `known` will not change any more; `end` is the
-    /// sample after the last one, once the sound has ended.
+    /// Writes `columns` columns that end with `last`, `[BANDS, columns]`, row-major, every value
+    /// raised by `raised`. What the ring does not hold is silence.
     pub fn window(
         &mut self,
         last: i64,
         ring: &Ring,
-        known: i64,
-        end: Option<i64>,
+        known: Known,
+        raised: f32,
         out: &mut [f32],
         columns: usize,
     ) {
         for at in 0..columns {
             let column = last.saturating_sub((columns - 1 - at) as i64);
-            let is_final = A::span(column).end <= known;
-            let values = self.column(column, ring, is_final, end);
+            let is_final = A::span(column).end <= known.until;
+            let values = self.column(column, ring, is_final, known.end);
             for (band, value) in values.iter().enumerate() {
-                out[band * columns + at] = *value;
+                out[band * columns + at] = (value + raised).clamp(A::RANGE[0], A::RANGE[1]);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Where samples land on the grid: needs the ring, so it lives beside it. What the mel shows is
 //! tested in `tests/pixels/sound.rs`.
 
-use crate::sound::*;
+use crate::sound::{spectrum_cache::Analysis, *};
 use proptest::prelude::*;
 use std::f64::consts::TAU;
 
@@ -19,7 +19,7 @@ fn bytes(samples: &[f32]) -> Vec<u8> {
 fn sound(rate: u32) -> Sound {
     let mut sound = Sound::new();
     sound
-        .configure(SampleFormat::F32, rate, 1)
+        .configure(SampleFormat::F32, rate, MONO)
         .expect("a format of the contract");
     sound
 }
@@ -185,7 +185,7 @@ proptest! {
         for (kind, a, b, data) in steps {
             let format = [SampleFormat::S16, SampleFormat::S32, SampleFormat::F32, SampleFormat::F64][kind as usize % 4];
             match kind / 4 % 8 {
-                0 => _ = sound.configure(format, (a as u32) % 400_000, (b as usize) % 9),
+                0 => _ = sound.configure(format, (a as u32) % 400_000, &[Place::Elsewhere; 9][..(b as usize) % 9]),
                 1 => sound.gap(a, b),
                 2 => sound.finish(),
                 3 => sound.forget_before(a),
@@ -281,7 +281,7 @@ fn formats_may_change_in_mid_stream() {
     let mut sound = sound(48_000);
     sound.push(&bytes(&[0.25; 48_000]), 0, false);
     sound
-        .configure(SampleFormat::S16, 8_000, 2)
+        .configure(SampleFormat::S16, 8_000, &[Place::Left, Place::Right])
         .expect("a format of the contract");
     let stereo: Vec<u8> = [8_192i16, 24_576]
         .repeat(8_000)
@@ -297,15 +297,9 @@ fn formats_may_change_in_mid_stream() {
 #[test]
 fn impossible_formats_are_refused_and_the_old_one_stays() {
     let mut sound = sound(RATE);
-    for (rate, channels) in [
-        (0, 1),
-        (3_999, 1),
-        (1_536_001, 1),
-        (RATE, 0),
-        (RATE, usize::MAX),
-    ] {
+    for (rate, places) in [(0, MONO), (3_999, MONO), (1_536_001, MONO), (RATE, &[])] {
         let error = sound
-            .configure(SampleFormat::F64, rate, channels)
+            .configure(SampleFormat::F64, rate, places)
             .expect_err("refused");
         assert!(matches!(error, Error::SoundFormat(_)));
     }

@@ -21,6 +21,7 @@ use crate::conditions::SharedConditions;
 const STAND_IN: Hearing = Hearing {
     columns: 32,
     look_ahead_ns: 160_000_000,
+    raises_voice: false,
     spectrum: Spectrum::Mel,
 };
 /// Begins a watermark.

@@ -252,6 +252,7 @@ impl BuiltIn {
                     spectrum: Spectrum::Mel,
                     columns: window,
                     look_ahead_ns: manifest.sound.look_ahead_ns(),
+                    raises_voice: true,
                 },
                 audio2mouth: audio2mouth.network,
                 renderer: renderer.network,

@@ -7,7 +7,7 @@ use lipsync_core::{
     assembly::Config,
     catalogue::Source,
     render::{Controls, Engine, Outcome, Silence},
-    sound::{SampleFormat, Sound},
+    sound::{MONO, SampleFormat, Sound},
 };
 use lipsync_tools::media::SOUND_RATE;
 
@@ -46,7 +46,7 @@ impl EngineAlone {
     pub fn open(order: &Order) -> Result<Self> {
         let material = Material::read(&order.input, order.amount)?;
         let mut audio = Sound::new();
-        audio.configure(SampleFormat::S16, SOUND_RATE, 1)?;
+        audio.configure(SampleFormat::S16, SOUND_RATE, MONO)?;
         Ok(Self {
             engine: open(order)?,
             controls: Controls {

@@ -102,7 +102,7 @@ fn noise(samples: usize) -> Vec<u8> {
 fn silent() -> sound::Sound {
     let mut sound = sound::Sound::new();
     sound
-        .configure(SampleFormat::S16, sound::RATE, 1)
+        .configure(SampleFormat::S16, sound::RATE, sound::MONO)
         .expect("16 kHz mono is usable");
     sound
 }
@@ -120,6 +120,7 @@ fn heard_at(features: &mut Features, sound: &mut sound::Sound, time_ns: i64) -> 
         spectrum,
         columns,
         look_ahead_ns,
+        ..
     } = features.hearing;
     let mut mel = vec![0.0; BANDS * columns];
     let last_column = spectrum.column_for(time_ns + look_ahead_ns);

@@ -154,6 +154,7 @@ impl Sound {
             spectrum: self.spectrum(),
             columns,
             look_ahead_ns: self.look_ahead_ns(),
+            raises_voice: false,
         }
     }
 
