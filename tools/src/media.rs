@@ -94,7 +94,8 @@ pub struct Video {
 pub fn contents(path: &Path) -> Result<Contents> {
     let mut frames = Frames::open(path)?;
     let first = frames.next();
-    let still = frames.next().is_none();
+    // After an error nothing more comes, not even an end.
+    let still = matches!(first, Some(Ok(_))) && frames.next().is_none();
     let sound = Samples::open(path, "audioconvert ! audio/x-raw")?
         .next()
         .is_some_and(|sample| sample.is_ok());
