@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lipsync_core::{
     assembly,
-    face::{self, Detector, Settings, Tracker},
+    face::{self, Detector, Settings, Tracker, geometry::Region},
     inference::Options,
     pixels::Affine,
 };
@@ -35,10 +35,15 @@ fn main() {
     for (name, mut frame) in frames {
         let view = frame.view();
         let side = view.width.max(view.height) as f32;
+        let square = Region {
+            centre: [(side - 1.0) / 2.0; 2],
+            side,
+            angle: 0.0,
+        };
         let mut detector = Detector::new(open(face::open_detector(&assembly::opener(&options))))
             .expect("a detector");
         let detecting = cost(|_| {
-            let found = detector.detect(&view, [-0.5, -0.5, side], 0.5);
+            let found = detector.detect(&view, square, 0.5);
             found.expect("a run");
         });
         // So that the detector has nothing to do with it.

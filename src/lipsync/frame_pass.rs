@@ -16,7 +16,7 @@ use crate::lipsync::{
     OnError,
     deadlines::Deadline,
     frame_queue::{Frame, signed_ns},
-    imp::{CAT, Lipsync, lock},
+    imp::{CAT, Lipsync, USUAL_FRAME_NS, lock},
     log::{Change, Time},
     messages,
     overload::Verdict,
@@ -25,9 +25,12 @@ use crate::lipsync::{
 };
 use lipsync_core::{
     Error,
-    face::Face,
+    face::{Effort, Face, Outlook},
     render::{Controls, Networks, Outcome},
 };
+
+/// What of a live frame's time the search for new faces may take.
+const SEARCH_SHARE: f64 = 0.75;
 
 impl Lipsync {
     /// Takes a frame whose sound is there, and begins it with those that were collected before it
@@ -173,9 +176,14 @@ impl Lipsync {
         }
         let settings = lock(&self.settings).for_frame();
         turn.settings = settings;
-        let can_draw = turn.listens && stream.engine().is_some();
-        turn.controls = stream.fade(&turn.frame, settings.controls, settings.fade_ns, can_draw);
         let limit = self.time_limit(turn);
+        let mut wanted = settings.controls;
+        wanted.outlook = Outlook {
+            upright: stream.orientation.upright(),
+            effort: self.effort(stream, &turn.frame, limit.as_ref(), settings.work_ns),
+        };
+        let can_draw = turn.listens && stream.engine().is_some();
+        turn.controls = stream.fade(&turn.frame, wanted, settings.fade_ns, can_draw);
         let (verdict, late_ns) = match settings.qos {
             true => self.judge(&turn.frame, limit.as_ref(), settings.work_ns),
             false => (Verdict::Draw, 0),
@@ -205,6 +213,18 @@ impl Lipsync {
                 Course::Begun(begun)
             }
         };
+    }
+
+    /// How long the search for faces may take in this frame: as long as it does, unless somebody
+    /// waits for the frame.
+    fn effort(&self, stream: &Stream, frame: &Frame, limit: Option<&Deadline>) -> Effort {
+        if self.obj().latency().is_none() && !lock(&self.pace).is_watched() {
+            return Effort::Thorough;
+        }
+        let lasts_ns = stream.duration(frame).map_or(USUAL_FRAME_NS, signed_ns);
+        let lasts = Duration::from_nanos(u64::try_from(lasts_ns).unwrap_or(0));
+        let left = limit.map_or(lasts, |limit| limit.left_but(self.reserve_ns()));
+        Effort::Within(lasts.min(left).mul_f64(SEARCH_SHARE))
     }
 
     /// Finishes the frame and pushes it.

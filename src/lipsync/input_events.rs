@@ -9,6 +9,7 @@ use crate::lipsync::{
     imp::{CAT, Lipsync, lock},
     latency::USUAL_FRAME_NS,
     mapped_frame,
+    orientation::Orientation,
     stream_state::Stream,
 };
 
@@ -86,14 +87,18 @@ impl Lipsync {
             // The first goes out in place of the one that Aggregator makes up.
             gst::EventView::StreamStart(start) => {
                 stream.mark.begin(start.stream_id());
+                stream.orientation = Orientation::default();
                 let src_pad = obj.src_pad();
                 let begun = src_pad.sticky_event::<gst::event::StreamStart>(0).is_some();
                 !begun || src_pad.push_event(event)
             }
-            gst::EventView::Tag(_) => match stream.mark.keep_in(event) {
-                Some(event) => obj.src_pad().push_event(event),
-                None => true,
-            },
+            gst::EventView::Tag(tag) => {
+                stream.orientation.take_in(tag.tag());
+                match stream.mark.keep_in(event) {
+                    Some(event) => obj.src_pad().push_event(event),
+                    None => true,
+                }
+            }
             _ => obj.src_pad().push_event(event),
         }
     }

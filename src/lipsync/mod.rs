@@ -18,6 +18,7 @@ mod mapped_frame;
 mod memory_layout;
 mod messages;
 mod model_swap;
+mod orientation;
 mod overload;
 mod pad_level;
 pub(crate) mod properties;

@@ -74,6 +74,11 @@ impl Overload {
         self.downstream = None;
     }
 
+    /// Whether frames are shown at their time: downstream has said whether they were late.
+    pub fn is_watched(&self) -> bool {
+        self.downstream.is_some()
+    }
+
     /// How much slower than it should downstream would like frames; 1 where it does not say.
     pub fn proportion(&self) -> f64 {
         self.downstream.map_or(1.0, |said| said.proportion)

@@ -160,6 +160,7 @@ impl Settings {
             silence_threshold_db: Some(self.silence_threshold as f32).filter(|db| *db < 0.0),
             silence_hold_ns: i64::try_from(self.silence_hold).unwrap_or(i64::MAX),
             late: self.late_policy.into(),
+            outlook: face::Outlook::default(),
             draw_debug: self.draw_debug,
         }
     }

@@ -18,6 +18,7 @@ use crate::lipsync::{
     log::Faces,
     mapped_frame,
     memory_layout::Copies,
+    orientation::Orientation,
     queue_check::TooSmall,
     turn::{Metas, Turn},
 };
@@ -86,6 +87,8 @@ pub struct Stream {
     /// For the log.
     pub faces: Faces,
     pub shots: u64,
+    /// Which way up the frames are.
+    pub orientation: Orientation,
     regions: Vec<[f32; 4]>,
     warned: Vec<Discriminant<Error>>,
 }

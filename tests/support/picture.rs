@@ -95,6 +95,17 @@ impl Picture {
         }
     }
 
+    /// Puts another picture into this one, its top left corner at `left`, `top`; what reaches out is
+    /// cut off.
+    pub fn paste(&mut self, other: &Self, left: usize, top: usize) {
+        let columns = other.width.min(self.width.saturating_sub(left));
+        let rows = other.data.chunks_exact(other.width * 3);
+        for (y, row) in rows.enumerate().take(self.height.saturating_sub(top)) {
+            let start = ((top + y) * self.width + left) * 3;
+            self.data[start..start + columns * 3].copy_from_slice(&row[..columns * 3]);
+        }
+    }
+
     fn at(&self, [x, y]: [f32; 2]) -> [f32; 3] {
         let (left, top) = (x.floor(), y.floor());
         let (fx, fy) = (x - left, y - top);

@@ -9,7 +9,7 @@ use crate::{
         mesh::MARGIN,
     },
     inference::Network,
-    pixels::{View, sample},
+    pixels::{Affine, View, sample},
 };
 
 /// Side of the network's picture.
@@ -24,13 +24,17 @@ const BOX_NUMBERS: usize = 16;
 /// Boxes that overlap by more belong to one face (MediaPipe `min_suppression_threshold`).
 const SAME_FACE: f32 = 0.3;
 
+/// Points that the network finds in a face: the eyes, the tip of the nose, the middle of the mouth
+/// and the ears; of eyes and ears first the one on the left of an upright face.
+pub const KEYPOINTS: usize = 6;
+
 /// A face found in a frame; all in frame pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
     /// `[x0, y0, x1, y1]`, from the eyebrows to the chin.
     pub bbox: [f32; 4],
-    /// The eye on the left and the one on the right of a picture that is not mirrored.
-    pub eyes: [[f32; 2]; 2],
+    /// See [`KEYPOINTS`].
+    pub points: [[f32; 2]; KEYPOINTS],
     /// Probability 0..1.
     pub score: f32,
 }
@@ -39,7 +43,7 @@ impl Detection {
     /// The square for the mesh network.
     pub fn region(&self) -> Region {
         let [x0, y0, x1, y1] = self.bbox;
-        let [right, left] = self.eyes;
+        let [right, left, ..] = self.points;
         Region {
             centre: geometry::centre(self.bbox),
             side: (x1 - x0).max(y1 - y0) * MARGIN,
@@ -55,7 +59,6 @@ pub struct Detector {
     anchors: Vec<[f32; 2]>,
     candidates: Vec<Detection>,
     found: Vec<Detection>,
-    runs: u64,
 }
 
 impl Detector {
@@ -71,7 +74,6 @@ impl Detector {
             anchors: anchors(),
             candidates: Vec::with_capacity(ANCHORS),
             found: Vec::with_capacity(ANCHORS),
-            runs: 0,
         })
     }
 
@@ -80,62 +82,54 @@ impl Detector {
         std::mem::swap(&mut self.network, &mut other.network);
     }
 
-    /// How often the network ran.
-    pub fn runs(&self) -> u64 {
-        self.runs
-    }
-
-    /// Faces in the square `[left, top, side]` of the frame (edges, in frame pixels), the surest
-    /// first. What of the square lies outside the frame is black. Finds faces between about an
-    /// eighth and the whole of the square's side.
+    /// Faces in the square of the frame, the surest first. What of the square lies outside the frame
+    /// is black. Finds faces between about an eighth and the whole of the square's side, and tells
+    /// how they are turned where that is less than about 90 degrees from the square; of others it
+    /// may take the mouth for an eye.
     ///
     /// # Errors
     /// [`Error::Inference`].
     pub fn detect(
         &mut self,
         view: &View,
-        square: [f32; 3],
+        square: Region,
         min_confidence: f32,
     ) -> Result<&[Detection], Error> {
-        self.fill(view, square);
+        let to_frame = square.to_frame(SIZE);
+        self.fill(view, &to_frame);
         self.network.run()?;
-        self.runs += 1;
-        self.read(square, min_confidence);
+        self.read(&to_frame, min_confidence);
         self.merge();
         Ok(&self.found)
     }
 
-    fn fill(&mut self, view: &View, [left, top, side]: [f32; 3]) {
-        let region = Region {
-            centre: [left + side / 2.0, top + side / 2.0],
-            side,
-            angle: 0.0,
-        };
-        let to_frame = region.to_frame(SIZE);
+    fn fill(&mut self, view: &View, to_frame: &Affine) {
         let input = self.network.input(0);
         let (red, rest) = input.split_at_mut(SIZE * SIZE);
         let (green, blue) = rest.split_at_mut(SIZE * SIZE);
-        sample(view, &to_frame, SIZE, 2.0, -1.0, [red, green, blue]);
+        sample(view, to_frame, SIZE, 2.0, -1.0, [red, green, blue]);
+        let inside = |[x, y]: [f32; 2]| {
+            let within = |v: f32, size: usize| v > -0.5 && v < size as f32 - 0.5;
+            within(x, view.width) && within(y, view.height)
+        };
+        let last = (SIZE - 1) as f32;
+        let corners = [[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]];
+        if corners.iter().all(|&corner| inside(to_frame.apply(corner))) {
+            return;
+        }
         // Without this the edge pixels would go on, and a face at the edge grow stripes.
-        let inside = |position: f32, size: usize| position > -0.5 && position < size as f32 - 0.5;
-        for plane in input.chunks_exact_mut(SIZE * SIZE) {
-            for (y, row) in plane.chunks_exact_mut(SIZE).enumerate() {
-                let frame_y = to_frame.ty + to_frame.d * y as f32;
-                if !inside(frame_y, view.height) {
-                    row.fill(-1.0);
-                    continue;
-                }
-                for (x, value) in row.iter_mut().enumerate() {
-                    if !inside(to_frame.tx + to_frame.a * x as f32, view.width) {
-                        *value = -1.0;
-                    }
+        for index in 0..SIZE * SIZE {
+            let place = [(index % SIZE) as f32, (index / SIZE) as f32];
+            if !inside(to_frame.apply(place)) {
+                for plane in input.chunks_exact_mut(SIZE * SIZE) {
+                    plane[index] = -1.0;
                 }
             }
         }
     }
 
     /// Collects the anchors that see a face.
-    fn read(&mut self, [left, top, side]: [f32; 3], min_confidence: f32) {
+    fn read(&mut self, to_frame: &Affine, min_confidence: f32) {
         let boxes = self.network.output(0).chunks_exact(BOX_NUMBERS);
         let scores = self.network.output(1);
         self.candidates.clear();
@@ -144,18 +138,15 @@ impl Detector {
             if !is_sure || numbers.iter().any(|n| !n.is_finite()) {
                 continue;
             }
-            let scale = side / SIZE as f32;
-            let place = |x: f32, y: f32| {
-                [
-                    left + anchor[0] * side + x * scale,
-                    top + anchor[1] * side + y * scale,
-                ]
-            };
-            let [x, y] = place(numbers[0], numbers[1]);
-            let (w, h) = (numbers[2] * scale / 2.0, numbers[3] * scale / 2.0);
+            // The anchors count from the square's edge, maps from the centre of its first pixel.
+            let [across, down] = anchor.map(|share| share * SIZE as f32 - 0.5);
+            let place = |x: f32, y: f32| to_frame.apply([across + x, down + y]);
+            let [x, y, w, h] = [0, 1, 2, 3].map(|i| numbers[i]);
+            let corners = [[-w, -h], [w, -h], [-w, h], [w, h]];
+            let corners = corners.map(|[dx, dy]| place(x + dx / 2.0, y + dy / 2.0));
             self.candidates.push(Detection {
-                bbox: [x - w, y - h, x + w, y + h],
-                eyes: [place(numbers[4], numbers[5]), place(numbers[6], numbers[7])],
+                bbox: geometry::bounding_box(&corners),
+                points: std::array::from_fn(|i| place(numbers[4 + 2 * i], numbers[5 + 2 * i])),
                 score,
             });
         }
@@ -167,25 +158,24 @@ impl Detector {
         self.candidates
             .sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
         while let Some(&best) = self.candidates.first() {
-            let mut sum = [0.0; 8];
+            let mut bbox = [0.0; 4];
+            let mut points = [[0.0; 2]; KEYPOINTS];
             let mut weight = 0.0;
             self.candidates.retain(|other| {
                 let same = *other == best || geometry::overlap(best.bbox, other.bbox) > SAME_FACE;
                 if same {
-                    let [right, left] = other.eyes;
-                    let [x0, y0, x1, y1] = other.bbox;
-                    let numbers = [x0, y0, x1, y1, right[0], right[1], left[0], left[1]];
-                    for (sum, number) in sum.iter_mut().zip(numbers) {
+                    let sums = bbox.iter_mut().chain(points.as_flattened_mut());
+                    let numbers = other.bbox.iter().chain(other.points.as_flattened());
+                    for (sum, number) in sums.zip(numbers) {
                         *sum += number * other.score;
                     }
                     weight += other.score;
                 }
                 !same
             });
-            let [x0, y0, x1, y1, rx, ry, lx, ly] = sum.map(|number| number / weight);
             self.found.push(Detection {
-                bbox: [x0, y0, x1, y1],
-                eyes: [[rx, ry], [lx, ly]],
+                bbox: bbox.map(|number| number / weight),
+                points: points.map(|point| point.map(|number| number / weight)),
                 score: best.score,
             });
         }

@@ -3,6 +3,8 @@
 //! Must not know networks or frames. Point numbers are those of the 468-point face mesh. What a
 //! model takes for rigid or lets follow the lips is said by its manifest, not here.
 
+use std::f32::consts::TAU;
+
 use crate::pixels::Affine;
 
 /// Outer corners of the eyes, on the left and on the right of a picture that is not mirrored.
@@ -88,6 +90,20 @@ impl Region {
             ty: self.centre[1] - (c + a) * middle,
         }
     }
+
+    /// The same square turned further clockwise, in radians.
+    pub(super) fn turned(self, angle: f32) -> Self {
+        Self {
+            angle: self.angle + angle,
+            ..self
+        }
+    }
+}
+
+/// How far one direction is from another, 0 to pi, in radians.
+pub(super) fn turn_between(a: f32, b: f32) -> f32 {
+    let turn = (a - b).rem_euclid(TAU);
+    turn.min(TAU - turn)
 }
 
 /// `[x0, y0, x1, y1]` round all points.

@@ -3,8 +3,10 @@
 //! Must not know sound or what is drawn on a face.
 
 pub mod detector;
+mod examine;
 pub mod geometry;
 pub mod mesh;
+mod search;
 mod shot;
 pub mod smoothing;
 mod tiles;
@@ -12,7 +14,8 @@ pub mod tracker;
 
 pub use detector::{Detection, Detector};
 pub use mesh::{Mesh, POINTS};
-pub use tracker::{Face, Select, Settings, Tracker};
+pub use search::Effort;
+pub use tracker::{Face, Outlook, Select, Settings, Tracker};
 
 use crate::{
     Error,

@@ -34,6 +34,14 @@ impl Thumbnail {
         Self::centred(values.map(|value| value * scale))
     }
 
+    /// Shows nothing.
+    pub fn flat() -> Self {
+        Self {
+            values: [0.0; SIZE * SIZE],
+            variance: 0.0,
+        }
+    }
+
     fn centred(values: [f32; SIZE * SIZE]) -> Self {
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let values = values.map(|value| value - mean);

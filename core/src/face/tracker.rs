@@ -8,12 +8,13 @@
 use crate::{
     Error,
     face::{
-        detector::Detector,
+        examine::{Examiner, Sighting},
         geometry::{self, Region},
-        mesh::{MARGIN, Mesh, MeshNetwork},
+        mesh::{MARGIN, Mesh},
+        search::{Budget, Effort, Search},
         shot::{self, Thumbnail},
         smoothing::MeshFilter,
-        tiles,
+        tiles::Tiles,
     },
     inference::Network,
     pixels::{Affine, View, sample},
@@ -23,8 +24,6 @@ use crate::{
 const SAME_FACE: f32 = 0.3;
 /// A face that would replace another one must be larger by this factor, or nearer to the centre.
 const CLEARLY: f32 = 1.5;
-/// Smaller faces are not followed: side of the square round them, in frame pixels.
-const MIN_SIDE: f32 = 24.0;
 /// A mesh that moved further in one frame, in sizes of its box, is another face.
 const MAX_JUMP: f32 = 0.6;
 /// A mesh that grew or shrank by more in one frame is another face.
@@ -38,17 +37,12 @@ const OTHER_PERSON: f32 = 0.75;
 /// The same for a face and its frame together: what is likely when both differ this much.
 const CHANGED_FRAME: f32 = 0.95;
 const CHANGED_FACE: f32 = 0.93;
-/// How far the mesh may wander in its square before the square follows: shares of the side, and
-/// radians. Keeps a still face bit-exactly still.
-const REST: [f32; 3] = [0.012, 0.02, 0.015];
 /// The most detections of one detector run that are looked at, the surest ones.
 const MAX_TRIALS: usize = 20;
-/// A new face is looked at so often at most before its first mesh counts.
-const FIRST_LOOKS: usize = 4;
 /// A face that is found again where it was lost within this time is the same one.
 const MEMORY_NS: i64 = 500_000_000;
-/// While there is no face, one detector run of so many looks at the whole frame.
-const WHOLE_FRAME_TURN: u32 = 4;
+/// Where no face is seen the right way up, other ways up are tried again after this time.
+const TURNING_NS: u64 = 200_000_000;
 
 /// Which faces to follow when there are more than asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +68,15 @@ pub struct Settings {
     pub min_confidence: f32,
     /// 0 (none) to 1.
     pub smoothing: f32,
+}
+
+/// How to look for new faces.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Outlook {
+    /// How far upright faces are turned clockwise in the frames, in radians: those of a camera that
+    /// was held sideways.
+    pub upright: f32,
+    pub effort: Effort,
 }
 
 impl Default for Settings {
@@ -123,19 +126,17 @@ struct Lost {
 
 /// Finds and follows faces in the frames of one stream.
 pub struct Tracker {
-    detector: Detector,
-    mesh: MeshNetwork,
+    examiner: Examiner,
     settings: Settings,
+    outlook: Outlook,
     tracks: Vec<Track>,
     lost: Vec<Lost>,
     faces: Vec<Face>,
-    /// Where the mesh of a face that may become a track is tried out.
-    trial: Mesh,
     next_id: u64,
     frames_since_detection: u32,
-    /// Counts detector runs since a face was last found.
-    turn: u32,
-    tile: usize,
+    search: Search,
+    /// When faces were last tried all ways up.
+    turned_ns: Option<i64>,
     thumbnail: Vec<f32>,
     shot: Option<Thumbnail>,
     shots: u64,
@@ -152,17 +153,16 @@ impl Tracker {
         settings: Settings,
     ) -> Result<Self, Error> {
         Ok(Self {
-            detector: Detector::new(detector)?,
-            mesh: MeshNetwork::new(mesh)?,
+            examiner: Examiner::new(detector, mesh)?,
             settings,
+            outlook: Outlook::default(),
             tracks: Vec::new(),
             lost: Vec::new(),
             faces: Vec::new(),
-            trial: Mesh::default(),
             next_id: 1,
             frames_since_detection: 0,
-            turn: 0,
-            tile: 0,
+            search: Search::default(),
+            turned_ns: None,
             thumbnail: vec![0.0; 3 * shot::SIZE * shot::SIZE],
             shot: None,
             shots: 0,
@@ -174,23 +174,29 @@ impl Tracker {
         self.settings = settings;
     }
 
+    /// How to look for new faces in the frames that come next.
+    pub fn set_outlook(&mut self, outlook: Outlook) {
+        self.outlook = outlook;
+    }
+
     /// Forgets all faces; their ids are not used again.
     pub fn reset(&mut self) {
         self.forget_shot();
+        self.search.reset();
         self.shot = None;
+        self.turned_ns = None;
         self.faces.clear();
     }
 
     /// Follows the faces that `old` followed, where it last saw them; `old` keeps its networks.
     pub fn take_over(&mut self, old: &mut Tracker) {
         std::mem::swap(self, old);
-        std::mem::swap(&mut self.mesh, &mut old.mesh);
-        self.detector.exchange_networks(&mut old.detector);
+        self.examiner.exchange_networks(&mut old.examiner);
     }
 
-    /// How often the detector ran so far.
+    /// How often the detector has looked for faces so far.
     pub fn detector_runs(&self) -> u64 {
-        self.detector.runs()
+        self.examiner.looks()
     }
 
     /// How often the shot changed so far, or the size of the frames.
@@ -249,9 +255,9 @@ impl Tracker {
         self.drop_duplicates();
         let lost_any = self.tracks.len() < followed;
         if !regions.is_empty() {
-            self.look_in(view, regions)?;
+            self.look_in(view, time_ns, regions)?;
         } else if self.settings.select != Select::Roi {
-            self.search(view, lost_any)?;
+            self.search(view, time_ns, lost_any)?;
         }
         self.choose(view);
         self.publish(time_ns, regions);
@@ -280,43 +286,44 @@ impl Tracker {
     fn forget_shot(&mut self) {
         self.tracks.clear();
         self.lost.clear();
-        self.turn = 0;
-        self.tile = 0;
+        self.search.restart();
     }
 
     /// Looks again where each face was, and drops those that are not there any more.
     fn follow(&mut self, view: &View, time_ns: i64, frame_likeness: f32) -> Result<(), Error> {
         let mut error = None;
-        let (network, trial, lost) = (&mut self.mesh, &mut self.trial, &mut self.lost);
+        let (examiner, lost) = (&mut self.examiner, &mut self.lost);
         let min_confidence = self.settings.min_confidence;
         self.tracks.retain_mut(|track| {
             if error.is_some() {
                 return false;
             }
             track.fresh = false;
-            if let Err(reason) = network.run(view, &track.region, trial) {
-                error = Some(reason);
-                return false;
-            }
+            let now = match examiner.follow(view, track.region, min_confidence) {
+                Ok(now) => now,
+                Err(reason) => {
+                    error = Some(reason);
+                    return false;
+                }
+            };
             let before = track.mesh.bbox();
-            if !is_face(trial, view, min_confidence) {
+            let Some(now) = now else {
                 lost.push(Lost {
                     id: track.id,
                     bbox: before,
                     time_ns,
                 });
                 return false;
-            }
-            let seen = network.appearance(&track.region, trial);
-            let likeness = track.seen.likeness(&seen);
+            };
+            let likeness = track.seen.likeness(&now.seen);
             let other_person = likeness < OTHER_PERSON
                 || likeness < CHANGED_FACE && frame_likeness < CHANGED_FRAME;
-            if other_person || has_jumped(before, trial.bbox()) {
+            if other_person || has_jumped(before, now.mesh.bbox()) {
                 return false;
             }
-            std::mem::swap(&mut track.mesh, trial);
-            track.region = settled(track.region, track.mesh.region());
-            track.seen = seen;
+            std::mem::swap(&mut track.mesh, &mut now.mesh);
+            track.region = now.region;
+            std::mem::swap(&mut track.seen, &mut now.seen);
             true
         });
         error.map_or(Ok(()), Err)
@@ -339,31 +346,82 @@ impl Tracker {
         }
     }
 
-    /// Runs the detector if it is time to, at most once a frame.
-    fn search(&mut self, view: &View, lost_any: bool) -> Result<(), Error> {
+    /// Looks for new faces: as often as a new shot, lost faces and the effort ask for.
+    fn search(&mut self, view: &View, time_ns: i64, lost_any: bool) -> Result<(), Error> {
+        let tiles = Tiles::of(view.width, view.height);
+        let budget = self.outlook.effort.budget();
+        let result = if self.search.is_sweeping(self.outlook.effort) {
+            self.sweep(view, time_ns, &tiles, &budget)
+        } else {
+            self.look_around(view, time_ns, &tiles, &budget, lost_any)
+        };
+        self.search.end_frame(time_ns);
+        result
+    }
+
+    fn is_full(&self) -> bool {
+        self.tracks.len() >= self.settings.max_faces
+    }
+
+    /// Goes on with the first search of a shot.
+    fn sweep(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        tiles: &Tiles,
+        budget: &Budget,
+    ) -> Result<(), Error> {
+        self.frames_since_detection = 0;
+        while let Some(square) = self.search.sweep(tiles, time_ns, self.is_full()) {
+            self.look(view, time_ns, square)?;
+            if budget.is_spent() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks again at intervals, at once where a face was lost, and in each frame that has none.
+    fn look_around(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        tiles: &Tiles,
+        budget: &Budget,
+        lost_any: bool,
+    ) -> Result<(), Error> {
         self.frames_since_detection = self.frames_since_detection.saturating_add(1);
-        let max_faces = self.settings.max_faces;
-        let is_full = self.tracks.len() >= max_faces;
-        let due = self.frames_since_detection >= self.settings.detect_interval.max(1)
-            && !(is_full && self.settings.select == Select::All);
-        if !(due || lost_any || self.tracks.is_empty()) {
+        let is_due = self.frames_since_detection >= self.settings.detect_interval.max(1)
+            && !(self.is_full() && self.settings.select == Select::All);
+        if !(is_due || lost_any || self.tracks.is_empty()) {
             return Ok(());
         }
         self.frames_since_detection = 0;
-        let whole = lost_any || is_full || self.turn.is_multiple_of(WHOLE_FRAME_TURN);
-        self.turn = if lost_any {
-            1
-        } else {
-            self.turn.wrapping_add(1)
+        if lost_any {
+            self.search.found();
+        }
+        let looks = match self.tracks.is_empty() {
+            true => self.search.looks(tiles, time_ns, self.outlook.effort),
+            false => 1,
         };
-        let square = if whole {
-            tiles::whole(view.width, view.height)
-        } else {
-            self.tile += 1;
-            tiles::tile(view.width, view.height, self.tile - 1)
-        };
+        for _ in 0..looks {
+            let square = match self.is_full() {
+                true => tiles.whole(),
+                false => self.search.next(tiles),
+            };
+            self.look(view, time_ns, square)?;
+            if !self.tracks.is_empty() || budget.is_spent() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for new faces in a square of the frame.
+    fn look(&mut self, view: &View, time_ns: i64, square: Region) -> Result<(), Error> {
         let min_confidence = self.settings.min_confidence;
-        let found = self.detector.detect(view, square, min_confidence)?;
+        let square = square.turned(self.outlook.upright);
+        let found = self.examiner.detect(view, square, min_confidence)?;
         let mut regions = [Region::default(); MAX_TRIALS];
         let mut count = 0;
         for detection in found {
@@ -376,12 +434,17 @@ impl Tracker {
                 count += 1;
             }
         }
-        self.adopt_best(view, &mut regions[..count])
+        self.adopt_best(view, time_ns, &mut regions[..count])
     }
 
     /// Tries the most wanted of the regions. The detector's idea of a face's size is rough, so
     /// that the meshes decide between the faces in the end; see [`Self::choose`].
-    fn adopt_best(&mut self, view: &View, regions: &mut [Region]) -> Result<(), Error> {
+    fn adopt_best(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        regions: &mut [Region],
+    ) -> Result<(), Error> {
         let wish = |region: &Region| {
             let half = region.side / MARGIN / 2.0;
             let [x, y] = region.centre;
@@ -397,37 +460,36 @@ impl Tracker {
                 .map(|track| self.wish(track.mesh.bbox(), view));
             let least = wishes.fold(f32::MAX, f32::min);
             if self.tracks.len() < self.settings.max_faces || wish > least {
-                self.adopt(view, *region)?;
+                self.adopt(view, time_ns, *region)?;
             }
         }
         Ok(())
     }
 
     /// Starts to follow the face in `region`, if there is one.
-    fn adopt(&mut self, view: &View, region: Region) -> Result<bool, Error> {
-        let (mut region, mut looked) = (region, region);
-        // Each mesh gives a better square for the next, until they agree.
-        for _ in 0..FIRST_LOOKS {
-            looked = region;
-            self.mesh.run(view, &region, &mut self.trial)?;
-            if !is_face(&self.trial, view, self.settings.min_confidence) {
-                return Ok(false);
-            }
-            let wanted = settled(region, self.trial.region());
-            if wanted == region {
-                break;
-            }
-            region = wanted;
+    fn adopt(&mut self, view: &View, time_ns: i64, region: Region) -> Result<(), Error> {
+        let is_late = |turned_ns| time_ns.abs_diff(turned_ns) >= TURNING_NS;
+        let has_time = self
+            .turned_ns
+            .is_none_or(|turned_ns| turned_ns == time_ns || is_late(turned_ns));
+        if has_time {
+            self.turned_ns = Some(time_ns);
         }
-        let bbox = self.trial.bbox();
+        let min_confidence = self.settings.min_confidence;
+        let seen = self
+            .examiner
+            .examine(view, region, min_confidence, has_time)?;
+        let Some(sighting) = seen else {
+            return Ok(());
+        };
+        let bbox = sighting.mesh.bbox();
         if self
             .tracks
             .iter()
             .any(|track| is_same_place(bbox, track.mesh.bbox()))
         {
-            return Ok(false);
+            return Ok(());
         }
-        let seen = self.mesh.appearance(&looked, &self.trial);
         let known = self
             .lost
             .iter()
@@ -439,20 +501,23 @@ impl Tracker {
                 self.next_id - 1
             }
         };
-        self.turn = 0;
+        self.search.found();
+        let Sighting {
+            mesh, region, seen, ..
+        } = sighting.clone();
         self.tracks.push(Track {
             id,
             fresh: true,
-            mesh: self.trial.clone(),
+            mesh,
             region,
             seen,
             filter: MeshFilter::default(),
         });
-        Ok(true)
+        Ok(())
     }
 
     /// Faces that somebody else found.
-    fn look_in(&mut self, view: &View, regions: &[[f32; 4]]) -> Result<(), Error> {
+    fn look_in(&mut self, view: &View, time_ns: i64, regions: &[[f32; 4]]) -> Result<(), Error> {
         let in_region =
             |bbox: [f32; 4], region: &[f32; 4]| geometry::contains(*region, geometry::centre(bbox));
         if self.settings.select == Select::Roi {
@@ -472,9 +537,9 @@ impl Tracker {
                 let region = Region {
                     centre: geometry::centre(*region),
                     side,
-                    angle: 0.0,
+                    angle: self.outlook.upright,
                 };
-                self.adopt(view, region)?;
+                self.adopt(view, time_ns, region)?;
             }
         }
         Ok(())
@@ -529,15 +594,6 @@ impl Tracker {
     }
 }
 
-fn is_face(mesh: &Mesh, view: &View, min_confidence: f32) -> bool {
-    let frame = [0.0, 0.0, view.width as f32, view.height as f32];
-    let bbox = mesh.bbox();
-    mesh.score >= min_confidence
-        && mesh.points.iter().flatten().all(|v| v.is_finite())
-        && geometry::contains(frame, geometry::centre(bbox))
-        && (bbox[2] - bbox[0]).max(bbox[3] - bbox[1]) * MARGIN >= MIN_SIDE
-}
-
 fn is_same_place(a: [f32; 4], b: [f32; 4]) -> bool {
     geometry::overlap(a, b) > SAME_FACE
         || geometry::contains(a, geometry::centre(b))
@@ -550,13 +606,4 @@ fn has_jumped(before: [f32; 4], now: [f32; 4]) -> bool {
     let growth = size(now) / size(before);
     (x - last_x).hypot(y - last_y) > MAX_JUMP * size(before)
         || !(1.0 / MAX_GROWTH..=MAX_GROWTH).contains(&growth)
-}
-
-/// The square to look at next: the last one, unless the face has moved in it.
-fn settled(last: Region, wanted: Region) -> Region {
-    let [x, y] = [0, 1].map(|i| wanted.centre[i] - last.centre[i]);
-    let moved = x.hypot(y) > REST[0] * last.side
-        || (wanted.side - last.side).abs() > REST[1] * last.side
-        || (wanted.angle - last.angle).abs() > REST[2];
-    if moved { wanted } else { last }
 }

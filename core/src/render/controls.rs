@@ -1,5 +1,7 @@
 //! What the engine is told for a frame, and what it says became of it.
 
+use crate::face;
+
 /// What the mouth does when nobody speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Silence {
@@ -49,6 +51,7 @@ pub struct Controls {
     /// Pauses shorter than this are not silence.
     pub silence_hold_ns: i64,
     pub late: Late,
+    pub outlook: face::Outlook,
     /// Draws what the engine knows into the picture.
     pub draw_debug: bool,
 }
@@ -64,6 +67,7 @@ impl Default for Controls {
             silence_threshold_db: None,
             silence_hold_ns: 120_000_000,
             late: Late::LastMouth,
+            outlook: face::Outlook::default(),
             draw_debug: false,
         }
     }

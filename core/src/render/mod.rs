@@ -282,6 +282,7 @@ impl Engine {
         }
         let started = Instant::now();
         if let Some(tracker) = &mut self.tracker {
+            tracker.set_outlook(controls.outlook);
             tracker.track(view, time_ns, regions)?;
         }
         self.tracking = started.elapsed();
