@@ -120,6 +120,11 @@ pub enum FaceSelect {
         nick = "roi"
     )]
     Roi,
+    #[enum_value(
+        name = "Whose own mouth moves with the audio, or moved last",
+        nick = "speaking"
+    )]
+    Speaking,
 }
 
 impl From<FaceSelect> for face::Select {
@@ -129,6 +134,7 @@ impl From<FaceSelect> for face::Select {
             FaceSelect::Center => Self::Center,
             FaceSelect::All => Self::All,
             FaceSelect::Roi => Self::Roi,
+            FaceSelect::Speaking => Self::Speaking,
         }
     }
 }

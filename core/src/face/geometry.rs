@@ -10,6 +10,12 @@ use crate::pixels::Affine;
 /// Outer corners of the eyes, on the left and on the right of a picture that is not mirrored.
 pub const EYE_CORNERS: [usize; 2] = [33, 263];
 
+/// Middles of the upper and of the lower inner lip.
+pub const INNER_MIDDLES: [usize; 2] = [13, 14];
+
+/// Boxes that overlap by more are of one face.
+const SAME_FACE: f32 = 0.3;
+
 /// Outer contour of the lips: right corner, along the lower lip to the left corner, back along
 /// the upper lip.
 pub const LIPS_OUTER: [usize; 20] = [
@@ -124,6 +130,11 @@ pub(super) fn area([x0, y0, x1, y1]: [f32; 4]) -> f32 {
 
 pub(super) fn contains([x0, y0, x1, y1]: [f32; 4], [x, y]: [f32; 2]) -> bool {
     x0 <= x && x <= x1 && y0 <= y && y <= y1
+}
+
+/// Whether two boxes are of one face: they overlap much, or one holds the other's centre.
+pub(super) fn is_same_place(a: [f32; 4], b: [f32; 4]) -> bool {
+    overlap(a, b) > SAME_FACE || contains(a, centre(b)) || contains(b, centre(a))
 }
 
 /// Intersection over union of two boxes, 0..1.

@@ -5,7 +5,7 @@
 use crate::{
     Error,
     face::{
-        geometry::{self, EYE_CORNERS, Region},
+        geometry::{self, EYE_CORNERS, INNER_MIDDLES, Region},
         shot::{self, Thumbnail},
     },
     inference::Network,
@@ -18,9 +18,8 @@ pub const POINTS: usize = 468;
 const SIZE: usize = 192;
 /// The network looks at a square of this many times the face (MediaPipe face_landmark_front).
 pub const MARGIN: f32 = 1.5;
-/// Of the inner lips: corners, and the middle of the upper and the lower one.
+/// Corners of the inner lips.
 const INNER_CORNERS: [usize; 2] = [78, 308];
-const INNER_MIDDLES: [usize; 2] = [13, 14];
 
 /// A face in frame pixels.
 #[derive(Clone, Debug)]

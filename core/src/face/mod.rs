@@ -6,6 +6,7 @@ pub mod detector;
 mod examine;
 pub mod geometry;
 pub mod mesh;
+mod people;
 mod search;
 mod shot;
 pub mod smoothing;

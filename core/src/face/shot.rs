@@ -66,6 +66,14 @@ impl Thumbnail {
         Self::centred(std::array::from_fn(value))
     }
 
+    /// Becomes more like `now`, by a share of the difference.
+    pub fn learn(&mut self, now: &Self, share: f32) {
+        for (value, now) in self.values.iter_mut().zip(&now.values) {
+            *value += share * (now - *value);
+        }
+        *self = Self::centred(self.values);
+    }
+
     /// Correlation -1..=1 with another thumbnail; two flat pictures are alike.
     pub fn likeness(&self, other: &Self) -> f32 {
         let products = self.values.iter().zip(&other.values).map(|(a, b)| a * b);

@@ -5,23 +5,23 @@
 //! Must not know what is drawn on a face, nor the frame rate: smoothing and memory go by running
 //! time.
 
+mod looking;
+
 use crate::{
     Error,
     face::{
-        examine::{Examiner, Sighting},
+        examine::Examiner,
         geometry::{self, Region},
-        mesh::{MARGIN, Mesh},
-        search::{Budget, Effort, Search},
+        mesh::Mesh,
+        people::{Absence, People, Person},
+        search::{Effort, Search},
         shot::{self, Thumbnail},
         smoothing::MeshFilter,
-        tiles::Tiles,
     },
     inference::Network,
     pixels::{Affine, View, sample},
 };
 
-/// Two meshes that overlap by more are one face.
-const SAME_FACE: f32 = 0.3;
 /// A face that would replace another one must be larger by this factor, or nearer to the centre.
 const CLEARLY: f32 = 1.5;
 /// A mesh that moved further in one frame, in sizes of its box, is another face.
@@ -37,12 +37,10 @@ const OTHER_PERSON: f32 = 0.75;
 /// The same for a face and its frame together: what is likely when both differ this much.
 const CHANGED_FRAME: f32 = 0.95;
 const CHANGED_FACE: f32 = 0.93;
-/// The most detections of one detector run that are looked at, the surest ones.
-const MAX_TRIALS: usize = 20;
-/// A face that is found again where it was lost within this time is the same one.
-const MEMORY_NS: i64 = 500_000_000;
-/// Where no face is seen the right way up, other ways up are tried again after this time.
-const TURNING_NS: u64 = 200_000_000;
+/// A face that ends nearer to the edge of its frame, as a share of its size, may be leaving.
+const EDGE: f32 = 0.1;
+/// So many faces at most are watched to see who speaks.
+const MOST_WATCHED: usize = 8;
 
 /// Which faces to follow when there are more than asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +53,8 @@ pub enum Select {
     All,
     /// Only those in the regions given from outside.
     Roi,
+    /// All, as many as can be watched: who speaks is for others to say.
+    Speaking,
 }
 
 /// How to follow faces; may change at any time.
@@ -107,7 +107,7 @@ pub struct Face {
 
 /// A face that is being followed.
 struct Track {
-    id: u64,
+    person: Person,
     fresh: bool,
     /// As the network said, unsmoothed.
     mesh: Mesh,
@@ -117,11 +117,12 @@ struct Track {
     filter: MeshFilter,
 }
 
-/// A face that was lost a moment ago.
-struct Lost {
-    id: u64,
-    bbox: [f32; 4],
-    time_ns: i64,
+/// What became of a face that was followed.
+enum Fate {
+    Stays,
+    /// Another one is in its place.
+    Gone,
+    Absent(Absence),
 }
 
 /// Finds and follows faces in the frames of one stream.
@@ -130,7 +131,8 @@ pub struct Tracker {
     settings: Settings,
     outlook: Outlook,
     tracks: Vec<Track>,
-    lost: Vec<Lost>,
+    /// Those who are not followed.
+    people: People,
     faces: Vec<Face>,
     next_id: u64,
     frames_since_detection: u32,
@@ -157,7 +159,7 @@ impl Tracker {
             settings,
             outlook: Outlook::default(),
             tracks: Vec::new(),
-            lost: Vec::new(),
+            people: People::default(),
             faces: Vec::new(),
             next_id: 1,
             frames_since_detection: 0,
@@ -172,6 +174,10 @@ impl Tracker {
 
     pub fn set_settings(&mut self, settings: Settings) {
         self.settings = settings;
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// How to look for new faces in the frames that come next.
@@ -248,8 +254,7 @@ impl Tracker {
             self.shots += u64::from(!is_first);
             self.forget_shot();
         }
-        self.lost
-            .retain(|lost| time_ns.abs_diff(lost.time_ns) < MEMORY_NS as u64);
+        self.people.forget(time_ns);
         let followed = self.tracks.len();
         self.follow(view, time_ns, frame_likeness)?;
         self.drop_duplicates();
@@ -285,264 +290,108 @@ impl Tracker {
 
     fn forget_shot(&mut self) {
         self.tracks.clear();
-        self.lost.clear();
+        self.people.clear();
         self.search.restart();
     }
 
     /// Looks again where each face was, and drops those that are not there any more.
     fn follow(&mut self, view: &View, time_ns: i64, frame_likeness: f32) -> Result<(), Error> {
-        let mut error = None;
-        let (examiner, lost) = (&mut self.examiner, &mut self.lost);
-        let min_confidence = self.settings.min_confidence;
-        self.tracks.retain_mut(|track| {
-            if error.is_some() {
-                return false;
-            }
-            track.fresh = false;
-            let now = match examiner.follow(view, track.region, min_confidence) {
-                Ok(now) => now,
-                Err(reason) => {
-                    error = Some(reason);
-                    return false;
+        let is_cut = frame_likeness < CHANGED_FRAME;
+        if is_cut {
+            self.people.give_up();
+        }
+        let mut i = 0;
+        while i < self.tracks.len() {
+            match self.follow_one(i, view, time_ns, is_cut)? {
+                Fate::Stays => i += 1,
+                Fate::Gone => {
+                    self.tracks.remove(i);
                 }
-            };
-            let before = track.mesh.bbox();
-            let Some(now) = now else {
-                lost.push(Lost {
-                    id: track.id,
-                    bbox: before,
-                    time_ns,
-                });
-                return false;
-            };
-            let likeness = track.seen.likeness(&now.seen);
-            let other_person = likeness < OTHER_PERSON
-                || likeness < CHANGED_FACE && frame_likeness < CHANGED_FRAME;
-            if other_person || has_jumped(before, now.mesh.bbox()) {
-                return false;
+                Fate::Absent(absence) => {
+                    let person = self.tracks.remove(i).person;
+                    let absence = match is_cut || may_leave(&person, view) {
+                        true => absence.min(Absence::Lost),
+                        false => absence,
+                    };
+                    self.people.remember(person, absence);
+                }
             }
-            std::mem::swap(&mut track.mesh, &mut now.mesh);
-            track.region = now.region;
-            std::mem::swap(&mut track.seen, &mut now.seen);
-            true
-        });
-        error.map_or(Ok(()), Err)
+        }
+        Ok(())
+    }
+
+    fn follow_one(
+        &mut self,
+        i: usize,
+        view: &View,
+        time_ns: i64,
+        is_cut: bool,
+    ) -> Result<Fate, Error> {
+        let Self {
+            examiner,
+            tracks,
+            people,
+            ..
+        } = self;
+        let Track { region, mesh, .. } = &tracks[i];
+        let before = mesh.bbox();
+        let min_confidence = self.settings.min_confidence;
+        let Some(now) = examiner.follow(view, *region, min_confidence)? else {
+            return Ok(Fate::Absent(Absence::Missed));
+        };
+        let own = tracks[i].person.likeness(&now.seen);
+        let id = tracks[i].person.id;
+        let is_other = |other: &Person| other.id != id && other.is_rather(&now.seen, own);
+        if tracks.iter().any(|track| is_other(&track.person)) || people.iter().any(is_other) {
+            return Ok(Fate::Absent(Absence::Missed));
+        }
+        let track = &mut tracks[i];
+        let likeness = track.seen.likeness(&now.seen);
+        if likeness < OTHER_PERSON || likeness < CHANGED_FACE && is_cut {
+            return Ok(Fate::Gone);
+        }
+        let bbox = now.mesh.bbox();
+        if has_jumped(before, bbox) {
+            return Ok(match is_cut {
+                true => Fate::Gone,
+                false => Fate::Absent(Absence::Missed),
+            });
+        }
+        track.fresh = false;
+        track.person.see(&now.seen, bbox, time_ns);
+        std::mem::swap(&mut track.mesh, &mut now.mesh);
+        track.region = now.region;
+        std::mem::swap(&mut track.seen, &mut now.seen);
+        Ok(Fate::Stays)
+    }
+
+    /// How many faces are followed at most.
+    fn most(&self) -> usize {
+        match self.settings.select {
+            Select::Speaking => self.settings.max_faces.max(MOST_WATCHED),
+            _ => self.settings.max_faces,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.tracks.len() >= self.most()
     }
 
     /// Two tracks on one face: the older one stays.
     fn drop_duplicates(&mut self) {
         let mut i = 0;
         while i < self.tracks.len() {
-            let (bbox, id) = (self.tracks[i].mesh.bbox(), self.tracks[i].id);
-            let duplicate = self
-                .tracks
-                .iter()
-                .any(|other| other.id < id && is_same_place(bbox, other.mesh.bbox()));
-            if duplicate {
-                self.tracks.remove(i);
+            let (bbox, id) = (self.tracks[i].mesh.bbox(), self.tracks[i].person.id);
+            let is_duplicate = self.tracks.iter().any(|other| {
+                other.person.id < id && geometry::is_same_place(bbox, other.mesh.bbox())
+            });
+            if is_duplicate {
+                let person = self.tracks.remove(i).person;
+                self.people.remember(person, Absence::Missed);
             } else {
                 i += 1;
             }
         }
-    }
-
-    /// Looks for new faces: as often as a new shot, lost faces and the effort ask for.
-    fn search(&mut self, view: &View, time_ns: i64, lost_any: bool) -> Result<(), Error> {
-        let tiles = Tiles::of(view.width, view.height);
-        let budget = self.outlook.effort.budget();
-        let result = if self.search.is_sweeping(self.outlook.effort) {
-            self.sweep(view, time_ns, &tiles, &budget)
-        } else {
-            self.look_around(view, time_ns, &tiles, &budget, lost_any)
-        };
-        self.search.end_frame(time_ns);
-        result
-    }
-
-    fn is_full(&self) -> bool {
-        self.tracks.len() >= self.settings.max_faces
-    }
-
-    /// Goes on with the first search of a shot.
-    fn sweep(
-        &mut self,
-        view: &View,
-        time_ns: i64,
-        tiles: &Tiles,
-        budget: &Budget,
-    ) -> Result<(), Error> {
-        self.frames_since_detection = 0;
-        while let Some(square) = self.search.sweep(tiles, time_ns, self.is_full()) {
-            self.look(view, time_ns, square)?;
-            if budget.is_spent() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks again at intervals, at once where a face was lost, and in each frame that has none.
-    fn look_around(
-        &mut self,
-        view: &View,
-        time_ns: i64,
-        tiles: &Tiles,
-        budget: &Budget,
-        lost_any: bool,
-    ) -> Result<(), Error> {
-        self.frames_since_detection = self.frames_since_detection.saturating_add(1);
-        let is_due = self.frames_since_detection >= self.settings.detect_interval.max(1)
-            && !(self.is_full() && self.settings.select == Select::All);
-        if !(is_due || lost_any || self.tracks.is_empty()) {
-            return Ok(());
-        }
-        self.frames_since_detection = 0;
-        if lost_any {
-            self.search.found();
-        }
-        let looks = match self.tracks.is_empty() {
-            true => self.search.looks(tiles, time_ns, self.outlook.effort),
-            false => 1,
-        };
-        for _ in 0..looks {
-            let square = match self.is_full() {
-                true => tiles.whole(),
-                false => self.search.next(tiles),
-            };
-            self.look(view, time_ns, square)?;
-            if !self.tracks.is_empty() || budget.is_spent() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks for new faces in a square of the frame.
-    fn look(&mut self, view: &View, time_ns: i64, square: Region) -> Result<(), Error> {
-        let min_confidence = self.settings.min_confidence;
-        let square = square.turned(self.outlook.upright);
-        let found = self.examiner.detect(view, square, min_confidence)?;
-        let mut regions = [Region::default(); MAX_TRIALS];
-        let mut count = 0;
-        for detection in found {
-            let is_new = self
-                .tracks
-                .iter()
-                .all(|track| !is_same_place(detection.bbox, track.mesh.bbox()));
-            if is_new && count < MAX_TRIALS {
-                regions[count] = detection.region();
-                count += 1;
-            }
-        }
-        self.adopt_best(view, time_ns, &mut regions[..count])
-    }
-
-    /// Tries the most wanted of the regions. The detector's idea of a face's size is rough, so
-    /// that the meshes decide between the faces in the end; see [`Self::choose`].
-    fn adopt_best(
-        &mut self,
-        view: &View,
-        time_ns: i64,
-        regions: &mut [Region],
-    ) -> Result<(), Error> {
-        let wish = |region: &Region| {
-            let half = region.side / MARGIN / 2.0;
-            let [x, y] = region.centre;
-            self.wish([x - half, y - half, x + half, y + half], view)
-        };
-        regions.sort_unstable_by(|a, b| wish(b).total_cmp(&wish(a)));
-        let wishes: [f32; MAX_TRIALS] =
-            std::array::from_fn(|i| regions.get(i).map_or(f32::MIN, wish));
-        for (region, wish) in regions.iter().zip(wishes) {
-            let wishes = self
-                .tracks
-                .iter()
-                .map(|track| self.wish(track.mesh.bbox(), view));
-            let least = wishes.fold(f32::MAX, f32::min);
-            if self.tracks.len() < self.settings.max_faces || wish > least {
-                self.adopt(view, time_ns, *region)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts to follow the face in `region`, if there is one.
-    fn adopt(&mut self, view: &View, time_ns: i64, region: Region) -> Result<(), Error> {
-        let is_late = |turned_ns| time_ns.abs_diff(turned_ns) >= TURNING_NS;
-        let has_time = self
-            .turned_ns
-            .is_none_or(|turned_ns| turned_ns == time_ns || is_late(turned_ns));
-        if has_time {
-            self.turned_ns = Some(time_ns);
-        }
-        let min_confidence = self.settings.min_confidence;
-        let seen = self
-            .examiner
-            .examine(view, region, min_confidence, has_time)?;
-        let Some(sighting) = seen else {
-            return Ok(());
-        };
-        let bbox = sighting.mesh.bbox();
-        if self
-            .tracks
-            .iter()
-            .any(|track| is_same_place(bbox, track.mesh.bbox()))
-        {
-            return Ok(());
-        }
-        let known = self
-            .lost
-            .iter()
-            .position(|lost| is_same_place(bbox, lost.bbox));
-        let id = match known {
-            Some(index) => self.lost.swap_remove(index).id,
-            None => {
-                self.next_id += 1;
-                self.next_id - 1
-            }
-        };
-        self.search.found();
-        let Sighting {
-            mesh, region, seen, ..
-        } = sighting.clone();
-        self.tracks.push(Track {
-            id,
-            fresh: true,
-            mesh,
-            region,
-            seen,
-            filter: MeshFilter::default(),
-        });
-        Ok(())
-    }
-
-    /// Faces that somebody else found.
-    fn look_in(&mut self, view: &View, time_ns: i64, regions: &[[f32; 4]]) -> Result<(), Error> {
-        let in_region =
-            |bbox: [f32; 4], region: &[f32; 4]| geometry::contains(*region, geometry::centre(bbox));
-        if self.settings.select == Select::Roi {
-            self.tracks.retain(|track| {
-                let bbox = track.mesh.bbox();
-                regions.iter().any(|region| in_region(bbox, region))
-            });
-        }
-        for region in regions.iter().take(self.settings.max_faces) {
-            let followed = self
-                .tracks
-                .iter()
-                .any(|track| in_region(track.mesh.bbox(), region));
-            let [x0, y0, x1, y1] = *region;
-            let side = (x1 - x0).max(y1 - y0) * MARGIN;
-            if !followed && side.is_finite() && side > 0.0 {
-                let region = Region {
-                    centre: geometry::centre(*region),
-                    side,
-                    angle: self.outlook.upright,
-                };
-                self.adopt(view, time_ns, region)?;
-            }
-        }
-        Ok(())
     }
 
     /// How much a face at `bbox` is wanted: the larger the better.
@@ -554,7 +403,7 @@ impl Tracker {
                 let distance = (x - w / 2.0).hypot(y - h / 2.0) / w.hypot(h);
                 1.0 / (0.05 + distance)
             }
-            Select::Largest | Select::All | Select::Roi => geometry::area(bbox),
+            Select::Largest | Select::All | Select::Roi | Select::Speaking => geometry::area(bbox),
         }
     }
 
@@ -565,13 +414,15 @@ impl Tracker {
         let wish = |track: &Track| {
             let bonus = match (track.fresh, self.settings.select) {
                 (true, _) => 1.0,
-                (false, Select::All) => f32::MAX,
+                (false, Select::All | Select::Speaking) => f32::MAX,
                 (false, _) => CLEARLY,
             };
             self.wish(track.mesh.bbox(), view) * bonus
         };
         tracks.sort_by(|a, b| wish(b).total_cmp(&wish(a)));
-        tracks.truncate(self.settings.max_faces);
+        for track in tracks.drain(self.most().min(tracks.len())..) {
+            self.people.remember(track.person, Absence::Bystander);
+        }
         self.tracks = tracks;
     }
 
@@ -579,7 +430,7 @@ impl Tracker {
     fn publish(&mut self, time_ns: i64, regions: &[[f32; 4]]) {
         self.faces.resize_with(self.tracks.len(), Face::default);
         for (face, track) in self.faces.iter_mut().zip(&mut self.tracks) {
-            face.id = track.id;
+            face.id = track.person.id;
             face.fresh = track.fresh;
             let centre = geometry::centre(track.mesh.bbox());
             let holds = |region: &&[f32; 4]| geometry::contains(**region, centre);
@@ -594,10 +445,12 @@ impl Tracker {
     }
 }
 
-fn is_same_place(a: [f32; 4], b: [f32; 4]) -> bool {
-    geometry::overlap(a, b) > SAME_FACE
-        || geometry::contains(a, geometry::centre(b))
-        || geometry::contains(b, geometry::centre(a))
+/// Whether the face is at the edge of the frame.
+fn may_leave(person: &Person, view: &View) -> bool {
+    let [x0, y0, x1, y1] = person.bbox;
+    let margin = EDGE * person.size();
+    let (width, height) = (view.width as f32, view.height as f32);
+    x0 < margin || y0 < margin || x1 > width - margin || y1 > height - margin
 }
 
 fn has_jumped(before: [f32; 4], now: [f32; 4]) -> bool {

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use crate::{
-    face::{Face, Tracker},
+    face::{self, Face, Select, Tracker},
     generator::{Hearing, Look},
     pixels::View,
     render::{
@@ -92,15 +92,24 @@ impl Engine {
         controls: &Controls,
         networks: Networks,
     ) {
+        let heard_ns = frame.time_ns.saturating_sub(controls.sync_offset_ns);
+        let activity = self.listen_for_voice(frame.time_ns, heard_ns, sound, controls);
         let found = match &mut self.tracker {
             Some(tracker) => {
                 tracker.take_faces(&mut frame.faces);
+                let &face::Settings {
+                    select, max_faces, ..
+                } = tracker.settings();
+                if select == Select::Speaking {
+                    let (level_db, time_ns) = (self.level_db, frame.time_ns);
+                    let is_voice = activity > 0.0;
+                    self.speakers
+                        .choose(&mut frame.faces, max_faces, time_ns, level_db, is_voice);
+                }
                 !frame.faces.is_empty()
             }
             None => true,
         };
-        let heard_ns = frame.time_ns.saturating_sub(controls.sync_offset_ns);
-        let activity = self.listen_for_voice(frame.time_ns, heard_ns, sound, controls);
         let strength = match controls.silence {
             // The original mouth fades in as the voice fades out.
             Silence::Original => controls.strength * activity,

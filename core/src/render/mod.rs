@@ -15,6 +15,7 @@ mod frame_begin;
 mod mouths;
 mod network_thread;
 mod overlay;
+mod speakers;
 
 use std::{
     collections::VecDeque,
@@ -26,6 +27,7 @@ pub use fade::Fade;
 use frame_begin::{Frame, Stage};
 use mouths::Mouths;
 use network_thread::{Job, Target, Worker};
+use speakers::Speakers;
 
 use crate::{
     Error,
@@ -80,6 +82,7 @@ pub struct Engine {
     /// Times of networks that were late for their frames.
     late: Timings,
     gate: VoiceGate,
+    speakers: Speakers,
     /// Level around the frame that was begun last, in dBFS.
     level_db: f32,
     /// Of the frame that was tracked last.
@@ -120,6 +123,7 @@ impl Engine {
             count: 0,
             failed: Vec::new(),
             late: Timings::default(),
+            speakers: Speakers::default(),
             gate: VoiceGate::new(f32::NEG_INFINITY, 0),
             level_db: f32::NEG_INFINITY,
             tracking: Duration::ZERO,
@@ -138,6 +142,7 @@ impl Engine {
             tracker.take_over(followed);
         }
         std::mem::swap(&mut self.gate, &mut old.gate);
+        std::mem::swap(&mut self.speakers, &mut old.speakers);
         self.level_db = old.level_db;
         old
     }
@@ -222,6 +227,7 @@ impl Engine {
         self.shown.faces.clear();
         self.shown.timings = Timings::default();
         self.gate.reset();
+        self.speakers.reset();
     }
 
     /// Forgets the frames that were begun and are not finished.

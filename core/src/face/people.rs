@@ -1,0 +1,208 @@
+//! Who is who: people are known by their looks, and by where they were going.
+//!
+//! Must not know networks, nor the frame rate.
+
+use crate::face::{geometry, shot::Thumbnail};
+
+/// Two faces that are less alike are two people. One person in 3 s of talk: 0.9 and more; two
+/// people with their heads in the same place: 0.84 at most.
+const SAME_PERSON: f32 = 0.8;
+/// A face is somebody else's when it is more like that one by this.
+const MORE_LIKE: f32 = 0.08;
+/// A face that was lost is found again in its place while it is as like as this.
+const SAME_PLACE: f32 = 0.5;
+/// What one face's size between where somebody was expected and a face costs in likeness, and at
+/// how many sizes that ends.
+const DISTANCE: f32 = 0.03;
+const FURTHEST: f32 = 4.0;
+/// Looks are a mean over about this time, so that a face which is slowly covered is not learned.
+const LEARNING_NS: f32 = 1e9;
+/// The speed of a face is a mean over about this time; nobody goes on at it for longer.
+const SPEED_NS: f32 = 3e8;
+/// A face that is found again where it was lost within this time is the same one.
+const MEMORY_NS: u64 = 500_000_000;
+/// Nobody who is known to be somebody else gets the place of a missing person for this time: longer
+/// than two people take to walk past each other.
+const HELD_NS: u64 = 2_000_000_000;
+/// Looks are remembered for this time.
+const KNOWN_NS: u64 = 10_000_000_000;
+/// More people are not remembered.
+const MOST: usize = 16;
+
+/// Somebody who is or was in the picture.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub id: u64,
+    pub bbox: [f32; 4],
+    looks: Thumbnail,
+    /// Of the centre, in pixels a nanosecond.
+    speed: [f32; 2],
+    time_ns: i64,
+    absence: Absence,
+}
+
+/// How somebody came not to be followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Absence {
+    /// Others are wanted more.
+    #[default]
+    Bystander,
+    /// The face is not seen any more. Where it is seen in the same place soon, it is the same one.
+    Lost,
+    /// The same, and nobody who is known to be somebody else is to get the place meanwhile.
+    Missed,
+}
+
+impl Person {
+    pub fn new(id: u64, looks: Thumbnail, bbox: [f32; 4], time_ns: i64) -> Self {
+        Self {
+            id,
+            bbox,
+            looks,
+            speed: [0.0; 2],
+            time_ns,
+            absence: Absence::default(),
+        }
+    }
+
+    /// The face was seen again.
+    pub fn see(&mut self, looks: &Thumbnail, bbox: [f32; 4], time_ns: i64) {
+        let step_ns = self.place(bbox, time_ns);
+        self.looks.learn(looks, (step_ns / LEARNING_NS).min(1.0));
+    }
+
+    /// Takes in where the face is now; how long that is after the last time, in nanoseconds.
+    fn place(&mut self, bbox: [f32; 4], time_ns: i64) -> f32 {
+        let step_ns = time_ns.saturating_sub(self.time_ns).max(1) as f32;
+        let (now, before) = (geometry::centre(bbox), geometry::centre(self.bbox));
+        let gain = (step_ns / SPEED_NS).min(1.0);
+        for i in 0..2 {
+            self.speed[i] += gain * ((now[i] - before[i]) / step_ns - self.speed[i]);
+        }
+        self.bbox = bbox;
+        self.time_ns = time_ns;
+        step_ns
+    }
+
+    pub fn likeness(&self, looks: &Thumbnail) -> f32 {
+        self.looks.likeness(looks)
+    }
+
+    /// Whether these looks are this person's rather than those of somebody they are like by so much.
+    pub fn is_rather(&self, looks: &Thumbnail, than: f32) -> bool {
+        self.likeness(looks) > (than + MORE_LIKE).max(SAME_PERSON)
+    }
+
+    /// Where the centre of the face is expected.
+    pub fn expected(&self, time_ns: i64) -> [f32; 2] {
+        let ahead_ns = (time_ns.saturating_sub(self.time_ns) as f32).clamp(0.0, SPEED_NS);
+        let [x, y] = geometry::centre(self.bbox);
+        [x + self.speed[0] * ahead_ns, y + self.speed[1] * ahead_ns]
+    }
+
+    /// Side of a square as large as the face.
+    pub fn size(&self) -> f32 {
+        let [x0, y0, x1, y1] = self.bbox;
+        (x1 - x0).max(y1 - y0)
+    }
+
+    fn age_ns(&self, time_ns: i64) -> u64 {
+        time_ns.abs_diff(self.time_ns)
+    }
+
+    pub fn is_bystander(&self) -> bool {
+        self.absence == Absence::Bystander
+    }
+
+    fn is_missing(&self, time_ns: i64) -> bool {
+        self.absence == Absence::Missed && self.age_ns(time_ns) < HELD_NS
+    }
+}
+
+/// Those who are known and not followed.
+#[derive(Debug, Default)]
+pub struct People {
+    known: Vec<Person>,
+}
+
+impl People {
+    pub fn clear(&mut self) {
+        self.known.clear();
+    }
+
+    /// Forgets those who were not seen for long.
+    pub fn forget(&mut self, time_ns: i64) {
+        self.known
+            .retain(|person| person.age_ns(time_ns) < KNOWN_NS);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Person> {
+        self.known.iter()
+    }
+
+    /// The picture has changed: no places are kept.
+    pub fn give_up(&mut self) {
+        for person in &mut self.known {
+            if person.absence == Absence::Missed {
+                person.absence = Absence::Lost;
+            }
+        }
+    }
+
+    /// Remembers somebody who is not followed any more.
+    pub fn remember(&mut self, mut person: Person, absence: Absence) {
+        person.absence = absence;
+        if self.known.len() == MOST {
+            let oldest = (0..MOST).min_by_key(|&i| self.known[i].time_ns);
+            self.known.swap_remove(oldest.unwrap_or(0));
+        }
+        self.known.push(person);
+    }
+
+    /// Who it is that looks so; taken out where found. Of several the one that is most like, and
+    /// nearest to where it was going.
+    pub fn recognise(&mut self, looks: &Thumbnail, bbox: [f32; 4], time_ns: i64) -> Option<Person> {
+        let centre = geometry::centre(bbox);
+        let score = |person: &Person| {
+            let [x, y] = person.expected(time_ns);
+            let away = (centre[0] - x).hypot(centre[1] - y) / person.size().max(1.0);
+            person.likeness(looks) - DISTANCE * away.min(FURTHEST)
+        };
+        let is_same = |person: &Person| {
+            let likeness = person.likeness(looks);
+            let returns = person.age_ns(time_ns) < MEMORY_NS
+                && person.absence != Absence::Bystander
+                && geometry::is_same_place(bbox, person.bbox);
+            likeness >= SAME_PERSON || returns && likeness >= SAME_PLACE
+        };
+        let candidates = (0..self.known.len()).filter(|&i| is_same(&self.known[i]));
+        let best =
+            candidates.max_by(|&a, &b| score(&self.known[a]).total_cmp(&score(&self.known[b])))?;
+        Some(self.known.swap_remove(best))
+    }
+
+    /// Whether somebody who is known was seen at `bbox` lately, where the detector sees a face now:
+    /// it is taken for the same one.
+    pub fn are_at(&mut self, bbox: [f32; 4], time_ns: i64) -> bool {
+        let here = self.known.iter_mut().find(|person| {
+            person.absence == Absence::Bystander
+                && person.age_ns(time_ns) < HELD_NS
+                && geometry::is_same_place(bbox, person.bbox)
+        });
+        here.map(|person| person.place(bbox, time_ns)).is_some()
+    }
+
+    /// How many places are kept for people who are missing.
+    pub fn missing(&self, time_ns: i64) -> usize {
+        let missing = self.known.iter();
+        missing.filter(|person| person.is_missing(time_ns)).count()
+    }
+
+    /// Somebody who is missing, the latest.
+    pub fn missed(&self, time_ns: i64) -> Option<&Person> {
+        let missing = self.known.iter();
+        missing
+            .filter(|person| person.is_missing(time_ns))
+            .max_by_key(|person| person.time_ns)
+    }
+}

@@ -1,0 +1,262 @@
+//! Looking for faces that are not followed, and starting to follow them.
+
+use super::{Select, Track, Tracker};
+use crate::{
+    Error,
+    face::{
+        examine::Sighting,
+        geometry::{self, Region},
+        mesh::MARGIN,
+        people::{Absence, Person},
+        search::Budget,
+        smoothing::MeshFilter,
+        tiles::Tiles,
+    },
+    pixels::View,
+};
+
+/// The most detections of one detector run that are looked at, the surest ones.
+const MAX_TRIALS: usize = 20;
+/// Somebody who is missing is looked for in a square so many times as large as the face.
+const AROUND: f32 = 6.0;
+/// Where no face is seen the right way up, other ways up are tried again after this time.
+const TURNING_NS: u64 = 200_000_000;
+
+impl Tracker {
+    /// Looks for new faces: as often as a new shot, lost faces and the effort ask for.
+    pub(super) fn search(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        lost_any: bool,
+    ) -> Result<(), Error> {
+        let tiles = Tiles::of(view.width, view.height);
+        let budget = self.outlook.effort.budget();
+        let result = if self.search.is_sweeping(self.outlook.effort) {
+            self.sweep(view, time_ns, &tiles, &budget)
+        } else {
+            self.look_around(view, time_ns, &tiles, &budget, lost_any)
+        };
+        self.search.end_frame(time_ns);
+        result
+    }
+
+    /// Goes on with the first search of a shot.
+    fn sweep(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        tiles: &Tiles,
+        budget: &Budget,
+    ) -> Result<(), Error> {
+        self.frames_since_detection = 0;
+        while let Some(square) = self.search.sweep(tiles, time_ns, self.is_full()) {
+            self.look(view, time_ns, square)?;
+            if budget.is_spent() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks again at intervals, at once where a face was lost, and in each frame that has none.
+    fn look_around(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        tiles: &Tiles,
+        budget: &Budget,
+        lost_any: bool,
+    ) -> Result<(), Error> {
+        self.frames_since_detection = self.frames_since_detection.saturating_add(1);
+        let is_due = self.frames_since_detection >= self.settings.detect_interval.max(1)
+            && !(self.is_full() && self.settings.select == Select::All);
+        let missed = self.people.missed(time_ns).map(|person| {
+            let centre = person.expected(time_ns);
+            (centre, (AROUND * person.size()).min(tiles.whole().side))
+        });
+        if let Some((centre, side)) = missed
+            && !self.is_full()
+        {
+            let square = Region {
+                centre,
+                side,
+                angle: 0.0,
+            };
+            self.look(view, time_ns, square)?;
+        }
+        if !(is_due || lost_any || self.tracks.is_empty()) {
+            return Ok(());
+        }
+        self.frames_since_detection = 0;
+        if lost_any {
+            self.search.found();
+        }
+        let looks = match self.tracks.is_empty() {
+            true => self.search.looks(tiles, time_ns, self.outlook.effort),
+            false => 1,
+        };
+        for _ in 0..looks {
+            let square = match self.is_full() {
+                true => tiles.whole(),
+                false => self.search.next(tiles),
+            };
+            self.look(view, time_ns, square)?;
+            if !self.tracks.is_empty() || budget.is_spent() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for new faces in a square of the frame.
+    fn look(&mut self, view: &View, time_ns: i64, square: Region) -> Result<(), Error> {
+        let min_confidence = self.settings.min_confidence;
+        let square = square.turned(self.outlook.upright);
+        let found = self.examiner.detect(view, square, min_confidence)?;
+        let mut regions = [Region::default(); MAX_TRIALS];
+        let mut count = 0;
+        for detection in found {
+            let is_new = self
+                .tracks
+                .iter()
+                .all(|track| !geometry::is_same_place(detection.bbox, track.mesh.bbox()));
+            if is_new && count < MAX_TRIALS {
+                regions[count] = detection.region();
+                count += 1;
+            }
+        }
+        self.adopt_best(view, time_ns, &mut regions[..count])
+    }
+
+    /// Tries the most wanted of the regions. The detector's idea of a face's size is rough, so
+    /// that the meshes decide between the faces in the end; see [`Self::choose`].
+    fn adopt_best(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        regions: &mut [Region],
+    ) -> Result<(), Error> {
+        let wish = |region: &Region| self.wish(bbox_of(region), view);
+        regions.sort_unstable_by(|a, b| wish(b).total_cmp(&wish(a)));
+        let wishes: [f32; MAX_TRIALS] =
+            std::array::from_fn(|i| regions.get(i).map_or(f32::MIN, wish));
+        let mut has_met = false;
+        for (region, wish) in regions.iter().zip(wishes) {
+            let wishes = self
+                .tracks
+                .iter()
+                .map(|track| self.wish(track.mesh.bbox(), view));
+            let least = wishes.fold(f32::MAX, f32::min);
+            if !self.is_full() || wish > least {
+                self.adopt(view, time_ns, *region, true)?;
+            } else if !has_met && !self.people.are_at(bbox_of(region), time_ns) {
+                // Somebody who may walk past those who are followed.
+                has_met = true;
+                self.adopt(view, time_ns, *region, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts to follow the face in `region`, if there is one. Where places are kept for people who
+    /// are missing (`keeps_places`), somebody who is known not to be one of them gets none.
+    fn adopt(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        region: Region,
+        keeps_places: bool,
+    ) -> Result<(), Error> {
+        let is_time = |turned_ns| turned_ns == time_ns || time_ns.abs_diff(turned_ns) >= TURNING_NS;
+        let has_time = !self.is_full() && self.turned_ns.is_none_or(is_time);
+        if has_time {
+            self.turned_ns = Some(time_ns);
+        }
+        let min_confidence = self.settings.min_confidence;
+        let seen = self
+            .examiner
+            .examine(view, region, min_confidence, has_time)?;
+        let Some(sighting) = seen else {
+            return Ok(());
+        };
+        let bbox = sighting.mesh.bbox();
+        if self
+            .tracks
+            .iter()
+            .any(|track| geometry::is_same_place(bbox, track.mesh.bbox()))
+        {
+            return Ok(());
+        }
+        let Sighting {
+            mesh, region, seen, ..
+        } = sighting.clone();
+        let person = match self.people.recognise(&seen, bbox, time_ns) {
+            Some(mut known) => {
+                let taken = self.tracks.len() + self.people.missing(time_ns);
+                let is_free = self.is_full() || taken < self.most() || !known.is_bystander();
+                known.see(&seen, bbox, time_ns);
+                if keeps_places && !is_free {
+                    self.people.remember(known, Absence::Bystander);
+                    return Ok(());
+                }
+                known
+            }
+            None => {
+                self.next_id += 1;
+                Person::new(self.next_id - 1, seen.clone(), bbox, time_ns)
+            }
+        };
+        self.search.found();
+        self.tracks.push(Track {
+            person,
+            fresh: true,
+            mesh,
+            region,
+            seen,
+            filter: MeshFilter::default(),
+        });
+        Ok(())
+    }
+
+    /// Faces that somebody else found.
+    pub(super) fn look_in(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        regions: &[[f32; 4]],
+    ) -> Result<(), Error> {
+        let in_region =
+            |bbox: [f32; 4], region: &[f32; 4]| geometry::contains(*region, geometry::centre(bbox));
+        if self.settings.select == Select::Roi {
+            self.tracks.retain(|track| {
+                let bbox = track.mesh.bbox();
+                regions.iter().any(|region| in_region(bbox, region))
+            });
+        }
+        for region in regions.iter().take(self.settings.max_faces) {
+            let followed = self
+                .tracks
+                .iter()
+                .any(|track| in_region(track.mesh.bbox(), region));
+            let [x0, y0, x1, y1] = *region;
+            let side = (x1 - x0).max(y1 - y0) * MARGIN;
+            if !followed && side.is_finite() && side > 0.0 {
+                let region = Region {
+                    centre: geometry::centre(*region),
+                    side,
+                    angle: self.outlook.upright,
+                };
+                self.adopt(view, time_ns, region, false)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The box of the face in its square.
+fn bbox_of(region: &Region) -> [f32; 4] {
+    let half = region.side / MARGIN / 2.0;
+    let [x, y] = region.centre;
+    [x - half, y - half, x + half, y + half]
+}
