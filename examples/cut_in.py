@@ -16,7 +16,8 @@ from gi.repository import GLib, Gst  # noqa: E402
 
 PIPELINE = """
     filesrc name=file ! decodebin name=input
-    input. ! lipsync.video_sink lipsyncbin name=lipsync bypass=true ! videoconvert ! autovideosink
+    input. ! videoconvert ! videoflip video-direction=auto ! lipsync.video_sink
+    lipsyncbin name=lipsync bypass=true ! videoconvert ! autovideosink
     input. ! lipsync.audio_sink lipsync.audio_src ! audioconvert ! audioresample ! autoaudiosink
 """
 

@@ -26,7 +26,7 @@ else
 fi
 # H.264 in 4:2:0 takes even sizes only.
 exec gst-launch-1.0 \
-    filesrc location="$in" ! decodebin name=input ! lipsync.video_sink \
+    filesrc location="$in" ! decodebin name=input ! videoconvert ! videoflip video-direction=auto ! lipsync.video_sink \
     "$@" ! lipsync.audio_sink \
     lipsyncbin name=lipsync ! videoconvert ! videoscale ! 'video/x-raw,width=[2,16384,2],height=[2,16384,2]' \
         ! x264enc speed-preset=veryfast ! h264parse ! mp4mux name=mux ! filesink location="$out" \

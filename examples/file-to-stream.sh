@@ -17,7 +17,7 @@ esac
 needs "$in" video
 needs "$in" audio
 exec gst-launch-1.0 \
-    filesrc location="$in" ! decodebin name=input ! clocksync ! lipsync.video_sink \
+    filesrc location="$in" ! decodebin name=input ! videoconvert ! videoflip video-direction=auto ! clocksync ! lipsync.video_sink \
     input. ! clocksync ! lipsync.audio_sink \
     lipsyncbin name=lipsync ! videoconvert ! video/x-raw,format=I420 \
         ! x264enc tune=zerolatency speed-preset=veryfast bitrate=4000 key-int-max=50 ! h264parse ! "$@" \

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     gst::init()?;
     let pipeline = gst::parse::launch(
         "lipsync name=lipsync ! fakesink \
-         filesrc name=file ! decodebin name=input ! videoconvert ! queue ! lipsync.video \
+         filesrc name=file ! decodebin name=input ! videoconvert ! videoflip video-direction=auto ! queue ! lipsync.video \
          input. ! audioconvert ! audioresample ! queue ! lipsync.audio",
     )?
     .downcast::<gst::Pipeline>()

@@ -217,13 +217,20 @@ impl Lipsync {
 
     /// How long the search for faces may take in this frame: as long as it does, unless somebody
     /// waits for the frame.
-    fn effort(&self, stream: &Stream, frame: &Frame, limit: Option<&Deadline>) -> Effort {
-        if self.obj().latency().is_none() && !lock(&self.pace).is_watched() {
+    fn effort(
+        &self,
+        stream: &Stream,
+        frame: &Frame,
+        limit: Option<&Deadline>,
+        work_ns: i64,
+    ) -> Effort {
+        let pace = lock(&self.pace);
+        if self.obj().latency().is_none() && !pace.is_watched() {
             return Effort::Thorough;
         }
         let lasts_ns = stream.duration(frame).map_or(USUAL_FRAME_NS, signed_ns);
         let lasts = Duration::from_nanos(u64::try_from(lasts_ns).unwrap_or(0));
-        let left = limit.map_or(lasts, |limit| limit.left_but(self.reserve_ns()));
+        let left = limit.map_or(lasts, |limit| limit.left_but(pace.reserve_ns(work_ns)));
         Effort::Within(lasts.min(left).mul_f64(SEARCH_SHARE))
     }
 

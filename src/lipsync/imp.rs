@@ -36,6 +36,19 @@
  * With `silence-threshold=0` quiet voices are found by how they stand out from the noise; any other
  * value is a fixed threshold in dBFS.
  *
+ * ## Faces
+ *
+ * Faces are found any way up, from 32 pixels between the temples on, in frames of any size. Where the
+ * stream's tags name an `image-orientation`, faces are looked for that way up first; the frames are
+ * not turned: `videoflip video-direction=auto` before this element does that. A new shot is searched
+ * at once; in a live pipeline, and where a sink says that frames are late, as much of it as fits into
+ * three quarters of each frame's time. Afterwards a frame in which no face is known has its share of a
+ * search that takes a second.
+ *
+ * People are told apart by their looks: who is hidden behind somebody else for a moment keeps the
+ * mouth and the id. With `face-select=speaking` up to eight faces are followed, or `max-faces`, and
+ * those are drawn whose own mouth moves with the audio, or moved last; as long as none has, none.
+ *
  * ## Seeking
  *
  * A mouth follows sound that is played as it was recorded. Frames that are played backwards, faster

@@ -240,7 +240,10 @@ fn table() -> Vec<Property> {
         (
             glib::ParamSpecEnum::builder_with_default("face-select", default.face_select)
                 .nick("Face selection")
-                .blurb("Whose mouth is redrawn where there are more faces than max-faces")
+                .blurb(
+                    "Whose mouth is redrawn where there are more faces than max-faces; speaking \
+                     follows up to eight faces to see whose own mouth moves",
+                )
                 .mutable_ready()
                 .build(),
             setting!(face_select),

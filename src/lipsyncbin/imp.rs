@@ -22,7 +22,8 @@
  * File to file:
  *
  * |[
- * gst-launch-1.0 filesrc location=in.mp4 ! decodebin name=d ! l.video_sink d. ! l.audio_sink \
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin name=d ! videoconvert \
+ *     ! videoflip video-direction=auto ! l.video_sink d. ! l.audio_sink \
  *     lipsyncbin name=l ! videoconvert ! x264enc ! mp4mux name=m ! filesink location=out.mp4 \
  *     l.audio_src ! audioconvert ! avenc_aac ! m.
  * ]|

@@ -10,6 +10,9 @@ pub const SIZE: usize = 32;
 /// Two levels of grey of 256: what counts as a flat picture.
 const NOISE: f32 = 2.0 / 255.0;
 
+/// Half the width and height of a face in a thumbnail of the square that its mesh says.
+const OVAL: [f32; 2] = [9.5, 11.5];
+
 /// A grey thumbnail with its mean taken out.
 #[derive(Clone, Debug)]
 pub struct Thumbnail {
@@ -64,6 +67,25 @@ impl Thumbnail {
             row(top) + down * (row(bottom) - row(top))
         };
         Self::centred(std::array::from_fn(value))
+    }
+
+    /// The same without what lies outside the face, where it was cut out as a mesh says: what is
+    /// behind a face says nothing of whose it is.
+    pub fn oval(&self) -> Self {
+        let middle = (SIZE - 1) as f32 / 2.0;
+        let is_inside = |index: usize| {
+            let [x, y] = [index % SIZE, index / SIZE].map(|v| v as f32 - middle);
+            (x / OVAL[0]).hypot(y / OVAL[1]) < 1.0
+        };
+        let inside = (0..SIZE * SIZE).filter(|&index| is_inside(index));
+        let (count, sum) = inside.fold((0, 0.0), |(count, sum), index| {
+            (count + 1, sum + self.values[index])
+        });
+        let mean = sum / count as f32;
+        Self::centred(std::array::from_fn(|index| match is_inside(index) {
+            true => self.values[index] - mean,
+            false => 0.0,
+        }))
     }
 
     /// Becomes more like `now`, by a share of the difference.

@@ -37,6 +37,8 @@ const OTHER_PERSON: f32 = 0.75;
 /// The same for a face and its frame together: what is likely when both differ this much.
 const CHANGED_FRAME: f32 = 0.95;
 const CHANGED_FACE: f32 = 0.93;
+/// A face that is less like its person, beside somebody else, is partly that one's.
+const MIXED: f32 = 0.5;
 /// A face that ends nearer to the edge of its frame, as a share of its size, may be leaving.
 const EDGE: f32 = 0.1;
 /// So many faces at most are watched to see who speaks.
@@ -297,9 +299,6 @@ impl Tracker {
     /// Looks again where each face was, and drops those that are not there any more.
     fn follow(&mut self, view: &View, time_ns: i64, frame_likeness: f32) -> Result<(), Error> {
         let is_cut = frame_likeness < CHANGED_FRAME;
-        if is_cut {
-            self.people.give_up();
-        }
         let mut i = 0;
         while i < self.tracks.len() {
             match self.follow_one(i, view, time_ns, is_cut)? {
@@ -309,8 +308,8 @@ impl Tracker {
                 }
                 Fate::Absent(absence) => {
                     let person = self.tracks.remove(i).person;
-                    let absence = match is_cut || may_leave(&person, view) {
-                        true => absence.min(Absence::Lost),
+                    let absence = match may_leave(&person, view) {
+                        true => absence.without_place(),
                         false => absence,
                     };
                     self.people.remember(person, absence);
@@ -339,26 +338,34 @@ impl Tracker {
         let Some(now) = examiner.follow(view, *region, min_confidence)? else {
             return Ok(Fate::Absent(Absence::Missed));
         };
-        let own = tracks[i].person.likeness(&now.seen);
+        let looks = now.seen.oval();
+        let own = tracks[i].person.likeness(&looks);
         let id = tracks[i].person.id;
-        let is_other = |other: &Person| other.id != id && other.is_rather(&now.seen, own);
-        if tracks.iter().any(|track| is_other(&track.person)) || people.iter().any(is_other) {
-            return Ok(Fate::Absent(Absence::Missed));
-        }
-        let track = &mut tracks[i];
-        let likeness = track.seen.likeness(&now.seen);
-        if likeness < OTHER_PERSON || likeness < CHANGED_FACE && is_cut {
-            return Ok(Fate::Gone);
-        }
         let bbox = now.mesh.bbox();
-        if has_jumped(before, bbox) {
-            return Ok(match is_cut {
+        let is_other =
+            |other: &Person| other.id != id && other.is_rather(&looks, bbox, time_ns, own);
+        if tracks.iter().any(|track| is_other(&track.person)) || people.iter().any(is_other) {
+            return Ok(Fate::Absent(Absence::Covered));
+        }
+        let is_near = |other: &Person| other.id != id && other.is_near(bbox, time_ns);
+        let is_mixed = own < MIXED
+            && (tracks.iter().any(|track| is_near(&track.person)) || people.iter().any(is_near));
+        let is_alone = tracks.len() == 1 && people.is_empty();
+        let track = &mut tracks[i];
+        let mut likeness = track.seen.likeness(&now.seen);
+        if likeness < CHANGED_FACE {
+            // Perhaps only what is behind the face has changed.
+            likeness = likeness.max(track.seen.oval().likeness(&looks));
+        }
+        let changed = if is_cut { CHANGED_FACE } else { OTHER_PERSON };
+        if is_mixed || likeness < changed || has_jumped(before, bbox) {
+            return Ok(match is_alone {
                 true => Fate::Gone,
-                false => Fate::Absent(Absence::Missed),
+                false => Fate::Absent(Absence::Covered),
             });
         }
         track.fresh = false;
-        track.person.see(&now.seen, bbox, time_ns);
+        track.person.see(&looks, bbox, time_ns);
         std::mem::swap(&mut track.mesh, &mut now.mesh);
         track.region = now.region;
         std::mem::swap(&mut track.seen, &mut now.seen);
@@ -387,7 +394,7 @@ impl Tracker {
             });
             if is_duplicate {
                 let person = self.tracks.remove(i).person;
-                self.people.remember(person, Absence::Missed);
+                self.people.remember(person, Absence::Covered);
             } else {
                 i += 1;
             }

@@ -80,13 +80,14 @@ impl Job {
         match self.frames {
             Frames::Video => {
                 words.file(&self.video);
-                words.add("! decodebin name=input ! lipsync.video_sink");
+                words.add("! decodebin name=input ! videoconvert ! videoflip video-direction=auto ! lipsync.video_sink");
             }
             Frames::Still(frames) => {
                 words.file(&self.video);
                 // Converted once, then repeated.
                 words.add(&format!(
-                    "! decodebin name=input ! videoconvert ! video/x-raw,format=I420,colorimetry=bt709 \
+                    "! decodebin name=input ! videoconvert ! videoflip video-direction=auto \
+                     ! video/x-raw,format=I420,colorimetry=bt709 \
                      ! imagefreeze num-buffers={frames} ! video/x-raw,framerate={STILL_RATE}/1 ! lipsync.video_sink"
                 ));
             }
@@ -108,8 +109,8 @@ impl Job {
                 for time in 0..times {
                     words.file(&self.video);
                     words.add(match time {
-                        0 => "! decodebin name=input ! loop.",
-                        _ => "! decodebin ! loop.",
+                        0 => "! decodebin name=input ! videoconvert ! videoflip video-direction=auto ! loop.",
+                        _ => "! decodebin ! videoconvert ! videoflip video-direction=auto ! loop.",
                     });
                 }
                 words.add("concat name=loop ! lipsync.video_sink");

@@ -19,6 +19,10 @@ use crate::{
 const MAX_TRIALS: usize = 20;
 /// Somebody who is missing is looked for in a square so many times as large as the face.
 const AROUND: f32 = 6.0;
+/// Who stands by is looked at again after this time, to know the looks.
+const ACQUAINTED_NS: u64 = 2_000_000_000;
+/// The same while somebody is missing.
+const ALERT_NS: u64 = 160_000_000;
 /// Where no face is seen the right way up, other ways up are tried again after this time.
 const TURNING_NS: u64 = 200_000_000;
 
@@ -148,10 +152,18 @@ impl Tracker {
                 .iter()
                 .map(|track| self.wish(track.mesh.bbox(), view));
             let least = wishes.fold(f32::MAX, f32::min);
-            if !self.is_full() || wish > least {
+            let is_free = self.tracks.len() + self.people.missing(time_ns) < self.most();
+            if is_free || self.is_full() && wish > least {
                 self.adopt(view, time_ns, *region, true)?;
-            } else if !has_met && !self.people.are_at(bbox_of(region), time_ns) {
-                // Somebody who may walk past those who are followed.
+                continue;
+            }
+            // Somebody who may walk past those who are followed, or one of these who is back.
+            let since_ns = match self.is_full() {
+                true => ACQUAINTED_NS,
+                false => ALERT_NS,
+            };
+            let is_known = self.people.are_at(bbox_of(region), time_ns, since_ns);
+            if !is_known && !(self.is_full() && has_met) {
                 has_met = true;
                 self.adopt(view, time_ns, *region, true)?;
             }
@@ -191,20 +203,24 @@ impl Tracker {
         let Sighting {
             mesh, region, seen, ..
         } = sighting.clone();
-        let person = match self.people.recognise(&seen, bbox, time_ns) {
+        let looks = seen.oval();
+        let is_kept = keeps_places
+            && !self.is_full()
+            && self.tracks.len() + self.people.missing(time_ns) >= self.most();
+        let person = match self.people.recognise(&looks, bbox, time_ns) {
             Some(mut known) => {
-                let taken = self.tracks.len() + self.people.missing(time_ns);
-                let is_free = self.is_full() || taken < self.most() || !known.is_bystander();
-                known.see(&seen, bbox, time_ns);
-                if keeps_places && !is_free {
+                let stands_by = known.is_bystander() && known.continues(bbox, time_ns);
+                known.see(&looks, bbox, time_ns);
+                if is_kept && stands_by {
                     self.people.remember(known, Absence::Bystander);
                     return Ok(());
                 }
                 known
             }
+            None if is_kept && self.people.are_near(bbox, time_ns) => return Ok(()),
             None => {
                 self.next_id += 1;
-                Person::new(self.next_id - 1, seen.clone(), bbox, time_ns)
+                Person::new(self.next_id - 1, looks, bbox, time_ns)
             }
         };
         self.search.found();

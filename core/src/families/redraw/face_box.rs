@@ -70,14 +70,16 @@ impl Recipe {
         let unit = match (self.finder, face) {
             (Finder::Ffhq, Some(face)) => self.turned(&face.mesh)?,
             _ => {
-                let [x0, y0, x1, y1] = self.place(face)?;
-                Affine {
+                let turn = self.turn(face);
+                let [x0, y0, x1, y1] = self.place(face, turn)?;
+                let unit = Affine {
                     a: x1 - x0,
                     d: y1 - y0,
                     tx: x0,
                     ty: y0,
                     ..Affine::IDENTITY
-                }
+                };
+                turn.map_or(unit, |turn| turn.after(&unit))
             }
         };
         let corners = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]].map(|at| unit.apply(at));
@@ -105,10 +107,14 @@ impl Recipe {
     }
 
     /// The box in whole pixels, cut to the frame, as the original pipelines have it. `None` when
-    /// nothing is left of it.
+    /// nothing is left of it, and for heads on their side or upside down: these pipelines know
+    /// upright ones only.
     pub fn whole(&self, face: Option<&Face>, [width, height]: [usize; 2]) -> Option<[usize; 4]> {
         // `as` cuts towards zero, ends what is too large at the limit and makes 0 of NaN.
-        let [x0, y0, x1, mut y1] = self.place(face)?.map(|v| v as i64);
+        if self.turn(face).is_some() {
+            return None;
+        }
+        let [x0, y0, x1, mut y1] = self.place(face, None)?.map(|v| v as i64);
         if self.is_square(face) {
             // The originals cut the landmarks to whole pixels before they make the square.
             y1 = y0.saturating_add(x1.saturating_sub(x0));
@@ -126,14 +132,43 @@ impl Recipe {
         self.finder == Finder::Landmarks110 && !region && bottom == 0.0 && pad_bottom == 0.0
     }
 
-    /// The upright box. It may reach out of the frame.
-    fn place(&self, face: Option<&Face>) -> Option<Box4> {
+    /// The quarter turns from an upright head to this one; `None` where it is more upright than on
+    /// its side, and where the box is not found in the mesh.
+    fn turn(&self, face: Option<&Face>) -> Option<Affine> {
+        let is_given = self.roi && face?.region.is_some();
+        if is_given || !matches!(self.finder, Finder::S3fd | Finder::Landmarks110) {
+            return None;
+        }
+        let [right, left] = geometry::EYE_CORNERS.map(|point| face.map(|f| f.mesh.points[point]));
+        let ([rx, ry], [lx, ly]) = (right?, left?);
+        let [across, down] = [lx - rx, ly - ry];
+        let (a, c) = match across.abs() >= down.abs() {
+            true if across >= 0.0 => return None,
+            true => (-1.0, 0.0),
+            false => (0.0, down.signum()),
+        };
+        Some(Affine {
+            a,
+            b: -c,
+            c,
+            d: a,
+            tx: 0.0,
+            ty: 0.0,
+        })
+    }
+
+    /// The box in a frame in which the head is upright: this one, or one that `turn` makes this one
+    /// of. It may reach out of the frame.
+    fn place(&self, face: Option<&Face>, turn: Option<Affine>) -> Option<Box4> {
         if let Some(face) = face
             && let Some(region) = face.region
             && self.roi
         {
             return Some(region);
         }
+        let upright = turn
+            .and_then(|turn| turn.inverse())
+            .unwrap_or(Affine::IDENTITY);
         let [x0, y0, x1, y1] = match (self.finder, face) {
             (Finder::Fixed(place), None) => return Some(place),
             (Finder::Fixed(place), Some(face)) => {
@@ -143,8 +178,11 @@ impl Recipe {
                 return inside.then_some(place);
             }
             (_, None) => return None,
-            (Finder::S3fd | Finder::Ffhq, Some(face)) => face.mesh.bbox(),
-            (Finder::Landmarks110, Some(face)) => landmarks_110(&face.mesh),
+            (Finder::S3fd | Finder::Ffhq, Some(face)) => {
+                let [x0, y0, x1, y1] = face.mesh.bbox();
+                geometry::bounding_box(&[[x0, y0], [x1, y1]].map(|corner| upright.apply(corner)))
+            }
+            (Finder::Landmarks110, Some(face)) => landmarks_110(&face.mesh, &upright),
         };
         let (width, height) = (x1 - x0, y1 - y0);
         let [top, bottom, left, right] = self.margins;
@@ -178,10 +216,11 @@ impl Recipe {
     }
 }
 
-/// The square under points 1 (left), 52 (top) and 31 (right).
-fn landmarks_110(mesh: &Mesh) -> Box4 {
-    let (x0, x1) = (mesh.points[LEFT][0], mesh.points[RIGHT][0]);
-    let [above, below] = BRIDGE.map(|point| mesh.points[point][1]);
+/// The square under points 1 (left), 52 (top) and 31 (right) of a mesh that is made `upright`.
+fn landmarks_110(mesh: &Mesh, upright: &Affine) -> Box4 {
+    let point = |index: usize| upright.apply(mesh.points[index]);
+    let (x0, x1) = (point(LEFT)[0], point(RIGHT)[0]);
+    let [above, below] = BRIDGE.map(|index| point(index)[1]);
     let y0 = (above + below) / 2.0;
     [x0, y0, x1, y0 + (x1 - x0)]
 }
@@ -216,7 +255,7 @@ mod tests {
             pads: [0.0, 10.0, 1.0, 0.0],
             ..recipe(Finder::S3fd)
         };
-        let place = recipe.place(Some(&face([100.0, 50.0, 140.0, 150.0])));
+        let place = recipe.place(Some(&face([100.0, 50.0, 140.0, 150.0])), None);
         assert_eq!(place, Some([99.0, 40.0, 160.0, 180.0]));
     }
 
@@ -310,5 +349,43 @@ mod tests {
             recipe(Finder::Ffhq).map(Some(&Face::default()), 160, FRAME),
             None
         );
+    }
+
+    #[test]
+    fn the_box_turns_with_a_head_that_is_not_upright() {
+        // A head with its chin to the right: a quarter turn counter-clockwise.
+        let turned = |[x, y]: [f32; 2]| [y, 100.0 - x];
+        for finder in [Finder::S3fd, Finder::Landmarks110] {
+            let recipe = Recipe {
+                margins: [0.0, 0.1, 0.2, 0.0],
+                ..recipe(finder)
+            };
+            let mut upright = face([20.0, 10.0, 60.0, 70.0]);
+            for (point, place) in [
+                (33, [30.0, 30.0]),
+                (263, [50.0, 31.0]),
+                (LEFT, [22.0, 30.0]),
+                (RIGHT, [58.0, 30.0]),
+                (BRIDGE[0], [40.0, 35.0]),
+                (BRIDGE[1], [40.0, 45.0]),
+            ] {
+                upright.mesh.points[point] = place;
+            }
+            let mut lying = upright.clone();
+            for point in lying.mesh.points.iter_mut() {
+                *point = turned(*point);
+            }
+            let expected = recipe.map(Some(&upright), 96, FRAME).expect("a box");
+            let found = recipe.map(Some(&lying), 96, FRAME).expect("a box");
+            for corner in [[0.0, 0.0], [95.0, 0.0], [0.0, 95.0]] {
+                let [[x, y], [u, v]] = [turned(expected.apply(corner)), found.apply(corner)];
+                assert!(
+                    (x - u).hypot(y - v) < 1e-3,
+                    "{finder:?}: {x}, {y}; {u}, {v}"
+                );
+            }
+            assert!(recipe.whole(Some(&upright), FRAME).is_some());
+            assert_eq!(recipe.whole(Some(&lying), FRAME), None);
+        }
     }
 }

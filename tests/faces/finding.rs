@@ -3,61 +3,16 @@
 use std::{f32::consts::TAU, time::Duration};
 
 use gst::prelude::*;
-use lipsync_core::face::{self, Effort, Face, Outlook, Settings, Tracker};
-use lipsync_core::inference::Options;
-use lipsync_core::pixels::Affine;
+use lipsync_core::{
+    face::{Effort, Face, Settings},
+    pixels::Affine,
+};
 
-mod people;
-mod picture;
-
-use people::{TEN, portrait};
-use picture::Picture;
-
-const FRAME_NS: i64 = 40_000_000;
-
-fn tracker(settings: Settings, effort: Effort) -> Tracker {
-    let options = Options {
-        intra_threads: 1,
-        ..Options::default()
-    };
-    let detector =
-        face::open_detector(&options).expect("`cargo xtask setup` provides ONNX Runtime");
-    let mesh = face::open_mesh(&options).unwrap();
-    let mut tracker = Tracker::new(detector.network, mesh.network, settings).unwrap();
-    tracker.set_outlook(Outlook {
-        effort,
-        ..Outlook::default()
-    });
-    tracker
-}
-
-/// Faces in frame `index` of a stream at 25 frames a second.
-fn see(tracker: &mut Tracker, picture: &mut Picture, index: i64) -> Vec<Face> {
-    let view = picture.view();
-    tracker
-        .track(&view, index * FRAME_NS, &[])
-        .unwrap()
-        .to_vec()
-}
-
-/// The only face of a picture that is the right way up.
-fn upright(picture: &mut Picture) -> Face {
-    let mut faces = see(
-        &mut tracker(Settings::default(), Effort::OneLook),
-        picture,
-        0,
-    );
-    assert_eq!(faces.len(), 1);
-    let face = faces.remove(0);
-    let [eye, mouth, chin] = [33, 13, 152].map(|point| face.mesh.points[point][1]);
-    assert!(eye < mouth && mouth < chin);
-    face
-}
-
-fn width(face: &Face) -> f32 {
-    let [x0, _, x1, _] = face.mesh.bbox();
-    x1 - x0
-}
+use super::{see, tracker, upright, width};
+use crate::{
+    clips::{self, TEN, portrait},
+    picture::Picture,
+};
 
 fn mouth(face: &Face) -> [f32; 2] {
     let [[ax, ay], [bx, by]] = [61, 291].map(|point| face.mesh.points[point]);
@@ -283,7 +238,7 @@ fn figures(line: &str) -> gst::Structure {
 
 #[test]
 fn in_a_file_every_frame_has_its_small_face() {
-    let Some(clip) = people::clip("x04") else {
+    let Some(clip) = clips::clip("x04") else {
         return;
     };
     let path = clip.to_str().unwrap();
@@ -305,7 +260,7 @@ fn in_a_file_every_frame_has_its_small_face() {
 /// Frames of a camera that was held in any of eight ways, as a file says it with a tag.
 #[test]
 fn faces_are_found_whatever_the_orientation_tag_says() {
-    let Some(clip) = people::clip("x12") else {
+    let Some(clip) = clips::clip("x12") else {
         return;
     };
     let path = clip.to_str().unwrap();
