@@ -224,13 +224,17 @@ impl Lipsync {
         limit: Option<&Deadline>,
         work_ns: i64,
     ) -> Effort {
-        let pace = lock(&self.pace);
-        if self.obj().latency().is_none() && !pace.is_watched() {
+        let is_live = self.obj().latency().is_some();
+        let (is_watched, reserve_ns) = {
+            let pace = lock(&self.pace);
+            (pace.is_watched(), pace.reserve_ns(work_ns))
+        };
+        if !is_live && !is_watched {
             return Effort::Thorough;
         }
         let lasts_ns = stream.duration(frame).map_or(USUAL_FRAME_NS, signed_ns);
         let lasts = Duration::from_nanos(u64::try_from(lasts_ns).unwrap_or(0));
-        let left = limit.map_or(lasts, |limit| limit.left_but(pace.reserve_ns(work_ns)));
+        let left = limit.map_or(lasts, |limit| limit.left_but(reserve_ns));
         Effort::Within(lasts.min(left).mul_f64(SEARCH_SHARE))
     }
 

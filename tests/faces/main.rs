@@ -10,6 +10,7 @@ mod people;
 mod speaking;
 
 use lipsync_core::{
+    assembly,
     face::{self, Effort, Face, Outlook, Settings, Tracker},
     inference::Options,
 };
@@ -22,9 +23,9 @@ fn tracker(settings: Settings, effort: Effort) -> Tracker {
         intra_threads: 1,
         ..Options::default()
     };
-    let detector =
-        face::open_detector(&options).expect("`cargo xtask setup` provides ONNX Runtime");
-    let mesh = face::open_mesh(&options).unwrap();
+    let detector = face::open_detector(&assembly::opener(&options))
+        .expect("`cargo xtask setup` provides ONNX Runtime");
+    let mesh = face::open_mesh(&assembly::opener(&options)).unwrap();
     let mut tracker = Tracker::new(detector.network, mesh.network, settings).unwrap();
     tracker.set_outlook(Outlook {
         effort,
