@@ -36,13 +36,13 @@ struct Together {
 
 impl Together {
     fn add(&mut self, values: [f32; 2], share: f32) {
-        let [a, b] = [0, 1].map(|i| values[i] - self.means[i]);
-        for i in 0..2 {
-            let apart = values[i] - self.means[i];
-            self.means[i] += share * apart;
-            self.variances[i] = (1.0 - share) * (self.variances[i] + share * apart * apart);
+        let apart = [0, 1].map(|i| values[i] - self.means[i]);
+        let figures = self.means.iter_mut().zip(&mut self.variances);
+        for ((mean, variance), apart) in figures.zip(apart) {
+            *mean += share * apart;
+            *variance = (1.0 - share) * (*variance + share * apart * apart);
         }
-        self.covariance = (1.0 - share) * (self.covariance + share * a * b);
+        self.covariance = (1.0 - share) * (self.covariance + share * apart[0] * apart[1]);
     }
 
     /// Correlation -1..=1; 0 where one of the values stands still.
@@ -67,6 +67,8 @@ struct Mouth {
     motion: f32,
     /// The gap and the level of the sound.
     together: Together,
+    /// It was seen to move.
+    has_moved: bool,
     is_chosen: bool,
 }
 
@@ -79,6 +81,7 @@ impl Mouth {
             watched_ns: 0.0,
             motion: 0.0,
             together: Together::default(),
+            has_moved: false,
             is_chosen: false,
         }
     }
@@ -95,6 +98,7 @@ impl Mouth {
         let share = |over_ns: f32| (step_ns / over_ns.min(self.watched_ns)).min(1.0);
         self.motion += share(MOTION_NS) * (speed - self.motion);
         self.together.add([gap, level_db], share(TOGETHER_NS));
+        self.has_moved |= self.moves();
     }
 
     fn moves(&self) -> bool {
@@ -144,7 +148,7 @@ impl Speakers {
             self.crowd_ns = Some(time_ns);
             for mouth in &mut self.mouths {
                 // It was chosen as the only one.
-                mouth.is_chosen &= mouth.motion >= MOVES;
+                mouth.is_chosen &= mouth.has_moved;
             }
         }
         let is_crowd = |crowd_ns: i64| time_ns.abs_diff(crowd_ns) < PRESENCE_NS;
@@ -257,13 +261,13 @@ mod tests {
         let left = watch(&mut speakers, 0..25, |i| (vec![0.02, talk(i)], loud(i)));
         assert_eq!(left[0], []);
         assert!(left[8..].iter().all(|left| left == &[2]), "{left:?}");
-        // Both rest, then the first one chews.
-        let left = watch(&mut speakers, 25..75, |i| {
+        // Both rest, then the first one chews, for long.
+        let left = watch(&mut speakers, 25..275, |i| {
             (vec![if i < 40 { 0.02 } else { talk(i) }, 0.05], -90.0)
         });
         assert!(left.iter().all(|left| left == &[2]));
         // Now it speaks.
-        let left = watch(&mut speakers, 75..125, |i| (vec![talk(i), 0.05], loud(i)));
+        let left = watch(&mut speakers, 275..325, |i| (vec![talk(i), 0.05], loud(i)));
         assert_eq!(left[49], [1]);
     }
 

@@ -163,7 +163,8 @@ impl Tracker {
                 false => ALERT_NS,
             };
             let is_known = self.people.are_at(bbox_of(region), time_ns, since_ns);
-            if !is_known && !(self.is_full() && has_met) {
+            let has_done = self.is_full() && has_met;
+            if !is_known && !has_done {
                 has_met = true;
                 self.adopt(view, time_ns, *region, true)?;
             }
