@@ -77,7 +77,8 @@ impl Mouth {
         Self {
             face,
             gap: 0.0,
-            time_ns: 0,
+            // Nothing is known from before.
+            time_ns: i64::MIN,
             watched_ns: 0.0,
             motion: 0.0,
             together: Together::default(),

@@ -67,22 +67,23 @@ impl Recipe {
         side: usize,
         [width, height]: [usize; 2],
     ) -> Option<Affine> {
+        let turn = self.turn(face).unwrap_or(Affine::IDENTITY);
+        // In a frame in which the head is upright.
         let unit = match (self.finder, face) {
             (Finder::Ffhq, Some(face)) => self.turned(&face.mesh)?,
             _ => {
-                let turn = self.turn(face);
-                let [x0, y0, x1, y1] = self.place(face, turn)?;
-                let unit = Affine {
+                let [x0, y0, x1, y1] = self.place(face, self.turn(face))?;
+                Affine {
                     a: x1 - x0,
                     d: y1 - y0,
                     tx: x0,
                     ty: y0,
                     ..Affine::IDENTITY
-                };
-                turn.map_or(unit, |turn| turn.after(&unit))
+                }
             }
         };
-        let corners = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]].map(|at| unit.apply(at));
+        let corners =
+            [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]].map(|at| turn.apply(unit.apply(at)));
         let [x0, y0, x1, y1] = geometry::bounding_box(&corners);
         // Also false when one of them is not a number.
         let seen = x1 - x0 >= 1.0
@@ -99,11 +100,12 @@ impl Recipe {
             ..Affine::IDENTITY
         });
         let [tx, ty] = map.apply([0.5, 0.5]);
-        seen.then_some(Affine {
+        let map = Affine {
             tx: tx - 0.5,
             ty: ty - 0.5,
             ..map
-        })
+        };
+        seen.then_some(turn.after(&map))
     }
 
     /// The box in whole pixels, cut to the frame, as the original pipelines have it. `None` when
