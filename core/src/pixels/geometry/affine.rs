@@ -11,6 +11,12 @@ pub struct Affine {
     pub ty: f32,
 }
 
+impl Default for Affine {
+    fn default() -> Self {
+        Self::IDENTITY
+    }
+}
+
 impl Affine {
     pub const IDENTITY: Self = Self {
         a: 1.0,

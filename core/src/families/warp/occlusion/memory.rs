@@ -2,9 +2,9 @@
 //!
 //! Must not know what follows from the difference.
 
-use crate::families::warp::occlusion::{
-    cells::{CELLS, SIDE, grow},
-    sight::LIGHT_SIDE,
+use crate::{
+    families::warp::occlusion::{CELLS, SIDE, sight::LIGHT_SIDE},
+    pixels::geometry::cells::grow,
 };
 
 pub const LIGHTS: usize = LIGHT_SIDE * LIGHT_SIDE;
@@ -134,7 +134,7 @@ impl Memory {
                 *edge = (across * across + down * down).sqrt() / 2.0;
             }
         }
-        grow(edges, 1, &mut self.spare);
+        grow::<SIDE>(edges, 1, &mut self.spare);
     }
 
     /// How much the cell differs, in multiples of what counts as none.

@@ -8,17 +8,24 @@
 //! what sets them off from the skin, something is on them. What covers a mouth from the first
 //! frame on cannot be told from a face that looks so.
 
-mod cells;
 mod memory;
 mod sight;
 
-use crate::{generator::smoothstep, pixels::Affine};
-use cells::{CELLS, SIDE, blur};
+use crate::{
+    generator::smoothstep,
+    pixels::{
+        Affine,
+        geometry::cells::{self, blur},
+    },
+};
 use memory::Memory;
 use sight::Seen;
 
 pub use sight::{LIGHT_SIDE, Sight};
 
+/// Cells along each side of a crop.
+const SIDE: usize = 48;
+const CELLS: usize = SIDE * SIDE;
 /// A gap in the frames after which nothing known is of use, in seconds.
 const FORGET_AFTER: f32 = 2.0;
 /// How fast what covers a face becomes a part of it, as a share of how fast a face changes.
@@ -107,6 +114,11 @@ impl Occlusion {
         self.mouth_covered
     }
 
+    /// Whether so much of the mouth is covered that nothing of the frame is to change.
+    pub fn hides_mouth(&self) -> bool {
+        self.mouth_covered >= HIDDEN[1]
+    }
+
     /// Takes what is covered out of a mask, `[size, size]`.
     pub fn cut_out_of(&self, mask: &mut [f32], size: usize) {
         if self.covered.iter().all(|&covered| covered == 0.0) {
@@ -114,22 +126,15 @@ impl Occlusion {
         }
         let seen = 1.0 - smoothstep(HIDDEN, self.mouth_covered);
         let step = SIDE as f32 / size as f32;
-        // Bilinear between the middles of cells.
-        let place = |i: usize| {
-            let at = ((i as f32 + 0.5) * step - 0.5).clamp(0.0, (SIDE - 1) as f32);
-            let first = (at as usize).min(SIDE - 2);
-            (first, at - first as f32)
+        let to_cells = Affine {
+            a: step,
+            d: step,
+            tx: 0.5 * step - 0.5,
+            ty: 0.5 * step - 0.5,
+            ..Affine::IDENTITY
         };
-        for (row, mask) in mask.chunks_exact_mut(size).enumerate() {
-            let (y, down) = place(row);
-            let (above, below) = self.covered[y * SIDE..].split_at(SIDE);
-            for (column, mask) in mask.iter_mut().enumerate() {
-                let (x, along) = place(column);
-                let between = |row: &[f32]| row[x] + along * (row[x + 1] - row[x]);
-                let (above, below) = (between(above), between(below));
-                *mask *= seen * (1.0 - (above + down * (below - above)));
-            }
-        }
+        let left = |covered: f32| seen * (1.0 - covered);
+        cells::multiply::<SIDE>(mask, size, &to_cells, left, &self.covered);
     }
 
     /// Takes the next frame in.
@@ -174,11 +179,11 @@ impl Occlusion {
         wide_skin.copy_from_slice(skin);
         lips.copy_from_slice(mouth);
         let spare = &mut self.spare;
-        blur(near, NEAR, spare);
-        blur(near_skin, NEAR, spare);
-        blur(wide, WIDE, spare);
-        blur(wide_skin, WIDE, spare);
-        blur(lips, NEAR, spare);
+        blur::<SIDE>(near, NEAR, spare);
+        blur::<SIDE>(near_skin, NEAR, spare);
+        blur::<SIDE>(wide, WIDE, spare);
+        blur::<SIDE>(wide_skin, WIDE, spare);
+        blur::<SIDE>(lips, NEAR, spare);
 
         let kept = (-passed / RELEASE).exp();
         let [mut on_mouth, mut of_mouth] = [0.0, 0.0];

@@ -7,8 +7,11 @@ use crate::{
         Mesh,
         geometry::{FACE_OVAL, LIPS_INNER, LIPS_OUTER},
     },
-    families::warp::occlusion::cells::{CELLS, SIDE, fill, grow},
-    pixels::Affine,
+    families::warp::occlusion::{CELLS, SIDE},
+    pixels::{
+        Affine,
+        geometry::cells::{fill, grow},
+    },
 };
 
 /// Samples along each side of the square above the mouth that tells the light.
@@ -106,20 +109,20 @@ impl Seen {
             spare: [inner, spare],
             ..
         } = self;
-        fill(contour(&LIPS_OUTER), lips);
-        fill(contour(&LIPS_INNER), inner);
-        grow(inner, 1, spare);
+        fill::<SIDE>(contour(&LIPS_OUTER), lips);
+        fill::<SIDE>(contour(&LIPS_INNER), inner);
+        grow::<SIDE>(inner, 1, spare);
         mouth.copy_from_slice(lips);
-        grow(mouth, BESIDE_LIPS, spare);
+        grow::<SIDE>(mouth, BESIDE_LIPS, spare);
         round.copy_from_slice(mouth);
-        grow(round, ROUND_LIPS, spare);
+        grow::<SIDE>(round, ROUND_LIPS, spare);
         for (lips, inner) in lips.iter_mut().zip(&*inner) {
             *lips *= 1.0 - inner;
         }
         // Shrinking is growing of what is outside.
-        fill(contour(&FACE_OVAL), skin);
+        fill::<SIDE>(contour(&FACE_OVAL), skin);
         skin.iter_mut().for_each(|skin| *skin = 1.0 - *skin);
-        grow(skin, INSIDE, spare);
+        grow::<SIDE>(skin, INSIDE, spare);
         for ((skin, mouth), round) in skin.iter_mut().zip(&*mouth).zip(round) {
             *skin = (1.0 - *skin) * (1.0 - mouth);
             *round *= *skin;

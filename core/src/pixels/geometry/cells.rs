@@ -1,14 +1,12 @@
-//! Coarse pictures of a canonical crop: what lies in a contour, what is near, what is smooth.
+//! Coarse planes of cells: what lies in a contour, what is near, what is smooth.
 //!
 //! Must not know faces. Planes are square, `[SIDE, SIDE]`, row-major.
 
-/// Cells along each side.
-pub const SIDE: usize = 48;
-pub const CELLS: usize = SIDE * SIDE;
+use crate::pixels::Affine;
 
 /// 1 where the middle of a cell lies in the closed contour, else 0. `points` are in cells: (0, 0) is
 /// the middle of the first.
-pub fn fill(points: impl Iterator<Item = [f32; 2]> + Clone, out: &mut [f32]) {
+pub fn fill<const SIDE: usize>(points: impl Iterator<Item = [f32; 2]> + Clone, out: &mut [f32]) {
     out.fill(0.0);
     let Some(first) = points.clone().next() else {
         return;
@@ -29,8 +27,8 @@ pub fn fill(points: impl Iterator<Item = [f32; 2]> + Clone, out: &mut [f32]) {
 }
 
 /// Each cell becomes the largest of those up to `radius` cells away, along rows and columns.
-pub fn grow(plane: &mut [f32], radius: usize, spare: &mut [f32]) {
-    along_both(plane, spare, |plane, spare| {
+pub fn grow<const SIDE: usize>(plane: &mut [f32], radius: usize, spare: &mut [f32]) {
+    along_both::<SIDE>(plane, spare, |plane, spare| {
         // Step by step, as a maximum of maxima is one.
         for _ in 0..radius {
             for (y, out) in spare.chunks_exact_mut(SIDE).enumerate() {
@@ -48,9 +46,9 @@ pub fn grow(plane: &mut [f32], radius: usize, spare: &mut [f32]) {
 
 /// Each cell becomes the mean of those up to `radius` cells away, twice: nearly a Gaussian of
 /// deviation `sqrt(2 radius (radius + 1) / 3)`. Beyond the edge is nothing.
-pub fn blur(plane: &mut [f32], radius: usize, spare: &mut [f32]) {
+pub fn blur<const SIDE: usize>(plane: &mut [f32], radius: usize, spare: &mut [f32]) {
     let share = 1.0 / (2 * radius + 1) as f32;
-    along_both(plane, spare, |plane, spare| {
+    along_both::<SIDE>(plane, spare, |plane, spare| {
         for _ in 0..2 {
             let mut sums = [0.0; SIDE];
             let add = |sums: &mut [f32; SIDE], y: usize, by: f32| {
@@ -76,7 +74,11 @@ pub fn blur(plane: &mut [f32], radius: usize, spare: &mut [f32]) {
 
 /// Applies `filter`, which works along columns, to the columns and then to the rows. Whole rows at a
 /// time are what processors are fast at.
-fn along_both(plane: &mut [f32], spare: &mut [f32], filter: impl Fn(&mut [f32], &mut [f32])) {
+fn along_both<const SIDE: usize>(
+    plane: &mut [f32],
+    spare: &mut [f32],
+    filter: impl Fn(&mut [f32], &mut [f32]),
+) {
     for _ in 0..2 {
         filter(plane, spare);
         for y in 0..SIDE {
@@ -87,11 +89,44 @@ fn along_both(plane: &mut [f32], spare: &mut [f32], filter: impl Fn(&mut [f32], 
     }
 }
 
+/// The plane at a place in cells, bilinear between their middles; beyond the outermost their values
+/// go on. A place that is no number is the first cell's.
+pub fn at<const SIDE: usize>(plane: &[f32], place: [f32; 2]) -> f32 {
+    let [(x, along), (y, down)] = place.map(|at| {
+        let at = at.max(0.0).min((SIDE - 1) as f32);
+        let first = (at as usize).min(SIDE - 2);
+        (first, at - first as f32)
+    });
+    let (above, below) = plane[y * SIDE..].split_at(SIDE);
+    let between = |row: &[f32]| row[x] + along * (row[x + 1] - row[x]);
+    let (above, below) = (between(above), between(below));
+    above + down * (below - above)
+}
+
+/// Multiplies each pixel of `size` x `size` by `factor` of what the plane holds there.
+pub fn multiply<const SIDE: usize>(
+    picture: &mut [f32],
+    size: usize,
+    to_cells: &Affine,
+    factor: impl Fn(f32) -> f32,
+    plane: &[f32],
+) {
+    for (y, row) in picture.chunks_exact_mut(size).enumerate() {
+        for (x, pixel) in row.iter_mut().enumerate() {
+            let place = to_cells.apply([x as f32, y as f32]);
+            *pixel *= factor(at::<SIDE>(plane, place));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{blur, fill, grow};
 
-    fn at(x: usize, y: usize) -> usize {
+    const SIDE: usize = 48;
+    const CELLS: usize = SIDE * SIDE;
+
+    fn cell(x: usize, y: usize) -> usize {
         y * SIDE + x
     }
 
@@ -99,35 +134,35 @@ mod tests {
     fn a_contour_has_an_inside() {
         let corners = [[10.0, 5.0], [30.5, 5.0], [30.5, 20.5], [10.0, 20.5]];
         let mut plane = vec![0.5; CELLS];
-        fill(corners.into_iter(), &mut plane);
+        fill::<SIDE>(corners.into_iter(), &mut plane);
         let inside = plane.iter().sum::<f32>();
         assert_eq!(inside, 21.0 * 16.0);
         assert_eq!(
-            [plane[at(9, 10)], plane[at(10, 10)], plane[at(31, 10)]],
+            [plane[cell(9, 10)], plane[cell(10, 10)], plane[cell(31, 10)]],
             [0.0, 1.0, 0.0]
         );
         let strange = [[f32::NAN, 5.0], [f32::INFINITY, f32::NAN], [1e30, -1e30]];
-        fill(strange.into_iter(), &mut plane);
+        fill::<SIDE>(strange.into_iter(), &mut plane);
         assert!(plane.iter().all(|cell| (0.0..=1.0).contains(cell)));
     }
 
     #[test]
     fn growth_reaches_as_far_as_it_says() {
         let (mut plane, mut spare) = (vec![0.0; CELLS], vec![0.0; CELLS]);
-        plane[at(20, 10)] = 1.0;
-        grow(&mut plane, 2, &mut spare);
+        plane[cell(20, 10)] = 1.0;
+        grow::<SIDE>(&mut plane, 2, &mut spare);
         assert_eq!(plane.iter().sum::<f32>(), 25.0);
-        assert_eq!([plane[at(18, 12)], plane[at(17, 10)]], [1.0, 0.0]);
+        assert_eq!([plane[cell(18, 12)], plane[cell(17, 10)]], [1.0, 0.0]);
     }
 
     #[test]
     fn a_blur_keeps_what_there_is_and_where() {
         let (mut plane, mut spare) = (vec![0.0; CELLS], vec![0.0; CELLS]);
-        plane[at(20, 10)] = 1.0;
-        blur(&mut plane, 2, &mut spare);
+        plane[cell(20, 10)] = 1.0;
+        blur::<SIDE>(&mut plane, 2, &mut spare);
         assert!((plane.iter().sum::<f32>() - 1.0).abs() < 1e-5);
         let most = plane.iter().copied().fold(0.0, f32::max);
-        assert_eq!(plane[at(20, 10)], most);
-        assert!((plane[at(22, 10)] - plane[at(20, 12)]).abs() < 1e-6);
+        assert_eq!(plane[cell(20, 10)], most);
+        assert!((plane[cell(22, 10)] - plane[cell(20, 12)]).abs() < 1e-6);
     }
 }
