@@ -3,6 +3,7 @@
 //!
 //! Method, data and training: `models/builtin/README.md` and `training/`.
 
+mod contour;
 pub mod manifest;
 mod occlusion;
 mod rest_mouth;
@@ -22,6 +23,7 @@ use crate::{
     pixels::{Affine, Blender, Drawn, Patch, View, sample},
     sound::{self, Spectrum},
 };
+use contour::Contour;
 use manifest::Manifest;
 use occlusion::{LIGHT_SIDE, Occlusion, Sight};
 use rest_mouth::{Anatomy, Closing, RestMouth};
@@ -330,8 +332,9 @@ fn aim(look: &Look, seen: &Seen<&[f32]>, displacement: &[f32], target: &mut [f32
     }
 }
 
-/// One face, aligned with the canonical one. [`Spot::pixels`] is the share of each canonical pixel
-/// that nothing is in front of.
+/// One face, aligned with the canonical one. [`Spot::pixels`] is `[3, size, size]`: the share of each
+/// canonical pixel that nothing is in front of, the same where it belongs to the face, and how far it
+/// may follow the mouth.
 struct Aligned {
     geometry: Arc<Geometry>,
     rest_mouth: RestMouth,
@@ -339,14 +342,16 @@ struct Aligned {
     rest: Vec<[f32; 2]>,
     rigid: Vec<[f32; 2]>,
     occlusion: Occlusion,
+    contour: Contour,
     /// R, G, B above the mouth, for `occlusion`.
     light: Vec<f32>,
     blender: Blender,
     /// Soft towards the edges of the crop.
     frame: Vec<f32>,
     frame_feather: f32,
-    /// `frame` without what is in front of the mouth.
+    /// `frame` without what is in front of the mouth and behind the face.
     mask: Vec<f32>,
+    flow: Vec<f32>,
 }
 
 impl Aligned {
@@ -358,11 +363,13 @@ impl Aligned {
             rest: vec![[0.0; 2]; count],
             rigid: vec![[0.0; 2]; geometry.rigid.len()],
             occlusion: Occlusion::new(),
+            contour: Contour::new(geometry.size),
             light: vec![0.0; 3 * LIGHT_SIDE * LIGHT_SIDE],
             blender: Blender::new(),
             frame: vec![0.0; geometry.size * geometry.size],
             frame_feather: f32::NAN,
             mask: vec![0.0; geometry.size * geometry.size],
+            flow: vec![0.0; 2 * geometry.size * geometry.size],
             geometry,
         }
     }
@@ -440,8 +447,13 @@ impl Brush for Aligned {
         });
 
         spot.pixels.clear();
-        spot.pixels.resize(size * size, 1.0);
-        self.occlusion.cut_out_of(&mut spot.pixels, size);
+        spot.pixels.resize(3 * size * size, 1.0);
+        let (bare, others) = spot.pixels.split_at_mut(size * size);
+        self.occlusion.cut_out_of(bare, size);
+        let (mask, freedom) = others.split_at_mut(size * size);
+        mask.copy_from_slice(bare);
+        self.contour
+            .apply(&face.mesh, &to_canonical, size, mask, freedom);
 
         if face.fresh {
             self.rest_mouth.forget();
@@ -464,17 +476,29 @@ impl Brush for Aligned {
         drawn: &[f32],
     ) {
         self.feather(look.feather);
-        let parts = self.frame.iter().zip(&spot.pixels);
-        for (mask, (frame, seen)) in self.mask.iter_mut().zip(parts) {
-            *mask = frame * seen;
-        }
+        let size = self.geometry.size;
         let Rendered { flow, alpha, rgb } = self.geometry.rendered(drawn);
+        let (bare, others) = spot.pixels.split_at(size * size);
+        let (mask, freedom) = others.split_at(size * size);
+        for (out, (frame, mask)) in self.mask.iter_mut().zip(self.frame.iter().zip(mask)) {
+            *out = frame * mask;
+        }
+        for (out, flow) in self
+            .flow
+            .chunks_exact_mut(size * size)
+            .zip(flow.chunks_exact(size * size))
+        {
+            for (out, (flow, freedom)) in out.iter_mut().zip(flow.iter().zip(freedom)) {
+                *out = flow * freedom;
+            }
+        }
+        leave_out(bare, &self.flow, size, &mut self.mask);
         self.blender.blend(
             view,
             &Patch {
                 size: self.geometry.size,
                 to_frame: spot.to_frame,
-                flow: Some(flow),
+                flow: Some(&self.flow),
                 drawn: Some(Drawn { rgb, alpha }),
                 mask: &self.mask,
             },
@@ -484,6 +508,23 @@ impl Brush for Aligned {
     fn reset(&mut self) {
         self.rest_mouth.forget();
         self.occlusion.forget();
+    }
+}
+
+/// Takes out of the mask what the flow would read from where the face is not `bare`: else what lies
+/// over it would be seen twice.
+fn leave_out(bare: &[f32], flow: &[f32], size: usize, mask: &mut [f32]) {
+    if bare.iter().all(|&bare| bare == 1.0) {
+        return;
+    }
+    let (across, down) = flow.split_at(size * size);
+    for (at, mask) in mask.iter_mut().enumerate() {
+        let read = [(at % size, across[at]), (at / size, down[at])];
+        let [x, y] = read.map(|(at, by)| {
+            let nearest = (at as f32 + by + 0.5).max(0.0) as usize;
+            nearest.min(size - 1)
+        });
+        *mask *= bare[y * size + x];
     }
 }
 
