@@ -54,8 +54,10 @@ fn main() {
         let networks = (
             open(face::open_detector(&assembly::opener(&options))),
             open(face::open_mesh(&assembly::opener(&options))),
+            open(face::open_cover(&assembly::opener(&options))),
         );
-        let mut tracker = Tracker::new(networks.0, networks.1, settings).expect("a tracker");
+        let mut tracker =
+            Tracker::new(networks.0, networks.1, networks.2, settings).expect("a tracker");
         let tracking = cost(|i| {
             let faces = tracker.track(&view, i * 40_000_000, &[]);
             // A face that is small in its frame takes a while to be found.

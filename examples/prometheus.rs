@@ -27,8 +27,9 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What became of frames that were looked at: each is one of these.
-const OUTCOMES: [&str; 8] = [
-    "synced", "silent", "no-face", "bypassed", "repeated", "skipped", "error", "loading",
+const OUTCOMES: [&str; 9] = [
+    "synced", "silent", "no-face", "occluded", "bypassed", "repeated", "skipped", "error",
+    "loading",
 ];
 const STAGES: [&str; 5] = ["track", "features", "infer", "blend", "total"];
 const STATISTICS: [&str; 5] = ["last", "mean", "p50", "p95", "p99"];

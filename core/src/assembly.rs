@@ -121,11 +121,11 @@ impl Prepared {
             None => None,
             Some(_) if !goes_on(Step::Faces) => return Ok(None),
             Some(faces) => {
-                let (detector, mesh) = faces?;
-                add_fallbacks(&mut fallbacks, detector.fallbacks);
-                add_fallbacks(&mut fallbacks, mesh.fallbacks);
-                let tracker = Tracker::new(detector.network, mesh.network, self.tracking)?;
-                Some(tracker)
+                let [detector, mesh, cover] = faces?.map(|opened| {
+                    add_fallbacks(&mut fallbacks, opened.fallbacks);
+                    opened.network
+                });
+                Some(Tracker::new(detector, mesh, cover, self.tracking)?)
             }
         };
         let provider = opened.active.unwrap_or(Provider::Cpu);
@@ -135,11 +135,15 @@ impl Prepared {
     }
 }
 
-/// The detector and the mesh.
-fn open_faces(options: &inference::Options) -> Result<(OpenNetwork, OpenNetwork), Error> {
+/// The detector, the mesh, and what tells what lies over a face.
+fn open_faces(options: &inference::Options) -> Result<[OpenNetwork; 3], Error> {
     let options = for_faces(options);
     let opener = opener(&options);
-    Ok((face::open_detector(&opener)?, face::open_mesh(&opener)?))
+    Ok([
+        face::open_detector(&opener)?,
+        face::open_mesh(&opener)?,
+        face::open_cover(&opener)?,
+    ])
 }
 
 /// For finding faces. Half a pixel of rounding is a mouth that trembles. And one thread is faster

@@ -18,6 +18,8 @@ pub struct Stats {
     no_face: u64,
     silent: u64,
     bypassed: u64,
+    /// Frames of which no mouth was to be seen: something lay over it.
+    occluded: u64,
     /// Frames whose networks were late, with the last mouth, and as they were.
     repeated: u64,
     pub skipped: u64,
@@ -63,7 +65,7 @@ impl Stats {
     /// Frames that were given the time they needed, and those that were not.
     pub fn in_time_and_lost(&self) -> (u64, u64) {
         (
-            self.synced + self.no_face + self.silent + self.bypassed,
+            self.synced + self.no_face + self.silent + self.bypassed + self.occluded,
             self.repeated + self.skipped + self.dropped,
         )
     }
@@ -82,6 +84,7 @@ impl Stats {
             Outcome::NoFace => self.no_face += 1,
             Outcome::Silent => self.silent += 1,
             Outcome::Bypassed => self.bypassed += 1,
+            Outcome::Occluded => self.occluded += 1,
             Outcome::Repeated => self.repeated += 1,
             Outcome::Late => self.skipped += 1,
         }
@@ -114,6 +117,7 @@ impl Stats {
             .field("frames-no-face", self.no_face)
             .field("frames-silent", self.silent)
             .field("frames-bypassed", self.bypassed)
+            .field("frames-occluded", self.occluded)
             .field("frames-repeated", self.repeated)
             .field("frames-skipped", self.skipped)
             .field("frames-late", self.late)
@@ -283,6 +287,7 @@ mod tests {
             "frames-no-face",
             "frames-silent",
             "frames-bypassed",
+            "frames-occluded",
             "frames-repeated",
             "frames-skipped",
             "frames-late",

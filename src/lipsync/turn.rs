@@ -49,7 +49,7 @@ impl FrameSettings {
         let alters = match outcome {
             Outcome::Synced | Outcome::Repeated => true,
             Outcome::Silent => self.silence_alters,
-            Outcome::NoFace | Outcome::Bypassed | Outcome::Late => false,
+            Outcome::NoFace | Outcome::Occluded | Outcome::Bypassed | Outcome::Late => false,
         };
         alters && self.tag_altered
     }

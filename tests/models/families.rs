@@ -64,7 +64,7 @@ fn face(width: usize, height: usize) -> Face {
         id: 1,
         mesh,
         fresh: true,
-        region: None,
+        ..Face::default()
     }
 }
 

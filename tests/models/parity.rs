@@ -100,7 +100,7 @@ fn face(mesh: Mesh) -> Face {
         id: 1,
         mesh,
         fresh: true,
-        region: None,
+        ..Face::default()
     }
 }
 

@@ -81,7 +81,7 @@ fn face(x: usize, y: usize, side: usize) -> Face {
         id: 1,
         mesh,
         fresh: true,
-        region: None,
+        ..Face::default()
     }
 }
 

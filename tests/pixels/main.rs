@@ -8,4 +8,5 @@ mod picture;
 mod engine;
 mod face;
 mod formats;
+mod occlusion;
 mod sound;

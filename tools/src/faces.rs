@@ -47,7 +47,8 @@ pub fn tracker(settings: Settings) -> Result<Tracker> {
     let opener = assembly::opener(&options);
     let detector = face::open_detector(&opener)?.network;
     let mesh = face::open_mesh(&opener)?.network;
-    Ok(Tracker::new(detector, mesh, settings)?)
+    let cover = face::open_cover(&opener)?.network;
+    Ok(Tracker::new(detector, mesh, cover, settings)?)
 }
 
 /// Watches one face through the frames of one video.

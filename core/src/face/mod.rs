@@ -2,6 +2,7 @@
 //!
 //! Must not know sound or what is drawn on a face.
 
+pub mod cover;
 pub mod detector;
 mod examine;
 pub mod geometry;
@@ -13,6 +14,7 @@ pub mod smoothing;
 mod tiles;
 pub mod tracker;
 
+pub use cover::Cover;
 pub use detector::{Detection, Detector};
 pub use mesh::{Mesh, POINTS};
 pub use search::Effort;
@@ -43,6 +45,18 @@ pub fn open_mesh(opener: &Opener) -> Result<OpenNetwork, Error> {
     embedded(
         "face_mesh.onnx",
         include_bytes!("../../../models/face_mesh.onnx"),
+        opener,
+    )
+}
+
+/// Opens the network that comes with the plugin and tells what lies over a face.
+///
+/// # Errors
+/// Those of [`Opener::single`].
+pub fn open_cover(opener: &Opener) -> Result<OpenNetwork, Error> {
+    embedded(
+        "face_cover.onnx",
+        include_bytes!("../../../models/face_cover.onnx"),
         opener,
     )
 }

@@ -10,6 +10,7 @@ mod looking;
 use crate::{
     Error,
     face::{
+        cover::{self, Cover, CoverNetwork},
         examine::Examiner,
         geometry::{self, Region},
         mesh::Mesh,
@@ -105,6 +106,8 @@ pub struct Face {
     pub fresh: bool,
     /// The region given from outside that its centre lies in.
     pub region: Option<[f32; 4]>,
+    /// What lies over mouth and jaw.
+    pub cover: Cover,
 }
 
 /// A face that is being followed.
@@ -117,6 +120,7 @@ struct Track {
     region: Region,
     seen: Thumbnail,
     filter: MeshFilter,
+    cover: cover::Memory,
 }
 
 /// What became of a face that was followed.
@@ -130,6 +134,7 @@ enum Fate {
 /// Finds and follows faces in the frames of one stream.
 pub struct Tracker {
     examiner: Examiner,
+    cover: CoverNetwork,
     settings: Settings,
     outlook: Outlook,
     tracks: Vec<Track>,
@@ -150,14 +155,17 @@ pub struct Tracker {
 
 impl Tracker {
     /// # Errors
-    /// [`Error::ModelMismatch`] when the networks are not a face detector and a face mesh.
+    /// [`Error::ModelMismatch`] when the networks are not a face detector, a face mesh
+    /// and one that tells what lies over a face.
     pub fn new(
         detector: Box<dyn Network>,
         mesh: Box<dyn Network>,
+        cover: Box<dyn Network>,
         settings: Settings,
     ) -> Result<Self, Error> {
         Ok(Self {
             examiner: Examiner::new(detector, mesh)?,
+            cover: CoverNetwork::new(cover)?,
             settings,
             outlook: Outlook::default(),
             tracks: Vec::new(),
@@ -200,6 +208,7 @@ impl Tracker {
     pub fn take_over(&mut self, old: &mut Tracker) {
         std::mem::swap(self, old);
         self.examiner.exchange_networks(&mut old.examiner);
+        std::mem::swap(&mut self.cover, &mut old.cover);
     }
 
     /// How often the detector has looked for faces so far.
@@ -267,8 +276,7 @@ impl Tracker {
             self.search(view, time_ns, lost_any)?;
         }
         self.choose(view);
-        self.publish(time_ns, regions);
-        Ok(())
+        self.publish(view, time_ns, regions)
     }
 
     /// How much this frame is like the one before, -1..=1.
@@ -433,8 +441,8 @@ impl Tracker {
         self.tracks = tracks;
     }
 
-    /// Smooths the tracks' meshes into the faces of this frame.
-    fn publish(&mut self, time_ns: i64, regions: &[[f32; 4]]) {
+    /// Smooths the tracks' meshes into the faces of this frame, and looks what lies over them.
+    fn publish(&mut self, view: &View, time_ns: i64, regions: &[[f32; 4]]) -> Result<(), Error> {
         self.faces.resize_with(self.tracks.len(), Face::default);
         for (face, track) in self.faces.iter_mut().zip(&mut self.tracks) {
             face.id = track.person.id;
@@ -448,7 +456,10 @@ impl Tracker {
             track
                 .filter
                 .filter(&mut face.mesh.points, time_ns, smoothing);
+            let (memory, cover) = (&mut track.cover, &mut face.cover);
+            self.cover.run(view, &face.mesh, time_ns, memory, cover)?;
         }
+        Ok(())
     }
 }
 

@@ -89,6 +89,8 @@ pub enum Outcome {
     Silent,
     /// No face: untouched.
     NoFace,
+    /// Something lies over every mouth: untouched.
+    Occluded,
     /// `bypass` or strength 0: untouched.
     #[default]
     Bypassed,

@@ -12,7 +12,7 @@ use crate::{
         Engine, Timings,
         controls::{Controls, Late, Networks, Outcome, Silence},
         mouths::Sampled,
-        network_thread::Target,
+        network_thread::{Job, Target},
     },
     sound::{self, Sound},
 };
@@ -110,6 +110,7 @@ impl Engine {
             }
             None => true,
         };
+        let hidden = !frame.faces.is_empty() && frame.faces.iter().all(is_hidden);
         let strength = match controls.silence {
             // The original mouth fades in as the voice fades out.
             Silence::Original => controls.strength * activity,
@@ -117,6 +118,7 @@ impl Engine {
         };
         frame.outcome = match activity <= 0.0 {
             _ if !found => Outcome::NoFace,
+            _ if hidden => Outcome::Occluded,
             true => Outcome::Silent,
             false => Outcome::Synced,
         };
@@ -128,7 +130,7 @@ impl Engine {
             },
             feather: controls.feather,
         };
-        if found && strength > 0.0 {
+        if found && !hidden && strength > 0.0 {
             match networks == Networks::Skip || self.is_behind() {
                 true => self.locate_mouths(frame, view),
                 false => self.sample_mouths(frame, view, heard_ns, sound),
@@ -137,33 +139,19 @@ impl Engine {
     }
 
     fn sample_mouths(&mut self, frame: &mut Frame, view: &View, heard_ns: i64, sound: &mut Sound) {
-        let job = &mut self.job;
-        let Hearing {
-            spectrum,
-            columns,
-            raises_voice,
-            ..
-        } = self.hearing;
-        let moment = job.begin();
-        moment.frame = frame.number;
-        moment.heard_ns = heard_ns;
-        let until_ns = heard_ns.saturating_add(self.hearing.look_ahead_ns);
-        moment.last_column = spectrum.column_for(until_ns);
-        moment.bounds = sound.bounds();
-        moment.mel.resize(sound::BANDS * columns, 0.0);
-        let gain_db = match raises_voice {
-            true => sound.levels(until_ns).gain_db(),
-            false => 0.0,
-        };
-        let (last, mel) = (moment.last_column, &mut moment.mel);
-        sound.raised_window(spectrum, gain_db, last, mel, columns);
         for index in 0..faces_or_one(&self.tracker, &frame.faces) {
             let face = frame.faces.get(index);
+            if face.is_some_and(is_hidden) {
+                continue;
+            }
             let mouth = self.mouths.of(face, &frame.faces);
             let found = self.mouths.sample(mouth, view, index, face, frame.time_ns);
             let Some((sampled, mut sketch)) = found else {
                 continue;
             };
+            if frame.sampled.is_empty() {
+                hear(&mut self.job, self.hearing, frame.number, heard_ns, sound);
+            }
             sketch.look = frame.look;
             let target = Target {
                 frame: frame.number,
@@ -173,10 +161,13 @@ impl Engine {
                 owner: sampled.owner,
                 is_drawn: false,
             };
-            job.add(target, sketch);
+            self.job.add(target, sketch);
             frame.sampled.push(sampled);
         }
-        frame.stage = Stage::Sampled;
+        match frame.sampled.is_empty() {
+            true => frame.outcome = Outcome::Occluded,
+            false => frame.stage = Stage::Sampled,
+        }
     }
 
     fn locate_mouths(&mut self, frame: &mut Frame, view: &View) {
@@ -186,7 +177,11 @@ impl Engine {
         }
         for index in 0..faces_or_one(&self.tracker, &frame.faces) {
             let face = frame.faces.get(index);
-            let Some(mouth) = self.mouths.known(face) else {
+            let Some(mouth) = self
+                .mouths
+                .known(face)
+                .filter(|_| !face.is_some_and(is_hidden))
+            else {
                 continue;
             };
             let found = self.mouths.sample(mouth, view, index, face, frame.time_ns);
@@ -227,6 +222,33 @@ impl Engine {
             Silence::Close | Silence::Original => activity,
         }
     }
+}
+
+/// Begins the part of the job that is this frame's: the audio around it.
+fn hear(job: &mut Job, hearing: Hearing, frame: u64, heard_ns: i64, sound: &mut Sound) {
+    let Hearing {
+        spectrum,
+        columns,
+        raises_voice,
+        look_ahead_ns,
+    } = hearing;
+    let moment = job.begin();
+    moment.frame = frame;
+    moment.heard_ns = heard_ns;
+    let until_ns = heard_ns.saturating_add(look_ahead_ns);
+    moment.last_column = spectrum.column_for(until_ns);
+    moment.bounds = sound.bounds();
+    moment.mel.resize(sound::BANDS * columns, 0.0);
+    let gain_db = match raises_voice {
+        true => sound.levels(until_ns).gain_db(),
+        false => 0.0,
+    };
+    let (last, mel) = (moment.last_column, &mut moment.mel);
+    sound.raised_window(spectrum, gain_db, last, mel, columns);
+}
+
+fn is_hidden(face: &Face) -> bool {
+    face.cover.hides_mouth()
 }
 
 /// One for the whole frame where faces are of no concern.

@@ -20,6 +20,7 @@ pub fn table(played: &Played, offset: Result<Offset, &str>) -> String {
     for (name, count) in [
         ("  in silence", "frames-silent"),
         ("  without a face", "frames-no-face"),
+        ("  with a hidden mouth", "frames-occluded"),
         ("  late", "frames-late"),
         ("  failed", "frames-error"),
     ] {

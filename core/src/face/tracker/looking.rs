@@ -4,6 +4,7 @@ use super::{Select, Track, Tracker};
 use crate::{
     Error,
     face::{
+        cover,
         examine::Sighting,
         geometry::{self, Region},
         mesh::MARGIN,
@@ -232,6 +233,7 @@ impl Tracker {
             region,
             seen,
             filter: MeshFilter::default(),
+            cover: cover::Memory::default(),
         });
         Ok(())
     }

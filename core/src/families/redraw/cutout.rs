@@ -202,6 +202,7 @@ impl Cutout {
         } = spot;
         let mask = &mut self.mask;
         jaw_mask::mask(&face.mesh, map, side, look.feather, strength, mask);
+        face.cover.cut_out_of(mask, side, map);
         if self.plan.blend.match_colour {
             self.before.clone_from(crop);
         }

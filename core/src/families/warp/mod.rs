@@ -450,6 +450,7 @@ impl Brush for Aligned {
         spot.pixels.resize(3 * size * size, 1.0);
         let (bare, others) = spot.pixels.split_at_mut(size * size);
         self.occlusion.cut_out_of(bare, size);
+        face.cover.cut_out_of(bare, size, &to_frame);
         let (mask, freedom) = others.split_at_mut(size * size);
         mask.copy_from_slice(bare);
         self.contour
@@ -464,7 +465,7 @@ impl Brush for Aligned {
         }
         seen.source.copy_from_slice(self.source.as_flattened());
         seen.rest.copy_from_slice(self.rest.as_flattened());
-        true
+        !self.occlusion.hides_mouth()
     }
 
     fn paint(

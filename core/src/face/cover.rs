@@ -1,0 +1,224 @@
+//! What lies over a face's mouth and jaw: lettering, masks, microphones. Nothing must be drawn
+//! there, and nothing moved.
+//!
+//! A network looks at each frame by itself, so that what is there from the first frame on is found
+//! too; time only keeps what it says from flickering. Must not know how the face was found or what
+//! is drawn on it.
+
+use crate::{
+    Error,
+    face::{
+        detector,
+        geometry::{self, FACE_OVAL, LIPS_OUTER},
+        mesh::Mesh,
+    },
+    inference::Network,
+    pixels::{
+        Affine, View,
+        geometry::cells::{self, blur, fill, grow},
+        sample,
+    },
+};
+
+/// Cells along each side of the square that is looked at, from the eyes to below the chin.
+const SIDE: usize = 64;
+const CELLS: usize = SIDE * SIDE;
+/// Planes of the network's input: R, G, B, what the mesh takes for lips, and for the face.
+const PLANES: usize = 5;
+/// Points of the mesh that tell where the square lies, whatever covers the mouth, and where they
+/// are in it: corners of the eyes, bridge and tip of the nose, temples.
+const ALIGNED: [(usize, [f32; 2]); 6] = [
+    (33, [12.0, -0.8]),
+    (263, [51.0, -0.8]),
+    (168, [31.5, -2.54]),
+    (4, [31.5, 13.97]),
+    (234, [1.71, 7.215]),
+    (454, [61.29, 7.215]),
+];
+
+/// Share of a cell, with its neighbours, from which it is covered, and down to which it stays so.
+const COVERED: f32 = 0.5;
+const STAYS: f32 = 0.35;
+/// Where no more than so many cells are covered by more than that, nothing is: what is there is a
+/// freckle, a shadow, or a mistake.
+const SURE: f32 = 0.75;
+const LEAST: usize = 6;
+/// Cells round what is covered that are left alone: outlines, shadows, and what is read from there.
+const ROUND: usize = 3;
+/// In which what has gone away is still taken into account, in seconds.
+const RELEASE: f32 = 0.2;
+/// Covered by less than this counts as not covered.
+const BARELY: f32 = 0.05;
+/// Share of the lips that is covered from which no mouth is to be seen, and below which one is again.
+const HIDDEN: f32 = 0.5;
+const SHOWN: f32 = 0.35;
+
+/// What lies over one face in one frame.
+#[derive(Clone, Debug, Default)]
+pub struct Cover {
+    /// From frame pixels to cells.
+    to_cells: Affine,
+    /// `[SIDE, SIDE]`: 0 = bare .. 1 = covered; empty where all is bare.
+    cells: Vec<f32>,
+    /// Whether so much of the mouth is covered that there is none to be redrawn.
+    hides_mouth: bool,
+}
+
+impl Cover {
+    /// Whether so much of the mouth is covered that there is none to be redrawn.
+    pub fn hides_mouth(&self) -> bool {
+        self.hides_mouth
+    }
+
+    /// Whether anything lies anywhere over mouth, jaw and what is round them.
+    pub fn is_bare(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// Takes what is covered out of a mask, `[size, size]`, whose pixels `to_frame` maps to the
+    /// frame's.
+    pub fn cut_out_of(&self, mask: &mut [f32], size: usize, to_frame: &Affine) {
+        if self.is_bare() {
+            return;
+        }
+        let to_cells = self.to_cells.after(to_frame);
+        cells::multiply::<SIDE>(mask, size, &to_cells, |covered| 1.0 - covered, &self.cells);
+    }
+
+    fn clear(&mut self) {
+        self.cells.clear();
+        self.hides_mouth = false;
+    }
+}
+
+/// The network that tells what lies over a face.
+pub struct CoverNetwork {
+    network: Box<dyn Network>,
+    covered: Vec<f32>,
+    spare: Vec<f32>,
+}
+
+impl CoverNetwork {
+    /// # Errors
+    /// [`Error::ModelMismatch`] when the network's tensors are not `[1,5,64,64]` in and
+    /// `[1,1,64,64]` out.
+    pub fn new(network: Box<dyn Network>) -> Result<Self, Error> {
+        let inputs: &[&[usize]] = &[&[1, PLANES, SIDE, SIDE]];
+        let outputs: &[&[usize]] = &[&[1, 1, SIDE, SIDE]];
+        detector::check(&*network, inputs, outputs)?;
+        Ok(Self {
+            network,
+            covered: vec![0.0; CELLS],
+            spare: vec![0.0; CELLS],
+        })
+    }
+
+    /// Looks at the face of `mesh` in the frame at running time `time_ns`, and fills `cover`.
+    /// `memory` is that of the face.
+    ///
+    /// # Errors
+    /// [`Error::Inference`].
+    pub fn run(
+        &mut self,
+        view: &View,
+        mesh: &Mesh,
+        time_ns: i64,
+        memory: &mut Memory,
+        cover: &mut Cover,
+    ) -> Result<(), Error> {
+        cover.clear();
+        let Some((to_cells, to_frame)) = align(mesh) else {
+            return Ok(());
+        };
+        cover.to_cells = to_cells;
+        let planes = self.network.input(0);
+        let (colours, contours) = planes.split_at_mut(3 * CELLS);
+        let (red, others) = colours.split_at_mut(CELLS);
+        let (green, blue) = others.split_at_mut(CELLS);
+        sample(view, &to_frame, SIDE, 1.0, 0.0, [red, green, blue]);
+        let (lips, oval) = contours.split_at_mut(CELLS);
+        for (points, plane) in [(&LIPS_OUTER[..], lips), (&FACE_OVAL[..], oval)] {
+            let places = points.iter().map(|&point| mesh.points[point]);
+            fill::<SIDE>(places.map(|place| to_cells.apply(place)), plane);
+        }
+        self.network.run()?;
+
+        let covered = &mut self.covered;
+        covered.copy_from_slice(self.network.output(0));
+        blur::<SIDE>(covered, 1, &mut self.spare);
+        memory.steady(covered);
+        let lips = &self.network.input(0)[3 * CELLS..][..CELLS];
+        memory.look_for_mouth(covered, lips);
+        cover.hides_mouth = memory.hides_mouth;
+        grow::<SIDE>(covered, ROUND, &mut self.spare);
+        if memory.keep(covered, time_ns) {
+            cover.cells.extend_from_slice(covered);
+            blur::<SIDE>(&mut cover.cells, 1, &mut self.spare);
+        }
+        Ok(())
+    }
+}
+
+/// The maps from the frame to the cells and back; `None` for a face without extent.
+fn align(mesh: &Mesh) -> Option<(Affine, Affine)> {
+    let from = ALIGNED.map(|(point, _)| mesh.points[point]);
+    let to_cells = geometry::similarity(&from, &ALIGNED.map(|(_, place)| place))?;
+    Some((to_cells, to_cells.inverse()?))
+}
+
+/// What was over a face a moment ago.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// As in [`Cover`].
+    cells: Vec<f32>,
+    hides_mouth: bool,
+    last_ns: Option<i64>,
+}
+
+impl Memory {
+    /// Makes 0 or 1 of each share: what was covered stays so until it clearly is not.
+    fn steady(&mut self, covered: &mut [f32]) {
+        self.cells.resize(CELLS, 0.0);
+        let mut sure = 0;
+        for (covered, before) in covered.iter_mut().zip(&self.cells) {
+            let limit = if *before > COVERED { STAYS } else { COVERED };
+            // What is no number covers nothing.
+            let is_covered = *covered > limit;
+            let is_sure = *covered > SURE || *before > COVERED;
+            sure += usize::from(is_covered && is_sure);
+            *covered = f32::from(u8::from(is_covered));
+        }
+        if sure <= LEAST {
+            covered.fill(0.0);
+        }
+    }
+
+    /// Whether a mouth is to be seen.
+    fn look_for_mouth(&mut self, covered: &[f32], lips: &[f32]) {
+        let [mut on_lips, mut all] = [0.0, 0.0];
+        for (covered, lips) in covered.iter().zip(lips) {
+            on_lips += covered * lips;
+            all += lips;
+        }
+        let limit = if self.hides_mouth { SHOWN } else { HIDDEN };
+        self.hides_mouth = on_lips > limit * all;
+    }
+
+    /// Lets what has gone away fade. False where all is bare.
+    fn keep(&mut self, covered: &mut [f32], time_ns: i64) -> bool {
+        let passed = self.last_ns.map(|last| (time_ns - last) as f32 * 1e-9);
+        self.last_ns = Some(time_ns);
+        let kept = match passed {
+            Some(passed) if passed >= 0.0 => (-passed / RELEASE).exp(),
+            _ => 0.0,
+        };
+        let mut is_any = false;
+        for (covered, before) in covered.iter_mut().zip(&mut self.cells) {
+            let faded = *before * kept;
+            *covered = covered.max(if faded > BARELY { faded } else { 0.0 });
+            *before = *covered;
+            is_any |= *covered > 0.0;
+        }
+        is_any
+    }
+}
