@@ -16,7 +16,8 @@ use crate::lipsync::{
     OnError,
     deadlines::Deadline,
     frame_queue::{Frame, signed_ns},
-    imp::{CAT, Lipsync, USUAL_FRAME_NS, lock},
+    imp::{CAT, Lipsync, lock},
+    latency::USUAL_FRAME_NS,
     log::{Change, Time},
     messages,
     overload::Verdict,
@@ -226,8 +227,8 @@ impl Lipsync {
     ) -> Effort {
         let is_live = self.obj().latency().is_some();
         let (is_watched, reserve_ns) = {
-            let pace = lock(&self.pace);
-            (pace.is_watched(), pace.reserve_ns(work_ns))
+            let overload = lock(&self.overload);
+            (overload.is_watched(), overload.reserve_ns(work_ns))
         };
         if !is_live && !is_watched {
             return Effort::Thorough;

@@ -23,10 +23,12 @@ fn tracker(settings: Settings, effort: Effort) -> Tracker {
         intra_threads: 1,
         ..Options::default()
     };
-    let detector = face::open_detector(&assembly::opener(&options))
-        .expect("`cargo xtask setup` provides ONNX Runtime");
-    let mesh = face::open_mesh(&assembly::opener(&options)).unwrap();
-    let mut tracker = Tracker::new(detector.network, mesh.network, settings).unwrap();
+    let opener = assembly::opener(&options);
+    let detector = face::open_detector(&opener).expect("`cargo xtask setup` provides ONNX Runtime");
+    let mesh = face::open_mesh(&opener).unwrap();
+    let cover = face::open_cover(&opener).unwrap();
+    let mut tracker =
+        Tracker::new(detector.network, mesh.network, cover.network, settings).unwrap();
     tracker.set_outlook(Outlook {
         effort,
         ..Outlook::default()

@@ -310,6 +310,7 @@ fn spoken(
             .expect("the detector opens")
             .network,
         face::open_mesh(&opener).expect("the mesh opens").network,
+        face::open_cover(&opener).expect("the cover opens").network,
         face::Settings::default(),
     )
     .expect("the tracker starts");

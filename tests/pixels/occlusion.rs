@@ -8,7 +8,7 @@ use lipsync_core::{
     face::{Face, Mesh, geometry::FACE_OVAL},
     pixels::Affine,
     render::{Controls, Engine, Outcome, Silence},
-    sound::{SampleFormat, Sound},
+    sound::{MONO, SampleFormat, Sound},
 };
 
 use crate::picture::Picture;
@@ -55,7 +55,7 @@ fn speech() -> Option<Sound> {
     const SECOND: usize = 32_000;
     let mut sound = Sound::new();
     sound
-        .configure(SampleFormat::S16, 16_000, 1)
+        .configure(SampleFormat::S16, 16_000, MONO)
         .expect("16 kHz mono is usable");
     sound.push(&bytes[HEADER + SECOND..], 0, true);
     sound.finish();
