@@ -23,6 +23,8 @@ const REGARDLESS: f32 = 0.3;
 const CLEARLY: f32 = 1.3;
 /// Somebody who is gone for longer is forgotten; one who is alone for less may not be.
 const PRESENCE_NS: u64 = 2_000_000_000;
+/// What is quieter, digital silence too, counts as this, in dBFS.
+const QUIETEST_DB: f32 = -60.0;
 /// Steps that are longer say nothing of a speed.
 const LONGEST_STEP_NS: f32 = 3e8;
 
@@ -98,6 +100,7 @@ impl Mouth {
         self.watched_ns += step_ns;
         let share = |over_ns: f32| (step_ns / over_ns.min(self.watched_ns)).min(1.0);
         self.motion += share(MOTION_NS) * (speed - self.motion);
+        let level_db = level_db.max(QUIETEST_DB);
         self.together.add([gap, level_db], share(TOGETHER_NS));
         self.has_moved |= self.moves();
     }
