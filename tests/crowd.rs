@@ -3,7 +3,10 @@
 #[path = "support/common.rs"]
 mod common;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use common::*;
 use gst::prelude::*;
@@ -15,6 +18,12 @@ const THREADS_EACH: usize = 4;
 const IDLE_THREADS: usize = 16;
 /// Longer than any run of all of them takes on a busy machine.
 const PATIENCE_OF_ALL: Duration = Duration::from_secs(90);
+
+/// Both tests count what the whole process uses: one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// One pipeline a stream, as a server has them.
 fn pipelines(frames: usize, set_up: impl Fn(&gst::Element)) -> Vec<gst::Pipeline> {
@@ -94,6 +103,7 @@ fn assert_threads_end(most: usize) {
 
 #[test]
 fn two_hundred_elements_play_at_once() {
+    let _alone = alone();
     init();
     let at_rest = in_use("Threads:");
     let pipelines = pipelines(25, |element| {
@@ -115,6 +125,7 @@ fn two_hundred_elements_play_at_once() {
 /// Networks are in memory once: what each element adds is its tensors and its sound.
 #[test]
 fn two_hundred_elements_share_the_built_in_model() {
+    let _alone = alone();
     let Some(library) = onnxruntime() else { return };
     const EACH_KIB: usize = 8 * 1024;
     init();

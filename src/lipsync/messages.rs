@@ -86,7 +86,7 @@ impl Lipsync {
                 gst::CoreError::Pad,
                 ("frames come, but there is no pad `audio` from which lipsync could hear: they pass through \
                   unchanged. Link an audio stream to it. What has room for one video filter only, such as \
-                  playbin's `video-filter` or an effect in GES, cannot: use lipsyncbin in a pipeline of its own")
+                  playbin's `video-filter` or an effect in GES, cannot: use lipsyncbin in a pipeline of its own, not there")
             );
         }
     }

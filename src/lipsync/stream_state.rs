@@ -231,8 +231,10 @@ impl Stream {
         let discont = buffer
             .flags()
             .intersects(gst::BufferFlags::DISCONT | gst::BufferFlags::RESYNC);
-        let gap = buffer.flags().contains(gst::BufferFlags::GAP);
-        if gap || segment.rate() != 1.0 {
+        let is_gap = buffer.flags().contains(gst::BufferFlags::GAP);
+        // Some sources send a duration without samples for a pause.
+        let is_pause = buffer.size() == 0 && buffer.duration().is_some();
+        if is_gap || is_pause || segment.rate() != 1.0 {
             return self.hear_gap(&buffer, segment);
         }
         let Some(info) = &self.audio else {

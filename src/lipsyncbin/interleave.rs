@@ -131,10 +131,11 @@ impl Interleave {
                     (self.tell)(ahead);
                 }
             }
-            // If that is not far enough either, the queue will say so.
+            // Twice as far each time: a long pause is found out in a moment, and bytes bound it.
             Some(_) => {
                 let limit = self.queue.property::<u64>("max-size-time");
-                let limit = gst::ClockTime::from_nseconds(limit).saturating_add(USUAL);
+                let limit = gst::ClockTime::from_nseconds(limit.saturating_mul(2));
+                self.look_later(&mut watch);
                 drop(watch);
                 gst::debug!(
                     CAT,

@@ -81,8 +81,7 @@ impl Parts {
         gst::Element::link_many([&heard, &heard_convert[0], &heard_convert[1]])?;
         hold_what_is_heard_later(&heard, lipsync);
 
-        let tee_sink = pad(&tee, "sink")?;
-        tee_sink.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, refuse_allocation);
+        inputs[1].add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, refuse_allocation);
 
         Ok(Self {
             video_in: pad(&video_convert, "sink")?,
@@ -224,8 +223,9 @@ fn limit(queue: &gst::Element, buffers: u32, time: gst::ClockTime) {
     queue.set_property("max-size-time", time.nseconds());
 }
 
-/// Asked behind the `tee`, the muxer's branch would answer only after the first frame has come out,
-/// for which `lipsync` waits for the sound that the asking decoder holds.
+/// An audio decoder that asks for memory waits in the queue until all audio before has left it, which may wait for
+/// frames that upstream cannot send meanwhile; and behind the `tee` the muxer's branch would answer only after the
+/// first frame has come out.
 fn refuse_allocation(_pad: &gst::Pad, info: &mut gst::PadProbeInfo) -> gst::PadProbeReturn {
     match info.query().map(|query| query.view()) {
         Some(gst::QueryView::Allocation(_)) => gst::PadProbeReturn::Drop,

@@ -13,6 +13,15 @@ fn gap(at_ms: u64, duration_ms: Option<u64>) -> Item {
         .into()
 }
 
+/// A buffer that says how long it is silent, and holds nothing.
+fn pause(at_ms: u64, duration_ms: u64) -> gst::Buffer {
+    let mut pause = gst::Buffer::new();
+    let buffer = pause.make_mut();
+    buffer.set_pts(gst::ClockTime::from_mseconds(at_ms));
+    buffer.set_duration(gst::ClockTime::from_mseconds(duration_ms));
+    pause
+}
+
 /// Sound that holds 20 s in one item and does not end: a sentence of a speech synthesizer, a whole file, a gap that
 /// an element makes for a stream that has ended.
 fn covering() -> Vec<(&'static str, Vec<Item>)> {
@@ -25,6 +34,10 @@ fn covering() -> Vec<(&'static str, Vec<Item>)> {
     let buffers = tones.buffers().into_iter().map(Item::from).collect();
     vec![
         ("a buffer", with(buffers)),
+        (
+            "a pause without samples",
+            with(vec![pause(0, 20_000).into()]),
+        ),
         ("a gap", with(vec![gap(0, Some(20_000))])),
         ("a gap without end", with(vec![gap(0, None)])),
         (

@@ -343,7 +343,10 @@ mod tests {
     fn a_quiet_voice_is_found_within_its_first_syllables() {
         for level_db in [-40.0, -46.0, -56.0, -62.0] {
             let tracker = tracked(&mixed(&[(&voice(5.0), level_db), (&noise(5.0), -84.0)]));
-            for half_seconds in 1..10 {
+            let heard = |step: &usize| tracker.at((step * SECOND / 20) as i64).has_voice;
+            let first_ms = (0..100).find(heard).map(|step| step * 50);
+            assert!(first_ms.is_some_and(|ms| ms <= 700), "{first_ms:?}");
+            for half_seconds in 2..10 {
                 let levels = tracker.at((half_seconds * SECOND / 2) as i64);
                 let found = levels.voice_db;
                 assert!(
