@@ -5,7 +5,7 @@
 /**
  * SECTION:element-lipsync
  * @title: lipsync
- * @short_description: Redraws mouths in video so that they match the sound.
+ * @short_description: Redraws mouths in video to match the speech.
  *
  * Takes a video stream on the pad `video` and the speech that belongs to it on the request pad
  * `audio`, finds the faces in each frame and redraws their mouths in place, so that they move as
@@ -134,7 +134,7 @@ pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "lipsync",
         gst::DebugColorFlags::empty(),
-        Some("Redraws mouths to match the sound"),
+        Some("Redraws mouths to match the speech"),
     )
 });
 
@@ -271,7 +271,7 @@ impl ElementImpl for Lipsync {
             gst::subclass::ElementMetadata::new(
                 "Lip sync",
                 "Filter/Effect/Video/Audio",
-                "Redraws the mouths in a video so that they match the sound",
+                "Redraws the mouths in a video to match the speech",
                 env!("CARGO_PKG_NAME"),
             )
         });

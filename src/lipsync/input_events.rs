@@ -65,7 +65,7 @@ impl Lipsync {
                     gst::element_imp_warning!(
                         self,
                         gst::StreamError::Format,
-                        ("frames are interlaced and taken for whole pictures: put `deinterlace` before lipsync")
+                        ("frames are interlaced and treated as progressive: put `deinterlace` before lipsync")
                     );
                 }
                 gst::info!(CAT, imp = self, "Frames are {}", caps.caps());

@@ -109,7 +109,7 @@ pub enum FaceSelect {
     #[enum_value(name = "The largest faces", nick = "largest")]
     Largest,
     #[enum_value(
-        name = "The faces nearest to the centre of the picture",
+        name = "The faces nearest to the centre of the frame",
         nick = "center"
     )]
     Center,
@@ -147,7 +147,7 @@ pub enum Silence {
     #[default]
     #[enum_value(name = "It closes", nick = "close")]
     Close,
-    #[enum_value(name = "The picture's own mouth shows", nick = "original")]
+    #[enum_value(name = "The frame's own mouth shows", nick = "original")]
     Original,
     #[enum_value(name = "It follows whatever is heard", nick = "animate")]
     Animate,
@@ -171,7 +171,7 @@ pub enum LatePolicy {
     #[default]
     #[enum_value(name = "The mouth that was drawn last", nick = "last-mouth")]
     LastMouth,
-    #[enum_value(name = "The picture's own mouth", nick = "original")]
+    #[enum_value(name = "The frame's own mouth", nick = "original")]
     Original,
 }
 

@@ -29,7 +29,7 @@ use lipsync_core::{
 
 /// Of the PROGRESS messages while a model is loaded.
 const PROGRESS_CODE: &str = "open-model";
-const CANCELED: &str = "The model is not wanted any more";
+const CANCELED: &str = "The model is no longer needed";
 const FAILED: &str = "The model cannot be loaded";
 const STAYS: &str = "The model that was there before stays";
 
@@ -323,7 +323,7 @@ impl Lipsync {
                 gst::LibraryError::Settings,
                 (
                     "batch-size is {wanted}, but `{}` draws {} at once, and so many frames are \
-                     collected: a network is wanted whose first dimension is left open, or {wanted}",
+                     collected: expected a network whose first dimension is open, or {wanted}",
                     about.name,
                     about.batch
                 )

@@ -141,7 +141,7 @@ fn table() -> Vec<Property> {
         (
             glib::ParamSpecUInt::builder("device-id")
                 .nick("Device")
-                .blurb("Which of several NVIDIA cards runs the networks")
+                .blurb("Which of several NVIDIA GPUs runs the networks")
                 .default_value(default.setup.device_id)
                 .mutable_playing()
                 .build(),
@@ -347,7 +347,7 @@ fn table() -> Vec<Property> {
             glib::ParamSpecInt64::builder("sync-offset")
                 .nick("Sync offset")
                 .blurb(
-                    "Nanoseconds by which the mouth moves later than the sound: 40000000 is 40 ms later, \
+                    "Nanoseconds by which the mouth moves later than the audio: 40000000 is 40 ms later, \
                      -40000000 as much earlier",
                 )
                 .minimum(-SYNC_OFFSET_MAX_NS)
@@ -452,7 +452,7 @@ fn table() -> Vec<Property> {
         (
             glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                 .nick("Statistics")
-                .blurb("Frames, faces and sound since the stream began, and times in microseconds")
+                .blurb("Frames, faces and audio since the stream began, and times in microseconds")
                 .read_only()
                 .build(),
             Access::Reported,
@@ -485,7 +485,7 @@ fn table() -> Vec<Property> {
             glib::ParamSpecBoolean::builder("tag-altered")
                 .nick("Tag altered")
                 .blurb(
-                    "Says with a tag, a comment that muxers write into the file, that the picture is altered; from \
+                    "Says with a tag, a comment that muxers write into the file, that the video is altered; from \
                      the first frame on that is",
                 )
                 .default_value(default.tag_altered)
@@ -497,7 +497,7 @@ fn table() -> Vec<Property> {
             glib::ParamSpecBoolean::builder("draw-debug")
                 .nick("Draw debug")
                 .blurb(
-                    "Draws face box, mesh, mouth mask, sound level and time spent into the picture",
+                    "Draws face box, mesh, mouth mask, audio level and time spent into the frame",
                 )
                 .default_value(default.draw_debug)
                 .mutable_playing()

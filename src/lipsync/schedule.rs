@@ -186,7 +186,7 @@ impl Lipsync {
                 self,
                 gst::StreamError::Format,
                 (
-                    "the segment of pad `{}` counts {:?}; time is wanted",
+                    "the segment of pad `{}` counts {:?}, expected time",
                     pad.name(),
                     segment.format()
                 )

@@ -176,7 +176,7 @@ impl ElementImpl for LipsyncBin {
             gst::subclass::ElementMetadata::new(
                 "Lip sync bin",
                 "Generic/Bin/Filter/Effect/Video/Audio",
-                "Sound and picture in, both out, with mouths that match the sound",
+                "Audio and video in, both out, with mouths redrawn to match the speech",
                 env!("CARGO_PKG_NAME"),
             )
         });
@@ -211,7 +211,7 @@ impl ElementImpl for LipsyncBin {
             gst::element_imp_error!(
                 self,
                 gst::CoreError::MissingPlugin,
-                ("{err}; GStreamer's base plugins are wanted")
+                ("{err}; expected GStreamer's base plugins to be installed")
             );
             return Err(gst::StateChangeError);
         }
