@@ -108,10 +108,7 @@ pub enum FaceSelect {
     #[default]
     #[enum_value(name = "The largest faces", nick = "largest")]
     Largest,
-    #[enum_value(
-        name = "The faces nearest to the centre of the frame",
-        nick = "center"
-    )]
+    #[enum_value(name = "The faces nearest to the centre of the frame", nick = "center")]
     Center,
     #[enum_value(name = "Every face, as many as max-faces allows", nick = "all")]
     All,

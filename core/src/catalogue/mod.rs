@@ -1,4 +1,5 @@
-//! From what the user named to a generator: built in, a file, a folder, or the program's own.
+//! From what the user named to a generator: built in, a file, a folder, or the program's own. The family is
+//! the one that a manifest names, or that recognises a network without one.
 
 use std::{
     fmt, fs,

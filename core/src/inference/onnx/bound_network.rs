@@ -1,4 +1,4 @@
-//! Opens models and runs them on tensors that stay bound.
+//! A model on one execution provider: a session, and tensors that stay bound to it.
 //!
 //! Must not know what the networks compute.
 
@@ -14,84 +14,32 @@ use ort::value::DynTensor;
 use crate::{
     Error,
     inference::{
-        Element, Fallback, Interrupt, Network, OpenNetwork, Options, Provider, TensorInfo,
+        Element, Interrupt, Network, Options, Provider, TensorInfo,
         model_file::Model,
         onnx::{
             compile_cache, cpu_cores,
             cuda_copy::Card,
             fair_queue::Turns,
             host_tensors::{self, Numbers},
-            library::{self, Runtime},
+            library::Runtime,
             nvidia_libraries,
             provider_options::{Accelerator, is_worth_caching, replays},
-            providers, runtime_log, session_pool,
+            runtime_log, session_pool,
             tensor_shapes::{self, Bindable, Sizes},
         },
     },
 };
 
 /// Shapes by the names of inputs.
-type Wanted<'a> = [(&'a str, &'a [usize])];
-
-/// Whether networks may run with these options, as far as that can be told without one: loads
-/// ONNX Runtime and sees whether it was built with the provider.
-///
-/// # Errors
-/// [`Error::RuntimeMissing`], [`Error::ProviderUnavailable`].
-pub fn check(options: &Options) -> Result<(), Error> {
-    let runtime = library::load(options.library.as_deref(), options.provider)?;
-    providers::candidates(options, runtime).map(|_| ())
-}
-
-/// Opens a model, or shares the session of a network that is open with the same options. The
-/// network has been run once on zeros when this returns, so that the first frame is no slower than
-/// the others, and a provider that cannot run it is found out. Errors: see
-/// [`Backend::open`](crate::inference::Backend::open).
-pub fn open(
-    model: &Model,
-    options: &Options,
-    shapes: &[(&str, &[usize])],
-) -> Result<OpenNetwork, Error> {
-    let runtime = library::load(options.library.as_deref(), options.provider)?;
-    let mut refused = Vec::new();
-    for provider in providers::candidates(options, runtime)? {
-        match bind(model, runtime, provider, options, shapes) {
-            Ok(network) => {
-                let fallbacks = refused.into_iter().map(|(wanted, reason)| Fallback {
-                    wanted,
-                    taken: provider,
-                    reason,
-                });
-                return Ok(OpenNetwork {
-                    network: Box::new(network),
-                    active: provider,
-                    fallbacks: fallbacks.collect(),
-                });
-            }
-            Err(Error::ProviderUnavailable { provider, reason })
-                if options.provider == Provider::Auto =>
-            {
-                refused.push((provider, reason));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    // Even the CPU could not do what was asked for.
-    let reasons = refused
-        .iter()
-        .map(|(provider, reason)| format!("{provider}: {reason}"));
-    Err(options
-        .provider
-        .unavailable(reasons.collect::<Vec<_>>().join("; ")))
-}
+pub(super) type Shapes<'a> = [(&'a str, &'a [usize])];
 
 /// A network with tensors of its own on a session that may be shared.
-fn bind(
+pub(super) fn bind(
     model: &Model,
     runtime: &Runtime,
     provider: Provider,
     options: &Options,
-    shapes: &Wanted,
+    shapes: &Shapes,
 ) -> Result<BoundNetwork, Error> {
     let threads = match options.intra_threads {
         0 => cpu_cores::physical(),
@@ -311,7 +259,7 @@ fn accelerate(
 }
 
 /// One user's view of a session: the tensors are its own.
-struct BoundNetwork {
+pub(super) struct BoundNetwork {
     name: String,
     inputs: Vec<Bound>,
     outputs: Vec<Bound>,
@@ -583,6 +531,7 @@ impl Network for BoundNetwork {
 mod tests {
     use super::*;
     use crate::inference::ModelSource;
+    use crate::inference::onnx::library;
 
     const DETECTOR: &[u8] = include_bytes!("../../../../models/face_detector.onnx");
 

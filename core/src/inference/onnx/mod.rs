@@ -12,6 +12,7 @@ mod host_tensors;
 pub mod library;
 mod loaded_files;
 mod nvidia_libraries;
+mod provider_fallback;
 mod provider_options;
 mod providers;
 mod runtime_log;
@@ -32,7 +33,7 @@ pub struct OnnxRuntime;
 
 impl Backend for OnnxRuntime {
     fn check(&self, options: &Options) -> Result<(), Error> {
-        bound_network::check(options)
+        provider_fallback::check(options)
     }
 
     fn open(
@@ -41,7 +42,7 @@ impl Backend for OnnxRuntime {
         options: &Options,
         shapes: &[(&str, &[usize])],
     ) -> Result<OpenNetwork, Error> {
-        bound_network::open(model, options, shapes)
+        provider_fallback::open(model, options, shapes)
     }
 
     /// Most of it is one thread's work. Not so where a GPU may be used: TensorRT chooses what is

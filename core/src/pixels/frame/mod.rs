@@ -1,8 +1,10 @@
 //! What a frame is: its planes, where its components lie in them, what its numbers mean.
 
 pub mod colour;
+mod format;
 pub(super) mod layout;
 pub mod view;
 
 pub use colour::Colour;
-pub use view::{Format, Plane, View};
+pub use format::Format;
+pub use view::{Plane, View};

@@ -1,28 +1,6 @@
 //! A video frame in memory: planes, strides, format, colour.
 
-use crate::pixels::frame::colour::Colour;
-
-/// Pixel layouts, named as GStreamer names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    I420,
-    Yv12,
-    Nv12,
-    Nv21,
-    Y42b,
-    Y444,
-    Rgb,
-    Bgr,
-    Rgba,
-    Bgra,
-    Argb,
-    Abgr,
-    Rgbx,
-    Bgrx,
-    Xrgb,
-    Xbgr,
-    Gray8,
-}
+use super::{Colour, Format};
 
 /// One plane: `stride` bytes from a row to the next. The last row may end without its padding.
 pub struct Plane<'a> {
