@@ -7,11 +7,15 @@
 //! process, what the library has set up until then is there till the wait is over; what it sets up
 //! later is not.
 
-use ort::{environment::Environment, session::Session};
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use ort::{environment::Environment, session::Session};
+
+use super::providers;
+use crate::inference::Provider;
 
 /// A process does not stay longer than this for threads at work. TensorRT may take minutes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -81,9 +85,11 @@ const LEAST: &[u8] = b"\x08\x08:9\x0a\x0e\x0a\x01x\x0a\x01x\x12\x01y\x22\x03Add\
 /// To be called once, after ONNX Runtime is loaded: what was registered last comes first when a
 /// process ends.
 pub(super) fn wait_at_exit(environment: &Environment) {
-    // The library sets up parts of itself with the first session: they are to be torn down last.
+    // The library sets up parts of itself with the first session, and its list of providers when it
+    // is first asked for: they are to be torn down last.
     let first = Session::builder(environment);
     drop(first.and_then(|mut builder| builder.commit_from_memory(LEAST)));
+    providers::is_compiled_in(Provider::Cuda);
 
     // SAFETY: the function neither unwinds nor ends the process, and lives as long as the process:
     // GStreamer never unloads a plugin. Where there is no room for it, processes end as before.
