@@ -67,7 +67,7 @@ fn main() {
     }
 }
 
-/// Time on the processor for one call, the first calls left out.
+/// Time on the CPU for one call, the first calls left out.
 fn cost(mut call: impl FnMut(i64)) -> Duration {
     (0..WARM_UP).for_each(&mut call);
     let before = on_cpu();
@@ -75,7 +75,7 @@ fn cost(mut call: impl FnMut(i64)) -> Duration {
     (on_cpu() - before) / RUNS as u32
 }
 
-/// Time that this thread has spent on a processor.
+/// Time that this thread has spent on a CPU.
 fn on_cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     let nanoseconds = stat.split_whitespace().next().and_then(|n| n.parse().ok());

@@ -1,5 +1,5 @@
 //! NVIDIA's providers with the real GPU build of ONNX Runtime, where
-//! `cargo xtask setup --provider cuda` has fetched it: on a card, and refused without one.
+//! `cargo xtask setup --provider cuda` has fetched it: on a GPU, and refused without one.
 //! `cargo xtask test --gpu` runs nothing else.
 
 use std::path::{Path, PathBuf};
@@ -27,12 +27,12 @@ fn library() -> Option<PathBuf> {
     Some(path)
 }
 
-/// What NVIDIA's driver shows where there is a card.
+/// What NVIDIA's driver shows where there is a GPU.
 fn has_card() -> bool {
     Path::new("/dev/nvidia0").exists() || Path::new("/dev/dxg").exists()
 }
 
-/// The library, on a machine with a card.
+/// The library, on a machine with a GPU.
 fn on_card() -> Option<PathBuf> {
     let library = library()?;
     if !has_card() {
@@ -116,8 +116,8 @@ fn without_a_card_auto_falls_back_and_says_why() {
     };
     let opened = open(&options(&library, Provider::Auto)).unwrap();
     assert_eq!(opened.active, Provider::Cpu);
-    let wanted: Vec<_> = opened.fallbacks.iter().map(|f| &f.wanted[..]).collect();
-    assert_eq!(wanted, ["tensorrt", "cuda"]);
+    let expected: Vec<_> = opened.fallbacks.iter().map(|f| &f.requested[..]).collect();
+    assert_eq!(expected, ["tensorrt", "cuda"]);
     assert!(opened.fallbacks.iter().all(|f| f.reason.contains("lib")));
 }
 
@@ -176,7 +176,7 @@ fn without_a_card_the_element_fails_or_warns() {
 }
 
 /// A stand-in for the driver's library, enough for the provider to be loaded and to look for a
-/// card in vain; `None` where that cannot be.
+/// GPU in vain; `None` where that cannot be.
 fn driver_without_card() -> Option<()> {
     if !std::env::var("NEXTEST_EXECUTION_MODE").is_ok_and(|mode| mode == "process-per-test") {
         println!("skipped: needs a process of its own, which cargo nextest gives");
@@ -224,7 +224,7 @@ fn options_reach_the_provider_before_any_card_is_asked() {
         assert!(reason.contains(key), "{reason}");
     }
     if !has_card() {
-        // What the plugin itself sets is understood, and the card is what is missing.
+        // What the plugin itself sets is understood, and the GPU is what is missing.
         let reason = reason(&options(&library, Provider::Cuda));
         assert!(reason.contains("cudaGetDeviceCount"), "{reason}");
     }

@@ -85,7 +85,7 @@ fn bf16_is_what_it_computes_with_when_that_is_wanted() {
     let rounded = points(open(MESH, &rounded).unwrap().network);
     let (error, scale) = difference(&rounded, &exact);
     println!("bf16: {error} of {scale}");
-    // A processor without bf16 computes as exactly as ever: the precision is a hint to OpenVINO.
+    // A CPU without bf16 computes as exactly as ever: the precision is a hint to OpenVINO.
     let knows_bf16 = fs::read_to_string("/proc/cpuinfo")
         .is_ok_and(|text| text.contains("avx512_bf16") || text.contains("amx_bf16"));
     assert_eq!(error > 0.0, knows_bf16, "{error}");
@@ -105,7 +105,7 @@ fn auto_goes_on_to_the_next_and_says_why() {
     let opened = open(MESH, &wrong).unwrap();
     assert_eq!(opened.active, Provider::Cpu);
     assert_eq!(opened.fallbacks.len(), 1);
-    assert_eq!(opened.fallbacks[0].wanted, "openvino");
+    assert_eq!(opened.fallbacks[0].requested, "openvino");
     let reason = &opened.fallbacks[0].reason;
     assert!(reason.contains("device_typ"), "{reason}");
 }
@@ -113,7 +113,7 @@ fn auto_goes_on_to_the_next_and_says_why() {
 #[test]
 fn options_that_it_does_not_have_are_refused_in_its_own_words() {
     let Some(library) = library() else { return };
-    for (key, value, wanted) in [
+    for (key, value, expected) in [
         ("device_typ", "CPU", "device_typ"),
         ("device_type", "GPU.7", "GPU.7"),
         // It takes that one, and then no part of the network.
@@ -133,7 +133,7 @@ fn options_that_it_does_not_have_are_refused_in_its_own_words() {
             Err(Error::ProviderUnavailable { provider, reason }) => {
                 assert_eq!(provider, "openvino");
                 println!("{key}={value}: {reason}");
-                assert!(reason.contains(wanted), "{key}={value}: {reason}");
+                assert!(reason.contains(expected), "{key}={value}: {reason}");
             }
             Err(other) => panic!("{key}={value}: another error: {other}"),
             Ok(_) => panic!("{key}={value}: it runs"),

@@ -302,9 +302,11 @@ fn shapes_that_contradict_the_model_are_refused() {
     ];
     for shape in wrong {
         match inference::onnx::open(bytes(&model), &one_thread(), &[shape]) {
-            Err(Error::ModelMismatch { found, wanted, .. }) => {
+            Err(Error::ModelMismatch {
+                found, expected, ..
+            }) => {
                 assert!(found.contains('x'), "{found}");
-                assert!(wanted.contains(shape.0), "{wanted}");
+                assert!(expected.contains(shape.0), "{expected}");
             }
             Err(other) => panic!("another error: {other}"),
             Ok(_) => panic!("{shape:?} was accepted"),
@@ -316,9 +318,11 @@ fn shapes_that_contradict_the_model_are_refused() {
 fn tensors_of_another_type_are_refused_with_their_names() {
     let model = onnx::doubling(onnx::INT64, &[onnx::Dim::Fixed(2)]);
     match open(&model) {
-        Err(Error::ModelMismatch { found, wanted, .. }) => {
+        Err(Error::ModelMismatch {
+            found, expected, ..
+        }) => {
             assert!(found.contains('x') && found.contains("i64"), "{found}");
-            assert!(wanted.contains("f32"), "{wanted}");
+            assert!(expected.contains("f32"), "{expected}");
         }
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("it was accepted"),

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 pub enum Error {
     /// No usable ONNX Runtime library. `tried` has one line a path, with the loader's own words.
     #[error(
-        "ONNX Runtime could not be loaded. Tried:\n{tried}\nInstall ONNX Runtime {wanted} or newer \
+        "ONNX Runtime could not be loaded. Tried:\n{tried}\nInstall ONNX Runtime {expected} or newer \
          (`cargo xtask setup`, or your distribution's libonnxruntime), or name the library in the \
          property `onnxruntime-library` or the environment variable ORT_DYLIB_PATH"
     )]
-    RuntimeMissing { tried: String, wanted: String },
+    RuntimeMissing { tried: String, expected: String },
 
     /// The execution provider that was asked for cannot run here.
     #[error(
@@ -29,11 +29,11 @@ pub enum Error {
     ModelUnreadable { path: PathBuf, reason: String },
 
     /// The network's tensors are not those of the family. Both lists are ready to print.
-    #[error("the model `{name}` does not fit.\nFound: {found}\nWanted: {wanted}")]
+    #[error("the model `{name}` does not fit.\nFound: {found}\nExpected: {expected}")]
     ModelMismatch {
         name: String,
         found: String,
-        wanted: String,
+        expected: String,
     },
 
     /// A network failed while running on a frame. The next frame may succeed.

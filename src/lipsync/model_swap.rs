@@ -311,7 +311,7 @@ impl Lipsync {
                 (
                     "a network runs on `{}`, not on the execution provider `{}`: {}",
                     fallback.taken.name(),
-                    fallback.wanted,
+                    fallback.requested,
                     fallback.reason
                 )
             );

@@ -92,14 +92,14 @@ fn through(batch: u32, video: Vec<Item>, sound: Vec<Item>) -> (Vec<Seen>, Vec<us
 fn frames_come_out_as_if_each_were_drawn_alone() {
     let pictures = Pictures::at(25, 1);
     let alone = through(1, pictures.stream(33), tones().stream()).0;
-    for (batch, wanted) in [
+    for (batch, expected) in [
         (2, [[2; 16].as_slice(), &[1]].concat()),
         (10, vec![10, 10, 10, 3]),
         (64, vec![33]),
     ] {
         let (outs, runs, rig) = through(batch, pictures.stream(33), tones().stream());
         assert!(outs == alone, "{batch} at once");
-        assert_eq!(runs, wanted);
+        assert_eq!(runs, expected);
         assert_eq!(rig.stat("frames-in"), 33);
         assert_eq!(rig.stat("frames-out"), 33);
         assert_eq!(rig.stat("frames-held"), 0);
@@ -108,7 +108,7 @@ fn frames_come_out_as_if_each_were_drawn_alone() {
 
 #[test]
 fn a_generator_that_takes_fewer_is_said_and_collects_no_more() {
-    for (takes, wanted) in [(1, "draws 1 at once"), (3, "draws 3 at once")] {
+    for (takes, expected) in [(1, "draws 1 at once"), (3, "draws 3 at once")] {
         let (source, runs) = together(takes, None);
         let rig = Rig::stopped(lipsync(source, 8), FILE, true);
         rig.play();
@@ -118,7 +118,7 @@ fn a_generator_that_takes_fewer_is_said_and_collects_no_more() {
         assert!(runs.lock().unwrap().iter().all(|run| *run == takes));
         let warnings = rig.warnings();
         assert!(
-            matches!(&warnings[..], [warning] if warning.contains("batch-size is 8") && warning.contains(wanted)),
+            matches!(&warnings[..], [warning] if warning.contains("batch-size is 8") && warning.contains(expected)),
             "{warnings:?}"
         );
         // It may take more than are collected.
@@ -315,8 +315,8 @@ fn a_flush_drops_what_was_collected_and_counts_it() {
     frames.extend(rig.frames_until_eos());
     feeding.join();
     let offsets: Vec<_> = frames.iter().map(|frame| frame.offset()).collect();
-    let wanted: Vec<u64> = (0..10).chain(0..3).collect();
-    assert_eq!(offsets, wanted);
+    let expected: Vec<u64> = (0..10).chain(0..3).collect();
+    assert_eq!(offsets, expected);
     assert_eq!(*runs.lock().unwrap(), [10, 3]);
     let (came, went) = (rig.stat("frames-in"), rig.stat("frames-out"));
     assert_eq!(

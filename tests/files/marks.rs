@@ -289,14 +289,14 @@ fn mux_and_read_back(encoder: &str, muxer: &str, demuxer: &str) {
             comments(&pipeline);
 
             let read = launch(&format!("filesrc location={file} ! {demuxer} ! fakesink"));
-            let wanted = match (comment, marks) {
+            let expected = match (comment, marks) {
                 ("", true) => Some(MARK.to_owned()),
                 ("", false) => None,
                 (comment, true) => Some(format!("{comment}; {MARK}")),
                 (comment, false) => Some(comment.to_owned()),
             };
             let found = comments(&read);
-            assert_eq!(found.first(), wanted.as_ref(), "{muxer}: {found:?}");
+            assert_eq!(found.first(), expected.as_ref(), "{muxer}: {found:?}");
         }
     }
     std::fs::remove_file(file).unwrap();

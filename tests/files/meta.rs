@@ -110,7 +110,7 @@ fn faces_of_upstream_count_while_roi_meta_is_on() {
 
 #[test]
 fn statistics_come_to_the_bus_at_the_interval_that_was_asked_for() {
-    for (interval_ns, wanted) in [(0u64, 0), (1, 49), (3_600_000_000_000, 0)] {
+    for (interval_ns, expected) in [(0u64, 0), (1, 49), (3_600_000_000_000, 0)] {
         let rig = Rig::stopped(element(), FILE, true);
         rig.element.set_property("stats-interval", interval_ns);
         rig.play();
@@ -127,7 +127,7 @@ fn statistics_come_to_the_bus_at_the_interval_that_was_asked_for() {
                 })
                 .collect();
         // From the second frame on: the first one starts the clock.
-        assert_eq!(told.len(), wanted, "interval {interval_ns} ns");
+        assert_eq!(told.len(), expected, "interval {interval_ns} ns");
         assert!((2..).zip(&told).all(|(count, &frames)| count == frames));
     }
 }

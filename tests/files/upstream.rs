@@ -89,13 +89,13 @@ fn another_sink_has_upstream_ask_anew() {
 }
 
 /// Caps that change while frames flow, with what has to follow them before the pipeline.
-fn follows_a_capsfilter(before: &str, element: &str, wanted: [&str; 2]) {
+fn follows_a_capsfilter(before: &str, element: &str, expected: [&str; 2]) {
     init();
-    let [first, second] = wanted;
+    let [first, second] = expected;
     let pipeline = Running(
         gst::parse::launch(&format!(
             "videotestsrc ! video/x-raw,width=64,height=48 ! {before} ! {element} name=l
-             ! capsfilter name=wanted caps=video/x-raw,{first}
+             ! capsfilter name=expected caps=video/x-raw,{first}
              ! appsink name=sink sync=false max-buffers=1"
         ))
         .unwrap()
@@ -117,7 +117,7 @@ fn follows_a_capsfilter(before: &str, element: &str, wanted: [&str; 2]) {
     for _ in 0..10 {
         assert!(is(first));
     }
-    let filter = pipeline.by_name("wanted").unwrap();
+    let filter = pipeline.by_name("expected").unwrap();
     filter.set_property("caps", caps(second));
     assert!(
         (0..100).any(|_| is(second)),
@@ -281,8 +281,8 @@ fn padded_frames_are_copied_for_those_who_cannot_read_them() {
             let map = frame.map_readable().unwrap();
             for (at, &byte) in map.iter().enumerate() {
                 let is_drawn = !bypass && at % 32 < SQUARE && at / 32 < SQUARE;
-                let wanted = if is_drawn { 0 } else { index as u8 };
-                assert_eq!(byte, wanted, "byte {at} of frame {index}");
+                let expected = if is_drawn { 0 } else { index as u8 };
+                assert_eq!(byte, expected, "byte {at} of frame {index}");
             }
         }
     }

@@ -118,11 +118,11 @@ fn white() -> gst::Element {
     element
 }
 
-fn assert_close(found: &[f32], wanted: &[f32]) {
+fn assert_close(found: &[f32], expected: &[f32]) {
     let is_close = |(a, b): (&f32, &f32)| (a - b).abs() < 0.011;
     assert!(
-        found.len() == wanted.len() && found.iter().zip(wanted).all(is_close),
-        "{found:?}, wanted {wanted:?}"
+        found.len() == expected.len() && found.iter().zip(expected).all(is_close),
+        "{found:?}, expected {expected:?}"
     );
 }
 
@@ -175,13 +175,13 @@ fn curve(mode: gst_controller::InterpolationMode, points: &[(u64, f64)]) -> OneB
 fn a_curve_is_followed_exactly_where_it_is_no_steeper_than_a_fade() {
     let points = [(0, 0.0), (400, 1.0), (800, 0.2)];
     let mut frames = curve(gst_controller::InterpolationMode::Linear, &points);
-    let wanted: Vec<_> = (0..20)
+    let expected: Vec<_> = (0..20)
         .map(|index| match index {
             0..10 => index as f32 * 0.1,
             _ => 1.0 - (index - 10) as f32 * 0.08,
         })
         .collect();
-    assert_close(&frames.strengths(20), &wanted);
+    assert_close(&frames.strengths(20), &expected);
 
     let mut frames = curve(
         gst_controller::InterpolationMode::None,
@@ -229,13 +229,13 @@ fn the_built_in_mouth_moves_out_and_in_without_a_click() {
         let mut picture = painting.clone();
         let time_ns = frame * FRAME_NS;
         // A mouth that moves more than it should, so that there is something to see.
-        let wanted = Controls {
+        let expected = Controls {
             strength: 1.0,
             bypass: (20..35).contains(&frame),
             silence: Silence::Animate,
             ..Controls::default()
         };
-        let controls = fade.follow(wanted, time_ns, FADE_FRAMES * FRAME_NS);
+        let controls = fade.follow(expected, time_ns, FADE_FRAMES * FRAME_NS);
         engine
             .process(&mut picture.view(), time_ns, &mut sound, &[], &controls)
             .expect("inference works");

@@ -171,7 +171,7 @@ fn a_sound_card_that_runs_slow_does_not_come_apart_from_the_picture_for_hours() 
                 pad.push_event(event);
             }
         }
-        // Buffers of 100 ms by the card's own count; the stamps are the pipeline's clock.
+        // Buffers of 100 ms by the audio device's own count; the stamps are the pipeline's clock.
         let pulse = |sample: u64| {
             let true_ms = (sample as f64 / RATE as f64 * (1.0 + PPM / 1e6) * 1e3) as u64;
             let since = (true_ms + PULSE_MS / 2) % (PULSE_EVERY_S * 1_000);
@@ -244,7 +244,7 @@ fn frames_that_are_not_played_as_they_were_recorded_pass_untouched() {
             frames.reverse();
             sound.reverse();
         }
-        let wanted: Vec<_> = frames.iter().map(|frame| frame.offset()).collect();
+        let expected: Vec<_> = frames.iter().map(|frame| frame.offset()).collect();
         let stream = |name, caps: &gst::Caps, buffers: Vec<gst::Buffer>| {
             let mut items = begin(name, caps, &segment);
             items.extend(buffers.into_iter().map(Item::from));
@@ -258,7 +258,7 @@ fn frames_that_are_not_played_as_they_were_recorded_pass_untouched() {
         let came = rig.frames_until_eos();
         feeding.join();
         let order: Vec<_> = came.iter().map(|frame| frame.offset()).collect();
-        assert_eq!(order, wanted, "rate {rate}");
+        assert_eq!(order, expected, "rate {rate}");
         for frame in &came {
             let is_untouched = is_untouched(frame, frame.offset());
             assert_eq!(is_untouched, !is_touched, "rate {rate}, {flags:?}");
@@ -415,7 +415,7 @@ fn everything_may_change_at_once_in_mid_stream() {
         (gst_video::VideoFormat::Rgb, 16, 90, 30, 96_000, 6),
         (gst_video::VideoFormat::Nv12, 320, 240, 60, 44_100, 1),
     ];
-    let mut wanted = Vec::new();
+    let mut expected = Vec::new();
     for (format, width, height, fps, rate, channels) in parts {
         let pictures = Pictures {
             format,
@@ -438,7 +438,7 @@ fn everything_may_change_at_once_in_mid_stream() {
         audio.push(gst::event::Caps::new(&tones.caps()).into());
         for index in 0..fps as u64 {
             let frame = pictures.frame(index);
-            wanted.push((frame.pts(), pictures.info().size(), index));
+            expected.push((frame.pts(), pictures.info().size(), index));
             video.push(frame.into());
         }
         audio.extend(tones.buffers().into_iter().map(Item::from));
@@ -449,8 +449,8 @@ fn everything_may_change_at_once_in_mid_stream() {
     let feeding = rig.feed(video, audio);
     let frames = rig.frames_until_eos();
     feeding.join();
-    assert_eq!(frames.len(), wanted.len());
-    for (frame, (pts, size, index)) in frames.iter().zip(&wanted) {
+    assert_eq!(frames.len(), expected.len());
+    for (frame, (pts, size, index)) in frames.iter().zip(&expected) {
         assert_eq!((frame.pts(), frame.size()), (*pts, *size));
         // The sound has no hole where it changes; the last of it is followed by silence.
         if pts.unwrap() < gst::ClockTime::from_mseconds(3_800) {

@@ -349,7 +349,7 @@ fn a_frame_that_can_wait_is_drawn_after_those_that_are_forgotten() {
 fn the_generator_forgets_before_the_first_frame_after_a_reset() {
     let mut rig = Rig::new();
     let resets = |rig: &Rig| rig.resets.load(Ordering::Relaxed);
-    for (frame, wanted) in [(0, 0), (1, 1), (2, 1)] {
+    for (frame, expected) in [(0, 0), (1, 1), (2, 1)] {
         if frame == 1 {
             rig.engine.reset();
             rig.engine.abandon();
@@ -357,7 +357,7 @@ fn the_generator_forgets_before_the_first_frame_after_a_reset() {
         rig.submit(frame, Networks::Draw);
         rig.run(Run::Draws(100));
         assert_eq!(rig.finish(), (Outcome::Synced, 100));
-        assert_eq!(resets(&rig), wanted);
+        assert_eq!(resets(&rig), expected);
     }
 }
 

@@ -81,13 +81,13 @@ fn warning(limits: &str, samples: u32, between: &str) -> Option<String> {
     lipsync.link(&sink).unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
     let bus = pipeline.bus().unwrap();
-    let wanted = [
+    let expected = [
         gst::MessageType::Warning,
         gst::MessageType::Error,
         gst::MessageType::Eos,
     ];
     let patience = gst::ClockTime::from_seconds(PATIENCE.as_secs());
-    let message = bus.timed_pop_filtered(patience, &wanted);
+    let message = bus.timed_pop_filtered(patience, &expected);
     pipeline.set_state(gst::State::Null).unwrap();
     match message.expect("a warning or the end").view() {
         gst::MessageView::Warning(warning) => Some(warning.error().to_string()),

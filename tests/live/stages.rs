@@ -112,7 +112,7 @@ impl Watched {
 /// What drawing adds to a frame's level.
 const DRAWN: f32 = 100.0;
 
-/// Frames can only be begun meanwhile where there is another processor.
+/// Frames can only be begun meanwhile where there is another CPU.
 fn has_processors() -> bool {
     let has = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
     if !has {

@@ -54,13 +54,13 @@ fn assert_aligned(
     let seen = centre_of_brightness(&frames, |frame| {
         frame.pts().unwrap().nseconds() as i64 - start_ns
     });
-    let wanted = (pictures.time_ns(flash) as i64 + offset_ns) as f64;
+    let expected = (pictures.time_ns(flash) as i64 + offset_ns) as f64;
     let half_a_frame = pictures.time_ns(1) as f64 / 2.0;
     assert!(
-        (seen - wanted).abs() <= half_a_frame,
+        (seen - expected).abs() <= half_a_frame,
         "{:?}, offset {offset_ns} ns: {:.1} ms off, half a frame is {:.1} ms",
         pictures.fps,
-        (seen - wanted) / 1e6,
+        (seen - expected) / 1e6,
         half_a_frame / 1e6
     );
     assert_eq!(rig.stat("frames-late"), 0);
@@ -145,9 +145,9 @@ fn flash_and_beep_come_together_at_a_variable_rate() {
     assert_eq!(frames.len(), 50);
     assert!(frames.iter().all(|frame| frame.duration().is_none()));
     // Each frame shows the sound of its own time.
-    let wanted = pictures.time_ns(flash);
+    let expected = pictures.time_ns(flash);
     for frame in &frames {
-        let distance = frame.pts().unwrap().nseconds().abs_diff(wanted);
+        let distance = frame.pts().unwrap().nseconds().abs_diff(expected);
         let brightness = shown(frame);
         if distance + 25 * MS < TONE_NS / 2 {
             assert!(brightness > 150, "{distance} ns away: {brightness}");

@@ -201,9 +201,11 @@ fn impossible_shapes_are_told_with_those_that_are_wanted() {
     ] {
         fs::write(folder.join("net.onnx"), model).unwrap();
         match open(&folder, "net.onnx", "") {
-            Err(Error::ModelMismatch { found, wanted, .. }) => {
+            Err(Error::ModelMismatch {
+                found, expected, ..
+            }) => {
                 assert!(found.contains('x'), "{found}");
-                assert!(!wanted.is_empty());
+                assert!(!expected.is_empty());
             }
             Err(other) => panic!("another error: {other}"),
             Ok(_) => panic!("it was opened"),
@@ -320,7 +322,7 @@ fn an_output_that_changes_its_shape_is_a_fault_of_that_run() {
     }
 }
 
-/// Frames of 25 a second; the card is lost at the tenth.
+/// Frames of 25 a second; the GPU is lost at the tenth.
 const LOST_NS: i64 = 10 * 40 * MS as i64;
 const FRAMES: u64 = 25;
 
@@ -354,7 +356,7 @@ fn a_provider_that_fails_in_mid_stream_costs_frames_until_the_next_ready() {
     let is_lost = Arc::new(AtomicBool::new(false));
     let source = {
         let is_lost = is_lost.clone();
-        // Who starts anew finds a card that works.
+        // Who starts anew finds a GPU that works.
         Source::Custom(Arc::new(move || {
             is_lost.store(false, Ordering::Relaxed);
             Box::new(on_card(is_lost.clone()))

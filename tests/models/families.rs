@@ -100,7 +100,7 @@ fn redrawn(generator: &mut dyn Generator, picture: &Picture, mel: &[f32], look: 
 }
 
 /// Checks every byte: inside the box `wanted(row of the box, R G B before)`, outside as before.
-fn check(before: &Picture, after: &Picture, wanted: impl Fn(usize, [u8; 3]) -> [u8; 3]) {
+fn check(before: &Picture, after: &Picture, expected: impl Fn(usize, [u8; 3]) -> [u8; 3]) {
     for (index, (a, b)) in before
         .data
         .as_chunks::<3>()
@@ -111,8 +111,8 @@ fn check(before: &Picture, after: &Picture, wanted: impl Fn(usize, [u8; 3]) -> [
     {
         let (x, y) = (index % before.width, index / before.width);
         let inside = (LEFT..LEFT + SIZE).contains(&x) && (TOP..TOP + SIZE).contains(&y);
-        let wanted = if inside { wanted(y - TOP, *a) } else { *a };
-        assert_eq!(*b, wanted, "{x}, {y}");
+        let expected = if inside { expected(y - TOP, *a) } else { *a };
+        assert_eq!(*b, expected, "{x}, {y}");
     }
 }
 
@@ -174,7 +174,7 @@ fn order_planes_range_and_mask_are_the_manifests() {
         let pixel = index / 3;
         let (x, y) = (pixel % before.width, pixel / before.width);
         let inside = (LEFT..LEFT + SIZE).contains(&x) && (TOP..TOP + SIZE).contains(&y);
-        let wanted = match (inside, index % 3) {
+        let expected = match (inside, index % 3) {
             (false, _) => *a,
             (true, 0) => before.data[index + 1],
             (true, 1) => before.data[index - 1],
@@ -182,7 +182,10 @@ fn order_planes_range_and_mask_are_the_manifests() {
             (true, _) => *a,
         };
         // -1..1 does not hold every level exactly, and what is drawn is cut, not rounded.
-        assert!(b.abs_diff(wanted) <= 1, "{x}, {y}: {b}, wanted {wanted}");
+        assert!(
+            b.abs_diff(expected) <= 1,
+            "{x}, {y}: {b}, expected {expected}"
+        );
     }
 }
 
@@ -294,10 +297,10 @@ fn strength_fades_and_nothing_is_drawn_beside_the_frame() {
         };
         let before = Picture::filled(200, 160, || 55);
         let mouth = ((TOP + 74) * before.width + LEFT + 48) * 3;
-        for (strength, wanted) in [(0.5, 155), (1.0, 255), (2.0, 255)] {
+        for (strength, expected) in [(0.5, 155), (1.0, 255), (2.0, 255)] {
             let look = Look { strength, ..LOOK };
             let after = redrawn(&mut *generator, &before, &QUIET, &look);
-            assert_eq!(after.data[mouth], wanted);
+            assert_eq!(after.data[mouth], expected);
         }
         for shift in [[-400.0, 0.0], [0.0, 500.0], [f32::NAN, 0.0]] {
             let mut face = face(SIZE, SIZE);
@@ -419,9 +422,9 @@ fn what_does_not_fit_is_said() {
             "border of 4",
         ),
     ];
-    for (path, wanted) in cases {
+    for (path, expected) in cases {
         if let Some(message) = refused(&path) {
-            assert!(message.contains(wanted), "{message}\nwanted {wanted}");
+            assert!(message.contains(expected), "{message}\nexpected {expected}");
         }
     }
 }
@@ -470,7 +473,7 @@ fn edtalk_sees_the_aligned_face_in_rgb_and_is_told_how_strongly() {
     }
     let mut mel = QUIET;
     mel[BAND * 16 + COLUMN] = 0.0;
-    for (strength, wanted) in [
+    for (strength, expected) in [
         (1.0, [103, 40, 127]),
         (1.6, [142, 40, 127]),
         (2.0, [167, 40, 127]),
@@ -482,8 +485,8 @@ fn edtalk_sees_the_aligned_face_in_rgb_and_is_told_how_strongly() {
         // Red = 40 + 255 / 2 of the weight, which is half the strength.
         let mouth = ((TOP + 74) * before.width + LEFT + 48) * 3;
         let found = &after.data[mouth..][..3];
-        let close = found.iter().zip(wanted).all(|(a, b)| a.abs_diff(b) <= 1);
-        assert!(close, "{strength}: {found:?}, wanted {wanted:?}");
+        let close = found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 1);
+        assert!(close, "{strength}: {found:?}, expected {expected:?}");
         assert_eq!(after.data[..600], before.data[..600]);
     }
 }

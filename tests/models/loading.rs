@@ -574,14 +574,14 @@ fn a_model_takes_over_between_two_frames_and_gives_way_again() {
         return;
     };
     assert_eq!(stream.pass(10), [CORAL; 10]);
-    for (next, wanted) in [(&teal, TEAL), (&coral, CORAL), (&teal, TEAL)] {
+    for (next, expected) in [(&teal, TEAL), (&coral, CORAL), (&teal, TEAL)] {
         stream.rig.element.set_property("model", next);
         let told = of_models(told_until_done(&stream.rig.bus));
         use ProgressType::{Complete, Continue, Start};
         let course = [Start, Continue, Complete].map(Told::Progress);
         assert_eq!(told, course);
-        assert_eq!(stream.pass(5), [wanted; 5]);
-        let name = wanted.map(|value| value.to_string()).join("-");
+        assert_eq!(stream.pass(5), [expected; 5]);
+        let name = expected.map(|value| value.to_string()).join("-");
         let stats = stream.rig.element.property::<gst::Structure>("stats");
         assert_eq!(stats.get::<&str>("model-name"), Ok(name.as_str()));
     }
@@ -762,14 +762,14 @@ fn another_look_ahead_is_another_latency() {
     };
     assert_eq!(stream.pass(5), [CORAL; 5]);
     let resampled = reported_latency_ms(&stream.rig) - LOOK_AHEAD_MS;
-    for (next, wanted, look_ahead_ms) in [
+    for (next, expected, look_ahead_ms) in [
         (&teal, TEAL, LOOK_AHEAD_MS + 100),
         (&plum, PLUM, LOOK_AHEAD_MS - 100),
         (&coral, CORAL, LOOK_AHEAD_MS),
     ] {
         stream.rig.element.set_property("model", next);
         complete(&stream.rig.bus);
-        assert_eq!(stream.pass(5), [wanted; 5]);
+        assert_eq!(stream.pass(5), [expected; 5]);
         assert!(told_so_far(&stream.rig.bus).contains(&Told::Latency));
         assert_eq!(reported_latency_ms(&stream.rig), resampled + look_ahead_ms);
     }

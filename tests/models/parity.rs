@@ -391,8 +391,8 @@ impl Case {
         let manifest = self.model().join("fixed.toml");
         std::fs::write(&manifest, lines.collect::<String>()).expect("a file");
         let pictures = self.through_the_element(manifest);
-        let wanted = self.reference(&folder, &python, "onnxruntime");
-        let (most, mean) = self.compare(&pictures, &npy(&wanted.join("frames.npy")));
+        let expected = self.reference(&folder, &python, "onnxruntime");
+        let (most, mean) = self.compare(&pictures, &npy(&expected.join("frames.npy")));
         println!(
             "{}: through the element most {most}, mean {mean:.4} of 255",
             self.name
@@ -401,18 +401,18 @@ impl Case {
     }
 
     /// The largest and the mean difference in the boxes; beside them not one byte may differ.
-    fn compare(&self, pictures: &[Picture], wanted: &[u8]) -> (u8, f64) {
-        assert_eq!(wanted.len(), self.frames * WIDTH * HEIGHT * 3);
+    fn compare(&self, pictures: &[Picture], expected: &[u8]) -> (u8, f64) {
+        assert_eq!(expected.len(), self.frames * WIDTH * HEIGHT * 3);
         let (mut most, mut sum, mut count) = (0, 0_u64, 0_u64);
-        let wanted = wanted.chunks_exact(WIDTH * HEIGHT * 3);
-        for (index, (picture, wanted)) in pictures.iter().zip(wanted).enumerate() {
+        let expected = expected.chunks_exact(WIDTH * HEIGHT * 3);
+        for (index, (picture, expected)) in pictures.iter().zip(expected).enumerate() {
             let before = frame(index, self.place(index));
             let [x0, y0, x1, y1] = self.place(index);
             for at in 0..WIDTH * HEIGHT * 3 {
                 let (x, y) = (at / 3 % WIDTH, at / 3 / WIDTH);
                 let found = picture.data[at];
                 if (x0..x1).contains(&x) && (y0..y1).contains(&y) {
-                    let difference = found.abs_diff(wanted[at - at % 3 + 2 - at % 3]);
+                    let difference = found.abs_diff(expected[at - at % 3 + 2 - at % 3]);
                     most = most.max(difference);
                     sum += u64::from(difference);
                     count += 1;
@@ -474,9 +474,9 @@ fn deviation(values: &[f32]) -> f64 {
 }
 
 /// The largest difference between two lists.
-fn furthest(found: &[f32], wanted: &[f32]) -> f32 {
-    assert_eq!(found.len(), wanted.len());
-    let differences = found.iter().zip(wanted).map(|(a, b)| (a - b).abs());
+fn furthest(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
     differences.fold(0.0, f32::max)
 }
 
@@ -557,8 +557,8 @@ fn the_whole_spectrum_is_librosas() {
         return;
     };
     let out = case.reference(&folder, &python, "onnxruntime");
-    let wanted = doubles(&npy(&out.join("mel.npy")));
-    let columns = wanted.len() / BANDS;
+    let expected = doubles(&npy(&out.join("mel.npy")));
+    let columns = expected.len() / BANDS;
     let mut sound = Sound::new();
     sound
         .configure(SampleFormat::S16, RATE, MONO)
@@ -569,10 +569,10 @@ fn the_whole_spectrum_is_librosas() {
         1 + sound.bounds().end.expect("it has ended") / 200,
         columns as i64
     );
-    let mut mel = vec![0.0; wanted.len()];
+    let mut mel = vec![0.0; expected.len()];
     sound.window(Spectrum::Mel, columns as i64 - 1, &mut mel, columns);
-    for (at, (found, wanted)) in mel.iter().zip(wanted).enumerate() {
-        let difference = (f64::from(*found) - wanted).abs();
+    for (at, (found, expected)) in mel.iter().zip(expected).enumerate() {
+        let difference = (f64::from(*found) - expected).abs();
         let (band, column) = (at / columns, at % columns);
         assert!(difference <= 1e-3, "{band}, {column}: {difference}");
     }

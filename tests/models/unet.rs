@@ -143,17 +143,17 @@ fn draw_to(
 
 /// Checks every byte of a frame with a crop of [`SIDE`] at (LEFT, TOP): `wanted(x, y, R G B
 /// before)` in the network's picture, as before on the border and outside.
-fn check(before: &Picture, after: &Picture, wanted: impl Fn(usize, usize, [u8; 3]) -> [u8; 3]) {
+fn check(before: &Picture, after: &Picture, expected: impl Fn(usize, usize, [u8; 3]) -> [u8; 3]) {
     let pixels = before.data.as_chunks::<3>().0.iter();
     for (index, (a, b)) in pixels.zip(after.data.as_chunks::<3>().0).enumerate() {
         let (x, y) = (index % before.width, index / before.width);
         let (left, top) = (LEFT + BORDER, TOP + BORDER);
         let inside = (left..left + SIZE).contains(&x) && (top..top + SIZE).contains(&y);
-        let wanted = match inside {
-            true => wanted(x - left, y - top, *a),
+        let expected = match inside {
+            true => expected(x - left, y - top, *a),
             false => *a,
         };
-        assert_eq!(*b, wanted, "{x}, {y}");
+        assert_eq!(*b, expected, "{x}, {y}");
     }
 }
 
@@ -291,8 +291,8 @@ fn sixteen_rows_lie_one_frame_of_25_apart_from_eight_before_the_frame() {
             // Row r of the table belongs to window r - 1, which begins at column 16 (r - 1) / 5.
             let start = 16 * (frame - 8 + row as i64 - 1) / 5;
             for (feature, found) in features.iter().enumerate() {
-                let wanted = level(feature % 80, start + (feature / 80 % 16) as i64);
-                assert!((found - wanted).abs() < 1e-4, "frame {frame}, row {row}");
+                let expected = level(feature % 80, start + (feature / 80 % 16) as i64);
+                assert!((found - expected).abs() < 1e-4, "frame {frame}, row {row}");
             }
         }
     }
@@ -318,11 +318,11 @@ fn the_rows_are_the_networks_channels_and_zeros_where_there_is_no_sound() {
     };
     for frame in [20, 21, 22, 23] {
         let level = (16 * (frame + 2) / 5 % 10) as f32 * 0.1;
-        let wanted = (level * 255.0) as u8;
+        let expected = (level * 255.0) as u8;
         let found = green(&mut *generator, frame);
         assert!(
-            found.abs_diff(wanted) <= 1,
-            "frame {frame}: {found}, {wanted}"
+            found.abs_diff(expected) <= 1,
+            "frame {frame}: {found}, {expected}"
         );
     }
     // Rows -8 to 7 of frame 0: nothing before row 0; rows 0 and 1 are window 0.
@@ -346,7 +346,7 @@ fn in_silence_the_network_hears_silence() {
         return;
     };
     let before = noise();
-    for (activity, wanted) in [(1.0, 255), (0.5, 127), (0.0, 0)] {
+    for (activity, expected) in [(1.0, 255), (0.5, 127), (0.0, 0)] {
         let heard = hear(&mut *generator, 1_000_000_000, |_, _| -SILENCE);
         let mut after = before.clone();
         let look = Look { activity, ..LOOK };
@@ -358,7 +358,7 @@ fn in_silence_the_network_hears_silence() {
             &heard,
         )
         .expect("inference works");
-        assert_eq!(pixel(&after, LEFT + 90, TOP + 90)[1], wanted);
+        assert_eq!(pixel(&after, LEFT + 90, TOP + 90)[1], expected);
     }
 }
 
@@ -458,7 +458,7 @@ fn tensors_that_shapes_do_not_tell_apart_are_told_by_name() {
     let before = noise();
     let after = draw(&mut *generator, &before, Some(&face(LEFT, TOP, SIDE)));
     check(&before, &after, |_, _, _| [255; 3]);
-    for (name, line, wanted) in [
+    for (name, line, expected) in [
         ("misnamed", "tensors.sound = \"sound\"", "named sound"),
         ("unheard", "tensors.mel = \"mel\"", "named mel"),
         (
@@ -481,7 +481,7 @@ fn tensors_that_shapes_do_not_tell_apart_are_told_by_name() {
         let Some(message) = refused(&model(name, &white(), line)) else {
             return;
         };
-        assert!(message.contains(wanted), "{message}\nwanted {wanted}");
+        assert!(message.contains(expected), "{message}\nexpected {expected}");
     }
 }
 
@@ -504,9 +504,12 @@ fn networks_of_160_pixels_have_their_own_rectangle_and_range() {
     for (index, (a, b)) in before.data.iter().zip(&after.data).enumerate() {
         let (x, y) = (index / 3 % before.width, index / 3 / before.width);
         let inside = (LEFT + 9..LEFT + 159).contains(&x) && (TOP + 9..TOP + 154).contains(&y);
-        let wanted = if inside && index % 3 == 0 { 0 } else { *a };
+        let expected = if inside && index % 3 == 0 { 0 } else { *a };
         // -1..1 does not hold every level exactly, and what is drawn is cut, not rounded.
-        assert!(b.abs_diff(wanted) <= 1, "{x}, {y}: {b}, wanted {wanted}");
+        assert!(
+            b.abs_diff(expected) <= 1,
+            "{x}, {y}: {b}, expected {expected}"
+        );
     }
 }
 
@@ -569,18 +572,21 @@ fn generators_that_share_a_session_do_not_disturb_each_other() {
         });
         frames.collect::<Vec<_>>()
     };
-    let wanted: Vec<_> = (0..3)
+    let expected: Vec<_> = (0..3)
         .map(|stream| {
             alone.reset();
             drawn(&mut *alone, stream)
         })
         .collect();
     std::thread::scope(|scope| {
-        for (stream, wanted) in wanted.iter().enumerate() {
+        for (stream, expected) in expected.iter().enumerate() {
             let (path, drawn) = (&path, &drawn);
             scope.spawn(move || {
                 let mut generator = opened(path).expect("it opened before");
-                assert!(drawn(&mut *generator, stream) == *wanted, "stream {stream}");
+                assert!(
+                    drawn(&mut *generator, stream) == *expected,
+                    "stream {stream}"
+                );
             });
         }
     });

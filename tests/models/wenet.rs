@@ -82,7 +82,7 @@ fn hear(generator: &mut dyn Generator, sound: &mut Sound, time_ns: i64) -> Vec<f
 }
 
 /// What the stand-in makes of row `row`, caches empty before row 0.
-fn wanted(whole: &mut Sound, row: i64, carried: bool) -> [f32; LENGTH] {
+fn expected(whole: &mut Sound, row: i64, carried: bool) -> [f32; LENGTH] {
     let mut pick = |row: i64, [column, band]: [usize; 2]| {
         let mut out = [0.0; BANDS];
         let column = row * STEP - BEFORE + column as i64;
@@ -129,15 +129,15 @@ fn rows_caches_and_offset_are_those_of_the_whole_sound_whatever_the_chunks() {
                 assert_eq!(features.len(), ROWS * LENGTH);
                 for (at, found) in features.as_chunks::<LENGTH>().0.iter().enumerate() {
                     let row = time_ns / ROW_NS - 4 + at as i64;
-                    let wanted = match row {
-                        0.. => wanted(&mut whole, row, carried),
+                    let expected = match row {
+                        0.. => expected(&mut whole, row, carried),
                         _ => [0.0; LENGTH],
                     };
-                    let worst = found.iter().zip(wanted).map(|(a, b)| (a - b).abs());
+                    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
                     let worst = worst.fold(0.0, f32::max);
                     assert!(
                         worst < 1e-4,
-                        "{name}, {chunk} samples at a time, row {row}: {found:?}, {wanted:?}"
+                        "{name}, {chunk} samples at a time, row {row}: {found:?}, {expected:?}"
                     );
                 }
                 time_ns += frame_ns;
@@ -168,7 +168,7 @@ fn a_bare_network_is_recognised_with_its_encoder_beside() {
 
 #[test]
 fn encoders_that_do_not_fit_are_refused() {
-    for (name, lines, wanted) in [
+    for (name, lines, expected) in [
         ("window", "sound.window = 60", "fbank [N, 1, 60, 80]"),
         ("integer", "sound.integers.size = 16", "integers size"),
         (
@@ -181,6 +181,6 @@ fn encoders_that_do_not_fit_are_refused() {
         let Some(message) = refused(&model(name, lines)) else {
             return;
         };
-        assert!(message.contains(wanted), "{message}\nwanted {wanted}");
+        assert!(message.contains(expected), "{message}\nexpected {expected}");
     }
 }

@@ -215,12 +215,12 @@ fn silence_bypass_and_strength_0_leave_every_byte() {
             },
         ),
     ];
-    for (wanted, controls) in cases {
+    for (expected, controls) in cases {
         let mut picture = painting.clone();
         let outcome = engine
             .process(&mut picture.view(), 0, &mut silence(), &[], &controls)
             .expect("inference works");
-        assert_eq!(outcome, wanted);
+        assert_eq!(outcome, expected);
         assert!(picture.data == painting.data);
     }
 }

@@ -566,10 +566,12 @@ fn other_networks_are_refused() {
             .network
     };
     match Tracker::new(network(), network(), network(), Settings::default()) {
-        Err(Error::ModelMismatch { found, wanted, .. }) => {
+        Err(Error::ModelMismatch {
+            found, expected, ..
+        }) => {
             assert!(
-                found.contains("192") && wanted.contains("128"),
-                "{found}, {wanted}"
+                found.contains("192") && expected.contains("128"),
+                "{found}, {expected}"
             );
         }
         Err(other) => panic!("another error: {other}"),

@@ -225,13 +225,13 @@ proptest! {
                 }
                 let was = before.get(part, x as i64, y as i64);
                 let (mask, alpha) = (map(&mask), map(&alpha));
-                let wanted =
+                let expected =
                     was * (1.0 - mask) + mask * (moved * (1.0 - alpha) + map(&inks[component]));
                 let is = frame.get(part, x as i64, y as i64);
                 // Displacements are rounded to 1/256 of a sample, which on noise shows.
                 prop_assert!(
-                    (wanted.clamp(0.0, 255.0) - is).abs() <= 2.0,
-                    "component {} at {}, {}: {} wanted, {} found", component, x, y, wanted, is
+                    (expected.clamp(0.0, 255.0) - is).abs() <= 2.0,
+                    "component {} at {}, {}: {} expected, {} found", component, x, y, expected, is
                 );
             }
         }
@@ -297,15 +297,15 @@ proptest! {
         let planes = frame.sample(&to_frame, size);
         for (index, row, column) in (0..size * size).map(|index| (index, index / size, index % size)) {
             let [x, y] = to_frame.apply([column as f32, row as f32]).map(f64::from);
-            let mut wanted = gradient(x / 3.0, y / 3.0);
+            let mut expected = gradient(x / 3.0, y / 3.0);
             if format == Format::Gray8 {
                 let full = Colour { range: Range::Full, ..colour };
-                wanted = [stored(format, full, wanted)[0] / 255.0; 3];
+                expected = [stored(format, full, expected)[0] / 255.0; 3];
             }
-            for (plane, wanted) in planes.iter().zip(wanted) {
+            for (plane, expected) in planes.iter().zip(expected) {
                 prop_assert!(
-                    (f64::from(plane[index]) - wanted).abs() < 2.0 / 255.0,
-                    "{} at {}, {} instead of {}", plane[index], x, y, wanted
+                    (f64::from(plane[index]) - expected).abs() < 2.0 / 255.0,
+                    "{} at {}, {} instead of {}", plane[index], x, y, expected
                 );
             }
         }
@@ -495,18 +495,19 @@ fn formats_agree_on_the_same_picture() {
     for (scale, degrees) in [(0.7, 10.0), (1.0, 0.0), (1.7, -35.0), (3.4, 90.0)] {
         let to_frame = around(scale, degrees, 32, [60.0, 58.0]);
         let colour = COLOURS[2];
-        let wanted = Frame::painted(Format::Rgb, [121, 117], colour, picture).sample(&to_frame, 32);
+        let expected =
+            Frame::painted(Format::Rgb, [121, 117], colour, picture).sample(&to_frame, 32);
         for format in FORMATS {
             let found = Frame::painted(format, [121, 117], colour, picture).sample(&to_frame, 32);
-            for (index, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+            for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 if format == Format::Gray8 {
                     continue;
                 }
-                for (found, wanted) in found.iter().zip(wanted) {
+                for (found, expected) in found.iter().zip(expected) {
                     // Rounding of stored values, and chroma at half the resolution.
                     assert!(
-                        (found - wanted).abs() < 5.0 / 255.0,
-                        "{format:?}, plane {index} at scale {scale}: {found} for {wanted}"
+                        (found - expected).abs() < 5.0 / 255.0,
+                        "{format:?}, plane {index} at scale {scale}: {found} for {expected}"
                     );
                 }
             }

@@ -121,12 +121,12 @@ fn speech_in_one_piece_is_as_librosa_says() {
 #[test]
 fn filter_bank_energies_are_as_kaldi_defines_them() {
     // `[columns, 80]`, columns of whole sound only.
-    let wanted = floats(SPEECH_FBANK);
+    let expected = floats(SPEECH_FBANK);
     for (first, chunk) in [(0, 47_840), (7, 160), (-250, 441), (100_000, 7_919)] {
         let mut sound = sound(SampleFormat::S16, 16_000, 1);
         let mut pieces = SPEECH.chunks(2 * chunk).enumerate();
         let mut worst = 0.0f32;
-        for (column, wanted) in (first..).zip(wanted.as_chunks::<BANDS>().0) {
+        for (column, expected) in (first..).zip(expected.as_chunks::<BANDS>().0) {
             while Spectrum::Fbank.column_for(sound.covered_until()) < column {
                 let (at, piece) = pieces.next().expect("columns end before the sound");
                 sound.push(
@@ -137,7 +137,7 @@ fn filter_bank_energies_are_as_kaldi_defines_them() {
             }
             let mut out = [0.0; BANDS];
             sound.window(Spectrum::Fbank, column, &mut out, 1);
-            worst = worst.max(worst_difference(&out, wanted));
+            worst = worst.max(worst_difference(&out, expected));
         }
         println!("largest difference to the definition in numpy: {worst:e}");
         assert!(
@@ -306,7 +306,7 @@ fn every_rate_gives_the_same_columns() {
                 let near = *want > -1.5;
                 assert!(
                     !near || (want - got).abs() < 0.01,
-                    "{rate} Hz: {got}, wanted {want}"
+                    "{rate} Hz: {got}, expected {want}"
                 );
             }
         }

@@ -792,7 +792,7 @@ pub fn spent_in_a_second(element: &gst::Element) -> Duration {
         .sum()
 }
 
-/// Name and processor time so far of each thread.
+/// Name and CPU time so far of each thread.
 fn thread_times() -> HashMap<OsString, (String, Duration)> {
     let mut times = HashMap::new();
     for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {

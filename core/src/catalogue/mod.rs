@@ -188,7 +188,7 @@ fn unknown(network: &dyn Network, path: &Path) -> Error {
             describe(network.inputs()),
             describe(network.outputs())
         ),
-        wanted: format!(
+        expected: format!(
             "the tensors of a family: {}; or a model folder with a manifest",
             signatures.collect::<Vec<_>>().join("; ")
         ),

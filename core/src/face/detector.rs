@@ -213,6 +213,6 @@ pub(super) fn check(
     Err(Error::ModelMismatch {
         name: network.name().into(),
         found: list([&found[0], &found[1]]),
-        wanted: list([inputs, outputs]),
+        expected: list([inputs, outputs]),
     })
 }

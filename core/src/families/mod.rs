@@ -66,7 +66,7 @@ pub trait Family: Sync {
         Err(Error::ModelMismatch {
             name: network.network.name().to_owned(),
             found: "a network without a manifest".into(),
-            wanted: format!("a manifest of the family `{}`", self.name()),
+            expected: format!("a manifest of the family `{}`", self.name()),
         })
     }
 }

@@ -22,7 +22,7 @@ impl fmt::Debug for Interrupt {
 
 impl Interrupt {
     /// Runs that are under way fail as soon as the operator that is computed is done, and those
-    /// that begin fail at once, until [`clear`](Self::clear). A card goes on with what it was given.
+    /// that begin fail at once, until [`clear`](Self::clear). A GPU goes on with what it was given.
     pub fn set(&self) {
         if let Some(Some(options)) = self.0.get() {
             // Fails for no reason that ONNX Runtime knows; the run then takes its time.

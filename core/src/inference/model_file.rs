@@ -249,11 +249,11 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(super) fn mismatch(&self, found: String, wanted: String) -> Error {
+    pub(super) fn mismatch(&self, found: String, expected: String) -> Error {
         Error::ModelMismatch {
             name: self.name.clone(),
             found,
-            wanted,
+            expected,
         }
     }
 }
@@ -304,7 +304,7 @@ fn read(path: &Path, named: &Path, files: &mut Snapshot) -> Result<Vec<u8>, Faul
 
 fn check_kind(metadata: &Metadata) -> Result<(), Fault> {
     let reason = if metadata.is_dir() {
-        "it is a folder, an ONNX file is wanted"
+        "it is a folder, an ONNX file is expected"
     } else if !metadata.is_file() {
         "it is not a regular file"
     } else if metadata.len() > MAX_MODEL_BYTES {

@@ -78,7 +78,7 @@ fn walk(kind: Kind, message: &[u8], files: &mut Vec<String>, depth: usize) -> Re
         if kind == Kind::Node && field.number == OP_TYPE && content == COMPILED {
             return Err(
                 "it holds parts compiled for one execution provider; the model that they \
-                        were made of is wanted"
+                        were made of is expected"
                     .into(),
             );
         }

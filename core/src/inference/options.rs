@@ -31,7 +31,7 @@ impl Provider {
         }
     }
 
-    /// Whether it drives NVIDIA's cards.
+    /// Whether it drives NVIDIA's GPUs.
     pub(super) fn is_nvidia(self) -> bool {
         matches!(self, Self::Cuda | Self::TensorRt)
     }
@@ -79,7 +79,7 @@ pub struct ProviderOptions {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub provider: Provider,
-    /// Which of several NVIDIA cards. OpenVINO's devices are named in `provider_options`.
+    /// Which of several NVIDIA GPUs. OpenVINO's devices are named in `provider_options`.
     pub device_id: u32,
     /// Threads that work on one network at once; 0 = all physical cores.
     pub intra_threads: usize,
@@ -101,7 +101,7 @@ pub struct Options {
 /// why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fallback {
-    pub wanted: String,
+    pub requested: String,
     pub taken: Provider,
     pub reason: String,
 }

@@ -21,7 +21,7 @@ pub fn family(text: &str, path: &Path) -> Result<String, Error> {
         return Err(Error::ModelUnreadable {
             path: path.to_owned(),
             reason: format!(
-                "manifest version {} was found, {VERSION} is wanted: update the plugin or the model",
+                "manifest version {} was found, {VERSION} is expected: update the plugin or the model",
                 head.version
             ),
         });

@@ -182,7 +182,7 @@ impl Engine {
     }
 
     /// Whether it is worth submitting frames to begin others meanwhile: not where the networks need
-    /// the only processor.
+    /// the only CPU.
     pub fn overlaps(&self) -> bool {
         self.overlaps
     }

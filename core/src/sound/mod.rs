@@ -249,7 +249,7 @@ impl Sound {
     ) -> Result<(), Error> {
         if !RATES.contains(&rate) {
             return Err(Error::SoundFormat(format!(
-                "{rate} Hz, wanted {} to {} Hz",
+                "{rate} Hz, expected {} to {} Hz",
                 RATES.start(),
                 RATES.end()
             )));

@@ -198,8 +198,8 @@ fn missing() -> Vec<&'static Need> {
         missing.push(&TOOLS);
     }
     let elements = elements.unwrap_or_default();
-    for (need, wanted) in &PLUGINS {
-        if !wanted.iter().all(|element| elements.contains(*element)) {
+    for (need, expected) in &PLUGINS {
+        if !expected.iter().all(|element| elements.contains(*element)) {
             missing.push(need);
         }
     }
@@ -210,8 +210,8 @@ fn missing() -> Vec<&'static Need> {
 }
 
 fn has_development_files() -> bool {
-    let wanted = LIBRARIES.map(|library| format!("{library} >= {GSTREAMER}"));
-    process::output_of(Command::new("pkg-config").arg("--exists").args(wanted)).is_some()
+    let expected = LIBRARIES.map(|library| format!("{library} >= {GSTREAMER}"));
+    process::output_of(Command::new("pkg-config").arg("--exists").args(expected)).is_some()
 }
 
 /// pip as a file beside the interpreter's modules: asking pip itself takes longer than all else.

@@ -1,4 +1,4 @@
-//! The picture that a network of somebody else redraws: cut out of the frame, masked, put back.
+//! The picture that a third-party network redraws: cut out of the frame, masked, put back.
 //!
 //! Must not know sound or how the network is run.
 //!

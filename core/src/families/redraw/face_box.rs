@@ -1,4 +1,4 @@
-//! Which part of the frame a network of somebody else wants to see: its box, from a face.
+//! Which part of the frame a third-party network wants to see: its box, from a face.
 //!
 //! Must not know pixels or networks. `docs/models.md` says where the numbers come from.
 

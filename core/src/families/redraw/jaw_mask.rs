@@ -1,4 +1,4 @@
-//! Which part of a face a network of somebody else may change: mouth and jaw, with a soft edge.
+//! Which part of a face a third-party network may change: mouth and jaw, with a soft edge.
 //!
 //! Must not know networks or what is drawn.
 

@@ -1,4 +1,4 @@
-//! Draws with a network of somebody else: a picture of the face and the sound in, the picture
+//! Draws with a third-party network: a picture of the face and the sound in, the picture
 //! with another mouth out. What the families have in common; what they differ in is their
 //! [`Contract`].
 //!
@@ -251,7 +251,7 @@ impl Painter {
         let mismatch = |found: String| Error::ModelMismatch {
             name: network.name().to_owned(),
             found,
-            wanted: contract.shapes.to_owned(),
+            expected: contract.shapes.to_owned(),
         };
         recipe
             .image
@@ -275,8 +275,8 @@ impl Painter {
             Some(features) => features.silence().to_vec(),
         };
         let heard = &network.inputs()[ports.sound];
-        let wanted: usize = heard.shape[1..].iter().product();
-        if wanted != silence.len() {
+        let expected: usize = heard.shape[1..].iter().product();
+        if expected != silence.len() {
             return Err(mismatch(format!(
                 "{} {:?}, but what it hears has {} numbers{}",
                 heard.name,
@@ -331,7 +331,7 @@ fn misfit(contract: &Contract, network: &dyn Network, names: &Tensors) -> Error 
             describe(network.inputs()),
             describe(network.outputs())
         ),
-        wanted: format!("{}, {names}", contract.shapes),
+        expected: format!("{}, {names}", contract.shapes),
     }
 }
 

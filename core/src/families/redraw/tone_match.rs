@@ -87,7 +87,7 @@ pub fn match_ring(before: &[f32], drawn: &mut [f32], mask: &[f32], strength: f32
 }
 
 /// Cramer's rule. `None` when there was no ring.
-fn solve(matrix: &[[f64; 3]; 3], wanted: [f64; 3]) -> Option<[f64; 3]> {
+fn solve(matrix: &[[f64; 3]; 3], expected: [f64; 3]) -> Option<[f64; 3]> {
     let determinant = |m: &[[f64; 3]; 3]| {
         m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
             - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
@@ -99,8 +99,8 @@ fn solve(matrix: &[[f64; 3]; 3], wanted: [f64; 3]) -> Option<[f64; 3]> {
     }
     Some(std::array::from_fn(|column| {
         let mut replaced = *matrix;
-        for (row, wanted) in replaced.iter_mut().zip(wanted) {
-            row[column] = wanted;
+        for (row, expected) in replaced.iter_mut().zip(expected) {
+            row[column] = expected;
         }
         determinant(&replaced) / whole
     }))

@@ -116,7 +116,7 @@ impl Manifest {
             || self.sound.columns_per_second != crate::sound::COLUMNS_PER_SECOND
         {
             return Err(format!(
-                "[sound] is {} Hz and {} columns a second, {} and {} are wanted",
+                "[sound] is {} Hz and {} columns a second, {} and {} are expected",
                 self.sound.sample_rate,
                 self.sound.columns_per_second,
                 crate::sound::RATE,
@@ -125,18 +125,18 @@ impl Manifest {
         }
         if !(1..=MAX_COLUMNS).contains(&self.sound.window) {
             return Err(format!(
-                "[sound] window is {} columns, 1 to {} are wanted",
+                "[sound] window is {} columns, 1 to {} are expected",
                 self.sound.window, MAX_COLUMNS
             ));
         }
         if self.sound.look_ahead_ms > 2_000 {
             return Err(format!(
-                "[sound] look-ahead-ms is {}, at most 2000 is wanted",
+                "[sound] look-ahead-ms is {}, at most 2000 is expected",
                 self.sound.look_ahead_ms
             ));
         }
         if !(16..=512).contains(size) {
-            return Err(format!("[canonical] size is {size}, 16 to 512 is wanted"));
+            return Err(format!("[canonical] size is {size}, 16 to 512 is expected"));
         }
         let mut same_length = vec![
             ("[canonical] rigid-xy", rigid_xy.len(), "rigid", rigid.len()),
@@ -153,15 +153,17 @@ impl Manifest {
                 same_length.push((name, found.len(), "landmarks", landmarks.len()));
             }
         }
-        for (name, found, like, wanted) in same_length {
-            if found != wanted {
+        for (name, found, like, expected) in same_length {
+            if found != expected {
                 return Err(format!(
-                    "{name} has {found} entries, {wanted} are wanted, as many as in [canonical] {like}"
+                    "{name} has {found} entries, {expected} are expected, as many as in [canonical] {like}"
                 ));
             }
         }
         if rigid.len() < 3 || landmarks.is_empty() || pairs.is_empty() {
-            return Err("at least 3 rigid points, a landmark and a closing pair are wanted".into());
+            return Err(
+                "at least 3 rigid points, a landmark and a closing pair are expected".into(),
+            );
         }
         if let Some(point) = [rigid, landmarks, lips_outer, lips_inner]
             .into_iter()
@@ -202,7 +204,7 @@ impl Canonical {
                     "{} landmarks without mesh point {point}",
                     self.landmarks.len()
                 ),
-                wanted: format!("mesh point {point} among [canonical] landmarks"),
+                expected: format!("mesh point {point} among [canonical] landmarks"),
             })
     }
 }
@@ -244,7 +246,7 @@ mod tests {
             (
                 "version = 1",
                 "version = 7",
-                "manifest version 7 was found, 1 is wanted",
+                "manifest version 7 was found, 1 is expected",
             ),
             ("name = ", "nmae = ", "unknown field `nmae`"),
             (
@@ -265,7 +267,7 @@ mod tests {
             (
                 "rigid = [\n  33, ",
                 "rigid = [\n  ",
-                "rigid-xy has 17 entries, 16 are wanted",
+                "rigid-xy has 17 entries, 16 are expected",
             ),
             (
                 "pair = [\n  4",
@@ -275,20 +277,20 @@ mod tests {
             (
                 "width = [\n  [",
                 "width = [\n  [0.0, 0.0], [",
-                "[rest] width has 88 entries, 87 are wanted",
+                "[rest] width has 88 entries, 87 are expected",
             ),
             (
                 "height = [\n  [",
                 "height = [\n  [0.0, 0.0], [",
-                "[rest] height has 88 entries, 87 are wanted",
+                "[rest] height has 88 entries, 87 are expected",
             ),
             ("mean = [", "mean = 1.0 # [", "invalid type: floating point"),
             ("range = [", "width = 1 # [", "duplicate key"),
             ("[rest]\n", "[rest]\ndepth = 1\n", "unknown field `depth`"),
         ];
-        for (passage, other, wanted) in cases {
+        for (passage, other, expected) in cases {
             let message = with(passage, other).expect_err(other);
-            assert!(message.contains(wanted), "{other}: {message}");
+            assert!(message.contains(expected), "{other}: {message}");
             assert!(message.contains("a/model.toml"), "{other}: {message}");
         }
     }

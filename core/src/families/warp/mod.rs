@@ -533,9 +533,9 @@ type Wanted<'a> = (&'a str, &'a [usize]);
 
 /// Checks names, order and shapes. An empty shape stands for any.
 fn tensors(network: &dyn Network, inputs: &[Wanted], outputs: &[Wanted]) -> Result<(), Error> {
-    let fits = |found: &[inference::TensorInfo], wanted: &[Wanted]| {
-        found.len() == wanted.len()
-            && found.iter().zip(wanted).all(|(found, (name, shape))| {
+    let fits = |found: &[inference::TensorInfo], expected: &[Wanted]| {
+        found.len() == expected.len()
+            && found.iter().zip(expected).all(|(found, (name, shape))| {
                 found.name == *name
                     && found.element == inference::Element::F32
                     && (shape.is_empty() || found.shape == *shape)
@@ -544,7 +544,7 @@ fn tensors(network: &dyn Network, inputs: &[Wanted], outputs: &[Wanted]) -> Resu
     if fits(network.inputs(), inputs) && fits(network.outputs(), outputs) {
         return Ok(());
     }
-    let wanted = |tensors: &[Wanted]| {
+    let expected = |tensors: &[Wanted]| {
         tensors
             .iter()
             .map(|(name, shape)| match shape.is_empty() {
@@ -561,6 +561,6 @@ fn tensors(network: &dyn Network, inputs: &[Wanted], outputs: &[Wanted]) -> Resu
             describe(network.inputs()),
             describe(network.outputs())
         ),
-        wanted: format!("{} -> {}", wanted(inputs), wanted(outputs)),
+        expected: format!("{} -> {}", expected(inputs), expected(outputs)),
     })
 }

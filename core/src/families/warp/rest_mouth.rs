@@ -238,10 +238,10 @@ mod tests {
         out
     }
 
-    fn assert_near(found: &[[f32; 2]], wanted: &[[f32; 2]]) {
-        for (found, wanted) in found.iter().zip(wanted) {
-            let off = distance(*found, *wanted);
-            assert!(off < 1e-3, "{found:?} instead of {wanted:?}");
+    fn assert_near(found: &[[f32; 2]], expected: &[[f32; 2]]) {
+        for (found, expected) in found.iter().zip(expected) {
+            let off = distance(*found, *expected);
+            assert!(off < 1e-3, "{found:?} instead of {expected:?}");
         }
     }
 
@@ -249,15 +249,15 @@ mod tests {
     fn a_mouth_pulled_wide_comes_back() {
         let mut smile = mouth(0.0);
         (smile[RIGHT], smile[LEFT]) = ([26.0, 50.0], [70.0, 50.0]);
-        let mut wanted = mouth(0.0);
-        (wanted[RIGHT], wanted[LEFT]) = ([28.0, 51.0], [68.0, 51.0]);
+        let mut expected = mouth(0.0);
+        (expected[RIGHT], expected[LEFT]) = ([28.0, 51.0], [68.0, 51.0]);
         let anatomy = relaxing();
         let mut rest = RestMouth::new(6, &anatomy);
-        assert_near(&step_of(&anatomy, &mut rest, &smile, 0), &wanted);
+        assert_near(&step_of(&anatomy, &mut rest, &smile, 0), &expected);
         // And stays there, however long it is looked at.
         for frame in 1..100 {
             let out = step_of(&anatomy, &mut rest, &smile, frame * 40_000_000);
-            assert_near(&out, &wanted);
+            assert_near(&out, &expected);
         }
     }
 
@@ -316,8 +316,8 @@ mod tests {
         let mut rest = RestMouth::new(6, &anatomy());
         let out = step(&mut rest, &mouth(12.0), 0);
         assert!(gap(&out).abs() < 1e-4);
-        for (out, wanted) in out.iter().zip(mouth(0.0)) {
-            assert!((out[0] - wanted[0]).abs() < 1e-4 && (out[1] - wanted[1]).abs() < 1e-4);
+        for (out, expected) in out.iter().zip(mouth(0.0)) {
+            assert!((out[0] - expected[0]).abs() < 1e-4 && (out[1] - expected[1]).abs() < 1e-4);
         }
     }
 
@@ -336,8 +336,8 @@ mod tests {
         let mut rest = RestMouth::new(6, &anatomy());
         step(&mut rest, &mouth(0.0), 0);
         let out = step(&mut rest, &moved(&mouth(0.0), [9.0, -4.0]), 40_000_000);
-        for (out, wanted) in out.iter().zip(moved(&mouth(0.0), [9.0, -4.0])) {
-            assert!((out[0] - wanted[0]).abs() < 1e-3 && (out[1] - wanted[1]).abs() < 1e-3);
+        for (out, expected) in out.iter().zip(moved(&mouth(0.0), [9.0, -4.0])) {
+            assert!((out[0] - expected[0]).abs() < 1e-3 && (out[1] - expected[1]).abs() < 1e-3);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
         model_file::Model,
         onnx::{
             compile_cache, cpu_cores,
-            cuda_copy::Card,
+            cuda_copy::Gpu,
             fair_queue::Turns,
             host_tensors::{self, Numbers},
             library::Runtime,
@@ -186,7 +186,7 @@ impl Shared {
             inputs: Tensors::new(model, inputs)?,
             outputs: Tensors::new(model, outputs)?,
             turns: Turns::new(match provider.is_nvidia() {
-                // A card has a queue of its own.
+                // A GPU has a queue of its own.
                 true => usize::MAX,
                 false => cpu_cores::runs_at_once(threads),
             }),
@@ -264,7 +264,7 @@ pub(super) struct BoundNetwork {
     inputs: Vec<Bound>,
     outputs: Vec<Bound>,
     /// Where runs are replayed.
-    card: Option<Card>,
+    gpu: Option<Gpu>,
     pointers: Pointers,
     interrupt: Interrupt,
     shared: Arc<Shared>,
@@ -299,7 +299,7 @@ impl Bound {
         Ok(Self::new(info, numbers, host))
     }
 
-    /// In memory that a card reads without a copy by the processor.
+    /// In memory that a GPU reads without a copy by the CPU.
     fn pinned(info: &TensorInfo, numbers: Numbers, allocator: &Allocator) -> ort::Result<Self> {
         let mut host = host_tensors::tensor(allocator, numbers, &info.shape)?;
         // SAFETY: both are kept together, and this one is dropped first.
@@ -310,16 +310,16 @@ impl Bound {
         })
     }
 
-    /// On the host in `allocator`'s memory and, for good, on the card.
+    /// On the host in `allocator`'s memory and, for good, on the GPU.
     fn doubled(
         info: &TensorInfo,
         numbers: Numbers,
         allocator: &Allocator,
-        card: &Allocator,
+        gpu: &Allocator,
     ) -> ort::Result<Self> {
         let host = host_tensors::tensor(allocator, numbers, &info.shape)?;
         Ok(Self {
-            given: Some(host_tensors::uninitialized(card, numbers, &info.shape)?),
+            given: Some(host_tensors::uninitialized(gpu, numbers, &info.shape)?),
             ..Self::new(info, numbers, host)
         })
     }
@@ -372,17 +372,17 @@ impl Bound {
     }
 
     /// Fails with what the CUDA runtime says.
-    fn upload(&mut self, card: &Card) -> Result<(), String> {
+    fn upload(&mut self, gpu: &Gpu) -> Result<(), String> {
         match &mut self.given {
-            Some(given) => card.copy(&self.host, given),
+            Some(given) => gpu.copy(&self.host, given),
             None => Ok(()),
         }
     }
 
     /// Fails with what the CUDA runtime says.
-    fn download(&mut self, card: &Card) -> Result<(), String> {
+    fn download(&mut self, gpu: &Gpu) -> Result<(), String> {
         match &self.given {
-            Some(given) => card.copy(given, &mut self.host),
+            Some(given) => gpu.copy(given, &mut self.host),
             None => Ok(()),
         }
     }
@@ -409,23 +409,23 @@ impl BoundNetwork {
         replays: bool,
     ) -> Result<Self, Error> {
         let failed = |error: ort::Error| failed(&name, error);
-        let card = match replays {
-            true => Some(Card::open(options.device_id).ok_or_else(|| {
+        let gpu = match replays {
+            true => Some(Gpu::open(options.device_id).ok_or_else(|| {
                 shared
                     .provider
                     .unavailable("CUDA graphs want the CUDA runtime as a library of its own")
             })?),
             false => None,
         };
-        let on_card = card.as_ref().map(|card| card.allocator(&shared.session));
-        let on_card = on_card.transpose().map_err(failed)?;
+        let on_gpu = gpu.as_ref().map(|gpu| gpu.allocator(&shared.session));
+        let on_gpu = on_gpu.transpose().map_err(failed)?;
         let pinned = shared.provider.is_nvidia();
         let pinned = pinned.then(|| host_tensors::pinned(&shared.session, options.device_id));
         let tensors = |tensors: &Tensors| {
             let tensors = tensors
                 .iter()
-                .map(|(info, numbers)| match (&pinned, &on_card) {
-                    (Some(pinned), Some(card)) => Bound::doubled(info, numbers, pinned, card),
+                .map(|(info, numbers)| match (&pinned, &on_gpu) {
+                    (Some(pinned), Some(gpu)) => Bound::doubled(info, numbers, pinned, gpu),
                     (Some(pinned), None) => Bound::pinned(info, numbers, pinned),
                     (None, _) => Bound::pageable(info, numbers),
                 });
@@ -445,7 +445,7 @@ impl BoundNetwork {
             name,
             inputs,
             outputs,
-            card,
+            gpu,
             pointers,
             interrupt: options.interrupt.clone(),
             shared,
@@ -477,9 +477,9 @@ impl Network for BoundNetwork {
     fn run(&mut self) -> Result<(), Error> {
         for input in &mut self.inputs {
             input.cast_in();
-            if let Some(card) = &self.card {
+            if let Some(gpu) = &self.gpu {
                 input
-                    .upload(card)
+                    .upload(gpu)
                     .map_err(|reason| failed(&self.name, reason))?;
             }
         }
@@ -488,8 +488,8 @@ impl Network for BoundNetwork {
         let turn = self.shared.turns.take();
         // SAFETY: names and values are as many as the lengths say and outlive the call, since
         // `self` owns or shares them. The values are of the types and shapes of the session's
-        // tensors, in host memory, which every provider takes: one for a card copies inputs to it
-        // and outputs back, and has done so when `Run` returns; or on its card. `&mut self` keeps Rust from
+        // tensors, in host memory, which every provider takes: one for a GPU copies inputs to it
+        // and outputs back, and has done so when `Run` returns; or on its GPU. `&mut self` keeps Rust from
         // touching them meanwhile. Other networks may run the same session at the same time on
         // their own tensors: `Run` of one session may be called from several threads (its C API
         // documentation); `InferenceSession::Run` itself takes a lock around the run where a
@@ -512,9 +512,9 @@ impl Network for BoundNetwork {
         drop(turn);
         result.map_err(|error| failed(&self.name, error))?;
         for output in &mut self.outputs {
-            if let Some(card) = &self.card {
+            if let Some(gpu) = &self.gpu {
                 output
-                    .download(card)
+                    .download(gpu)
                     .map_err(|reason| failed(&self.name, reason))?;
             }
             output.cast_out();

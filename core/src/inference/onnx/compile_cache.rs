@@ -120,7 +120,7 @@ mod tests {
         let mut tries = 0;
         let result: Result<(), _> = with(Some(&folder), |_| {
             tries += 1;
-            Err(Provider::TensorRt.unavailable("no card"))
+            Err(Provider::TensorRt.unavailable("no GPU"))
         });
         assert!(result.is_err());
         assert_eq!(tries, 1);

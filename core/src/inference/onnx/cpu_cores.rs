@@ -16,7 +16,7 @@ pub(super) fn physical() -> usize {
     }
 }
 
-/// Logical processors that this process may use.
+/// Logical CPUs that this process may use.
 fn usable() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

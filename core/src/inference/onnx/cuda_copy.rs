@@ -1,4 +1,4 @@
-//! Copies between the host and tensors on NVIDIA's card that stay where they are.
+//! Copies between the host and tensors on NVIDIA's GPU that stay where they are.
 //!
 //! A CUDA graph replays a run on the addresses that it was recorded with. ONNX Runtime copies what
 //! it is given on the host only in runs that it does not replay, so that the copies are made here,
@@ -21,15 +21,15 @@ type SetDevice = unsafe extern "C" fn(c_int) -> c_int;
 type Memcpy = unsafe extern "C" fn(*mut c_void, *const c_void, usize, c_int) -> c_int;
 type ErrorString = unsafe extern "C" fn(c_int) -> *const c_char;
 
-/// One card and the functions of the CUDA runtime, which stays loaded as the provider does.
-pub(super) struct Card {
+/// One GPU and the functions of the CUDA runtime, which stays loaded as the provider does.
+pub(super) struct Gpu {
     device: c_int,
     set_device: SetDevice,
     memcpy: Memcpy,
     error_string: ErrorString,
 }
 
-impl Card {
+impl Gpu {
     /// `None` where the process has no CUDA runtime.
     pub fn open(device_id: u32) -> Option<Self> {
         let runtime = RUNTIMES.iter().find_map(|name| {
@@ -56,7 +56,7 @@ impl Card {
         }
     }
 
-    /// Memory on the card, for tensors that live as long as the session at most.
+    /// Memory on the GPU, for tensors that live as long as the session at most.
     ///
     /// # Errors
     /// Those of ONNX Runtime.
@@ -71,7 +71,7 @@ impl Card {
     }
 
     /// Copies all of a tensor to one of the same type and shape and waits until that is done; one of
-    /// them is on this card, the other one on the host or there, too.
+    /// them is on this GPU, the other one on the host or there, too.
     ///
     /// # Errors
     /// What the CUDA runtime says.
@@ -103,6 +103,6 @@ mod tests {
 
     #[test]
     fn without_a_provider_for_a_card_there_is_no_cuda_runtime() {
-        assert!(Card::open(0).is_none());
+        assert!(Gpu::open(0).is_none());
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn pageable() -> Allocator {
     Allocator::default()
 }
 
-/// Memory that a card reads without a copy by the processor; ordinary one where there is none.
+/// Memory that a GPU reads without a copy by the CPU; ordinary one where there is none.
 pub(super) fn pinned(session: &Session, device_id: u32) -> Allocator {
     let device = i32::try_from(device_id).unwrap_or(0);
     MemoryInfo::new(
@@ -154,8 +154,8 @@ pub(super) fn cast_out(numbers: Numbers, tensor: &DynTensor, to: &mut [f32]) {
     }
 }
 
-/// The same memory once more, told to ONNX Runtime to be the processor's own: a session with CUDA
-/// would take pinned memory for the card's, refuse outputs there (1.31), and copy neither.
+/// The same memory once more, told to ONNX Runtime to be the CPU's own: a session with CUDA
+/// would take pinned memory for the GPU's, refuse outputs there (1.31), and copy neither.
 ///
 /// # Safety
 /// `tensor` lives at least as long as the result.
@@ -199,7 +199,7 @@ pub(super) fn values<T: Number>(tensor: &DynTensor) -> &[T] {
     let pointer = tensor.data_ptr().cast::<T>();
     // SAFETY: a tensor of `length` values of this type, aligned and initialised by `tensor`, in
     // memory that the host may read: both allocators give nothing else. (`ort` would tell by the
-    // kind of memory, but takes pinned memory for the card's own with ONNX Runtime 1.23 and newer.)
+    // kind of memory, but takes pinned memory for the GPU's own with ONNX Runtime 1.23 and newer.)
     unsafe { slice::from_raw_parts(pointer, length) }
 }
 

@@ -34,7 +34,7 @@ const NAMES: [&str; 2] = ["libonnxruntime.so.1", "libonnxruntime.so"];
 /// Begins the name of a library that has its whole version there, `1.21` or `1.21.0`: Debian's
 /// package has no other. The loader does not guess such a name.
 const VERSIONED: &str = "libonnxruntime.so.1.";
-/// The system's folders of libraries; those for one kind of processor, as Debian has them, are
+/// The system's folders of libraries; those for one kind of CPU, as Debian has them, are
 /// named after it.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/lib", "/usr/lib", "/usr/lib64"];
 /// Where `cargo xtask setup` puts its libraries, relative to the repository: one folder a build.
@@ -102,9 +102,9 @@ pub fn load(explicit: Option<&Path>, provider: Provider) -> Result<&'static Runt
         Ok(runtime)
     })?;
     match explicit {
-        Some(wanted) if !is_same_file(wanted, &runtime.path) => Err(missing(vec![format!(
+        Some(expected) if !is_same_file(expected, &runtime.path) => Err(missing(vec![format!(
             "{}: this process already runs {}, and only one ONNX Runtime fits in a process",
-            wanted.display(),
+            expected.display(),
             runtime.path.display()
         )])),
         _ => Ok(runtime),
@@ -227,11 +227,11 @@ fn missing(tried: Vec<String>) -> Error {
             .map(|line| format!("  {line}"))
             .collect::<Vec<_>>()
             .join("\n"),
-        wanted: wanted(),
+        expected: expected(),
     }
 }
 
-fn wanted() -> String {
+fn expected() -> String {
     format!("1.{}", ort::MINOR_VERSION)
 }
 
@@ -302,20 +302,20 @@ fn reason(error: &LoadDynamicError) -> String {
         }
         LoadDynamicError::BadVersion { version_str, .. } => {
             format!(
-                "is ONNX Runtime {version_str}, wanted is {} or newer",
-                wanted()
+                "is ONNX Runtime {version_str}, expected is {} or newer",
+                expected()
             )
         }
         LoadDynamicError::InvalidVersionString => "has an unreadable version".into(),
     }
 }
 
-fn is_same_file(wanted: &Path, loaded: &Path) -> bool {
-    let wanted = anchored(wanted);
-    match (wanted.canonicalize(), loaded.canonicalize()) {
-        (Ok(wanted), Ok(loaded)) => wanted == loaded,
+fn is_same_file(expected: &Path, loaded: &Path) -> bool {
+    let expected = anchored(expected);
+    match (expected.canonicalize(), loaded.canonicalize()) {
+        (Ok(expected), Ok(loaded)) => expected == loaded,
         // A bare name: whatever the loader finds under it is in use.
-        _ => wanted.components().count() < 2,
+        _ => expected.components().count() < 2,
     }
 }
 
@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(builds(Provider::Cpu, true), [SETUP_CPU]);
         assert_eq!(builds(Provider::TensorRt, false)[0], SETUP_CUDA);
         assert_eq!(builds(Provider::Auto, true)[0], SETUP_CUDA);
-        // A build for a card would keep one that works from being loaded.
+        // A build for a GPU would keep one that works from being loaded.
         assert_eq!(builds(Provider::Auto, false)[0], SETUP_OPENVINO);
     }
 

@@ -35,8 +35,8 @@ pub(super) fn open(
     for provider in candidates(options, runtime)? {
         match bound_network::bind(model, runtime, provider, options, shapes) {
             Ok(network) => {
-                let fallbacks = refused.into_iter().map(|(wanted, reason)| Fallback {
-                    wanted,
+                let fallbacks = refused.into_iter().map(|(requested, reason)| Fallback {
+                    requested,
                     taken: provider,
                     reason,
                 });

@@ -18,7 +18,7 @@ const CUDA_GRAPH: &str = "enable_cuda_graph";
 /// The same of TensorRT.
 const TENSORRT_GRAPH: &str = "trt_cuda_graph_enable";
 
-/// Whether runs are recorded and replayed, for which tensors have to stay on the card.
+/// Whether runs are recorded and replayed, for which tensors have to stay on the GPU.
 pub(super) fn replays(provider: Provider, options: &Options) -> bool {
     let value = last(provider, options, CUDA_GRAPH);
     provider == Provider::Cuda && value.is_some_and(|value| !is_off(value))
@@ -118,7 +118,7 @@ fn given(provider: Provider, options: &Options) -> Result<Vec<(String, String)>,
         }
         if key == TENSORRT_GRAPH && !is_off(value) {
             return Err(provider.unavailable(format!(
-                "CUDA graphs (`{key}`) need tensors that stay on the card, which this plugin has only \
+                "CUDA graphs (`{key}`) need tensors that stay on the GPU, which this plugin has only \
                  for the provider cuda (`{CUDA_GRAPH}`)"
             )));
         }
@@ -149,7 +149,7 @@ fn openvino(options: &Options, threads: usize, cache: Option<String>) -> Vec<(St
     let device = openvino_device(options);
     // `GPU.1` is set up under the name `GPU`.
     let family = device.split('.').next().unwrap_or(device);
-    // Where the processor knows bf16, OpenVINO would use it unasked.
+    // Where the CPU knows bf16, OpenVINO would use it unasked.
     let hint = match options.precision {
         Precision::Auto | Precision::Fp32 => "f32",
         Precision::Fp16 => "f16",

@@ -50,18 +50,18 @@ pub(super) fn candidates(options: &Options, runtime: &Runtime) -> Result<Vec<Pro
 }
 
 /// Options that nobody would read are a mistake.
-fn check_owner(given: &ProviderOptions, wanted: Provider) -> Result<(), Error> {
+fn check_owner(given: &ProviderOptions, expected: Provider) -> Result<(), Error> {
     let owner = PREFERENCE.into_iter().find(|p| p.name() == given.provider);
-    let reason = match (owner, wanted) {
+    let reason = match (owner, expected) {
         (Some(_), Provider::Auto) => return Ok(()),
-        (Some(owner), wanted) if owner == wanted => return Ok(()),
+        (Some(owner), expected) if owner == expected => return Ok(()),
         (Some(owner), _) => format!("`provider-options` are for `{}`", owner.name()),
         (None, _) => format!(
-            "`provider-options` are for `{}`; openvino, cuda or tensorrt is wanted",
+            "`provider-options` are for `{}`; openvino, cuda or tensorrt is expected",
             given.provider
         ),
     };
-    Err(wanted.unavailable(reason))
+    Err(expected.unavailable(reason))
 }
 
 /// Options that name libraries to be loaded, or addresses to be called, as ONNX Runtime 1.31 has
@@ -133,12 +133,12 @@ mod tests {
 
     #[test]
     fn options_for_another_provider_are_refused() {
-        let check = |owner: &str, wanted| {
+        let check = |owner: &str, expected| {
             let given = ProviderOptions {
                 provider: owner.into(),
                 values: Vec::new(),
             };
-            check_owner(&given, wanted).map_err(|error| error.to_string())
+            check_owner(&given, expected).map_err(|error| error.to_string())
         };
         assert!(check("openvino", Provider::OpenVino).is_ok());
         assert!(check("openvino", Provider::Auto).is_ok());

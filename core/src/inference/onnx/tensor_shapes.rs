@@ -108,13 +108,13 @@ pub(super) fn inputs(
     }
     let infos = inputs.iter().map(|input| {
         let shape = input_shape(input, sizes).ok_or_else(|| {
-            let wanted = match sizes.shape(input.name()) {
+            let expected = match sizes.shape(input.name()) {
                 Some(shape) => format!("{shape:?}"),
                 None => format!("at most {MAX_TENSOR_ELEMENTS} elements"),
             };
             model.mismatch(
                 format!("input {} {}", input.name(), input.dtype()),
-                format!("input {} {wanted}", input.name()),
+                format!("input {} {expected}", input.name()),
             )
         })?;
         let numbers = Numbers::of(input).unwrap_or(Numbers::F32);

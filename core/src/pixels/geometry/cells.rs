@@ -73,7 +73,7 @@ pub fn blur<const SIDE: usize>(plane: &mut [f32], radius: usize, spare: &mut [f3
 }
 
 /// Applies `filter`, which works along columns, to the columns and then to the rows. Whole rows at a
-/// time are what processors are fast at.
+/// time are what CPUs are fast at.
 fn along_both<const SIDE: usize>(
     plane: &mut [f32],
     spare: &mut [f32],

@@ -134,7 +134,7 @@ fn weigh(lines: &[f32], taps: &[(usize, f32)], out: &mut [f32]) {
     }
 }
 
-/// Side of the blocks that are turned at once: four numbers fit a vector of any processor.
+/// Side of the blocks that are turned at once: four numbers fit a vector of any CPU.
 const BLOCK: usize = 4;
 
 /// Makes columns of rows: the first `width` values of every row, which lie `stride` apart, into
@@ -301,14 +301,14 @@ mod tests {
         resizer.prepare(&from, &to, Scale::Linear);
         resizer.plane(&source, &from, &mut out, &to);
         #[rustfmt::skip]
-        let wanted = [
+        let expected = [
             0.0, 68.0, 145.0, 146.0, 35.0,
             53.0, 121.0, 147.0, 127.0, 88.0,
             132.0, 200.0, 150.0, 99.0, 167.0,
             58.0, 125.0, 152.0, 132.0, 93.0,
             8.0, 76.0, 153.0, 154.0, 43.0,
         ];
-        assert_eq!(out, wanted);
+        assert_eq!(out, expected);
     }
 
     #[test]
@@ -325,14 +325,14 @@ mod tests {
         resizer.prepare(&from, &to, Scale::Area);
         resizer.plane(&source, &from, &mut out, &to);
         #[rustfmt::skip]
-        let wanted = [
+        let expected = [
             0.0, 24.0, 97.0, 146.0, 194.0, 75.0, 35.0,
             44.0, 68.0, 141.0, 147.0, 153.0, 97.0, 79.0,
             132.0, 156.0, 229.0, 150.0, 70.0, 143.0, 167.0,
             49.0, 73.0, 146.0, 152.0, 158.0, 103.0, 84.0,
             8.0, 32.0, 105.0, 154.0, 202.0, 83.0, 43.0,
         ];
-        assert_eq!(out, wanted);
+        assert_eq!(out, expected);
     }
 
     #[test]

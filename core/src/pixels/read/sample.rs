@@ -174,8 +174,8 @@ mod tests {
             for (index, value) in seen.into_iter().enumerate() {
                 let (lane, pixel) = (index / (size * size), index % (size * size));
                 let place = [pixel % size, pixel / size].map(|at| at as f64);
-                let wanted = mean(&picture, lane, &map, place);
-                prop_assert!((f64::from(value) - wanted).abs() < 1e-3, "{value} {wanted}");
+                let expected = mean(&picture, lane, &map, place);
+                prop_assert!((f64::from(value) - expected).abs() < 1e-3, "{value} {expected}");
             }
         }
 

@@ -240,8 +240,8 @@ fn set_integers(network: &mut dyn Network, sound: &Sound) -> Result<Option<(usiz
         .keys()
         .find(|key| !names.contains(&Some((*key).clone())))
     {
-        let wanted = format!("an input of integers {unknown}, as [sound] integers names it");
-        return Err(mismatch(network, wanted));
+        let expected = format!("an input of integers {unknown}, as [sound] integers names it");
+        return Err(mismatch(network, expected));
     }
     let mut offset = None;
     for (input, name) in names.iter().enumerate() {
@@ -250,8 +250,8 @@ fn set_integers(network: &mut dyn Network, sound: &Sound) -> Result<Option<(usiz
         };
         let default = (name == OFFSET).then_some(OFFSET_VALUE);
         let Some(value) = sound.integers.get(name).copied().or(default) else {
-            let wanted = format!("the value of the input {name} in [sound] integers");
-            return Err(mismatch(network, wanted));
+            let expected = format!("the value of the input {name} in [sound] integers");
+            return Err(mismatch(network, expected));
         };
         network.set_integer(input, value);
         if name == OFFSET {
@@ -261,7 +261,7 @@ fn set_integers(network: &mut dyn Network, sound: &Sound) -> Result<Option<(usiz
     Ok(offset)
 }
 
-fn mismatch(network: &dyn Network, wanted: String) -> Error {
+fn mismatch(network: &dyn Network, expected: String) -> Error {
     Error::ModelMismatch {
         name: network.name().to_owned(),
         found: format!(
@@ -269,6 +269,6 @@ fn mismatch(network: &dyn Network, wanted: String) -> Error {
             describe(network.inputs()),
             describe(network.outputs())
         ),
-        wanted,
+        expected,
     }
 }

@@ -74,16 +74,18 @@ fn ave_window(row: i64, bounds: Bounds, rate: f64) -> Option<Window> {
     while ave_column(first, rate) < first_column {
         first += 1;
     }
-    let wanted = row.checked_sub(ROW_OF_WINDOW)?;
+    let expected = row.checked_sub(ROW_OF_WINDOW)?;
     let (last, end) = match end_column {
         None => (i64::MAX, i64::MAX),
         Some(end) => (ave_window_count(end, rate) - 1, end),
     };
-    if last < first || wanted < first - ROW_OF_WINDOW || wanted > last.saturating_add(ROW_OF_WINDOW)
+    if last < first
+        || expected < first - ROW_OF_WINDOW
+        || expected > last.saturating_add(ROW_OF_WINDOW)
     {
         return None;
     }
-    let number = wanted.clamp(first, last);
+    let number = expected.clamp(first, last);
     let column = ave_column(number, rate).min(end.saturating_sub(COLUMNS as i64));
     Some(Window {
         number,

@@ -172,12 +172,12 @@ fn at_25_frames_a_second_every_row_is_the_originals() {
             let rows = heard_at(&mut features, &mut sound, frame * 40_000_000);
             for (index, row) in rows.as_chunks::<LENGTH>().0.iter().enumerate() {
                 let at = usize::try_from(frame - 8 + index as i64);
-                let wanted = match at.ok().and_then(|at| table.get(at)) {
+                let expected = match at.ok().and_then(|at| table.get(at)) {
                     Some(&row) => [row, 1.0],
                     None => [0.0; 2],
                 };
                 assert_eq!(
-                    *row, wanted,
+                    *row, expected,
                     "{samples} samples, frame {frame}, row {index}"
                 );
             }
@@ -235,7 +235,7 @@ fn rows_do_not_depend_on_how_the_sound_came_nor_on_the_frame_rate() {
 
 #[test]
 fn a_frame_between_two_rows_counts_from_the_earlier_one() {
-    for (time_ns, wanted) in [
+    for (time_ns, expected) in [
         (0, 0),
         (39_999_999, 0),
         (40_000_000, 1),
@@ -243,7 +243,7 @@ fn a_frame_between_two_rows_counts_from_the_earlier_one() {
         (-40_000_000, -1),
         (i64::MIN, -230_584_300_922),
     ] {
-        assert_eq!(step(time_ns, RATE), wanted, "{time_ns} ns");
+        assert_eq!(step(time_ns, RATE), expected, "{time_ns} ns");
     }
     for frame in (0..100_000_000).step_by(9_973) {
         assert_eq!(step(frame * 40_000_000, RATE), frame);

@@ -1,4 +1,4 @@
-//! What a network of somebody else's hears, and how long after its frame.
+//! What a third-party network hears, and how long after its frame.
 
 use std::collections::BTreeMap;
 
@@ -182,7 +182,7 @@ impl Sound {
                 "[sound] features \"hubert\" cannot be made from a stream: every value of \
                  HuBERT-large hangs on the whole recording, in both directions, so its latency is \
                  the recording's length. Cut into pieces it is not the same and waits for about 1 \
-                 s of sound. A network that was trained with \"ave\" or \"wenet\" is wanted"
+                 s of sound. A network that was trained with \"ave\" or \"wenet\" is expected"
                     .into(),
             );
         }
@@ -193,13 +193,13 @@ impl Sound {
         };
         let said_per_second = self.columns_per_second.unwrap_or(per_second);
         if !fits || (self.sample_rate, said_per_second) != (sound::RATE, per_second) {
-            let wanted = match self.features {
+            let expected = match self.features {
                 Features::Wenet => format!("1 to {MAX_COLUMNS}"),
                 _ => COLUMNS.to_string(),
             };
             return Err(format!(
                 "[sound] is {} Hz, {said_per_second} columns a second, window {}; {}, \
-                 {per_second} and {wanted} are wanted",
+                 {per_second} and {expected} are expected",
                 self.sample_rate,
                 self.window(),
                 sound::RATE,
@@ -207,14 +207,16 @@ impl Sound {
         }
         if self.columns_before >= self.window() && self.features == Features::Wenet {
             return Err(format!(
-                "[sound] columns-before is {}, fewer than the {} of the window are wanted",
+                "[sound] columns-before is {}, fewer than the {} of the window are expected",
                 self.columns_before,
                 self.window()
             ));
         }
         let rate = self.frame_rate();
         if !(1.0..=100.0).contains(&rate) {
-            return Err(format!("[sound] frame-rate is {rate}, 1 to 100 is wanted"));
+            return Err(format!(
+                "[sound] frame-rate is {rate}, 1 to 100 is expected"
+            ));
         }
         if self.features == Features::Wenet && self.step() as f64 * rate != per_second as f64 {
             return Err(format!(
@@ -225,13 +227,13 @@ impl Sound {
         if !(1..=MAX_ROWS).contains(&self.rows) || self.rows_before > self.rows {
             return Err(format!(
                 "[sound] rows is {}, rows-before {}; 1 to {MAX_ROWS} rows, no more of them before \
-                 the frame, are wanted",
+                 the frame, are expected",
                 self.rows, self.rows_before
             ));
         }
         if !(-MAX_OFFSET_MS..=MAX_OFFSET_MS).contains(&self.offset_ms) {
             return Err(format!(
-                "[sound] offset-ms is {}, -{MAX_OFFSET_MS} to {MAX_OFFSET_MS} is wanted",
+                "[sound] offset-ms is {}, -{MAX_OFFSET_MS} to {MAX_OFFSET_MS} is expected",
                 self.offset_ms
             ));
         }
@@ -245,7 +247,7 @@ impl Sound {
         }
         if !(0.0..=10.0).contains(&self.weight) {
             return Err(format!(
-                "[sound] weight is {}, 0 to 10 is wanted",
+                "[sound] weight is {}, 0 to 10 is expected",
                 self.weight
             ));
         }

@@ -1,4 +1,4 @@
-//! What a network of somebody else's says about itself: how it sees, hears and is pasted back.
+//! What a third-party network says about itself: how it sees, hears and is pasted back.
 //!
 //! Must not know how a network is run. `docs/models.md` explains every key.
 
@@ -126,13 +126,13 @@ impl Recipe {
             ),
             (Features::Ave, None) => Err(
                 "[sound] features is \"ave\": the network hears what an audio encoder makes of \
-                 the mel; an encoder is wanted, as [files] audio-encoder or, for a bare network, \
+                 the mel; an encoder is expected, as [files] audio-encoder or, for a bare network, \
                  as `audio_encoder.onnx` or `NAME-ave.onnx` beside `NAME.onnx`"
                     .into(),
             ),
             (Features::Wenet, None) => Err(
                 "[sound] features is \"wenet\": the network hears what WeNet's encoder makes of \
-                 the sound; an encoder is wanted, as [files] audio-encoder or, for a bare \
+                 the sound; an encoder is expected, as [files] audio-encoder or, for a bare \
                  network, as `encoder.onnx` or `NAME-wenet.onnx` beside `NAME.onnx`"
                     .into(),
             ),
@@ -238,7 +238,7 @@ mod tests {
     fn features_are_heard_in_rows_and_wait_for_the_last_ones_window() {
         let ave = "sound.features = \"ave\"\n\
                    files.audio-encoder = { path = \"e.onnx\", sha256 = \"\" }";
-        for (line, wanted) in [
+        for (line, expected) in [
             // 6 frames of 40 ms after its own begins the last window, and reaches 212.5 ms.
             ("", 452_500_000),
             ("sound.look-ahead-ms = 452.5", 452_500_000),
@@ -247,10 +247,10 @@ mod tests {
             ("sound.offset-ms = 20", 472_500_000),
         ] {
             let recipe = parse(&format!("{SHORT}\n{ave}\n{line}")).expect(line);
-            assert_eq!(recipe.sound.look_ahead_ns(), wanted, "{line}");
+            assert_eq!(recipe.sound.look_ahead_ns(), expected, "{line}");
         }
         let wenet = ave.replace("ave", "wenet");
-        for (line, wanted) in [
+        for (line, expected) in [
             // 34 columns after its own begins the last column of a row, and is 25 ms long.
             ("sound.rows = 1\nsound.rows-before = 0", 365_000_000),
             ("sound.rows = 8\nsound.rows-before = 4", 515_000_000),
@@ -259,7 +259,7 @@ mod tests {
             ("sound.window = 72\nsound.columns-before = 0", 1_085_000_000),
         ] {
             let recipe = parse(&format!("{SHORT}\n{wenet}\n{line}")).expect(line);
-            assert_eq!(recipe.sound.look_ahead_ns(), wanted, "{line}");
+            assert_eq!(recipe.sound.look_ahead_ns(), expected, "{line}");
         }
     }
 
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn faults_say_what_was_found_and_wanted() {
-        for (line, wanted) in [
+        for (line, expected) in [
             ("crop.pad = [0, 0, 0, 0]", "Did you mean `pads`?"),
             ("image.ordre = \"bgr\"", "Did you mean `order`?"),
             ("blnd.kind = \"soft\"", "Did you mean `blend`?"),
@@ -300,7 +300,7 @@ mod tests {
                 "sound.features = \"wenet\"\nsound.frame-rate = 30",
                 "frame-rate is 30; with \"wenet\"",
             ),
-            ("sound.features = \"ave\"", "an encoder is wanted"),
+            ("sound.features = \"ave\"", "an encoder is expected"),
             ("crop.pads = [0, inf, 0, 0]", "pads has inf"),
             ("crop.box = \"s3df\"", "\"s3fd\", \"landmarks-110\""),
             ("crop.box = [0, 0, 0, 5]", "a box of 0 x 5 pixels"),
@@ -315,7 +315,7 @@ mod tests {
             ),
         ] {
             let message = parse(&format!("{SHORT}\n{line}")).expect_err(line);
-            assert!(message.contains(wanted), "{line}: {message}");
+            assert!(message.contains(expected), "{line}: {message}");
         }
     }
 }

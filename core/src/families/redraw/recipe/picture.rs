@@ -1,4 +1,4 @@
-//! How a network of somebody else's sees a face and how what it draws is put back.
+//! How a third-party network sees a face and how what it draws is put back.
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -102,7 +102,7 @@ fn finder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Finder, D::Error
     #[derive(Deserialize)]
     #[serde(
         untagged,
-        expecting = "\"s3fd\", \"landmarks-110\", \"ffhq\" or [x, y, width, height] in pixels is wanted"
+        expecting = "\"s3fd\", \"landmarks-110\", \"ffhq\" or [x, y, width, height] in pixels is expected"
     )]
     enum Said {
         Box([f32; 4]),
@@ -127,7 +127,7 @@ fn finder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Finder, D::Error
             if !(place.iter().all(fits) && width >= 1.0 && height >= 1.0) {
                 return Err(de::Error::custom(format!(
                     "a box of {width} x {height} pixels at {x}, {y}, at least 1 x 1 within \
-                     {MAX_PIXELS} is wanted"
+                     {MAX_PIXELS} is expected"
                 )));
             }
             Finder::Fixed(place)
@@ -171,12 +171,12 @@ pub fn check(image: &Image, crop: &Crop, blend: &Blend) -> Result<(), String> {
     let [black, white] = image.range;
     if !(black.is_finite() && white.is_finite() && black < white) {
         return Err(format!(
-            "[image] range is {black} to {white}, two numbers, the smaller first, are wanted"
+            "[image] range is {black} to {white}, two numbers, the smaller first, are expected"
         ));
     }
     if !(1..=2).contains(&image.planes.len()) {
         return Err(format!(
-            "[image] planes has {} entries, 1 or 2 are wanted",
+            "[image] planes has {} entries, 1 or 2 are expected",
             image.planes.len()
         ));
     }
@@ -186,13 +186,13 @@ pub fn check(image: &Image, crop: &Crop, blend: &Blend) -> Result<(), String> {
         .find(|n| n.is_nan() || n.abs() > MAX_PIXELS)
     {
         return Err(format!(
-            "[crop] margins or pads has {number}, -{MAX_PIXELS} to {MAX_PIXELS} is wanted"
+            "[crop] margins or pads has {number}, -{MAX_PIXELS} to {MAX_PIXELS} is expected"
         ));
     }
     if crop.finder == Finder::Ffhq && blend.kind == Kind::Reference {
         return Err(
             "[crop] box \"ffhq\" turns with the face; [blend] kind \"reference\" needs an upright \
-             box, \"soft\" is wanted"
+             box, \"soft\" is expected"
                 .into(),
         );
     }
@@ -210,7 +210,7 @@ impl Image {
 pub fn crop_side(image: &Image, crop: &Crop, size: usize) -> Result<usize, String> {
     if !(16..=MAX_SIZE).contains(&size) {
         return Err(format!(
-            "pictures of {size} pixels, 16 to {MAX_SIZE} are wanted"
+            "pictures of {size} pixels, 16 to {MAX_SIZE} are expected"
         ));
     }
     if let Some(said) = image.size.filter(|&said| said != size) {
@@ -232,7 +232,7 @@ pub fn crop_side(image: &Image, crop: &Crop, size: usize) -> Result<usize, Strin
         (Some(side), None) => Ok(side),
         (Some(side), Some(said)) if side == said => Ok(side),
         (_, said) => Err(format!(
-            "[crop] size {} with a border of {}, {size} and twice the border is wanted",
+            "[crop] size {} with a border of {}, {size} and twice the border is expected",
             said.unwrap_or(size),
             crop.border
         )),

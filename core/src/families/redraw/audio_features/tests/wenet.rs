@@ -128,13 +128,13 @@ fn at_20_frames_a_second_every_row_of_wenet_is_ultralights() {
             let rows = heard_at(&mut features, &mut sound, frame * 50_000_000);
             for (index, row) in rows.as_chunks::<3>().0.iter().enumerate() {
                 let at = usize::try_from(frame - 4 + index as i64);
-                let wanted = match at.ok().and_then(|at| table.get(at)) {
+                let expected = match at.ok().and_then(|at| table.get(at)) {
                     // Its caches stay empty, and its offset what it was.
                     Some(&row) => [row, 100.0, 0.0],
                     None => [0.0; 3],
                 };
                 assert_eq!(
-                    *row, wanted,
+                    *row, expected,
                     "{samples} samples, frame {frame}, row {index}"
                 );
             }
