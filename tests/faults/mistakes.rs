@@ -163,7 +163,7 @@ fn a_model_of_another_kind_says_what_it_is() {
     ]);
     assert!(error.matches(gst::LibraryError::Settings), "{error}");
     assert!(error.message().contains("Found"), "{error}");
-    assert!(error.message().contains("Wanted"), "{error}");
+    assert!(error.message().contains("Expected"), "{error}");
 }
 
 #[test]

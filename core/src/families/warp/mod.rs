@@ -529,11 +529,11 @@ fn leave_out(bare: &[f32], flow: &[f32], size: usize, mask: &mut [f32]) {
     }
 }
 
-type Wanted<'a> = (&'a str, &'a [usize]);
+type Expected<'a> = (&'a str, &'a [usize]);
 
 /// Checks names, order and shapes. An empty shape stands for any.
-fn tensors(network: &dyn Network, inputs: &[Wanted], outputs: &[Wanted]) -> Result<(), Error> {
-    let fits = |found: &[inference::TensorInfo], expected: &[Wanted]| {
+fn tensors(network: &dyn Network, inputs: &[Expected], outputs: &[Expected]) -> Result<(), Error> {
+    let fits = |found: &[inference::TensorInfo], expected: &[Expected]| {
         found.len() == expected.len()
             && found.iter().zip(expected).all(|(found, (name, shape))| {
                 found.name == *name
@@ -544,7 +544,7 @@ fn tensors(network: &dyn Network, inputs: &[Wanted], outputs: &[Wanted]) -> Resu
     if fits(network.inputs(), inputs) && fits(network.outputs(), outputs) {
         return Ok(());
     }
-    let expected = |tensors: &[Wanted]| {
+    let expected = |tensors: &[Expected]| {
         tensors
             .iter()
             .map(|(name, shape)| match shape.is_empty() {
