@@ -9,7 +9,8 @@
  *
  * Wraps #lipsync with what it needs in most pipelines: converters, which do nothing where none is
  * needed, a `tee` for the sound, and queues. The sound leaves as it came. Where only one of the
- * two is linked, it goes through, and after three seconds the other output ends with a warning.
+ * two is linked, it goes through, and after three seconds the other output ends with a warning: with
+ * one black frame, or a moment of silence, since muxers make files that cannot be read of an empty stream.
  *
  * One input may be ahead of the other by as much as it takes for the other to come: slides with a long
  * speech, tracks that begin late. `max-size-bytes` limits that; a WARNING message says when it is
@@ -46,6 +47,7 @@ use crate::{
     lipsyncbin::{
         interleave::{self, Input, Interleave},
         parts::{self, Gate, Listening, Parts},
+        placeholder,
     },
 };
 
@@ -420,25 +422,45 @@ impl LipsyncBin {
         .filter(|(input, _, output)| output.is_linked() && !input.is_linked())
     }
 
-    /// Nobody has linked the other input: its output ends, so that a muxer does not wait for it.
+    /// Nobody has linked the other input: its output gets a placeholder and ends, so that a muxer does not wait
+    /// for it, and makes a file that can be read.
     fn end_missing(&self) {
         let Some(Ok(parts)) = self.parts.get() else {
             return;
         };
-        for (input, queue, output) in self.missing(parts) {
+        for (input, inner, output) in self.missing(parts) {
+            let (placeholder, data) = match input == &self.video_sink {
+                true => ("one black frame", placeholder::black_frame(inner)),
+                false => ("a moment of silence", placeholder::silence(inner)),
+            };
             gst::element_imp_warning!(
                 self,
                 gst::CoreError::Pad,
                 (
-                    "nothing is linked to `{}`, so `{}` ends without data, of which mp4mux and qtmux make files that cannot be \
-                     read; does the input have both audio and video?",
+                    "nothing is linked to `{}`, so `{}` carries {placeholder} and ends, and no mouth is redrawn; \
+                     expected both audio and video in the input",
                     input.name(),
                     output.name()
                 )
             );
             let stream_id = format!("{}/{}", self.obj().name(), input.name());
-            queue.send_event(gst::event::StreamStart::new(&stream_id));
-            queue.send_event(gst::event::Eos::new());
+            inner.send_event(gst::event::StreamStart::new(&stream_id));
+            let sent = data.and_then(|(caps, buffer)| {
+                inner.send_event(gst::event::Caps::new(&caps));
+                let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+                inner.send_event(gst::event::Segment::new(&segment));
+                let flow = inner.chain(buffer);
+                flow.map_err(|flow| glib::bool_error!("its placeholder: {flow}"))
+            });
+            if let Err(err) = sent {
+                gst::warning!(
+                    CAT,
+                    imp = self,
+                    "`{}` ends without data: {err}",
+                    output.name()
+                );
+            }
+            inner.send_event(gst::event::Eos::new());
         }
         self.open_gate();
     }

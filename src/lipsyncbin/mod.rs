@@ -5,6 +5,7 @@ use gst::{glib, prelude::*};
 mod imp;
 mod interleave;
 mod parts;
+mod placeholder;
 
 glib::wrapper! {
     pub struct LipsyncBin(ObjectSubclass<imp::LipsyncBin>)
