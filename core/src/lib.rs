@@ -17,6 +17,7 @@
 //! | [`manifest`] | what a model says about itself | what a family makes of it |
 //! | [`inference`] | loading ONNX Runtime, running networks | what the networks are for |
 //! | [`pixels`] | reading and writing regions of any video format | faces |
+//! | [`rect`] | rectangles and margins | what lies in them |
 
 pub mod assembly;
 pub mod catalogue;
@@ -27,6 +28,7 @@ pub mod generator;
 pub mod inference;
 pub mod manifest;
 pub mod pixels;
+pub mod rect;
 pub mod render;
 pub mod sound;
 

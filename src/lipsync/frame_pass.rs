@@ -392,7 +392,7 @@ impl Lipsync {
         }
         faces.follow(engine.faces(), |change| match change {
             Change::Found(Face { id, mesh, .. }) => {
-                let [x0, y0, x1, y1] = mesh.bbox().map(f32::round);
+                let [x0, y0, x1, y1] = mesh.bbox().edges().map(f32::round);
                 gst::debug!(
                     CAT,
                     imp = self,

@@ -11,6 +11,7 @@ use lipsync_core::{
         Colour, Format, Plane, View,
         frame::colour::{Matrix, Range},
     },
+    rect::Rect,
 };
 
 /// All formats that the element takes, in the order of its pad templates.
@@ -87,16 +88,16 @@ pub fn duration(info: &VideoInfo) -> Option<gst::ClockTime> {
     gst::ClockTime::SECOND.mul_div_round(u64::try_from(fps.denom()).ok()?, numer)
 }
 
-/// Faces that upstream marked with region-of-interest metas: x0, y0, x1, y1 in pixels, where an
+/// Faces that upstream marked with region-of-interest metas, in pixels, where an
 /// integer is the centre of a pixel. Added to `regions`.
-pub fn face_regions(buffer: &gst::BufferRef, regions: &mut Vec<[f32; 4]>) {
+pub fn face_regions(buffer: &gst::BufferRef, regions: &mut Vec<Rect>) {
     for meta in buffer.iter_meta::<gst_video::VideoRegionOfInterestMeta>() {
         if meta.roi_type() != FACE_ROI {
             continue;
         }
         let (x, y, width, height) = meta.rect();
         let (x0, y0) = (x as f32 - 0.5, y as f32 - 0.5);
-        regions.push([x0, y0, x0 + width as f32, y0 + height as f32]);
+        regions.push(Rect::new([x0, y0, x0 + width as f32, y0 + height as f32]));
     }
 }
 
@@ -104,7 +105,7 @@ pub fn face_regions(buffer: &gst::BufferRef, regions: &mut Vec<[f32; 4]>) {
 pub fn mark_faces(buffer: &mut gst::BufferRef, faces: &[Face]) {
     for face in faces {
         // `as` ends at 0 what reaches out of the frame.
-        let [x0, y0, x1, y1] = face.mesh.bbox().map(|edge| (edge + 0.5).round() as u32);
+        let [x0, y0, x1, y1] = (face.mesh.bbox().edges()).map(|edge| (edge + 0.5).round() as u32);
         let rect = (x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0));
         let mut meta = gst_video::VideoRegionOfInterestMeta::add(buffer, MARKED_ROI, rect);
         meta.add_param(
@@ -247,6 +248,6 @@ mod tests {
         gst_video::VideoRegionOfInterestMeta::add(writable, "car", (0, 0, 5, 5));
         let mut regions = Vec::new();
         face_regions(&buffer, &mut regions);
-        assert_eq!(regions, [[9.5, 19.5, 39.5, 59.5]]);
+        assert_eq!(regions, [Rect::new([9.5, 19.5, 39.5, 59.5])]);
     }
 }

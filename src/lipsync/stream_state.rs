@@ -24,6 +24,7 @@ use crate::lipsync::{
 };
 use lipsync_core::{
     Error,
+    rect::Rect,
     render::{Controls, Engine, Fade, Networks, Outcome, Timings},
     sound::{Channel, Place, SampleFormat, Sound},
 };
@@ -89,7 +90,7 @@ pub struct Stream {
     pub shots: u64,
     /// Which way up the frames are.
     pub orientation: Orientation,
-    regions: Vec<[f32; 4]>,
+    regions: Vec<Rect>,
     warned: Vec<Discriminant<Error>>,
 }
 

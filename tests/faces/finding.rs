@@ -107,13 +107,13 @@ fn wide_shot(
     let left = ((frame_width - width) as f32 * at[0]) as usize;
     let top = ((frame_height - height) as f32 * at[1]) as usize;
     frame.paste(&small, left, top);
-    let [x0, y0, x1, y1] = face.mesh.bbox().map(|v| (v + 0.5) / zoom - 0.5);
+    let [x0, y0, x1, y1] = face.mesh.bbox().edges().map(|v| (v + 0.5) / zoom - 0.5);
     let (left, top) = (left as f32, top as f32);
     Some((frame, [x0 + left, y0 + top, x1 + left, y1 + top]))
 }
 
 fn is_at(face: &Face, [x0, y0, x1, y1]: [f32; 4]) -> bool {
-    let [a0, b0, a1, b1] = face.mesh.bbox();
+    let [a0, b0, a1, b1] = face.mesh.bbox().edges();
     let near = |a: f32, b: f32| (a - b).abs() < 0.15 * (x1 - x0);
     near(a0, x0) && near(a1, x1) && near(b0, y0) && near(b1, y1)
 }

@@ -60,6 +60,6 @@ fn upright(picture: &mut Picture) -> Face {
 }
 
 fn width(face: &Face) -> f32 {
-    let [x0, _, x1, _] = face.mesh.bbox();
+    let [x0, _, x1, _] = face.mesh.bbox().edges();
     x1 - x0
 }

@@ -19,7 +19,7 @@ impl Cutout {
         let mut frames = clips::frames(clip, 70)?;
         let face = upright(&mut frames[0]);
         Some(Self {
-            bbox: face.mesh.bbox(),
+            bbox: face.mesh.bbox().edges(),
             frames,
         })
     }
@@ -120,7 +120,7 @@ fn the_mouth_stays_with_its_person_when_another_walks_past() {
                     assert!((places[0] - places[1]).abs() < 2.0 * apart, "{about}");
                     continue;
                 };
-                let [x0, _, x1, _] = face.mesh.bbox();
+                let [x0, _, x1, _] = face.mesh.bbox().edges();
                 let away = places.map(|x| (x - (x0 + x1) / 2.0).abs());
                 let nearest = usize::from(away[1] < away[0]);
                 let &mut (who, id) = followed.get_or_insert((nearest, face.id));
@@ -156,7 +156,7 @@ fn two_people_keep_their_names_when_they_walk_past_each_other() {
                 assert_eq!(faces.len(), 2, "{about}");
                 for (who, x) in places(index, count).into_iter().enumerate() {
                     let is_here = |face: &&lipsync_core::face::Face| {
-                        let [x0, _, x1, _] = face.mesh.bbox();
+                        let [x0, _, x1, _] = face.mesh.bbox().edges();
                         ((x0 + x1) / 2.0 - x).abs() < 0.5 * width(face)
                     };
                     let face = faces.iter().find(is_here).expect(&about);

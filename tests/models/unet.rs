@@ -14,6 +14,7 @@ use crate::{
 use lipsync_core::{
     face::{Face, Mesh},
     generator::{Generator, Heard, Look},
+    rect::Rect,
     sound::Bounds,
 };
 
@@ -545,7 +546,7 @@ fn a_region_of_upstream_replaces_the_box() {
     let before = noise();
     let corners = [LEFT, TOP, LEFT + SIDE, TOP + SIDE].map(|v| v as f32);
     let face = Face {
-        region: Some(corners),
+        region: Some(Rect::new(corners)),
         ..face(100, 100, 50)
     };
     let after = draw(&mut *generator, &before, Some(&face));

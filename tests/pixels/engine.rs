@@ -96,7 +96,7 @@ fn a_painting_speaks_and_only_its_mouth_changes() {
         synced += u32::from(outcome == Outcome::Synced);
         if let Some([x0, y0, x1, y1]) = changed(&painting, &picture) {
             let mesh = &engine.faces()[0].mesh;
-            let [fx0, fy0, fx1, fy1] = mesh.bbox();
+            let [fx0, fy0, fx1, fy1] = mesh.bbox().edges();
             // The canonical picture begins below the eyes and ends below the chin.
             let margin = 0.25 * (fy1 - fy0);
             assert!(
@@ -173,7 +173,7 @@ fn what_is_held_before_a_mouth_is_not_painted_over() {
         match frame {
             0..25 => {
                 let mesh = &engine.faces()[0].mesh;
-                let [x0, _, x1, y1] = mesh.bbox();
+                let [x0, _, x1, y1] = mesh.bbox().edges();
                 face = [x0, mesh.points[2][1], x1, y1];
                 redrawn[0] += share / 25.0;
             }

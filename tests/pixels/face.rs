@@ -8,6 +8,7 @@ use lipsync_core::{
     face::{self, Face, Select, Settings, Tracker},
     inference::Options,
     pixels::{Affine, Format, Plane, View},
+    rect::Rect,
 };
 
 use crate::picture::Picture;
@@ -123,7 +124,7 @@ fn portraits_have_their_face_in_the_first_frame() {
         let faces = see(&mut tracker(Settings::default()), &mut picture, 0);
         assert_eq!(faces.len(), 1, "{name}");
         let face = &faces[0];
-        let found = face.mesh.bbox();
+        let found = face.mesh.bbox().edges();
         assert!(
             face.fresh && face.mesh.score > 0.9,
             "{name}: {}",
@@ -401,7 +402,8 @@ fn tiny_frames_have_no_faces_and_do_no_harm() {
             [-5.0, -5.0, 50.0, 50.0],
             [0.0, 0.0, 0.0, 0.0],
             [f32::NAN; 4],
-        ];
+        ]
+        .map(Rect::new);
         assert!(tracker.track(&view, 0, &regions).unwrap().is_empty());
     }
 }
@@ -439,7 +441,7 @@ fn couple() -> Option<Picture> {
 #[test]
 fn the_wanted_faces_are_chosen() {
     let Some(mut picture) = couple() else { return };
-    let is_left = |face: &Face| face.mesh.bbox()[0] < 300.0;
+    let is_left = |face: &Face| face.mesh.bbox().edges()[0] < 300.0;
     let settings = |max_faces, select| Settings {
         max_faces,
         select,
@@ -481,13 +483,13 @@ fn regions_from_upstream_replace_the_detector() {
     });
     let view = picture.view();
     assert!(tracker.track(&view, 0, &[]).unwrap().is_empty());
-    let nothing = [[600.0, 300.0, 700.0, 400.0]];
+    let nothing = [Rect::new([600.0, 300.0, 700.0, 400.0])];
     assert!(tracker.track(&view, FRAME_NS, &nothing).unwrap().is_empty());
-    let right = [[430.0, 145.0, 530.0, 260.0]];
+    let right = [Rect::new([430.0, 145.0, 530.0, 260.0])];
     for i in 2..6 {
         let faces = tracker.track(&view, i * FRAME_NS, &right).unwrap();
         assert_eq!(faces.len(), 1);
-        assert!(faces[0].mesh.bbox()[0] > 300.0);
+        assert!(faces[0].mesh.bbox().edges()[0] > 300.0);
     }
     // Upstream may look at every n-th frame only.
     assert_eq!(tracker.track(&view, 6 * FRAME_NS, &[]).unwrap().len(), 1);
@@ -522,9 +524,9 @@ fn a_small_face_in_a_wide_shot_is_found_within_two_seconds() {
     println!("found in frame {frame_number}");
     let expected = [1260.0, 343.0, 1360.0, 457.0];
     assert!(
-        overlap(face.mesh.bbox(), expected) > 0.8,
+        overlap(face.mesh.bbox().edges(), expected) > 0.8,
         "{:?}",
-        face.mesh.bbox()
+        face.mesh.bbox().edges()
     );
 }
 
@@ -554,7 +556,7 @@ fn a_frame_of_another_size_is_another_shot() {
     see(&mut tracker, &mut large, 0);
     let face = see(&mut tracker, &mut small, 1).remove(0);
     assert!(face.fresh && face.id == 2);
-    assert!(face.mesh.bbox()[2] < 180.0);
+    assert!(face.mesh.bbox().edges()[2] < 180.0);
 }
 
 #[test]

@@ -414,7 +414,7 @@ fn what_is_behind_a_turned_head_stays() {
             .iter()
             .map(|&index| face.mesh.points[index])
             .collect();
-        let [x0, _, x1, _] = face.mesh.bbox();
+        let [x0, _, x1, _] = face.mesh.bbox().edges();
         let margin = 0.03 * (x1 - x0);
         let is_behind = |[x, y]: [usize; 2]| {
             let around = [
@@ -484,7 +484,7 @@ fn a_wide_mouth_is_shut_without_moving_what_is_below_the_chin() {
         .expect("the networks run");
     assert_eq!(outcome, Outcome::Silent);
     assert!(changed(&wide, &shut, |_| true) > 1000);
-    let margin = 0.02 * (chin - face.mesh.bbox()[1]);
+    let margin = 0.02 * (chin - face.mesh.bbox().edges()[1]);
     let below = changed(&wide, &shut, |[_, y]| y as f32 > chin + margin);
     assert_eq!(below, 0);
 }

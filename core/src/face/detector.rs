@@ -4,12 +4,10 @@
 
 use crate::{
     Error,
-    face::{
-        geometry::{self, Region},
-        mesh::MARGIN,
-    },
+    face::{geometry::Region, mesh::MARGIN},
     inference::Network,
     pixels::{Affine, View, sample},
+    rect::Rect,
 };
 
 /// Side of the network's picture.
@@ -31,8 +29,8 @@ pub const KEYPOINTS: usize = 6;
 /// A face found in a frame; all in frame pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
-    /// `[x0, y0, x1, y1]`, from the eyebrows to the chin.
-    pub bbox: [f32; 4],
+    /// From the eyebrows to the chin.
+    pub bbox: Rect,
     /// See [`KEYPOINTS`].
     pub points: [[f32; 2]; KEYPOINTS],
     /// Probability 0..1.
@@ -42,11 +40,10 @@ pub struct Detection {
 impl Detection {
     /// The square for the mesh network.
     pub fn region(&self) -> Region {
-        let [x0, y0, x1, y1] = self.bbox;
         let [right, left, ..] = self.points;
         Region {
-            centre: geometry::centre(self.bbox),
-            side: (x1 - x0).max(y1 - y0) * MARGIN,
+            centre: self.bbox.centre(),
+            side: self.bbox.side() * MARGIN,
             angle: (left[1] - right[1]).atan2(left[0] - right[0]),
         }
     }
@@ -145,7 +142,7 @@ impl Detector {
             let corners = [[-w, -h], [w, -h], [-w, h], [w, h]];
             let corners = corners.map(|[dx, dy]| place(x + dx / 2.0, y + dy / 2.0));
             self.candidates.push(Detection {
-                bbox: geometry::bounding_box(&corners),
+                bbox: Rect::around(corners),
                 points: std::array::from_fn(|i| place(numbers[4 + 2 * i], numbers[5 + 2 * i])),
                 score,
             });
@@ -162,10 +159,11 @@ impl Detector {
             let mut points = [[0.0; 2]; KEYPOINTS];
             let mut weight = 0.0;
             self.candidates.retain(|other| {
-                let same = *other == best || geometry::overlap(best.bbox, other.bbox) > SAME_FACE;
+                let same = *other == best || best.bbox.overlap(other.bbox) > SAME_FACE;
                 if same {
                     let sums = bbox.iter_mut().chain(points.as_flattened_mut());
-                    let numbers = other.bbox.iter().chain(other.points.as_flattened());
+                    let edges = other.bbox.edges();
+                    let numbers = edges.iter().chain(other.points.as_flattened());
                     for (sum, number) in sums.zip(numbers) {
                         *sum += number * other.score;
                     }
@@ -174,7 +172,7 @@ impl Detector {
                 !same
             });
             self.found.push(Detection {
-                bbox: bbox.map(|number| number / weight),
+                bbox: Rect::new(bbox.map(|number| number / weight)),
                 points: points.map(|point| point.map(|number| number / weight)),
                 score: best.score,
             });

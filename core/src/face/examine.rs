@@ -17,6 +17,7 @@ use crate::{
     },
     inference::Network,
     pixels::View,
+    rect::Rect,
 };
 
 /// Smaller faces are not followed: side of the square round them, in frame pixels.
@@ -214,12 +215,12 @@ impl Examiner {
 }
 
 fn is_face(mesh: &Mesh, view: &View, min_confidence: f32) -> bool {
-    let frame = [0.0, 0.0, view.width as f32, view.height as f32];
+    let frame = Rect::new([0.0, 0.0, view.width as f32, view.height as f32]);
     let bbox = mesh.bbox();
     mesh.score >= min_confidence
         && mesh.points.iter().flatten().all(|v| v.is_finite())
-        && geometry::contains(frame, geometry::centre(bbox))
-        && (bbox[2] - bbox[0]).max(bbox[3] - bbox[1]) * MARGIN >= MIN_SIDE
+        && frame.contains(bbox.centre())
+        && bbox.side() * MARGIN >= MIN_SIDE
 }
 
 /// The square to look at next: the last one, unless the face has moved in it.

@@ -13,9 +13,6 @@ pub const EYE_CORNERS: [usize; 2] = [33, 263];
 /// Middles of the upper and of the lower inner lip.
 pub const INNER_MIDDLES: [usize; 2] = [13, 14];
 
-/// Boxes that overlap by more are of one face.
-const SAME_FACE: f32 = 0.3;
-
 /// Outer contour of the lips: right corner, along the lower lip to the left corner, back along
 /// the upper lip.
 pub const LIPS_OUTER: [usize; 20] = [
@@ -112,43 +109,6 @@ pub(super) fn turn_between(a: f32, b: f32) -> f32 {
     turn.min(TAU - turn)
 }
 
-/// `[x0, y0, x1, y1]` round all points.
-pub fn bounding_box(points: &[[f32; 2]]) -> [f32; 4] {
-    let empty = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
-    points.iter().fold(empty, |[x0, y0, x1, y1], &[x, y]| {
-        [x0.min(x), y0.min(y), x1.max(x), y1.max(y)]
-    })
-}
-
-pub fn centre([x0, y0, x1, y1]: [f32; 4]) -> [f32; 2] {
-    [(x0 + x1) / 2.0, (y0 + y1) / 2.0]
-}
-
-pub(super) fn area([x0, y0, x1, y1]: [f32; 4]) -> f32 {
-    (x1 - x0).max(0.0) * (y1 - y0).max(0.0)
-}
-
-pub(super) fn contains([x0, y0, x1, y1]: [f32; 4], [x, y]: [f32; 2]) -> bool {
-    x0 <= x && x <= x1 && y0 <= y && y <= y1
-}
-
-/// Whether two boxes are of one face: they overlap much, or one holds the other's centre.
-pub(super) fn is_same_place(a: [f32; 4], b: [f32; 4]) -> bool {
-    overlap(a, b) > SAME_FACE || contains(a, centre(b)) || contains(b, centre(a))
-}
-
-/// Intersection over union of two boxes, 0..1.
-pub(super) fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
-    let common = area([
-        a[0].max(b[0]),
-        a[1].max(b[1]),
-        a[2].min(b[2]),
-        a[3].min(b[3]),
-    ]);
-    let union = area(a) + area(b) - common;
-    if union > 0.0 { common / union } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,8 +135,8 @@ mod tests {
             shift in [-2000f32..2000.0, -2000f32..2000.0],
             points in prop::collection::vec([-500f32..500.0, -500f32..500.0], 2..40),
         ) {
-            let [x0, y0, x1, y1] = bounding_box(&points);
-            prop_assume!((x1 - x0).max(y1 - y0) > 1.0);
+            let around = crate::rect::Rect::around(points.iter().copied());
+            prop_assume!(around.width().max(around.height()) > 1.0);
             let map = turned(scale, angle, shift);
             let to: Vec<_> = points.iter().map(|&point| map.apply(point)).collect();
             let found = similarity(&points, &to).unwrap();
@@ -184,13 +144,6 @@ mod tests {
                 let ([x, y], [u, v]) = (map.apply(point), found.apply(point));
                 prop_assert!((x - u).hypot(y - v) < 0.02 * scale.max(1.0));
             }
-        }
-
-        #[test]
-        fn overlap_is_a_share(a in [0f32..9.0, 0f32..9.0, 0f32..9.0, 0f32..9.0],
-                              b in [0f32..9.0, 0f32..9.0, 0f32..9.0, 0f32..9.0]) {
-            let share = overlap(a, b);
-            prop_assert!((0.0..=1.0).contains(&share) && share == overlap(b, a));
         }
     }
 
@@ -221,15 +174,5 @@ mod tests {
         // A quarter turn clockwise: the top left corner comes to the top right.
         assert!(near(map.apply([-0.5, -0.5]), [120.0, 30.0]));
         assert!(near(map.apply([9.5, -0.5]), [120.0, 70.0]));
-    }
-
-    #[test]
-    fn boxes_overlap_by_their_common_share() {
-        assert_eq!(
-            overlap([0.0, 0.0, 2.0, 2.0], [1.0, 0.0, 3.0, 2.0]),
-            1.0 / 3.0
-        );
-        assert_eq!(overlap([0.0, 0.0, 1.0, 1.0], [2.0, 2.0, 3.0, 3.0]), 0.0);
-        assert_eq!(overlap([0.0; 4], [0.0; 4]), 0.0);
     }
 }

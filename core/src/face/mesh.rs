@@ -5,11 +5,12 @@
 use crate::{
     Error,
     face::{
-        geometry::{self, EYE_CORNERS, INNER_MIDDLES, Region},
+        geometry::{EYE_CORNERS, INNER_MIDDLES, Region},
         shot::{self, Thumbnail},
     },
     inference::Network,
     pixels::{View, sample},
+    rect::Rect,
 };
 
 /// Points of the mesh.
@@ -40,9 +41,9 @@ impl Default for Mesh {
 }
 
 impl Mesh {
-    /// `[x0, y0, x1, y1]` round all points.
-    pub fn bbox(&self) -> [f32; 4] {
-        geometry::bounding_box(&*self.points)
+    /// Round all points.
+    pub fn bbox(&self) -> Rect {
+        Rect::around(self.points.iter().copied())
     }
 
     /// How far the mouth is open: the gap between the middles of the inner lips, in distances of
@@ -66,15 +67,12 @@ impl Mesh {
         let [right, left] = EYE_CORNERS.map(|index| self.points[index]);
         let angle = (left[1] - right[1]).atan2(left[0] - right[0]);
         let (sin, cos) = angle.sin_cos();
-        let empty = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
-        let [x0, y0, x1, y1] = self.points.iter().fold(empty, |[x0, y0, x1, y1], &[x, y]| {
-            let (x, y) = (cos * x + sin * y, cos * y - sin * x);
-            [x0.min(x), y0.min(y), x1.max(x), y1.max(y)]
-        });
-        let [x, y] = geometry::centre([x0, y0, x1, y1]);
+        let upright = |&[x, y]: &[f32; 2]| [cos * x + sin * y, cos * y - sin * x];
+        let around = Rect::around(self.points.iter().map(upright));
+        let [x, y] = around.centre();
         Region {
             centre: [cos * x - sin * y, sin * x + cos * y],
-            side: (x1 - x0).max(y1 - y0) * MARGIN,
+            side: around.side() * MARGIN,
             angle,
         }
     }

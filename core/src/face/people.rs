@@ -2,7 +2,7 @@
 //!
 //! Must not know networks, nor the frame rate.
 
-use crate::face::{geometry, shot::Thumbnail};
+use crate::{face::shot::Thumbnail, rect::Rect};
 
 /// Two faces that are less alike are two people. One person in 3 s of talk: 0.83 and more, 0.93 in
 /// 95 of 100 cases; two of 15 people: 0.87 at most, 0.74 in 95 of 100 cases.
@@ -41,7 +41,7 @@ const MOST: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Person {
     pub id: u64,
-    pub bbox: [f32; 4],
+    pub bbox: Rect,
     looks: Thumbnail,
     /// Of the centre, in pixels a nanosecond.
     speed: [f32; 2],
@@ -81,7 +81,7 @@ impl Absence {
 }
 
 impl Person {
-    pub fn new(id: u64, looks: Thumbnail, bbox: [f32; 4], time_ns: i64) -> Self {
+    pub fn new(id: u64, looks: Thumbnail, bbox: Rect, time_ns: i64) -> Self {
         Self {
             id,
             bbox,
@@ -94,16 +94,16 @@ impl Person {
     }
 
     /// The face was seen again.
-    pub fn see(&mut self, looks: &Thumbnail, bbox: [f32; 4], time_ns: i64) {
+    pub fn see(&mut self, looks: &Thumbnail, bbox: Rect, time_ns: i64) {
         let step_ns = self.place(bbox, time_ns);
         self.looks.learn(looks, (step_ns / LEARNING_NS).min(1.0));
         self.looked_ns = time_ns;
     }
 
     /// Takes in where the face is now; how long that is after the last time, in nanoseconds.
-    fn place(&mut self, bbox: [f32; 4], time_ns: i64) -> f32 {
+    fn place(&mut self, bbox: Rect, time_ns: i64) -> f32 {
         let step_ns = time_ns.saturating_sub(self.time_ns).max(1) as f32;
-        let (now, before) = (geometry::centre(bbox), geometry::centre(self.bbox));
+        let (now, before) = (bbox.centre(), self.bbox.centre());
         let gain = (step_ns / SPEED_NS).min(1.0);
         for i in 0..2 {
             self.speed[i] += gain * ((now[i] - before[i]) / step_ns - self.speed[i]);
@@ -119,48 +119,40 @@ impl Person {
 
     /// Whether a face that looks so is this person's rather than that of somebody whom it is like by
     /// so much.
-    pub fn is_rather(
-        &self,
-        looks: &Thumbnail,
-        bbox: [f32; 4],
-        time_ns: i64,
-        likeness: f32,
-    ) -> bool {
+    pub fn is_rather(&self, looks: &Thumbnail, bbox: Rect, time_ns: i64, likeness: f32) -> bool {
         let reach = REACH + SPEED * self.age_ns(time_ns) as f32 * 1e-9;
         self.away(bbox, time_ns) < reach
             && self.likeness(looks) > (likeness + MORE_LIKE).max(SAME_PERSON)
     }
 
     /// Whether a face at `bbox` may be covered by this person's, or be a part of it.
-    pub fn is_near(&self, bbox: [f32; 4], time_ns: i64) -> bool {
+    pub fn is_near(&self, bbox: Rect, time_ns: i64) -> bool {
         self.away(bbox, time_ns) < REACH
     }
 
     /// Whether a face at `bbox` goes on where this person was: after a cut it does not.
-    pub fn continues(&self, bbox: [f32; 4], time_ns: i64) -> bool {
-        let [x0, y0, x1, y1] = bbox;
-        let growth = (x1 - x0).max(y1 - y0) / self.size();
+    pub fn continues(&self, bbox: Rect, time_ns: i64) -> bool {
+        let growth = bbox.side() / self.size();
         let reach = 1.0 + SPEED * self.age_ns(time_ns) as f32 * 1e-9;
         self.away(bbox, time_ns) < reach && (1.0 / GROWTH..GROWTH).contains(&growth)
     }
 
     /// From where the face is expected to `bbox`, in sizes of the face.
-    fn away(&self, bbox: [f32; 4], time_ns: i64) -> f32 {
-        let ([x, y], [u, v]) = (geometry::centre(bbox), self.expected(time_ns));
+    fn away(&self, bbox: Rect, time_ns: i64) -> f32 {
+        let ([x, y], [u, v]) = (bbox.centre(), self.expected(time_ns));
         (x - u).hypot(y - v) / self.size().max(1.0)
     }
 
     /// Where the centre of the face is expected.
     pub fn expected(&self, time_ns: i64) -> [f32; 2] {
         let ahead_ns = (time_ns.saturating_sub(self.time_ns) as f32).clamp(0.0, SPEED_NS);
-        let [x, y] = geometry::centre(self.bbox);
+        let [x, y] = self.bbox.centre();
         [x + self.speed[0] * ahead_ns, y + self.speed[1] * ahead_ns]
     }
 
     /// Side of a square as large as the face.
     pub fn size(&self) -> f32 {
-        let [x0, y0, x1, y1] = self.bbox;
-        (x1 - x0).max(y1 - y0)
+        self.bbox.side()
     }
 
     fn age_ns(&self, time_ns: i64) -> u64 {
@@ -213,7 +205,7 @@ impl People {
 
     /// Who it is that looks so; taken out where found. Of several the one that is most like, and
     /// nearest to where it was going.
-    pub fn recognise(&mut self, looks: &Thumbnail, bbox: [f32; 4], time_ns: i64) -> Option<Person> {
+    pub fn recognise(&mut self, looks: &Thumbnail, bbox: Rect, time_ns: i64) -> Option<Person> {
         let score = |person: &Person| {
             person.likeness(looks) - DISTANCE * person.away(bbox, time_ns).min(FURTHEST)
         };
@@ -221,7 +213,7 @@ impl People {
             let likeness = person.likeness(looks);
             let returns = person.age_ns(time_ns) < MEMORY_NS
                 && matches!(person.absence, Absence::Lost | Absence::Missed)
-                && geometry::is_same_place(bbox, person.bbox);
+                && bbox.is_same_place(person.bbox);
             likeness >= SAME_PERSON || returns && likeness >= SAME_PLACE
         };
         let candidates = (0..self.known.len()).filter(|&i| is_same(&self.known[i]));
@@ -232,17 +224,17 @@ impl People {
 
     /// Whether somebody who is known was seen at `bbox`, where the detector sees a face now: it is
     /// taken for the same one where its looks were compared no longer ago than `since_ns`.
-    pub fn are_at(&mut self, bbox: [f32; 4], time_ns: i64, since_ns: u64) -> bool {
+    pub fn are_at(&mut self, bbox: Rect, time_ns: i64, since_ns: u64) -> bool {
         let here = self.known.iter_mut().find(|person| {
             person.absence == Absence::Bystander
                 && time_ns.abs_diff(person.looked_ns) < since_ns
-                && geometry::is_same_place(bbox, person.bbox)
+                && bbox.is_same_place(person.bbox)
         });
         here.map(|person| person.place(bbox, time_ns)).is_some()
     }
 
     /// Whether somebody who stands by is so near to `bbox` that a face there may be a mixture.
-    pub fn are_near(&self, bbox: [f32; 4], time_ns: i64) -> bool {
+    pub fn are_near(&self, bbox: Rect, time_ns: i64) -> bool {
         self.known.iter().any(|person| {
             person.is_bystander()
                 && person.age_ns(time_ns) < PRESENT_NS

@@ -12,7 +12,7 @@ use crate::{
     face::{
         cover::{self, Cover, CoverNetwork},
         examine::Examiner,
-        geometry::{self, Region},
+        geometry::Region,
         mesh::Mesh,
         people::{Absence, People, Person},
         search::{Effort, Search},
@@ -21,6 +21,7 @@ use crate::{
     },
     inference::Network,
     pixels::{Affine, View, sample},
+    rect::Rect,
 };
 
 /// A face that would replace another one must be larger by this factor, or nearer to the centre.
@@ -105,7 +106,7 @@ pub struct Face {
     /// nothing of the frames before holds for it.
     pub fresh: bool,
     /// The region given from outside that its centre lies in.
-    pub region: Option<[f32; 4]>,
+    pub region: Option<Rect>,
     /// What lies over mouth and jaw.
     pub cover: Cover,
 }
@@ -233,18 +234,13 @@ impl Tracker {
     }
 
     /// The faces in this frame, the most wanted first. `time_ns` is the frame's running time.
-    /// `regions` are boxes `[x0, y0, x1, y1]` that somebody else found faces in; while there are
+    /// `regions` are where upstream found faces; while there are
     /// any, the detector rests.
     ///
     /// # Errors
     /// [`Error::Inference`]; there are no faces in this frame then, and the next one starts
     /// afresh.
-    pub fn track(
-        &mut self,
-        view: &View,
-        time_ns: i64,
-        regions: &[[f32; 4]],
-    ) -> Result<&[Face], Error> {
+    pub fn track(&mut self, view: &View, time_ns: i64, regions: &[Rect]) -> Result<&[Face], Error> {
         let result = self.update(view, time_ns, regions);
         if result.is_err() {
             self.reset();
@@ -252,7 +248,7 @@ impl Tracker {
         result.map(|()| self.faces.as_slice())
     }
 
-    fn update(&mut self, view: &View, time_ns: i64, regions: &[[f32; 4]]) -> Result<(), Error> {
+    fn update(&mut self, view: &View, time_ns: i64, regions: &[Rect]) -> Result<(), Error> {
         if view.width == 0 || view.height == 0 || self.settings.max_faces == 0 {
             self.reset();
             return Ok(());
@@ -397,9 +393,10 @@ impl Tracker {
         let mut i = 0;
         while i < self.tracks.len() {
             let (bbox, id) = (self.tracks[i].mesh.bbox(), self.tracks[i].person.id);
-            let is_duplicate = self.tracks.iter().any(|other| {
-                other.person.id < id && geometry::is_same_place(bbox, other.mesh.bbox())
-            });
+            let is_duplicate = self
+                .tracks
+                .iter()
+                .any(|other| other.person.id < id && bbox.is_same_place(other.mesh.bbox()));
             if is_duplicate {
                 let person = self.tracks.remove(i).person;
                 self.people.remember(person, Absence::Covered);
@@ -410,15 +407,15 @@ impl Tracker {
     }
 
     /// How much a face at `bbox` is wanted: the larger the better.
-    fn wish(&self, bbox: [f32; 4], view: &View) -> f32 {
+    fn wish(&self, bbox: Rect, view: &View) -> f32 {
         match self.settings.select {
             Select::Center => {
-                let [x, y] = geometry::centre(bbox);
+                let [x, y] = bbox.centre();
                 let (w, h) = (view.width as f32, view.height as f32);
                 let distance = (x - w / 2.0).hypot(y - h / 2.0) / w.hypot(h);
                 1.0 / (0.05 + distance)
             }
-            Select::Largest | Select::All | Select::Roi | Select::Speaking => geometry::area(bbox),
+            Select::Largest | Select::All | Select::Roi | Select::Speaking => bbox.area(),
         }
     }
 
@@ -442,13 +439,13 @@ impl Tracker {
     }
 
     /// Smooths the tracks' meshes into the faces of this frame, and looks what lies over them.
-    fn publish(&mut self, view: &View, time_ns: i64, regions: &[[f32; 4]]) -> Result<(), Error> {
+    fn publish(&mut self, view: &View, time_ns: i64, regions: &[Rect]) -> Result<(), Error> {
         self.faces.resize_with(self.tracks.len(), Face::default);
         for (face, track) in self.faces.iter_mut().zip(&mut self.tracks) {
             face.id = track.person.id;
             face.fresh = track.fresh;
-            let centre = geometry::centre(track.mesh.bbox());
-            let holds = |region: &&[f32; 4]| geometry::contains(**region, centre);
+            let centre = track.mesh.bbox().centre();
+            let holds = |region: &&Rect| region.contains(centre);
             face.region = regions.iter().find(holds).copied();
             face.mesh.score = track.mesh.score;
             face.mesh.points.copy_from_slice(&*track.mesh.points);
@@ -465,15 +462,15 @@ impl Tracker {
 
 /// Whether the face is at the edge of the frame.
 fn may_leave(person: &Person, view: &View) -> bool {
-    let [x0, y0, x1, y1] = person.bbox;
+    let Rect { x0, y0, x1, y1 } = person.bbox;
     let margin = EDGE * person.size();
     let (width, height) = (view.width as f32, view.height as f32);
     x0 < margin || y0 < margin || x1 > width - margin || y1 > height - margin
 }
 
-fn has_jumped(before: [f32; 4], now: [f32; 4]) -> bool {
-    let size = |bbox| geometry::area(bbox).sqrt();
-    let ([x, y], [last_x, last_y]) = (geometry::centre(now), geometry::centre(before));
+fn has_jumped(before: Rect, now: Rect) -> bool {
+    let size = |bbox: Rect| bbox.area().sqrt();
+    let ([x, y], [last_x, last_y]) = (now.centre(), before.centre());
     let growth = size(now) / size(before);
     (x - last_x).hypot(y - last_y) > MAX_JUMP * size(before)
         || !(1.0 / MAX_GROWTH..=MAX_GROWTH).contains(&growth)

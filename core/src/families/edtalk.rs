@@ -12,6 +12,7 @@ use crate::{
         recipe::{COLUMNS, Features, Tensors},
     },
     inference::Network,
+    rect::Area,
     sound::BANDS,
 };
 
@@ -33,7 +34,7 @@ pub const EDTALK: Contract = Contract {
         features: Features::Mel,
         rows: 16,
     }],
-    mask: |_| [0; 4],
+    mask: |_| Area::default(),
     ports,
     bare: |_, _| Some(Table::new()),
 };

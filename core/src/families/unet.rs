@@ -13,6 +13,7 @@ use crate::{
         recipe::{Features, Tensors, file, table},
     },
     inference::{Network, TensorInfo},
+    rect::Area,
     sound::BANDS,
 };
 
@@ -56,7 +57,12 @@ pub const UNET: Contract = Contract {
         },
     ],
     // In all of them 5 pixels remain on the left, the right and the top, and 10 below.
-    mask: |size| [5, 5, size.saturating_sub(10), size.saturating_sub(15)],
+    mask: |size| Area {
+        x: 5,
+        y: 5,
+        width: size.saturating_sub(10),
+        height: size.saturating_sub(15),
+    },
     ports,
     bare,
 };

@@ -11,6 +11,7 @@ use crate::{
         recipe::{COLUMNS, Features, Tensors},
     },
     inference::Network,
+    rect::Area,
     sound::BANDS,
 };
 
@@ -25,7 +26,12 @@ pub const WAV2LIP: Contract = Contract {
         features: Features::Mel,
         rows: 16,
     }],
-    mask: |size| [0, size / 2, size, size - size / 2],
+    mask: |size| Area {
+        x: 0,
+        y: size / 2,
+        width: size,
+        height: size - size / 2,
+    },
     ports,
     bare: |_, _| Some(Table::new()),
 };

@@ -9,6 +9,7 @@ use crate::{
     Error,
     face::Face,
     pixels::{Affine, View},
+    rect::Area,
     sound::{Bounds, Spectrum},
 };
 
@@ -74,8 +75,8 @@ pub struct Sketch {
 pub struct Spot {
     /// From the pixels of what was sampled to those of the frame.
     pub to_frame: Affine,
-    /// x, y, width and height in the frame, of brushes that work on whole pixels.
-    pub area: [usize; 4],
+    /// The part of the frame, of brushes that work on whole pixels.
+    pub area: Area,
     pub pixels: Vec<f32>,
 }
 
@@ -83,7 +84,7 @@ impl Default for Spot {
     fn default() -> Self {
         Self {
             to_frame: Affine::IDENTITY,
-            area: [0; 4],
+            area: Area::default(),
             pixels: Vec::new(),
         }
     }

@@ -35,6 +35,7 @@ use crate::{
     generator::{Hearing, OpenGenerator},
     inference,
     pixels::View,
+    rect::Rect,
     sound::{Sound, VoiceGate},
 };
 
@@ -258,7 +259,7 @@ impl Engine {
         view: &mut View,
         time_ns: i64,
         sound: &mut Sound,
-        regions: &[[f32; 4]],
+        regions: &[Rect],
         controls: &Controls,
     ) -> Result<Outcome, Error> {
         if let Err(err) = self.track(view, time_ns, regions, controls) {
@@ -279,7 +280,7 @@ impl Engine {
         &mut self,
         view: &View,
         time_ns: i64,
-        regions: &[[f32; 4]],
+        regions: &[Rect],
         controls: &Controls,
     ) -> Result<(), Error> {
         self.tracking = Duration::ZERO;

@@ -30,7 +30,7 @@ pub fn draw(view: &mut View, faces: &[Face], timings: &Timings, level_db: f32) {
     for face in faces {
         let points = &face.mesh.points;
         let mut pen = Pen::new(view, FACE, width);
-        pen.rectangle(face.mesh.bbox());
+        pen.rectangle(face.mesh.bbox().edges());
         // The face is to be seen between its points.
         let mut pen = Pen::new(view, FACE, width - width / 2);
         pen.points(&points[..]);

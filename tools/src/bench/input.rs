@@ -150,7 +150,7 @@ impl Input {
 /// pipelines cut, about: what it costs depends on the size only.
 fn face_box(mesh: &Mesh) -> [f32; 4] {
     const BELOW: f32 = 10.0;
-    let [x0, y0, x1, y1] = mesh.bbox();
+    let [x0, y0, x1, y1] = mesh.bbox().edges();
     [x0, y0, x1, y1 + BELOW]
 }
 

@@ -6,7 +6,7 @@ use crate::{
     face::{
         cover,
         examine::Sighting,
-        geometry::{self, Region},
+        geometry::Region,
         mesh::MARGIN,
         people::{Absence, Person},
         search::Budget,
@@ -14,6 +14,7 @@ use crate::{
         tiles::Tiles,
     },
     pixels::View,
+    rect::Rect,
 };
 
 /// The most detections of one detector run that are looked at, the surest ones.
@@ -125,7 +126,7 @@ impl Tracker {
             let is_new = self
                 .tracks
                 .iter()
-                .all(|track| !geometry::is_same_place(detection.bbox, track.mesh.bbox()));
+                .all(|track| !detection.bbox.is_same_place(track.mesh.bbox()));
             if is_new && count < MAX_TRIALS {
                 regions[count] = detection.region();
                 count += 1;
@@ -198,7 +199,7 @@ impl Tracker {
         if self
             .tracks
             .iter()
-            .any(|track| geometry::is_same_place(bbox, track.mesh.bbox()))
+            .any(|track| bbox.is_same_place(track.mesh.bbox()))
         {
             return Ok(());
         }
@@ -243,10 +244,9 @@ impl Tracker {
         &mut self,
         view: &View,
         time_ns: i64,
-        regions: &[[f32; 4]],
+        regions: &[Rect],
     ) -> Result<(), Error> {
-        let in_region =
-            |bbox: [f32; 4], region: &[f32; 4]| geometry::contains(*region, geometry::centre(bbox));
+        let in_region = |bbox: Rect, region: &Rect| region.contains(bbox.centre());
         if self.settings.select == Select::Roi {
             self.tracks.retain(|track| {
                 let bbox = track.mesh.bbox();
@@ -258,11 +258,10 @@ impl Tracker {
                 .tracks
                 .iter()
                 .any(|track| in_region(track.mesh.bbox(), region));
-            let [x0, y0, x1, y1] = *region;
-            let side = (x1 - x0).max(y1 - y0) * MARGIN;
+            let side = region.side() * MARGIN;
             if !followed && side.is_finite() && side > 0.0 {
                 let region = Region {
-                    centre: geometry::centre(*region),
+                    centre: region.centre(),
                     side,
                     angle: self.outlook.upright,
                 };
@@ -274,8 +273,8 @@ impl Tracker {
 }
 
 /// The box of the face in its square.
-fn bbox_of(region: &Region) -> [f32; 4] {
+fn bbox_of(region: &Region) -> Rect {
     let half = region.side / MARGIN / 2.0;
     let [x, y] = region.centre;
-    [x - half, y - half, x + half, y + half]
+    Rect::new([x - half, y - half, x + half, y + half])
 }

@@ -22,6 +22,7 @@ use crate::{
         read::opencv_resize::{Extent, Resizer},
         sample, stamp,
     },
+    rect::Area,
 };
 
 /// Largest value of a sample.
@@ -112,15 +113,15 @@ impl Cutout {
 
     fn cut_whole(&mut self, view: &View, face: Option<&Face>, spot: &mut Spot) -> bool {
         let frame = [view.width, view.height];
-        let Some([x0, y0, x1, y1]) = self.plan.recipe.whole(face, frame) else {
+        let Some(area) = self.plan.recipe.whole(face, frame) else {
             return false;
         };
-        spot.area = [x0, y0, x1 - x0, y1 - y0];
+        spot.area = area;
         let native = extent(spot.area);
         let stride = native.stride;
         let to_frame = Affine {
-            tx: x0 as f32,
-            ty: y0 as f32,
+            tx: area.x as f32,
+            ty: area.y as f32,
             ..Affine::IDENTITY
         };
         self.native.resize(3 * stride * stride, 0.0);
@@ -146,7 +147,8 @@ impl Cutout {
         let (size, side) = (self.plan.size, self.plan.side);
         let border = (side - size) / 2;
         let [black, white] = self.plan.image.range;
-        let [mask_x, mask_y, mask_width, mask_height] = self.plan.image.rectangle(size);
+        let black_area = self.plan.image.rectangle(size);
+        let black_rows = black_area.y..black_area.y + black_area.height;
         for (index, plane) in tensor.chunks_exact_mut(size * size).enumerate() {
             let source = &crop[self.plan.channel(index % 3) * side * side..];
             let masked = self.plan.image.planes[index / 3] == Planes::Masked;
@@ -155,8 +157,8 @@ impl Cutout {
                 for (out, value) in out.iter_mut().zip(source) {
                     *out = black + value / WHITE * (white - black);
                 }
-                if masked && (mask_y..mask_y + mask_height).contains(&row) {
-                    out[mask_x..][..mask_width].fill(black);
+                if masked && black_rows.contains(&row) {
+                    out[black_area.x..][..black_area.width].fill(black);
                 }
             }
         }
@@ -242,7 +244,7 @@ impl Cutout {
         let picture = Stamp {
             rgb: [red, green, blue],
             extent: to,
-            at: [spot.area[0], spot.area[1]],
+            at: [spot.area.x, spot.area.y],
             strength: strength_of(look),
         };
         stamp(view, &picture);
@@ -289,11 +291,11 @@ impl Brush for Cutout {
 }
 
 /// Of the box in whole pixels, in planes as wide as they are high.
-fn extent([_, _, width, height]: [usize; 4]) -> Extent {
+fn extent(area: Area) -> Extent {
     Extent {
-        width,
-        height,
-        stride: width.max(height),
+        width: area.width,
+        height: area.height,
+        stride: area.width.max(area.height),
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::{
     face::{Face, Mesh, geometry},
     pixels::Affine,
+    rect::{Area, Margins, Rect},
 };
 
 /// Whose boxes the network was trained on.
@@ -19,11 +20,8 @@ pub enum Finder {
     /// FFHQ's alignment by eyes, nose and mouth: square and turned with the face.
     Ffhq,
     /// A box that stays where it is.
-    Fixed(Box4),
+    Fixed(Rect),
 }
-
-/// A box of a frame: `[x0, y0, x1, y1]` in pixels, x1 and y1 excluded.
-pub type Box4 = [f32; 4];
 
 /// Mesh points that lie where points 1 and 31 of the 110 do, beside the eyes on the face's
 /// outline, and two between which point 52 lies, on the bridge of the nose.
@@ -45,10 +43,10 @@ const FFHQ_POINTS: [[usize; 2]; 5] = [[33, 133], [362, 263], [4, 4], [61, 61], [
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
     pub finder: Finder,
-    /// Top, bottom, left, right: shares of the found box's height and width that are added.
-    pub margins: [f32; 4],
-    /// Top, bottom, left, right: pixels that are added.
-    pub pads: [f32; 4],
+    /// Shares of the found box's height and width that are added.
+    pub margins: Margins,
+    /// Pixels that are added.
+    pub pads: Margins,
     /// Whether a region that upstream gave for the face is its box.
     pub roi: bool,
 }
@@ -72,26 +70,26 @@ impl Recipe {
         let unit = match (self.finder, face) {
             (Finder::Ffhq, Some(face)) => self.turned(&face.mesh)?,
             _ => {
-                let [x0, y0, x1, y1] = self.place(face, self.turn(face))?;
+                let place = self.place(face, self.turn(face))?;
                 Affine {
-                    a: x1 - x0,
-                    d: y1 - y0,
-                    tx: x0,
-                    ty: y0,
+                    a: place.width(),
+                    d: place.height(),
+                    tx: place.x0,
+                    ty: place.y0,
                     ..Affine::IDENTITY
                 }
             }
         };
         let corners =
             [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]].map(|at| turn.apply(unit.apply(at)));
-        let [x0, y0, x1, y1] = geometry::bounding_box(&corners);
+        let around = Rect::around(corners);
         // Also false when one of them is not a number.
-        let seen = x1 - x0 >= 1.0
-            && y1 - y0 >= 1.0
-            && x1 > 0.0
-            && y1 > 0.0
-            && x0 < width as f32
-            && y0 < height as f32;
+        let seen = around.width() >= 1.0
+            && around.height() >= 1.0
+            && around.x1 > 0.0
+            && around.y1 > 0.0
+            && around.x0 < width as f32
+            && around.y0 < height as f32;
         // Pixel 0 of the crop has its centre half a pixel inside, and so have the frame's.
         let share = 1.0 / side as f32;
         let map = unit.after(&Affine {
@@ -111,12 +109,12 @@ impl Recipe {
     /// The box in whole pixels, cut to the frame, as the original pipelines have it. `None` when
     /// nothing is left of it, and for heads on their side or upside down: these pipelines know
     /// upright ones only.
-    pub fn whole(&self, face: Option<&Face>, [width, height]: [usize; 2]) -> Option<[usize; 4]> {
+    pub fn whole(&self, face: Option<&Face>, [width, height]: [usize; 2]) -> Option<Area> {
         // `as` cuts towards zero, ends what is too large at the limit and makes 0 of NaN.
         if self.turn(face).is_some() {
             return None;
         }
-        let [x0, y0, x1, mut y1] = self.place(face, None)?.map(|v| v as i64);
+        let [x0, y0, x1, mut y1] = self.place(face, None)?.edges().map(|v| v as i64);
         if self.is_square(face) {
             // The originals cut the landmarks to whole pixels before they make the square.
             y1 = y0.saturating_add(x1.saturating_sub(x0));
@@ -124,14 +122,18 @@ impl Recipe {
         let within = |v: i64, most: usize| usize::try_from(v.max(0)).map_or(most, |v| v.min(most));
         let (x0, x1) = (within(x0, width), within(x1, width));
         let (y0, y1) = (within(y0, height), within(y1, height));
-        (x0 < x1 && y0 < y1).then_some([x0, y0, x1, y1])
+        (x0 < x1 && y0 < y1).then(|| Area {
+            x: x0,
+            y: y0,
+            width: x1 - x0,
+            height: y1 - y0,
+        })
     }
 
     fn is_square(&self, face: Option<&Face>) -> bool {
         let region = self.roi && face.is_some_and(|face| face.region.is_some());
-        let [_, bottom, ..] = self.margins;
-        let [_, pad_bottom, ..] = self.pads;
-        self.finder == Finder::Landmarks110 && !region && bottom == 0.0 && pad_bottom == 0.0
+        let bottoms = [self.margins.bottom, self.pads.bottom];
+        self.finder == Finder::Landmarks110 && !region && bottoms == [0.0; 2]
     }
 
     /// The quarter turns from an upright head to this one; `None` where it is more upright than on
@@ -161,7 +163,7 @@ impl Recipe {
 
     /// The box in a frame in which the head is upright: this one, or one that `turn` makes this one
     /// of. It may reach out of the frame.
-    fn place(&self, face: Option<&Face>, turn: Option<Affine>) -> Option<Box4> {
+    fn place(&self, face: Option<&Face>, turn: Option<Affine>) -> Option<Rect> {
         if let Some(face) = face
             && let Some(region) = face.region
             && self.roi
@@ -171,33 +173,32 @@ impl Recipe {
         let upright = turn
             .and_then(|turn| turn.inverse())
             .unwrap_or(Affine::IDENTITY);
-        let [x0, y0, x1, y1] = match (self.finder, face) {
+        let found = match (self.finder, face) {
             (Finder::Fixed(place), None) => return Some(place),
             (Finder::Fixed(place), Some(face)) => {
-                let [x, y] = geometry::centre(face.mesh.bbox());
-                let [x0, y0, x1, y1] = place;
-                let inside = (x0..x1).contains(&x) && (y0..y1).contains(&y);
+                let [x, y] = face.mesh.bbox().centre();
+                let inside = (place.x0..place.x1).contains(&x) && (place.y0..place.y1).contains(&y);
                 return inside.then_some(place);
             }
             (_, None) => return None,
             (Finder::S3fd | Finder::Ffhq, Some(face)) => {
-                let [x0, y0, x1, y1] = face.mesh.bbox();
-                geometry::bounding_box(&[[x0, y0], [x1, y1]].map(|corner| upright.apply(corner)))
+                let Rect { x0, y0, x1, y1 } = face.mesh.bbox();
+                Rect::around([[x0, y0], [x1, y1]].map(|corner| upright.apply(corner)))
             }
             (Finder::Landmarks110, Some(face)) => landmarks_110(&face.mesh, &upright),
         };
-        let (width, height) = (x1 - x0, y1 - y0);
-        let [top, bottom, left, right] = self.margins;
-        let [pad_top, pad_bottom, pad_left, pad_right] = self.pads;
-        let x0 = x0 - left * width - pad_left;
-        let x1 = x1 + right * width + pad_right;
-        let y0 = y0 - top * height - pad_top;
+        let (width, height) = (found.width(), found.height());
+        let (margins, pads) = (self.margins, self.pads);
+        let x0 = found.x0 - margins.left * width - pads.left;
+        let x1 = found.x1 + margins.right * width + pads.right;
+        let y0 = found.y0 - margins.top * height - pads.top;
         let y1 = match self.finder {
             // The side of the square follows from its width.
             Finder::Landmarks110 => y0 + (x1 - x0),
-            _ => y1,
+            _ => found.y1,
         };
-        Some([x0, y0, x1, y1 + bottom * height + pad_bottom])
+        let y1 = y1 + margins.bottom * height + pads.bottom;
+        Some(Rect { x0, y0, x1, y1 })
     }
 
     /// From the unit square to the frame.
@@ -206,12 +207,12 @@ impl Recipe {
             let ([ax, ay], [bx, by]) = (mesh.points[a], mesh.points[b]);
             [(ax + bx) / 2.0, (ay + by) / 2.0]
         });
-        let [top, bottom, left, right] = self.margins;
+        let added = self.margins;
         let margins = Affine {
-            a: 1.0 + left + right,
-            d: 1.0 + top + bottom,
-            tx: -left,
-            ty: -top,
+            a: 1.0 + added.left + added.right,
+            d: 1.0 + added.top + added.bottom,
+            tx: -added.left,
+            ty: -added.top,
             ..Affine::IDENTITY
         };
         Some(geometry::similarity(&FFHQ, &points)?.after(&margins))
@@ -219,12 +220,13 @@ impl Recipe {
 }
 
 /// The square under points 1 (left), 52 (top) and 31 (right) of a mesh that is made `upright`.
-fn landmarks_110(mesh: &Mesh, upright: &Affine) -> Box4 {
+fn landmarks_110(mesh: &Mesh, upright: &Affine) -> Rect {
     let point = |index: usize| upright.apply(mesh.points[index]);
     let (x0, x1) = (point(LEFT)[0], point(RIGHT)[0]);
     let [above, below] = BRIDGE.map(|index| point(index)[1]);
     let y0 = (above + below) / 2.0;
-    [x0, y0, x1, y0 + (x1 - x0)]
+    let y1 = y0 + (x1 - x0);
+    Rect { x0, y0, x1, y1 }
 }
 
 #[cfg(test)]
@@ -236,38 +238,45 @@ mod tests {
     fn recipe(finder: Finder) -> Recipe {
         Recipe {
             finder,
-            margins: [0.0; 4],
-            pads: [0.0; 4],
+            margins: Margins::default(),
+            pads: Margins::default(),
             roi: false,
         }
     }
 
     /// A face whose mesh fills `[x0, y0, x1, y1]`.
-    fn face([x0, y0, x1, y1]: Box4) -> Face {
+    fn face([x0, y0, x1, y1]: [f32; 4]) -> Face {
         let mut face = Face::default();
         face.mesh.points.fill([x0, y0]);
         face.mesh.points[152] = [x1, y1];
         face
     }
 
+    fn between([x0, y0]: [usize; 2], [x1, y1]: [usize; 2]) -> Area {
+        [x0, y0, x1 - x0, y1 - y0].into()
+    }
+
     #[test]
     fn margins_are_shares_and_pads_are_pixels() {
         let recipe = Recipe {
-            margins: [0.1, 0.2, 0.0, 0.5],
-            pads: [0.0, 10.0, 1.0, 0.0],
+            margins: [0.1, 0.2, 0.0, 0.5].into(),
+            pads: [0.0, 10.0, 1.0, 0.0].into(),
             ..recipe(Finder::S3fd)
         };
         let place = recipe.place(Some(&face([100.0, 50.0, 140.0, 150.0])), None);
-        assert_eq!(place, Some([99.0, 40.0, 160.0, 180.0]));
+        assert_eq!(place, Some(Rect::new([99.0, 40.0, 160.0, 180.0])));
     }
 
     #[test]
     fn whole_boxes_are_cut_towards_zero_and_to_the_frame() {
         let whole = |place, frame| recipe(Finder::S3fd).whole(Some(&face(place)), frame);
-        assert_eq!(whole([1.9, 2.1, 9.9, 8.9], FRAME), Some([1, 2, 9, 8]));
+        assert_eq!(
+            whole([1.9, 2.1, 9.9, 8.9], FRAME),
+            Some(between([1, 2], [9, 8]))
+        );
         assert_eq!(
             whole([-5.0, -0.5, 200.0, 50.0], [100, 40]),
-            Some([0, 0, 100, 40])
+            Some(between([0, 0], [100, 40]))
         );
         assert_eq!(whole([5.0, 5.0, 5.5, 9.0], FRAME), None);
         assert_eq!(whole([f32::NAN; 4], FRAME), None);
@@ -284,25 +293,37 @@ mod tests {
         face.mesh.points[BRIDGE[1]] = [35.0, 20.0];
         let recipe = recipe(Finder::Landmarks110);
         // int(10.9), int(20.7), int(60.2), and 50 pixels down from 20.
-        assert_eq!(recipe.whole(Some(&face), FRAME), Some([10, 20, 60, 70]));
+        assert_eq!(
+            recipe.whole(Some(&face), FRAME),
+            Some(between([10, 20], [60, 70]))
+        );
         let map = recipe.map(Some(&face), 100, FRAME).expect("in the frame");
         assert!((map.a - 0.493).abs() < 1e-4 && (map.d - 0.493).abs() < 1e-4);
         // Beyond the frame's edge it stays as high as it is wide.
         face.mesh.points[LEFT][0] = -20.7;
-        assert_eq!(recipe.whole(Some(&face), FRAME), Some([0, 20, 60, 100]));
+        assert_eq!(
+            recipe.whole(Some(&face), FRAME),
+            Some(between([0, 20], [60, 100]))
+        );
         face.mesh.points[LEFT][0] = 10.9;
         // It follows every frame's own landmarks.
         face.mesh.points[RIGHT][0] = 70.2;
-        assert_eq!(recipe.whole(Some(&face), FRAME), Some([10, 20, 70, 80]));
+        assert_eq!(
+            recipe.whole(Some(&face), FRAME),
+            Some(between([10, 20], [70, 80]))
+        );
     }
 
     #[test]
     fn a_fixed_box_needs_no_face_and_takes_only_the_one_inside() {
-        let recipe = recipe(Finder::Fixed([10.0, 20.0, 60.0, 70.0]));
+        let recipe = recipe(Finder::Fixed(Rect::new([10.0, 20.0, 60.0, 70.0])));
         assert!(recipe.is_fixed());
-        assert_eq!(recipe.whole(None, FRAME), Some([10, 20, 60, 70]));
+        assert_eq!(recipe.whole(None, FRAME), Some(between([10, 20], [60, 70])));
         let inside = face([20.0, 30.0, 40.0, 50.0]);
-        assert_eq!(recipe.whole(Some(&inside), FRAME), Some([10, 20, 60, 70]));
+        assert_eq!(
+            recipe.whole(Some(&inside), FRAME),
+            Some(between([10, 20], [60, 70]))
+        );
         let beside = face([70.0, 30.0, 90.0, 50.0]);
         assert_eq!(recipe.whole(Some(&beside), FRAME), None);
     }
@@ -310,16 +331,22 @@ mod tests {
     #[test]
     fn a_region_of_upstream_is_the_box_where_the_manifest_says_so() {
         let mut face = face([20.0, 30.0, 40.0, 50.0]);
-        face.region = Some([1.0, 2.0, 81.0, 62.0]);
+        face.region = Some(Rect::new([1.0, 2.0, 81.0, 62.0]));
         for finder in [Finder::S3fd, Finder::Landmarks110] {
             let recipe = Recipe {
                 roi: true,
                 ..recipe(finder)
             };
-            assert_eq!(recipe.whole(Some(&face), FRAME), Some([1, 2, 81, 62]));
+            assert_eq!(
+                recipe.whole(Some(&face), FRAME),
+                Some(between([1, 2], [81, 62]))
+            );
         }
         let recipe = recipe(Finder::S3fd);
-        assert_eq!(recipe.whole(Some(&face), FRAME), Some([20, 30, 40, 50]));
+        assert_eq!(
+            recipe.whole(Some(&face), FRAME),
+            Some(between([20, 30], [40, 50]))
+        );
     }
 
     #[test]
@@ -359,7 +386,7 @@ mod tests {
         let turned = |[x, y]: [f32; 2]| [y, 100.0 - x];
         for finder in [Finder::S3fd, Finder::Landmarks110] {
             let recipe = Recipe {
-                margins: [0.0, 0.1, 0.2, 0.0],
+                margins: [0.0, 0.1, 0.2, 0.0].into(),
                 ..recipe(finder)
             };
             let mut upright = face([20.0, 10.0, 60.0, 70.0]);

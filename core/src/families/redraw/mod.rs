@@ -33,6 +33,7 @@ use crate::{
         describe,
     },
     manifest::{File, Named},
+    rect::Area,
     sound::BANDS,
 };
 
@@ -48,8 +49,8 @@ pub struct Contract {
     pub channels: usize,
     /// What its networks are given where their files leave sizes open, the best known first.
     pub usual: &'static [Usual],
-    /// x, y, width, height of the black rectangle in a picture of that side.
-    pub mask: fn(usize) -> [usize; 4],
+    /// The black rectangle in a picture of that side.
+    pub mask: fn(usize) -> Area,
     /// Finds the tensors, by these names where there are any.
     pub ports: fn(&dyn Network, &Tensors) -> Option<Ports>,
     /// What a manifest would say of the network at this path that has none, by what it hears;

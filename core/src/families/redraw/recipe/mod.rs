@@ -189,9 +189,9 @@ mod tests {
     fn what_is_not_said_is_wav2lips() {
         let recipe = parse(SHORT).expect("a good manifest");
         assert_eq!(recipe.sound.look_ahead_ns(), 212_500_000);
-        assert_eq!(recipe.image.rectangle(96), [0, 48, 96, 48]);
+        assert_eq!(recipe.image.rectangle(96), [0, 48, 96, 48].into());
         assert_eq!(recipe.image.order, Order::Bgr);
-        assert_eq!(recipe.crop.pads, [0.0, 10.0, 0.0, 0.0]);
+        assert_eq!(recipe.crop.pads, [0.0, 10.0, 0.0, 0.0].into());
         assert_eq!(recipe.blend.kind, Kind::Soft);
     }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::{
     families::redraw::face_box::{self, Finder},
     pixels::read::opencv_resize::Scale,
+    rect::{Area, Margins, Rect},
 };
 
 /// Pixels or faces that a box can be larger: beyond the largest frame.
@@ -39,8 +40,8 @@ pub struct Image {
     /// Values of black and white, in and out.
     pub range: [f32; 2],
     pub planes: Vec<Planes>,
-    /// x, y, width, height of the black rectangle; the lower half where absent.
-    pub mask: Option<[usize; 4]>,
+    /// The black rectangle; the lower half where absent.
+    pub mask: Option<Area>,
 }
 
 impl Default for Image {
@@ -60,8 +61,8 @@ impl Default for Image {
 pub struct Crop {
     #[serde(rename = "box", deserialize_with = "finder")]
     pub finder: Finder,
-    pub margins: [f32; 4],
-    pub pads: [f32; 4],
+    pub margins: Margins,
+    pub pads: Margins,
     /// Whether a region that upstream gives is the box itself.
     pub roi: bool,
     /// The box is scaled to this side; that of the network and both borders where absent.
@@ -75,9 +76,9 @@ impl Default for Crop {
     fn default() -> Self {
         Self {
             finder: Finder::S3fd,
-            margins: [0.0; 4],
+            margins: Margins::default(),
             // Wav2Lip's `--pads`: 10 pixels below the chin.
-            pads: [0.0, 10.0, 0.0, 0.0],
+            pads: [0.0, 10.0, 0.0, 0.0].into(),
             roi: false,
             size: None,
             border: 0,
@@ -122,9 +123,9 @@ fn finder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Finder, D::Error
         Said::Name(Named::Landmarks110) => Finder::Landmarks110,
         Said::Name(Named::Ffhq) => Finder::Ffhq,
         Said::Box([x, y, width, height]) => {
-            let place = [x, y, x + width, y + height];
+            let place = Rect::new([x, y, x + width, y + height]);
             let fits = |v: &f32| v.abs() <= MAX_PIXELS;
-            if !(place.iter().all(fits) && width >= 1.0 && height >= 1.0) {
+            if !(place.edges().iter().all(fits) && width >= 1.0 && height >= 1.0) {
                 return Err(de::Error::custom(format!(
                     "a box of {width} x {height} pixels at {x}, {y}, at least 1 x 1 within \
                      {MAX_PIXELS} is expected"
@@ -180,11 +181,9 @@ pub fn check(image: &Image, crop: &Crop, blend: &Blend) -> Result<(), String> {
             image.planes.len()
         ));
     }
-    let numbers = crop.margins.iter().chain(&crop.pads);
-    if let Some(number) = numbers
-        .into_iter()
-        .find(|n| n.is_nan() || n.abs() > MAX_PIXELS)
-    {
+    let sides = [crop.margins, crop.pads].map(Margins::sides);
+    let mut numbers = sides.as_flattened().iter();
+    if let Some(number) = numbers.find(|n| n.is_nan() || n.abs() > MAX_PIXELS) {
         return Err(format!(
             "[crop] margins or pads has {number}, -{MAX_PIXELS} to {MAX_PIXELS} is expected"
         ));
@@ -200,9 +199,10 @@ pub fn check(image: &Image, crop: &Crop, blend: &Blend) -> Result<(), String> {
 }
 
 impl Image {
-    /// The black rectangle x, y, width, height in a picture of `size`.
-    pub fn rectangle(&self, size: usize) -> [usize; 4] {
-        self.mask.unwrap_or([0, size / 2, size, size - size / 2])
+    /// The black rectangle in a picture of `size`.
+    pub fn rectangle(&self, size: usize) -> Area {
+        let lower_half = [0, size / 2, size, size - size / 2];
+        self.mask.unwrap_or(lower_half.into())
     }
 }
 
@@ -216,7 +216,12 @@ pub fn crop_side(image: &Image, crop: &Crop, size: usize) -> Result<usize, Strin
     if let Some(said) = image.size.filter(|&said| said != size) {
         return Err(format!("[image] size {said}, the network has {size}"));
     }
-    let [x, y, width, height] = image.rectangle(size);
+    let Area {
+        x,
+        y,
+        width,
+        height,
+    } = image.rectangle(size);
     let inside = |from: usize, length: usize| from.checked_add(length).is_some_and(|to| to <= size);
     if !(inside(x, width) && inside(y, height)) {
         return Err(format!(
@@ -255,7 +260,7 @@ mod tests {
         };
         assert!(crop_side(&said, &crop, 96).is_err());
         let mask = Image {
-            mask: Some([5, 5, 92, 10]),
+            mask: Some([5, 5, 92, 10].into()),
             ..Image::default()
         };
         assert!(crop_side(&mask, &crop, 96).is_err());
