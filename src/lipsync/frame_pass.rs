@@ -14,13 +14,13 @@ use gst_base::prelude::*;
 
 use crate::lipsync::{
     OnError,
-    deadlines::Deadline,
     frame_queue::{Frame, signed_ns},
     imp::{CAT, Lipsync, lock},
     latency::USUAL_FRAME_NS,
+    lateness::Verdict,
     log::{Change, Time},
     messages,
-    overload::Verdict,
+    qos::Deadline,
     stream_state::Stream,
     turn::{Course, FrameSettings, Turn},
 };
@@ -73,10 +73,10 @@ impl Lipsync {
             let left_ns = self.time_limit(turn)?.left_ns();
             Some((left_ns, turn.settings.work_ns))
         });
-        let overload = lock(&self.overload);
+        let lateness = lock(&self.lateness);
         first.is_none_or(|(left_ns, work_ns)| {
-            let left_ns = left_ns.saturating_sub(overload.reserve_ns(work_ns));
-            overload.begins_within(left_ns, stream.batch.len())
+            let left_ns = left_ns.saturating_sub(lateness.reserve_ns(work_ns));
+            lateness.begins_within(left_ns, stream.batch.len())
         })
     }
 
@@ -186,7 +186,7 @@ impl Lipsync {
         let can_draw = turn.listens && stream.engine().is_some();
         turn.controls = stream.fade(&turn.frame, wanted, settings.fade_ns, can_draw);
         let (verdict, late_ns) = match settings.qos {
-            true => self.judge(&turn.frame, limit.as_ref(), settings.work_ns),
+            true => self.verdict(&turn.frame, limit.as_ref(), settings.work_ns),
             false => (Verdict::Draw, 0),
         };
         turn.late_ns = late_ns;
@@ -210,7 +210,7 @@ impl Lipsync {
                 };
                 let started = Instant::now();
                 let begun = stream.begin(&mut turn.frame, &turn.controls, settings.metas, networks);
-                lock(&self.overload).begun(started.elapsed());
+                lock(&self.lateness).begun(started.elapsed());
                 Course::Begun(begun)
             }
         };
@@ -227,8 +227,8 @@ impl Lipsync {
     ) -> Effort {
         let is_live = self.obj().latency().is_some();
         let (is_watched, reserve_ns) = {
-            let overload = lock(&self.overload);
-            (overload.is_watched(), overload.reserve_ns(work_ns))
+            let lateness = lock(&self.lateness);
+            (lateness.is_watched(), lateness.reserve_ns(work_ns))
         };
         if !is_live && !is_watched {
             return Effort::Thorough;
@@ -259,7 +259,7 @@ impl Lipsync {
         let duration = stream.duration(&frame);
         let mut buffer = frame.buffer;
         let (pts, dts) = (buffer.pts(), buffer.dts());
-        lock(&self.overload).frames_last(duration.map_or(0, signed_ns));
+        lock(&self.lateness).frames_last(duration.map_or(0, signed_ns));
         stream.forget_sound_before(frame.running_ns, controls.sync_offset_ns);
         obj.selected_samples(pts, dts, duration, None);
         if let Some(pts) = pts {
@@ -303,7 +303,7 @@ impl Lipsync {
     ) -> Result<(), gst::FlowError> {
         let FrameSettings { metas, work_ns, .. } = turn.settings;
         let limit = self.time_limit(turn);
-        let reserve_ns = lock(&self.overload).reserve_ns(work_ns);
+        let reserve_ns = lock(&self.lateness).reserve_ns(work_ns);
         let frame = &mut turn.frame;
         let frame_ns = frame.running_ns;
         let result = match (begun, &limit) {
@@ -325,7 +325,7 @@ impl Lipsync {
             Some(Ok((outcome, timings))) => {
                 stats.count(outcome, Some(&timings));
                 drop(stats);
-                lock(&self.overload).painted(timings.blend);
+                lock(&self.lateness).painted(timings.blend);
                 gst::trace!(
                     CAT,
                     imp = self,

@@ -124,8 +124,8 @@ use gst::{glib, prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::prelude::*};
 
 use crate::lipsync::{
-    audio_input::AudioInput, latency::Latency, mapped_frame, model_swap::ModelSwap,
-    overload::Overload, properties, settings::Settings, stats::Stats, stream_state::Stream,
+    audio_input::AudioInput, latency::Latency, lateness::Lateness, mapped_frame,
+    model_swap::ModelSwap, properties, settings::Settings, stats::Stats, stream_state::Stream,
     video_input::VideoInput,
 };
 use lipsync_core::sound;
@@ -164,7 +164,7 @@ pub struct Lipsync {
     pub(super) stats: Mutex<Stats>,
     /// What is to be said of a value that was refused before anybody could hear it.
     pub(super) refused: Mutex<Option<String>>,
-    pub(super) overload: Mutex<Overload>,
+    pub(super) lateness: Mutex<Lateness>,
     /// The streaming thread is to come to an end.
     pub(super) stops: AtomicBool,
     /// The next timeout means that frames crowd the video pad, or audio comes without any, not that
@@ -202,7 +202,7 @@ impl ObjectSubclass for Lipsync {
             latency: Latency::default(),
             stats: Mutex::default(),
             refused: Mutex::default(),
-            overload: Mutex::default(),
+            lateness: Mutex::default(),
             stops: AtomicBool::new(false),
             woken_for_room: AtomicBool::new(false),
         }
@@ -395,7 +395,7 @@ impl AggregatorImpl for Lipsync {
         }
         self.put_stream(Box::new(stream));
         lock(&self.stats).begin();
-        lock(&self.overload).reset();
+        lock(&self.lateness).reset();
         self.video.reset();
         self.audio.reset();
         self.swap_from_now_on();

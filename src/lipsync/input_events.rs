@@ -80,7 +80,7 @@ impl Lipsync {
                 gst::debug!(CAT, imp = self, "Frames follow {:?}", segment.segment());
                 if let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>() {
                     obj.update_segment(segment);
-                    lock(&self.overload).reset();
+                    lock(&self.lateness).reset();
                 }
                 true
             }

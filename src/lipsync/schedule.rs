@@ -150,7 +150,7 @@ impl Lipsync {
             gst::debug!(CAT, imp = self, "Forgets the video that waits: flushed");
             self.drop_waiting(stream);
             stream.flush_video();
-            lock(&self.overload).reset();
+            lock(&self.lateness).reset();
         }
         if self.audio.take_flush() {
             gst::debug!(CAT, imp = self, "Forgets the audio: flushed");

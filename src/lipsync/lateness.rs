@@ -31,7 +31,7 @@ const FORGET: i64 = 32;
 
 /// How fast frames are wanted, and how fast they can be painted.
 #[derive(Clone, Debug, Default)]
-pub struct Overload {
+pub struct Lateness {
     downstream: Option<Downstream>,
     /// How long frames last.
     lasts_ns: i64,
@@ -50,7 +50,7 @@ struct Downstream {
     proportion: f64,
 }
 
-impl Overload {
+impl Lateness {
     /// A frame of running time `frame_ns` was `late_ns` too late downstream, or too early where
     /// that is negative.
     pub fn downstream_said(&mut self, frame_ns: i64, late_ns: i64, proportion: f64, is_live: bool) {
@@ -150,102 +150,102 @@ mod tests {
     const FRAME: i64 = 40 * MS;
     const WORK: i64 = 40 * MS;
 
-    fn verdict(overload: &Overload, frame_ns: i64, left_ns: Option<i64>) -> Verdict {
-        overload.judge(frame_ns, left_ns, WORK).0
+    fn verdict(lateness: &Lateness, frame_ns: i64, left_ns: Option<i64>) -> Verdict {
+        lateness.judge(frame_ns, left_ns, WORK).0
     }
 
     #[test]
     fn nothing_is_lost_without_a_clock_and_without_complaints() {
-        let mut overload = Overload::default();
-        assert_eq!(overload.judge(0, None, WORK), (Verdict::Draw, 0));
-        overload.downstream_said(0, -5 * MS, 0.5, false);
-        assert_eq!(verdict(&overload, 0, None), Verdict::Draw);
-        assert_eq!(verdict(&overload, FRAME, None), Verdict::Draw);
+        let mut lateness = Lateness::default();
+        assert_eq!(lateness.judge(0, None, WORK), (Verdict::Draw, 0));
+        lateness.downstream_said(0, -5 * MS, 0.5, false);
+        assert_eq!(verdict(&lateness, 0, None), Verdict::Draw);
+        assert_eq!(verdict(&lateness, FRAME, None), Verdict::Draw);
     }
 
     #[test]
     fn live_frames_lose_the_network_before_they_lose_the_rest() {
-        let mut overload = Overload::default();
-        overload.painted(Duration::from_millis(6));
-        assert_eq!(overload.reserve_ns(WORK), 8 * MS);
-        assert_eq!(verdict(&overload, 0, Some(40 * MS)), Verdict::Draw);
-        assert_eq!(verdict(&overload, 0, Some(8 * MS)), Verdict::Draw);
+        let mut lateness = Lateness::default();
+        lateness.painted(Duration::from_millis(6));
+        assert_eq!(lateness.reserve_ns(WORK), 8 * MS);
+        assert_eq!(verdict(&lateness, 0, Some(40 * MS)), Verdict::Draw);
+        assert_eq!(verdict(&lateness, 0, Some(8 * MS)), Verdict::Draw);
         assert_eq!(
-            overload.judge(0, Some(5 * MS), WORK),
+            lateness.judge(0, Some(5 * MS), WORK),
             (Verdict::Repeat, 3 * MS)
         );
-        assert_eq!(verdict(&overload, 0, Some(0)), Verdict::Pass);
+        assert_eq!(verdict(&lateness, 0, Some(0)), Verdict::Pass);
         // However late: only downstream knows whether anybody minds.
         assert_eq!(
-            overload.judge(0, Some(-60_000 * MS), WORK),
+            lateness.judge(0, Some(-60_000 * MS), WORK),
             (Verdict::Pass, 60_000 * MS)
         );
     }
 
     #[test]
     fn painting_takes_at_most_half_of_the_time_for_work() {
-        let mut overload = Overload::default();
-        overload.painted(Duration::from_millis(100));
-        assert_eq!(overload.reserve_ns(WORK), 20 * MS);
+        let mut lateness = Lateness::default();
+        lateness.painted(Duration::from_millis(100));
+        assert_eq!(lateness.reserve_ns(WORK), 20 * MS);
         // One slow frame is forgotten.
-        (0..250).for_each(|_| overload.painted(Duration::from_millis(3)));
-        assert_eq!(overload.reserve_ns(WORK), 5 * MS);
+        (0..250).for_each(|_| lateness.painted(Duration::from_millis(3)));
+        assert_eq!(lateness.reserve_ns(WORK), 5 * MS);
     }
 
     #[test]
     fn frames_are_begun_where_the_slower_ones_are_in_time() {
-        let mut overload = Overload::default();
-        assert!(overload.begins_within(1, 10) && !overload.begins_within(0, 1));
-        overload.begun(Duration::from_millis(10));
-        overload.begun(Duration::from_millis(4));
-        assert!(overload.begins_within(10 * MS, 1));
-        assert!(!overload.begins_within(10 * MS, 2));
-        assert!(!overload.begins_within(-MS, 1));
+        let mut lateness = Lateness::default();
+        assert!(lateness.begins_within(1, 10) && !lateness.begins_within(0, 1));
+        lateness.begun(Duration::from_millis(10));
+        lateness.begun(Duration::from_millis(4));
+        assert!(lateness.begins_within(10 * MS, 1));
+        assert!(!lateness.begins_within(10 * MS, 2));
+        assert!(!lateness.begins_within(-MS, 1));
     }
 
     #[test]
     fn a_live_sink_drops_what_it_shows_too_late() {
-        let mut overload = Overload::default();
-        overload.downstream_said(1_000 * MS, 100 * MS, 2.0, true);
+        let mut lateness = Lateness::default();
+        lateness.downstream_said(1_000 * MS, 100 * MS, 2.0, true);
         let left = Some(40 * MS);
         assert_eq!(
-            overload.judge(1_040 * MS, left, WORK),
+            lateness.judge(1_040 * MS, left, WORK),
             (Verdict::Drop, 60 * MS)
         );
-        assert_eq!(verdict(&overload, 1_080 * MS, left), Verdict::Pass);
-        assert_eq!(verdict(&overload, 1_120 * MS, left), Verdict::Draw);
-        assert_eq!(overload.proportion(), 2.0);
-        overload.reset();
-        assert_eq!(verdict(&overload, 1_040 * MS, left), Verdict::Draw);
-        assert_eq!(overload.proportion(), 1.0);
+        assert_eq!(verdict(&lateness, 1_080 * MS, left), Verdict::Pass);
+        assert_eq!(verdict(&lateness, 1_120 * MS, left), Verdict::Draw);
+        assert_eq!(lateness.proportion(), 2.0);
+        lateness.reset();
+        assert_eq!(verdict(&lateness, 1_040 * MS, left), Verdict::Draw);
+        assert_eq!(lateness.proportion(), 1.0);
     }
 
     #[test]
     fn a_sink_of_a_file_is_given_time_to_catch_up() {
-        let mut overload = Overload::default();
-        overload.frames_last(FRAME);
-        overload.downstream_said(1_000 * MS, 200 * MS, 2.0, false);
-        assert_eq!(verdict(&overload, 1_120 * MS, None), Verdict::Drop);
-        assert_eq!(verdict(&overload, 1_160 * MS, None), Verdict::Pass);
+        let mut lateness = Lateness::default();
+        lateness.frames_last(FRAME);
+        lateness.downstream_said(1_000 * MS, 200 * MS, 2.0, false);
+        assert_eq!(verdict(&lateness, 1_120 * MS, None), Verdict::Drop);
+        assert_eq!(verdict(&lateness, 1_160 * MS, None), Verdict::Pass);
         for ahead in [1_200, 1_400] {
-            assert_eq!(verdict(&overload, ahead * MS, None), Verdict::Repeat);
+            assert_eq!(verdict(&lateness, ahead * MS, None), Verdict::Repeat);
         }
-        assert_eq!(verdict(&overload, 1_440 * MS, None), Verdict::Draw);
+        assert_eq!(verdict(&lateness, 1_440 * MS, None), Verdict::Draw);
         // Much is caught up with little by little.
-        overload.downstream_said(0, 5_000 * MS, 2.0, false);
-        assert_eq!(verdict(&overload, 5_000 * MS, None), Verdict::Repeat);
-        assert_eq!(verdict(&overload, 5_040 * MS, None), Verdict::Draw);
+        lateness.downstream_said(0, 5_000 * MS, 2.0, false);
+        assert_eq!(verdict(&lateness, 5_000 * MS, None), Verdict::Repeat);
+        assert_eq!(verdict(&lateness, 5_040 * MS, None), Verdict::Draw);
     }
 
     #[test]
     fn no_time_is_too_large() {
-        let mut overload = Overload::default();
-        overload.frames_last(i64::MAX);
+        let mut lateness = Lateness::default();
+        lateness.frames_last(i64::MAX);
         for (a, b) in [(i64::MAX, i64::MAX), (i64::MIN, i64::MIN)] {
-            overload.downstream_said(a, b, f64::NAN, false);
+            lateness.downstream_said(a, b, f64::NAN, false);
             for frame_ns in [i64::MIN, 0, i64::MAX] {
                 for left_ns in [None, Some(i64::MIN), Some(i64::MAX)] {
-                    overload.judge(frame_ns, left_ns, i64::MAX);
+                    lateness.judge(frame_ns, left_ns, i64::MAX);
                 }
             }
         }

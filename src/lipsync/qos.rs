@@ -9,8 +9,8 @@ use gst_base::prelude::*;
 use crate::lipsync::{
     frame_queue::{Frame, signed_ns},
     imp::{CAT, Lipsync, lock},
+    lateness::Verdict,
     log::Time,
-    overload::Verdict,
     stream_state::Stream,
 };
 
@@ -41,7 +41,7 @@ impl Lipsync {
             return;
         };
         let is_live = self.obj().latency().is_some();
-        lock(&self.overload).downstream_said(signed_ns(timestamp), late_ns, proportion, is_live);
+        lock(&self.lateness).downstream_said(signed_ns(timestamp), late_ns, proportion, is_live);
     }
 
     /// When the frame has to be out in a live pipeline; `None` elsewhere, and where lateness is of
@@ -61,14 +61,14 @@ impl Lipsync {
 
     /// What there is time for, and how late the frame is for more.
     /// `work_ns` is kept for work.
-    pub(super) fn judge(
+    pub(super) fn verdict(
         &self,
         frame: &Frame,
         deadline: Option<&Deadline>,
         work_ns: i64,
     ) -> (Verdict, i64) {
         let left_ns = deadline.map(Deadline::left_ns);
-        lock(&self.overload).judge(frame.running_ns, left_ns, work_ns)
+        lock(&self.lateness).judge(frame.running_ns, left_ns, work_ns)
     }
 
     /// Tells the bus of a frame that had too little time.
@@ -82,7 +82,7 @@ impl Lipsync {
         );
         let obj = self.obj();
         let running_time = u64::try_from(frame.running_ns).ok();
-        let proportion = lock(&self.overload).proportion();
+        let proportion = lock(&self.lateness).proportion();
         let (processed, lost) = lock(&self.stats).in_time_and_lost();
         let message = gst::message::Qos::builder(obj.latency().is_some())
             .running_time(running_time.map(gst::ClockTime::from_nseconds))
