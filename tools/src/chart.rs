@@ -6,9 +6,11 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
+pub use plotters::style::RGBColor as Colour;
+
 use crate::numbers::extremes;
 
-const WIDTH: u32 = 1000;
+const WIDTH: i32 = 1000;
 const MARGIN: i32 = 16;
 /// Height of a bar with the space below it.
 const ROW: i32 = 22;
@@ -17,47 +19,31 @@ const LABELS: i32 = 400;
 const NUMBERS: i32 = 90;
 const FONT: (&str, i32) = ("sans-serif", 15);
 
-/// A bar with its name in front of it and its value behind it.
-pub struct Bar {
-    pub label: String,
-    pub value: f64,
-    pub colour: [u8; 3],
-}
-
 /// Bars that share a scale.
 pub struct Group {
     pub title: String,
-    pub bars: Vec<Bar>,
+    /// Name, value and colour of each.
+    pub bars: Vec<(String, f64, RGBColor)>,
 }
 
 /// Groups of bars below each other, from left to right.
 pub fn bars(groups: &[Group]) -> Result<String> {
     let rows: i32 = groups.iter().map(|group| group.bars.len() as i32 + 2).sum();
-    draw(WIDTH, (rows * ROW + 2 * MARGIN) as u32, |area| {
-        let text = |text: &str, x: i32, y: i32| {
-            let style = FONT.into_font().color(&BLACK);
-            area.draw(&Text::new(
-                text.to_owned(),
-                (x, y),
-                style.pos(Pos::new(HPos::Left, VPos::Top)),
-            ))
-        };
+    draw(WIDTH as u32, (rows * ROW + 2 * MARGIN) as u32, |area| {
+        let style = FONT.into_font().color(&BLACK);
+        let style = style.pos(Pos::new(HPos::Left, VPos::Top));
+        let text = |text: &str, x, y| area.draw(&Text::new(text.to_owned(), (x, y), style.clone()));
         let mut top = MARGIN;
         for Group { title, bars } in groups {
             text(title, MARGIN, top)?;
-            let (_, most) = extremes(bars.iter().map(|bar| bar.value));
-            for Bar {
-                label,
-                value,
-                colour,
-            } in bars
-            {
+            let (_, most) = extremes(bars.iter().map(|(_, value, _)| *value));
+            for (label, value, colour) in bars {
                 top += ROW;
                 text(label, 2 * MARGIN, top)?;
-                let room = f64::from(WIDTH as i32 - LABELS - NUMBERS);
+                let room = f64::from(WIDTH - LABELS - NUMBERS);
                 let right = LABELS + (room * value / most.max(f64::EPSILON)).round() as i32;
                 let corners = [(LABELS, top), (right, top + ROW - 6)];
-                area.draw(&Rectangle::new(corners, rgb(*colour).filled()))?;
+                area.draw(&Rectangle::new(corners, colour.filled()))?;
                 text(&format!("{value:.1}"), right + 8, top)?;
             }
             top += 2 * ROW;
@@ -66,26 +52,17 @@ pub fn bars(groups: &[Group]) -> Result<String> {
     })
 }
 
-/// A curve by its points, from left to right.
-pub struct Curve {
-    pub name: &'static str,
-    pub colour: [u8; 3],
-    pub points: Vec<(f64, f64)>,
-}
+/// Name, colour and points of a curve, from left to right.
+pub type Curve = (&'static str, RGBColor, Vec<(f64, f64)>);
 
-/// Curves over the same axes, whose names are `across` and `up`.
-pub fn curves(title: &str, across: &str, up: &str, curves: &[Curve]) -> Result<String> {
-    let shown = |curve: &Curve| {
-        let points = curve.points.iter().copied();
-        points
-            .filter(|point| point.1.is_finite())
-            .collect::<Vec<_>>()
-    };
-    let points = || curves.iter().flat_map(shown);
-    let (x, y) = (
-        range(points().map(|point| point.0)),
-        range(points().map(|point| point.1)),
-    );
+/// Curves over the same axes, whose names are `across` and `up`; points without a value are left out.
+pub fn curves(title: &str, across: &str, up: &str, mut curves: Vec<Curve>) -> Result<String> {
+    for (_, _, points) in &mut curves {
+        points.retain(|point| point.1.is_finite());
+    }
+    let points = || curves.iter().flat_map(|(_, _, points)| points);
+    let x = range(points().map(|point| point.0));
+    let y = range(points().map(|point| point.1));
     draw(640, 220, |area| {
         let mut chart = ChartBuilder::on(area)
             .caption(title, FONT)
@@ -93,24 +70,19 @@ pub fn curves(title: &str, across: &str, up: &str, curves: &[Curve]) -> Result<S
             .x_label_area_size(34)
             .y_label_area_size(44)
             .build_cartesian_2d(x.clone(), y.clone())?;
-        chart
-            .configure_mesh()
-            .x_desc(across)
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc(across)
             .y_desc(up)
             .light_line_style(WHITE)
             .draw()?;
-        for curve in curves {
-            let colour = rgb(curve.colour);
+        for &(name, colour, ref points) in &curves {
             chart
-                .draw_series(LineSeries::new(shown(curve), colour.stroke_width(2)))?
-                .label(curve.name)
+                .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?
+                .label(name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour));
         }
-        chart
-            .configure_series_labels()
-            .background_style(WHITE.mix(0.8))
-            .draw()?;
-        Ok(())
+        let mut names = chart.configure_series_labels();
+        names.background_style(WHITE.mix(0.8)).draw()
     })
 }
 
@@ -123,17 +95,13 @@ fn range(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
     }
 }
 
-fn rgb([red, green, blue]: [u8; 3]) -> RGBColor {
-    RGBColor(red, green, blue)
-}
-
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-fn draw(width: u32, height: u32, picture: impl FnOnce(&Area) -> Drawn) -> Result<String> {
+fn draw(width: u32, height: u32, chart: impl FnOnce(&Area) -> Drawn) -> Result<String> {
     let mut svg = String::new();
     let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
-    let drawn = area.fill(&WHITE).and_then(|()| picture(&area));
+    let drawn = area.fill(&WHITE).and_then(|()| chart(&area));
     drawn
         .and_then(|()| area.present())
         .map_err(|error| anyhow!("cannot draw a chart: {error}"))?;
@@ -147,34 +115,27 @@ mod tests {
 
     #[test]
     fn bars_are_as_long_as_their_values() {
-        let bar = |value| Bar {
-            label: "a".into(),
-            value,
-            colour: [51, 115, 179],
-        };
-        let group = Group {
-            title: "t".into(),
-            bars: vec![bar(10.0), bar(5.0)],
-        };
-        let svg = bars(&[group]).unwrap();
-        let room = WIDTH as i32 - LABELS - NUMBERS;
+        let bars = [10.0, 5.0].map(|value| ("a".to_owned(), value, BLUE));
+        let title = "t".into();
+        let svg = super::bars(&[Group {
+            title,
+            bars: bars.into(),
+        }])
+        .unwrap();
+        let room = WIDTH - LABELS - NUMBERS;
         for length in [room, room / 2] {
             assert!(svg.contains(&format!("width=\"{length}\"")), "{svg}");
         }
         assert!(svg.contains("10.0") && svg.contains("5.0"));
-        assert!(bars(&[]).is_ok());
+        assert!(super::bars(&[]).is_ok());
     }
 
     #[test]
     fn a_curve_leaves_out_what_has_no_value() {
-        let curve = Curve {
-            name: "real",
-            colour: [0; 3],
-            points: vec![(0.0, 0.0), (1.0, f64::NAN), (2.0, 4.0)],
-        };
-        let svg = curves("t", "x", "y", &[curve]).unwrap();
+        let curve = ("real", BLACK, vec![(0.0, 0.0), (1.0, f64::NAN), (2.0, 4.0)]);
+        let svg = curves("t", "x", "y", vec![curve]).unwrap();
         assert!(svg.contains("polyline") && svg.contains("real") && !svg.contains("NaN"));
-        assert!(curves("t", "x", "y", &[]).is_ok());
+        assert!(curves("t", "x", "y", vec![]).is_ok());
         assert_eq!(range([3.0].into_iter()), 2.0..4.0);
     }
 }

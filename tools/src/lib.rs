@@ -1,19 +1,17 @@
-//! What `cargo xtask demo`, `eval`, `bench` and `soak` share: decoding files, driving the `lipsync`
-//! element, watching mouths, statistics, tables, charts, contact sheets.
+//! What `cargo xtask demo`, `eval`, `bench` and `soak` share: running pipelines, decoding
+//! files, watching mouths, statistics, tables, charts, contact sheets.
 //!
 //! Not part of the plugin. What is measured passes through the element's public interface; the
 //! plugin's own face mesh is used only to look at the frames that come out.
 
 pub mod chart;
-pub mod drive;
 pub mod faces;
 pub mod judge;
-pub mod limit;
 pub mod media;
 pub mod numbers;
 pub mod picture;
+pub mod pipeline;
 pub mod sheet;
-pub mod stats;
 pub mod table;
 pub mod usage;
 

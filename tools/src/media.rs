@@ -1,4 +1,4 @@
-//! Files to frames and sound, by GStreamer's own decoders.
+//! Files to frames and audio, by GStreamer's own decoders.
 
 use std::{
     path::Path,
@@ -6,29 +6,25 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use gst::prelude::*;
 
-use crate::{drive, picture::Picture};
+use crate::{
+    picture::Picture,
+    pipeline::{Pipeline, drain, running_time},
+};
 
-/// Rate of decoded sound, as the plugin hears it.
+/// Rate of decoded audio, as the plugin hears it.
 pub const SOUND_RATE: u32 = 16_000;
-
-/// Longest wait for a decoder before it counts as hung.
-pub const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(30);
-/// Between two looks at the bus while a decoder gives nothing.
-const LOOK: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 
 /// The frames of a video, or the one of a still picture, in order, as I420.
 pub struct Frames(Samples);
 
 impl Frames {
     pub fn open(path: &Path) -> Result<Self> {
-        let samples = Samples::open(path, "videoconvert ! video/x-raw,format=I420")?;
-        Ok(Self(samples))
+        Samples::open(path, "videoconvert ! video/x-raw,format=I420").map(Self)
     }
 
     pub fn all(path: &Path) -> Result<Vec<Picture>> {
@@ -45,27 +41,25 @@ impl Iterator for Frames {
     }
 }
 
-/// The sound of a file, mono, [`SOUND_RATE`], -1..1; sample n sounds n / rate seconds after the
+/// The audio of a file, mono, [`SOUND_RATE`], -1..1; sample n sounds n / rate seconds after the
 /// start of the file. Fails when the file has none.
 pub fn sound(path: &Path) -> Result<Vec<f32>> {
-    let caps = format!(
+    let convert = format!(
         "audioconvert ! audioresample ! audio/x-raw,format=F32LE,layout=interleaved,channels=1,rate={SOUND_RATE}"
     );
     let mut sound = Vec::new();
-    for sample in Samples::open(path, &caps)? {
+    for sample in Samples::open(path, &convert)? {
         let sample = sample?;
-        let buffer = sample.buffer().context("sample without a buffer")?;
         let start = running_time(&sample)?.nseconds() as f64 / 1e9;
         let first = (start * f64::from(SOUND_RATE)).round() as usize;
-        let map = buffer.map_readable()?;
-        let values = map
-            .chunks_exact(size_of::<f32>())
-            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+        let map = sample.buffer().context("sample without a buffer")?;
+        let map = map.map_readable()?;
+        let (values, _) = map.as_chunks();
         // Silence for holes; what overlaps was heard already.
-        let known = sound.len();
-        sound.resize(known.max(first), 0.0);
+        sound.resize(sound.len().max(first), 0.0);
         let heard = sound.len() - first;
-        sound.extend(values.skip(heard));
+        let new = values.iter().skip(heard);
+        sound.extend(new.map(|bytes| f32::from_le_bytes(*bytes)));
     }
     if sound.is_empty() {
         bail!("{} has no audio", path.display());
@@ -73,13 +67,7 @@ pub fn sound(path: &Path) -> Result<Vec<f32>> {
     Ok(sound)
 }
 
-/// What is in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contents {
-    pub video: Option<Video>,
-    pub sound: bool,
-}
-
+/// The video of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Video {
     pub width: usize,
@@ -90,34 +78,23 @@ pub struct Video {
     pub still: bool,
 }
 
-/// Looks what is in a file by decoding its beginning.
-pub fn contents(path: &Path) -> Result<Contents> {
+/// Looks what video is in a file by decoding its beginning.
+pub fn video(path: &Path) -> Result<Video> {
     let mut frames = Frames::open(path)?;
     let first = frames.next();
-    // After an error nothing more comes, not even an end.
-    let still = matches!(first, Some(Ok(_))) && frames.next().is_none();
-    let sound = Samples::open(path, "audioconvert ! audio/x-raw")?
-        .next()
-        .is_some_and(|sample| sample.is_ok());
-    match first {
-        Some(Ok(picture)) => Ok(Contents {
-            video: Some(Video {
-                width: picture.width(),
-                height: picture.height(),
-                rate: picture.info.fps(),
-                still,
-            }),
-            sound,
-        }),
-        _ if sound => Ok(Contents { video: None, sound }),
-        Some(Err(error)) => Err(error).with_context(|| format!("cannot decode {}", path.display())),
-        None => bail!("{} has neither video nor audio", path.display()),
-    }
+    let first = first.with_context(|| format!("{} has no video", path.display()))?;
+    let first = first.with_context(|| format!("cannot decode the video of {}", path.display()))?;
+    Ok(Video {
+        width: first.width(),
+        height: first.height(),
+        rate: first.info.fps(),
+        still: frames.next().is_none(),
+    })
 }
 
 /// One decoded stream of a file: its samples in order.
 pub struct Samples {
-    pipeline: gst::Pipeline,
+    pipeline: Pipeline,
     sink: gst_app::AppSink,
 }
 
@@ -127,17 +104,15 @@ impl Samples {
         if !path.is_file() {
             bail!("{} is not a file", path.display());
         }
-        let pipeline = parse_for(
-            &format!(
-                "filesrc name=file ! decodebin name=decode ! {convert} ! appsink name=sink sync=false max-buffers=4"
-            ),
-            path,
-        )?;
-        drain_unlinked(&pipeline, &element(&pipeline, "decode")?);
-        let sink = app_sink(&pipeline, "sink")?;
-        let samples = Self { pipeline, sink };
-        drive::play(&samples.pipeline)?;
-        Ok(samples)
+        let pipeline = Pipeline::parse(&format!(
+            "filesrc name=file ! decodebin name=decode ! {convert} ! appsink name=sink sync=false max-buffers=4"
+        ))?;
+        let file: gst::Element = pipeline.element("file")?;
+        file.set_property("location", path);
+        drain_unlinked(&pipeline, &pipeline.element("decode")?);
+        let sink = pipeline.element("sink")?;
+        pipeline.play()?;
+        Ok(Self { pipeline, sink })
     }
 }
 
@@ -145,14 +120,7 @@ impl Iterator for Samples {
     type Item = Result<gst::Sample>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next_sample(&self.pipeline, &self.sink)
-    }
-}
-
-impl Drop for Samples {
-    fn drop(&mut self) {
-        // Going to NULL cannot fail.
-        let _ = self.pipeline.set_state(gst::State::Null);
+        self.pipeline.next_sample(&self.sink)
     }
 }
 
@@ -160,18 +128,13 @@ impl Drop for Samples {
 /// `qtdemux` fails as soon as that one ends before another. Where none is taken that is an error.
 fn drain_unlinked(pipeline: &gst::Pipeline, decode: &gst::Element) {
     let is_taken = Arc::new(AtomicBool::new(false));
-    let weak = pipeline.downgrade();
     // Runs after the handler by which parsing the description links what fits.
-    decode.connect_pad_added({
-        let is_taken = is_taken.clone();
-        move |_, pad| {
-            if pad.is_linked() {
-                is_taken.store(true, Ordering::Release);
-            } else if let Some(pipeline) = weak.upgrade()
-                && let Err(error) = drain(&pipeline, pad)
-            {
-                gst::element_error!(pipeline, gst::CoreError::Pad, ("{error:#}"));
-            }
+    let (weak, taken) = (pipeline.downgrade(), is_taken.clone());
+    decode.connect_pad_added(move |_, pad| {
+        if pad.is_linked() {
+            taken.store(true, Ordering::Release);
+        } else if let Some(pipeline) = weak.upgrade() {
+            drain(&pipeline, pad);
         }
     });
     let weak = pipeline.downgrade();
@@ -183,89 +146,4 @@ fn drain_unlinked(pipeline: &gst::Pipeline, decode: &gst::Element) {
             gst::element_error!(pipeline, kind, ("the file has no stream of this kind"));
         }
     });
-}
-
-/// Lets a stream run into nothing.
-pub fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<()> {
-    let sink = gst::ElementFactory::make("fakesink")
-        .property("sync", false)
-        .property("async", false)
-        .build()?;
-    pipeline.add(&sink)?;
-    sink.sync_state_with_parent()?;
-    pad.link(&sink.static_pad("sink").context("a fakesink has a pad")?)?;
-    Ok(())
-}
-
-/// A pipeline whose `filesrc name=file` reads `path`.
-pub fn parse_for(description: &str, path: &Path) -> Result<gst::Pipeline> {
-    let pipeline = parse_pipeline(description)?;
-    element(&pipeline, "file")?.set_property("location", path);
-    Ok(pipeline)
-}
-
-pub fn parse_pipeline(description: &str) -> Result<gst::Pipeline> {
-    gst::parse::launch(description)
-        .with_context(|| format!("cannot build the pipeline `{description}`"))?
-        .downcast()
-        .map_err(|_| anyhow!("`{description}` is not a pipeline"))
-}
-
-pub fn element(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element> {
-    pipeline
-        .by_name(name)
-        .with_context(|| format!("no element `{name}` in the pipeline"))
-}
-
-pub fn app_sink(pipeline: &gst::Pipeline, name: &str) -> Result<gst_app::AppSink> {
-    element(pipeline, name)?
-        .downcast()
-        .map_err(|_| anyhow!("`{name}` is not an appsink"))
-}
-
-/// The next sample, `None` at the end; an error of the pipeline as soon as it is posted, or nothing
-/// at all for too long, as an error.
-pub fn next_sample(
-    pipeline: &gst::Pipeline,
-    sink: &gst_app::AppSink,
-) -> Option<Result<gst::Sample>> {
-    let begun = Instant::now();
-    loop {
-        if let Some(sample) = sink.try_pull_sample(LOOK) {
-            return Some(Ok(sample));
-        }
-        if let Some(error) = drive::error_of(pipeline) {
-            return Some(Err(error));
-        }
-        if sink.is_eos() {
-            return None;
-        }
-        if begun.elapsed() >= PATIENCE.into() {
-            return Some(Err(anyhow!("the pipeline gave nothing for {PATIENCE:.0}")));
-        }
-    }
-}
-
-/// An error message with what it came from.
-pub fn describe(error: &gst::message::Error) -> anyhow::Error {
-    let source = error
-        .src()
-        .map_or_else(String::new, |source| format!("{}: ", source.path_string()));
-    let debug = error
-        .debug()
-        .map_or_else(String::new, |debug| format!("\n{debug}"));
-    anyhow!("{source}{}{debug}", error.error())
-}
-
-/// When a sample is heard or seen, from the start of its file.
-pub fn running_time(sample: &gst::Sample) -> Result<gst::ClockTime> {
-    let time = sample.buffer().and_then(gst::BufferRef::pts);
-    let segment = sample
-        .segment()
-        .and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
-    match (time, segment) {
-        // What lies before the segment (an encoder's priming) is heard at its very start.
-        (Some(time), Some(segment)) => Ok(segment.to_running_time(time).unwrap_or_default()),
-        _ => bail!("a buffer without a timestamp"),
-    }
 }

@@ -8,7 +8,7 @@ use lipsync_core::pixels::{
     read::sample,
 };
 
-use crate::media::running_time;
+use crate::pipeline::running_time;
 
 /// An I420 frame and when it is seen.
 #[derive(Clone)]

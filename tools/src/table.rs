@@ -1,18 +1,15 @@
 //! Tables: as text, in Markdown and in HTML.
 
+use std::iter::{once, repeat};
+
 /// Rows of cells under a head.
 pub struct Table {
     /// One letter a column: `l` begins at the left, `r` ends at the right. The last one stands for
     /// all that follow.
     align: &'static str,
     head: Vec<String>,
-    rows: Vec<Row>,
-}
-
-struct Row {
-    /// CSS class in HTML.
-    class: &'static str,
-    cells: Vec<String>,
+    /// With their CSS class in HTML.
+    rows: Vec<(&'static str, Vec<String>)>,
 }
 
 impl Table {
@@ -34,38 +31,33 @@ impl Table {
         class: &'static str,
         cells: impl IntoIterator<Item = T>,
     ) {
-        let cells = cells.into_iter().map(Into::into).collect();
-        self.rows.push(Row { class, cells });
+        self.rows
+            .push((class, cells.into_iter().map(Into::into).collect()));
     }
 
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// How each column is aligned.
-    fn columns(&self) -> impl Iterator<Item = char> {
+    /// Which columns end at the right.
+    fn is_right(&self) -> impl Iterator<Item = bool> {
         let last = self.align.chars().last().unwrap_or('l');
-        let all = self.align.chars().chain(std::iter::repeat(last));
-        all.take(self.head.len())
+        let all = self.align.chars().chain(repeat(last));
+        all.take(self.head.len()).map(|align| align == 'r')
     }
 
     /// Columns as wide as their longest cell, two spaces apart.
     pub fn text(&self) -> String {
-        let lines = || {
-            let rows = self.rows.iter().map(|row| &row.cells);
-            std::iter::once(&self.head).chain(rows)
-        };
+        let lines = || once(&self.head).chain(self.rows.iter().map(|(_, cells)| cells));
         let mut widths = vec![0; self.head.len()];
-        for line in lines() {
-            for (width, cell) in widths.iter_mut().zip(line) {
-                *width = cell.chars().count().max(*width);
-            }
+        for (column, cell) in lines().flat_map(|line| line.iter().enumerate()) {
+            widths[column] = cell.chars().count().max(widths[column]);
         }
         let written = |line: &Vec<String>| {
-            let cells = line.iter().zip(self.columns()).zip(&widths);
-            let cells = cells.map(|((cell, align), width)| match align {
-                'r' => format!("{cell:>width$}"),
-                _ => format!("{cell:<width$}"),
+            let cells = line.iter().zip(self.is_right()).zip(&widths);
+            let cells = cells.map(|((cell, is_right), width)| match is_right {
+                true => format!("{cell:>width$}"),
+                false => format!("{cell:<width$}"),
             });
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
         };
@@ -75,35 +67,29 @@ impl Table {
 
     pub fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let rules = self.columns().map(|align| match align {
-            'r' => "---:".to_owned(),
-            _ => "---".to_owned(),
+        let rules = self.is_right().map(|is_right| match is_right {
+            true => "---:".to_owned(),
+            false => "---".to_owned(),
         });
         let head = line(&self.head) + &line(&rules.collect::<Vec<_>>());
-        head + &self
-            .rows
-            .iter()
-            .map(|row| line(&row.cells))
-            .collect::<String>()
+        let rows = self.rows.iter().map(|(_, cells)| line(cells));
+        once(head).chain(rows).collect()
     }
 
     pub fn html(&self) -> String {
-        let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
         let line = |tag: &str, cells: &[String]| -> String {
+            let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+            let cells = cells.iter();
             cells
-                .iter()
                 .map(|cell| format!("<{tag}>{}", escaped(cell)))
                 .collect()
         };
-        let rows = self.rows.iter().map(|row| {
-            let (class, cells) = (row.class, line("td", &row.cells));
+        let rows = self.rows.iter().map(|(class, cells)| {
+            let cells = line("td", cells);
             format!("<tr class=\"{class}\">{cells}</tr>\n")
         });
-        let head = line("th", &self.head);
-        format!(
-            "<table><tr>{head}</tr>\n{}</table>\n",
-            rows.collect::<String>()
-        )
+        let (head, rows) = (line("th", &self.head), rows.collect::<String>());
+        format!("<table><tr>{head}</tr>\n{rows}</table>\n")
     }
 }
 
@@ -116,21 +102,14 @@ mod tests {
         let mut table = Table::new("lr", ["what", "ms"]);
         table.row(["network", "4.30"]);
         table.marked_row("good", ["a < b", "1"]);
-        assert_eq!(
-            table.text(),
-            "what       ms\nnetwork  4.30\na < b       1\n"
-        );
+        let text = "what       ms\nnetwork  4.30\na < b       1\n";
+        assert_eq!(table.text(), text);
         let markdown = "| what | ms |\n| --- | ---: |\n| network | 4.30 |\n| a < b | 1 |\n";
         assert_eq!(table.markdown(), markdown);
-        assert!(
-            table
-                .html()
-                .contains("<tr class=\"good\"><td>a &lt; b<td>1</tr>")
-        );
-    }
+        let row = "<tr class=\"good\"><td>a &lt; b<td>1</tr>";
+        assert!(table.html().contains(row));
 
-    #[test]
-    fn a_table_without_a_head_has_no_empty_line() {
+        // Without a head there is no empty line.
         let mut table = Table::new("ll", ["", ""]);
         assert!(table.is_empty());
         table.row(["a", ""]);

@@ -8,16 +8,17 @@ use std::{
     fs,
     ops::Range,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::LazyLock,
-    time::{Duration, Instant},
 };
 
-use gst::prelude::*;
-use lipsync_tools::media::{self, Frames, SOUND_RATE};
+use lipsync_tools::{
+    media::{self, Frames, SOUND_RATE},
+    pipeline::Pipeline,
+};
 
-/// Far more than any of these runs takes; what exceeds it waits for what never comes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Seconds, far more than any of these runs takes; what exceeds it waits for what never comes.
+const PATIENCE: u32 = 60;
 /// Frames of the clip, 25 a second, and of the speech that is longer.
 const CLIP_FRAMES: usize = 25;
 /// Seconds of the speech: 19 buffers of 4096 bytes.
@@ -41,14 +42,9 @@ fn file(name: &str) -> PathBuf {
 
 /// Runs a pipeline to its end.
 fn make(description: &str) {
-    let pipeline = gst::parse::launch(description).unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    let bus = pipeline.bus().unwrap();
-    let end = bus.timed_pop_filtered(gst::ClockTime::try_from(PATIENCE).unwrap(), &ends);
-    pipeline.set_state(gst::State::Null).unwrap();
-    let end = end.expect("the end");
-    assert_eq!(end.type_(), gst::MessageType::Eos, "{end:?}: {description}");
+    let pipeline = Pipeline::parse(description).unwrap();
+    pipeline.play().unwrap();
+    pipeline.wait(|| Ok(())).expect(description);
 }
 
 /// The files that the tests share, made once; `None`, with the reason printed, where that cannot be.
@@ -79,10 +75,8 @@ impl Files {
             "audiobuffersplit",
             "parsebin",
         ];
-        if let Some(missing) = needed
-            .iter()
-            .find(|name| gst::ElementFactory::find(name).is_none())
-        {
+        let is_missing = |name: &&&str| gst::ElementFactory::find(name).is_none();
+        if let Some(missing) = needed.iter().find(is_missing) {
             eprintln!("skipped: the element {missing} is not installed");
             return None;
         }
@@ -139,51 +133,27 @@ impl Files {
 
 /// What the demo prints, and whether it succeeds.
 fn demo(arguments: &[(&str, &Path)]) -> (bool, String) {
-    let log = file(&format!("{}.log", arguments_name(arguments)));
-    let output = fs::File::create(&log).unwrap();
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_lipsync-demo"));
-    demo.arg("--speech")
+    let runtime = root().join(".setup/onnxruntime/libonnxruntime.so");
+    let mut demo = Command::new("timeout");
+    demo.arg(PATIENCE.to_string())
+        .arg(env!("CARGO_BIN_EXE_lipsync-demo"))
+        .arg("--speech")
         .arg(&files().unwrap().speech)
         .env("GST_PLUGIN_PATH", plugin::folder())
         .env("GST_REGISTRY", plugin::registry("demo.bin"))
-        .env(
-            "ORT_DYLIB_PATH",
-            root().join(".setup/onnxruntime/libonnxruntime.so"),
-        )
-        .stdout(output.try_clone().unwrap())
-        .stderr(output)
-        .stdin(Stdio::null());
+        .env("ORT_DYLIB_PATH", runtime);
     for (name, value) in arguments {
         demo.arg(name).arg(value);
     }
-    let mut child = demo.spawn().unwrap();
-    let begun = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if begun.elapsed() > PATIENCE {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("still running: {}", fs::read_to_string(&log).unwrap());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    (status.success(), fs::read_to_string(&log).unwrap())
-}
-
-/// A file name that no other run has.
-fn arguments_name(arguments: &[(&str, &Path)]) -> String {
-    let out = arguments.iter().find(|(name, _)| *name == "--out");
-    let name = out.and_then(|(_, path)| path.file_name());
-    name.unwrap().to_string_lossy().into_owned()
+    let output = demo.output().unwrap();
+    let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    assert_ne!(output.status.code(), Some(124), "still running: {out}{err}");
+    (output.status.success(), format!("{out}{err}"))
 }
 
 /// Runs the demo, which must refuse; what it says.
 fn refused(name: &str, arguments: &[(&str, &Path)]) -> String {
-    let out = file(name);
-    let _ = fs::remove_file(&out);
-    let (succeeded, text) = demo(&[arguments, &[("--out", &out)]].concat());
+    let (succeeded, text, out) = run(name, arguments);
     assert!(!succeeded, "{text}");
     assert!(!out.exists(), "{} was written: {text}", out.display());
     text
@@ -191,12 +161,17 @@ fn refused(name: &str, arguments: &[(&str, &Path)]) -> String {
 
 /// Runs the demo, which must succeed; what it says and what it wrote.
 fn made(name: &str, arguments: &[(&str, &Path)]) -> (String, PathBuf) {
-    let out = file(name);
-    let _ = fs::remove_file(&out);
-    let (succeeded, text) = demo(&[arguments, &[("--out", &out)]].concat());
+    let (succeeded, text, out) = run(name, arguments);
     assert!(succeeded, "{text}");
     says(&text, "  without a face        0\n");
     (text, out)
+}
+
+fn run(name: &str, arguments: &[(&str, &Path)]) -> (bool, String, PathBuf) {
+    let out = file(name);
+    let _ = fs::remove_file(&out);
+    let (succeeded, text) = demo(&[arguments, &[("--out", &out)]].concat());
+    (succeeded, text, out)
 }
 
 fn seconds_of_audio(path: &Path) -> f64 {
@@ -211,42 +186,38 @@ fn says(text: &str, part: &str) {
 #[test]
 fn files_that_cannot_be_used_are_refused_with_the_reason() {
     let Some(files) = files() else { return };
-    let text = file("text.mp4");
+    let (text, nothing) = (file("text.mp4"), file("nothing.mp4"));
     fs::write(&text, "Not a film, whatever its name says.\n".repeat(9)).unwrap();
-    says(
-        &refused("of-text.mp4", &[("--video", &text)]),
-        "cannot read ",
-    );
-    says(
-        &refused("of-nothing.mp4", &[("--video", &file("nothing.mp4"))]),
-        "nothing.mp4 is not a file",
-    );
-    says(
-        &refused("of-sound.mp4", &[("--video", &files.speech)]),
-        "speech.wav has no video, only audio",
-    );
-    says(
-        &refused(
+    let video = |path| -> (&str, &Path) { ("--video", path) };
+    let (silent, picture) = (video(&files.silent), ("--audio", files.picture.as_path()));
+    let third = ("--audio-track", Path::new("3"));
+    for (name, arguments, reason) in [
+        ("of-text.mp4", &[video(&text)][..], "cannot read "),
+        (
+            "of-nothing.mp4",
+            &[video(&nothing)],
+            "nothing.mp4 is not a file",
+        ),
+        (
+            "of-sound.mp4",
+            &[video(&files.speech)],
+            "speech.wav has no video, only audio",
+        ),
+        (
             "of-picture.mp4",
-            &[("--video", &files.silent), ("--audio", &files.picture)],
+            &[silent, picture],
+            "young-woman-in-mauve.jpg has no audio",
         ),
-        "young-woman-in-mauve.jpg has no audio",
-    );
-    says(
-        &refused(
+        (
             "of-track.mp4",
-            &[
-                ("--video", &files.two_tracks),
-                ("--audio-track", Path::new("3")),
-            ],
+            &[video(&files.two_tracks), third],
+            "there is no audio track 3 in",
         ),
-        "there is no audio track 3 in",
-    );
-    says(
-        &refused("film.avi", &[("--video", &files.silent)]),
-        "only .mp4 .m4v .mov .mkv",
-    );
-    let (succeeded, text) = demo(&[("--video", &files.silent), ("--out", &files.silent)]);
+        ("film.avi", &[silent], "only .mp4 .m4v .mov .mkv"),
+    ] {
+        says(&refused(name, arguments), reason);
+    }
+    let (succeeded, text) = demo(&[silent, ("--out", &files.silent)]);
     assert!(!succeeded && files.silent.metadata().unwrap().len() > 0);
     says(&text, "silent.mp4 is one of the files to read");
 }

@@ -66,8 +66,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
         .arg("--work")
         .arg(work)
         .arg("--out")
-        .arg(given(arguments.out, setup::root().join("docs"))?)
-        .args(["--pace", if arguments.quick { "quick" } else { "full" }]);
+        .arg(given(arguments.out, setup::root().join("docs"))?);
+    if arguments.quick {
+        bench.arg("--quick");
+    }
     if let Some(variant) = arguments.on {
         bench.arg("--on").arg(variant);
     }

@@ -38,9 +38,9 @@ const FEW: usize = 4;
 const AUDIO_SECONDS: usize = 6;
 /// A WAVE file of ours has its samples behind this many bytes.
 const WAVE_HEADER: usize = 44;
-
-/// Pixels: left, top, right, bottom.
-type Box4 = [usize; 4];
+/// Bytes of one sample of audio, and of a second of it.
+const SAMPLE: usize = 2;
+pub const SECOND: usize = SOUND_RATE as usize * SAMPLE;
 
 /// A folder with what processes are given.
 #[derive(Clone, Serialize, Deserialize)]
@@ -87,17 +87,18 @@ impl Input {
     /// the face is work as it is in a video.
     pub fn prepare(folder: &Path, video: &Path, speech: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let (width, height, mut frames) = match media::contents(video)?.video {
-            Some(found) if found.still => (WIDTH, HEIGHT, pan(video, found.width, found.height)?),
-            Some(found) => {
-                let frames = decode(video, found.width, found.height, FRAMES)?;
-                (found.width, found.height, frames)
-            }
-            None => bail!("{} has no video", video.display()),
+        let media::Video {
+            width,
+            height,
+            still,
+            ..
+        } = media::video(video)?;
+        let (width, height, mut frames) = match still {
+            true => (WIDTH, HEIGHT, pan(video, width, height)?),
+            false => (width, height, decode(video, width, height, FRAMES)?),
         };
-        let folder = folder.to_owned();
         let input = Self {
-            folder,
+            folder: folder.to_owned(),
             width,
             height,
         };
@@ -106,11 +107,8 @@ impl Input {
         let few = &frames[..FEW.min(frames.len())];
         fs::write(input.frames(Amount::Few), few.concat())?;
         let boxes = |box_of: fn(&Mesh) -> [f32; 4]| {
-            let boxes: Vec<Box4> = meshes
-                .iter()
-                .map(|mesh| input.inside(box_of(mesh)))
-                .collect();
-            serde_json::to_string(&boxes)
+            let boxes = meshes.iter().map(|mesh| input.inside(box_of(mesh)));
+            serde_json::to_string(&boxes.collect::<Vec<_>>())
         };
         fs::write(input.boxes("wav2lip"), boxes(face_box)?)?;
         fs::write(input.boxes("unet"), boxes(square)?)?;
@@ -134,7 +132,8 @@ impl Input {
             .collect()
     }
 
-    fn inside(&self, [x0, y0, x1, y1]: [f32; 4]) -> Box4 {
+    /// Whole pixels: left, top, right, bottom.
+    fn inside(&self, [x0, y0, x1, y1]: [f32; 4]) -> [usize; 4] {
         let [left, right] = [x0, x1].map(|x| x.clamp(0.0, self.width as f32) as usize);
         let [top, bottom] = [y0, y1].map(|y| y.clamp(0.0, self.height as f32) as usize);
         [left, top, right, bottom]
@@ -187,6 +186,11 @@ impl Material {
         let endless = self.audio.iter().cycle().skip(from % self.audio.len());
         endless.take(length).copied().collect()
     }
+}
+
+/// Of audio.
+pub fn bytes_to_ns(bytes: usize) -> i64 {
+    (bytes / SAMPLE) as i64 * 1_000_000_000 / i64::from(SOUND_RATE)
 }
 
 /// Windows on a still picture that wander to and fro.
@@ -256,20 +260,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn audio_repeats_from_its_start() {
+    fn audio_repeats_from_its_start_and_lies_behind_a_header() {
+        let bytes = wave(&[0.0, 1.0, -1.0]);
+        assert_eq!(bytes.len(), WAVE_HEADER + 6);
+        assert_eq!(bytes[WAVE_HEADER + 2..], [0xff, 0x7f, 0x01, 0x80]);
         let material = Material {
             frames: vec![vec![1], vec![2]],
             audio: vec![0, 1, 2, 3],
         };
         assert_eq!(material.audio(6, 5), [2, 3, 0, 1, 2]);
         assert_eq!(material.frame(3), [2]);
-    }
-
-    #[test]
-    fn a_wave_file_holds_its_samples_behind_the_header() {
-        let bytes = wave(&[0.0, 1.0, -1.0]);
-        assert_eq!(bytes.len(), WAVE_HEADER + 6);
-        assert_eq!(bytes[WAVE_HEADER + 2..], [0xff, 0x7f, 0x01, 0x80]);
-        assert_eq!(bytes[4..8], 42_u32.to_le_bytes());
     }
 }

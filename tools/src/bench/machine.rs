@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use lipsync_tools::usage::{field, read};
+use lipsync_tools::usage::field;
 use serde::Serialize;
 
 /// What decides how fast networks run on a CPU.
@@ -26,28 +26,31 @@ pub struct Machine {
 
 impl Machine {
     pub fn describe() -> Self {
-        let cpuinfo = read("/proc/cpuinfo");
-        let flags = field(&cpuinfo, "flags").unwrap_or_default();
+        const CPU: &str = "/proc/cpuinfo";
+        let flags = field(CPU, "flags").unwrap_or_default();
         let has = |name: &&str| flags.split_whitespace().any(|flag| flag == *name);
-        let memory = field(&read("/proc/meminfo"), "MemTotal");
+        let memory = field("/proc/meminfo", "MemTotal");
+        let system = read("/etc/os-release");
+        let name = system
+            .lines()
+            .find_map(|line| line.strip_prefix("PRETTY_NAME="));
         let kib = memory.and_then(|text| text.trim_end_matches(" kB").parse::<f64>().ok());
-        let system = field(&read("/etc/os-release").replace('=', ":"), "PRETTY_NAME");
         Self {
-            cpu: field(&cpuinfo, "model name"),
-            cpu_family_model: ["cpu family", "model"].map(|name| field(&cpuinfo, name)),
-            vector: VECTORS
-                .iter()
-                .filter(|name| has(name))
-                .map(|name| (*name).into())
-                .collect(),
+            cpu: field(CPU, "model name"),
+            cpu_family_model: ["cpu family", "model"].map(|name| field(CPU, name)),
+            vector: VECTORS.into_iter().filter(has).map(str::to_owned).collect(),
             gpu: gpu(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: kib.map(|kib| (kib / f64::from(1 << 20)).round()),
-            system: system.map(|name| name.trim_matches('"').to_owned()),
+            system: name.map(|name| name.trim_matches('"').to_owned()),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             gstreamer: gst::version_string().into(),
         }
     }
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
 }
 
 /// NVIDIA's, with the version of its driver.

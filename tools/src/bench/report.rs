@@ -1,12 +1,14 @@
-//! `docs/benchmarks.md` out of what was measured.
+//! `docs/benchmarks.md` out of what was measured, and its charts.
 
-use lipsync_tools::table::Table;
+use anyhow::Result;
+use lipsync_tools::{
+    chart::{self, Colour, Group},
+    table::Table,
+};
 
 use crate::{
-    frame_times::{FrameTimes, Measured},
-    results::{Latency, Results, Sizes},
-    rounds::Ratio,
-    stack::Stack,
+    results::{FrameTimes, Latency, Measured, Ratio, Results, Sizes},
+    stack::{Stack, Variant},
 };
 
 /// The page, with `{name}` where a part comes.
@@ -17,10 +19,9 @@ const IDLE: f64 = 0.5;
 const BUSY: &str = "\n\n**The machine was busy with other work**: milliseconds are longer than on an idle one, and rounds differ.";
 
 pub fn markdown(results: &Results) -> String {
-    let models = results
-        .models
-        .iter()
-        .map(|times| format!("### {}\n\n{}", times.model, stacks(times)));
+    let models = results.models.iter();
+    let models = models.map(|it| format!("### {}\n\n{}", it.model, stacks(it, results.home)));
+    let latency = results.latency.as_ref().map(latency);
     let parts = [
         ("preface", preface(results)),
         ("frame", results.frame.clone()),
@@ -32,10 +33,7 @@ pub fn markdown(results: &Results) -> String {
         ("start-model", results.start_model.clone()),
         ("home", results.home.name().to_owned()),
         ("starts", starts(results)),
-        (
-            "latency",
-            results.latency.as_ref().map(latency).unwrap_or_default(),
-        ),
+        ("latency", latency.unwrap_or_default()),
         ("sizes", sizes(&results.deploy_bytes)),
         ("original", original(results)),
         ("left-out", left_out(&results.left_out)),
@@ -48,31 +46,29 @@ pub fn markdown(results: &Results) -> String {
 }
 
 fn preface(results: &Results) -> String {
-    let machine = &results.machine;
-    let gpu = machine
-        .gpu
-        .as_ref()
-        .map_or(String::new(), |gpu| format!("{gpu}; "));
-    let [before, after] = results
-        .load
-        .map(|load| load.map_or("?".into(), |load| format!("{load:.1}")));
-    let quick = if results.quick {
-        "; quick run, for trying it out only"
-    } else {
-        ""
+    let (machine, [before, after]) = (&results.machine, results.load);
+    let load = |load: Option<f64>| load.map_or("?".into(), |load| format!("{load:.1}"));
+    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".into());
+    let gpu = machine.gpu.as_ref().map(|gpu| format!("{gpu}; "));
+    let quick = match results.quick {
+        true => "; quick run, for trying it out only",
+        false => "",
     };
-    let is_busy = results.load[0].is_some_and(|load| load > IDLE);
+    let is_busy = before.is_some_and(|load| load > IDLE);
     format!(
-        "`{}`, {}, commit {}: {gpu}{} CPUs of {} ({}), {} GiB, {}, {}. Load average before the run {before}, after it {after}{quick}.{}",
+        "`{}`, {}, commit {}: {}{} CPUs of {} ({}), {} GiB, {}, {}. Load average before the run {}, after it {}{quick}.{}",
         results.command,
         results.date,
         results.commit,
+        gpu.unwrap_or_default(),
         machine.cpus,
-        machine.cpu.as_deref().unwrap_or("?"),
+        known(&machine.cpu),
         machine.vector.join(", "),
         machine.memory_gib.unwrap_or_default(),
-        machine.system.as_deref().unwrap_or("?"),
+        known(&machine.system),
         machine.gstreamer,
+        load(before),
+        load(after),
         if is_busy { BUSY } else { "" }
     )
 }
@@ -89,7 +85,7 @@ fn bars(results: &Results) -> String {
     table.markdown()
 }
 
-fn stacks(times: &FrameTimes) -> String {
+fn stacks(times: &FrameTimes, home: Variant) -> String {
     let head = ["", "on", "median", "p95", "frames", "/ bare call"];
     let python = ["Python + ONNX Runtime / this", "Python + PyTorch / this"];
     let mut table = Table::new("llrrrrrr", head.into_iter().chain(python));
@@ -97,7 +93,7 @@ fn stacks(times: &FrameTimes) -> String {
         let this = (it.stack, it.variant);
         let bare = times.ratio(this, (Stack::BareCall, it.variant));
         let bare = bare.filter(|_| !it.stack.is_python() && it.stack != Stack::BareCall);
-        let python = |stack| times.ratio((stack, times.home), this);
+        let python = |stack| times.ratio((stack, home), this);
         let text = |ratio: Option<Ratio>| ratio.map_or(String::new(), |ratio| ratio.text());
         table.row([
             it.stack.title().into(),
@@ -114,10 +110,8 @@ fn stacks(times: &FrameTimes) -> String {
 }
 
 fn engine_parts(models: &[FrameTimes]) -> String {
-    let mut table = Table::new(
-        "llrrrr",
-        ["model", "on", "face", "audio", "network", "pixels"],
-    );
+    let head = ["model", "on", "face", "audio", "network", "pixels"];
+    let mut table = Table::new("llrrrr", head);
     for times in models {
         for it in times.stacks.iter().filter(|it| it.stack == Stack::Engine) {
             let parts = ["track", "features", "infer", "blend"].map(|name| ms(it.part(name)));
@@ -129,15 +123,8 @@ fn engine_parts(models: &[FrameTimes]) -> String {
 }
 
 fn streams(results: &Results) -> String {
-    let head = [
-        "model",
-        "",
-        "streams",
-        "frames/s, all",
-        "ms, median",
-        "ms, p99",
-        "MiB (peaks)",
-    ];
+    let times = ["frames/s, all", "ms, median", "ms, p99", "MiB (peaks)"];
+    let head = ["model", "", "streams"].into_iter().chain(times);
     let mut table = Table::new("llrrrrr", head);
     for streams in &results.streams {
         for count in &streams.counts {
@@ -155,13 +142,11 @@ fn streams(results: &Results) -> String {
             }
         }
     }
-    match results.streams.is_empty() {
-        true => table.markdown(),
-        false => format!(
-            "![Frames a second](benchmarks-streams.svg)\n\n{}",
-            table.markdown()
-        ),
-    }
+    let chart = match results.streams.is_empty() {
+        true => "",
+        false => "![Frames a second](benchmarks-streams.svg)\n\n",
+    };
+    chart.to_owned() + &table.markdown()
 }
 
 fn starts(results: &Results) -> String {
@@ -193,10 +178,8 @@ fn sizes(sizes: &Sizes) -> String {
         let mib = bytes as f64 / f64::from(1 << 20);
         table.row([what.to_owned(), format!("{mib:.1}")]);
     };
-    row(
-        "`libgstlipsync.so`, built-in model and face models in it",
-        sizes.plugin,
-    );
+    let plugin = "`libgstlipsync.so`, built-in model and face models in it";
+    row(plugin, sizes.plugin);
     if let Some(bytes) = sizes.plugin_stripped {
         row("the same without what debuggers read", bytes);
     }
@@ -205,16 +188,14 @@ fn sizes(sizes: &Sizes) -> String {
         row(&format!("networks of {name}, for everybody"), *bytes);
     }
     for (stack, size) in &sizes.python {
-        let packages = size.packages;
+        let (stack, packages) = (stack.title(), size.packages);
         row(
-            &format!("{}: {packages} packages in site-packages", stack.title()),
+            &format!("{stack}: {packages} packages in site-packages"),
             size.bytes,
         );
         if size.nvidia_bytes > 0 {
-            row(
-                "of them NVIDIA's libraries, which a CPU build does without",
-                size.nvidia_bytes,
-            );
+            let nvidia = "of them NVIDIA's libraries, which a CPU build does without";
+            row(nvidia, size.nvidia_bytes);
         }
     }
     table.markdown()
@@ -248,33 +229,66 @@ fn ms(value: Option<f64>) -> String {
     })
 }
 
+const PYTHON: Colour = Colour(191, 140, 77);
+const BARE: Colour = Colour(166, 166, 166);
+const OURS: Colour = Colour(51, 115, 179);
+
+/// Milliseconds of a frame, one group a model.
+pub fn frames_chart(results: &Results) -> Result<String> {
+    let bar = |it: &Measured| {
+        let colour = match it.stack {
+            Stack::BareCall => BARE,
+            stack if stack.is_python() => PYTHON,
+            _ => OURS,
+        };
+        let label = format!("{}, {}", it.stack.title(), it.variant.name());
+        Some((label, it.rounds_ms.median()?, colour))
+    };
+    let groups = results.models.iter().map(|times| Group {
+        title: format!("{}: ms a frame", times.model),
+        bars: times.stacks.iter().filter_map(bar).collect(),
+    });
+    chart::bars(&groups.collect::<Vec<_>>())
+}
+
+/// Frames a second of all streams together, one group a model.
+pub fn streams_chart(results: &Results) -> Result<String> {
+    let groups = results.streams.iter().map(|streams| {
+        let bars = streams.counts.iter().flat_map(|count| {
+            count.measured().map(|(name, at_once)| {
+                let colour = if name == "ours" { OURS } else { PYTHON };
+                let label = format!("{name}, {}", count.streams);
+                (label, at_once.frames_per_second, colour)
+            })
+        });
+        Group {
+            title: format!("{}: frames a second, all streams", streams.model),
+            bars: bars.collect(),
+        }
+    });
+    chart::bars(&groups.collect::<Vec<_>>())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use lipsync_tools::usage::Usage;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::{
         requirements,
-        results::{AtOnce, Start},
-        rounds::Rounds,
-        stack::Variant,
-        streams::{Count, Streams},
+        results::{AtOnce, Count, Rounds, Start, Streams},
     };
 
-    fn measured(stack: Stack, times: &[f64]) -> Measured {
-        Measured {
+    fn results() -> Results {
+        let rounds = |times: &[f64]| Rounds(times.iter().map(|ms| vec![*ms]).collect());
+        let measured = |stack, times: &[f64]| Measured {
             stack,
             variant: Variant::Cpu,
             about: Value::Null,
-            rounds_ms: Rounds(times.iter().map(|ms| vec![*ms]).collect()),
-            parts_ms: BTreeMap::new(),
-        }
-    }
-
-    fn results() -> Results {
+            rounds_ms: rounds(times),
+            parts_ms: Default::default(),
+        };
         let at_once = |pss_mib| {
             Some(AtOnce {
                 frames_per_second: 9.0,
@@ -288,13 +302,13 @@ mod tests {
         };
         let start = |stack, seconds: &[f64]| Start {
             stack,
-            seconds: Rounds(seconds.iter().map(|s| vec![*s]).collect()),
+            seconds: rounds(seconds),
         };
+        let model = || "unet-328".to_owned();
         let mut results = Results {
             frame: "1280x720".into(),
             models: vec![FrameTimes {
-                model: "unet-328".into(),
-                home: Variant::Cpu,
+                model: model(),
                 stacks: vec![
                     measured(Stack::PyTorch, &[575.4, 690.48]),
                     measured(Stack::PythonOnnx, &[110.0, 132.0]),
@@ -304,14 +318,14 @@ mod tests {
                 ],
             }],
             streams: vec![Streams {
-                model: "unet-328".into(),
+                model: model(),
                 counts: vec![Count {
                     streams: 10,
                     ours: at_once(300.0),
                     python: at_once(3000.0),
                 }],
             }],
-            start_model: "unet-328".into(),
+            start_model: model(),
             starts: vec![
                 start(Stack::Element, &[0.5, 0.6]),
                 start(Stack::PythonOnnx, &[5.0, 6.0]),
@@ -332,16 +346,24 @@ mod tests {
     #[test]
     fn the_page_says_what_is_met_and_what_is_not() {
         let text = markdown(&results());
-        let line = |what: &str| text.lines().find(|line| line.contains(what)).unwrap();
-        assert!(
-            line("engine / bare call, unet-328").contains("| 1.20 (1.20 to 1.20) | **not met** |")
-        );
-        assert!(line("element / engine, unet-328").contains("| met |"));
-        assert!(line("engine / bare call, wav2lip-96").contains("not measured"));
-        assert!(line("PyTorch / element, unet-328").contains("| 5.48 (5.48 to 5.48) | met |"));
-        assert!(line("memory of 10 streams").contains("0.10 (300 / 3000 MiB) | met |"));
-        assert!(line("start to first frame").contains("| met |"));
-        assert!(line("latency beyond").contains("| -11.0 | met |"));
+        for (what, expected) in [
+            (
+                "engine / bare call, unet-328",
+                "| 1.20 (1.20 to 1.20) | **not met** |",
+            ),
+            ("element / engine, unet-328", "| met |"),
+            ("engine / bare call, wav2lip-96", "not measured"),
+            (
+                "PyTorch / element, unet-328",
+                "| 5.48 (5.48 to 5.48) | met |",
+            ),
+            ("memory of 10 streams", "0.10 (300 / 3000 MiB) | met |"),
+            ("start to first frame", "| met |"),
+            ("latency beyond", "| -11.0 | met |"),
+        ] {
+            let line = text.lines().find(|line| line.contains(what)).unwrap();
+            assert!(line.contains(expected), "{line}");
+        }
         assert!(text.contains("- cuda: no GPU") && text.contains("Figures of another machine"));
         assert!(!text.contains('{') && !text.contains("\n\n\n"), "{text}");
     }
@@ -350,11 +372,8 @@ mod tests {
     fn the_json_has_every_time() {
         let json = serde_json::to_value(results()).unwrap();
         let engine = &json["models"][0]["stacks"][3];
-        assert_eq!(engine["rounds-ms"], serde_json::json!([[100.0], [120.0]]));
-        assert_eq!(
-            json["starts"][0]["seconds"],
-            serde_json::json!([[0.5], [0.6]])
-        );
+        assert_eq!(engine["rounds-ms"], json!([[100.0], [120.0]]));
+        assert_eq!(json["starts"][0]["seconds"], json!([[0.5], [0.6]]));
         assert_eq!(json["bars"][0]["met"], false);
     }
 }

@@ -1,14 +1,11 @@
 //! What the measured ratios must reach.
 
-use lipsync_tools::limit::Limit::{self, AtLeast, AtMost};
+use lipsync_tools::numbers::Limit::{self, AtLeast, AtMost};
 use serde::Serialize;
 
 use crate::{
-    frame_times::FrameTimes,
-    results::{Latency, Results},
-    rounds::Ratio,
+    results::{FrameTimes, Latency, Ratio, Results, Streams},
     stack::{Stack, Variant},
-    streams::Streams,
 };
 
 #[derive(Serialize)]
@@ -53,29 +50,28 @@ impl Requirement {
 
 /// All of them.
 pub fn all(results: &Results) -> Vec<Requirement> {
-    let mut all = Vec::new();
     let home = results.home;
+    let mut all = Vec::new();
     let model = |name: &str| results.models.iter().find(|times| times.model == name);
+    let ratio = |name: &str, of, to| model(name)?.ratio((of, home), (to, home));
     for name in ["unet-328", "wav2lip-96"] {
-        let ratio = |of, to| model(name)?.at_home(of, to);
-        let what = format!(
-            "engine / bare call, {name}, {}, tracking included",
-            home.name()
-        );
-        let engine = ratio(Stack::Engine, Stack::BareCall);
+        let on = home.name();
+        let what = format!("engine / bare call, {name}, {on}, tracking included");
+        let engine = ratio(name, Stack::Engine, Stack::BareCall);
         let engine = Requirement::of_ratio(what, AtMost(1.1), engine).goal(AtMost(1.03));
-        all.push(engine.note(model(name).and_then(parts)));
-        let what = format!("element / engine, {name}, {}", home.name());
-        let element = ratio(Stack::Element, Stack::Engine);
+        all.push(engine.note(model(name).and_then(|times| parts(times, home))));
+        let what = format!("element / engine, {name}, {on}");
+        let element = ratio(name, Stack::Element, Stack::Engine);
         all.push(Requirement::of_ratio(what, AtMost(1.05), element));
     }
     for (name, bar, goal) in [("unet-328", 4.4, 9.0), ("wav2lip-96", 2.0, 4.0)] {
         let what = format!("Python + PyTorch / element, {name}, {}", home.name());
-        let ratio = model(name).and_then(|it| it.at_home(Stack::PyTorch, Stack::Element));
-        let torch = Requirement::of_ratio(what, AtLeast(bar), ratio).goal(AtLeast(goal));
-        all.push(torch.note(model(name).and_then(|it| headroom(it, Stack::PyTorch, home))));
+        let torch = ratio(name, Stack::PyTorch, Stack::Element);
+        let torch = Requirement::of_ratio(what, AtLeast(bar), torch).goal(AtLeast(goal));
+        let note = model(name).and_then(|it| headroom(it, (Stack::PyTorch, home), home));
+        all.push(torch.note(note));
     }
-    all.extend(results.models.iter().flat_map(python_onnx));
+    all.extend(results.models.iter().flat_map(|it| python_onnx(it, home)));
     all.extend(results.streams.iter().flat_map(streams));
     all.push(start(results));
     all.extend(results.latency.as_ref().map(latency));
@@ -83,8 +79,7 @@ pub fn all(results: &Results) -> Vec<Requirement> {
 }
 
 /// Against ONNX Runtime in Python.
-fn python_onnx(times: &FrameTimes) -> Vec<Requirement> {
-    let home = times.home;
+fn python_onnx(times: &FrameTimes, home: Variant) -> Vec<Requirement> {
     if times.find(Stack::PythonOnnx, home).is_none() {
         return Vec::new();
     }
@@ -92,7 +87,7 @@ fn python_onnx(times: &FrameTimes) -> Vec<Requirement> {
         let ratio = times.ratio((python, home), (Stack::Element, variant));
         let what = format!("{words}, {}, {}", times.model, variant.name());
         let requirement = Requirement::of_ratio(what, bar, ratio);
-        requirement.note(headroom(times, python, variant))
+        requirement.note(headroom(times, (python, home), variant))
     };
     let same = "Python + ONNX Runtime / element";
     let faces = "the same where Python follows the face too";
@@ -108,64 +103,47 @@ fn python_onnx(times: &FrameTimes) -> Vec<Requirement> {
 }
 
 /// Where a frame's time goes.
-fn parts(times: &FrameTimes) -> Option<String> {
-    let engine = times.find(Stack::Engine, times.home)?;
-    let parts = [
-        ("face", "track"),
-        ("audio", "features"),
-        ("network", "infer"),
-        ("pixels", "blend"),
-    ];
-    let parts = parts.map(|(name, part)| {
-        let ms = engine.part(part).unwrap_or_default();
-        format!("{name} {ms:.1}")
-    });
-    Some(format!("of a frame: {} ms", parts.join(", ")))
+fn parts(times: &FrameTimes, home: Variant) -> Option<String> {
+    let engine = times.find(Stack::Engine, home)?;
+    let ms = |part| engine.part(part).unwrap_or_default();
+    let [face, audio, network, pixels] = ["track", "features", "infer", "blend"].map(ms);
+    Some(format!(
+        "of a frame: face {face:.1}, audio {audio:.1}, network {network:.1}, pixels {pixels:.1} ms"
+    ))
 }
 
 /// What even a frame that costs nothing but the network's call would reach.
-fn headroom(times: &FrameTimes, stack: Stack, variant: Variant) -> Option<String> {
-    let limit = times.ratio((stack, times.home), (Stack::BareCall, variant))?;
+fn headroom(times: &FrameTimes, python: (Stack, Variant), variant: Variant) -> Option<String> {
+    let limit = times.ratio(python, (Stack::BareCall, variant))?;
     Some(format!("the bare call alone: {}", limit.text()))
 }
 
-/// Most streams at once.
 fn streams(streams: &Streams) -> Vec<Requirement> {
-    let Some(most) = streams.counts.last() else {
-        return Vec::new();
+    let mut all = Vec::new();
+    let (Some(first), Some(most)) = (streams.counts.first(), streams.counts.last()) else {
+        return all;
     };
     let (model, count) = (&streams.model, most.streams);
-    let mut all = Vec::new();
-    if let Some((ours, python)) = most.ours.as_ref().zip(most.python.as_ref()) {
-        let (ours, python) = (ours.memory.pss_mib, python.memory.pss_mib);
+    let [less, ours, python] =
+        [&first.ours, &most.ours, &most.python].map(|it| Some(it.as_ref()?.memory.pss_mib));
+    if let Some((ours, python)) = ours.zip(python) {
         let ratio = ours / python;
         let text = format!("{ratio:.2} ({ours:.0} / {python:.0} MiB)");
         let what = format!("memory of {count} streams, ours / Python + ONNX Runtime, {model}");
         let memory = Requirement::new(what, AtMost(0.25), Some((ratio, text)));
-        all.push(memory.note(a_further_stream(streams)));
+        // Frames and tensors of its own.
+        let note = less.map(|less| {
+            let further = (ours - less) / (count - first.streams).max(1) as f64;
+            format!("one stream {less:.0} MiB, each further one {further:.0}: weights and working memory are shared")
+        });
+        all.push(memory.note(note));
     }
-    let ours = streams
-        .counts
-        .iter()
-        .filter_map(|count| count.ours.as_ref());
-    let differ = ours
-        .map(|ours| ours.streams_that_differ)
-        .reduce(|a, b| a + b);
+    let ours = streams.counts.iter().filter_map(|it| it.ours.as_ref());
+    let differ = ours.map(|it| it.streams_that_differ).reduce(|a, b| a + b);
     let what = format!("streams at once that draw other bytes than alone, {model}");
     let found = differ.map(|differ| (differ as f64, differ.to_string()));
     all.push(Requirement::new(what, AtMost(0.0), found));
     all
-}
-
-/// What every further stream of ours adds: frames and tensors of its own.
-fn a_further_stream(streams: &Streams) -> Option<String> {
-    let (first, last) = (streams.counts.first()?, streams.counts.last()?);
-    let [less, more] = [first, last].map(|count| Some(count.ours.as_ref()?.memory.pss_mib));
-    let (less, more) = less.zip(more)?;
-    let further = (more - less) / last.streams.checked_sub(first.streams)?.max(1) as f64;
-    Some(format!(
-        "one stream {less:.0} MiB, each further one {further:.0}: weights and working memory are shared"
-    ))
 }
 
 fn start(results: &Results) -> Requirement {

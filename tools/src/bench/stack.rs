@@ -174,14 +174,18 @@ impl Model {
         }
     }
 
+    /// Where a manifest may have its networks: `NAME.onnx`, `NAME-ave.onnx`.
+    pub fn networks(manifest: &Path) -> [PathBuf; 2] {
+        let stem = manifest.file_stem().unwrap_or_default().to_string_lossy();
+        [".onnx", "-ave.onnx"].map(|end| manifest.with_file_name(format!("{stem}{end}")))
+    }
+
     /// The network that draws.
     pub fn network(&self) -> PathBuf {
-        let builtin = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../models/builtin/renderer.onnx"
-        );
+        let tools = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let builtin = || tools.join("../models/builtin/renderer.onnx");
         self.manifest()
-            .map_or(builtin.into(), |path| path.with_extension("onnx"))
+            .map_or_else(builtin, |path| path.with_extension("onnx"))
     }
 }
 
@@ -192,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variant_has_one_name_everywhere() {
+    fn variants_and_models_have_one_name_everywhere() {
         for variant in Variant::value_variants() {
             let name = variant.name();
             assert_eq!(variant.to_possible_value().unwrap().get_name(), name);
@@ -204,14 +208,10 @@ mod tests {
         let properties = Variant::CudaGraphTf32.properties(2);
         let options = "cuda,enable_cuda_graph=1,use_tf32=1".to_owned();
         assert_eq!(properties.last(), Some(&("provider-options", options)));
-    }
 
-    #[test]
-    fn a_model_is_named_after_its_manifest() {
         let model = Model::Reference("a/wav2lip-96.toml".into());
         assert_eq!(model.name(), "wav2lip-96");
         assert_eq!(model.network(), Path::new("a/wav2lip-96.onnx"));
-        assert_eq!(Model::BuiltIn.name(), "built-in");
-        assert!(Model::BuiltIn.network().is_file());
+        assert!(Model::BuiltIn.name() == "built-in" && Model::BuiltIn.network().is_file());
     }
 }

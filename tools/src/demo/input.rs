@@ -9,11 +9,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use gst::prelude::*;
-use lipsync_tools::{drive, media};
+use lipsync_tools::pipeline::{PATIENCE, Pipeline, drain};
 
 /// What a file may lack at its end and still count as whole: containers round, and audio is padded
 /// to whole frames.
@@ -64,16 +65,11 @@ impl Input {
         }
         let end = scanned.streams.iter().map(|stream| stream.end).max();
         let end = end.unwrap_or_default();
-        let cut_time = scanned
-            .declared
-            .filter(|declared| *declared > end + TOLERANCE && !end.is_zero())
-            .map(|declared| {
-                format!(
-                    "it ends after {:.1} of {:.1} s",
-                    seconds(end),
-                    seconds(declared)
-                )
-            });
+        let is_short = |declared: &gst::ClockTime| *declared > end + TOLERANCE && !end.is_zero();
+        let cut_time = scanned.declared.filter(is_short).map(|declared| {
+            let [end, declared] = [end, declared].map(seconds);
+            format!("it ends after {end:.1} of {declared:.1} s")
+        });
         Ok(Self {
             path: path.to_owned(),
             streams: scanned.streams,
@@ -101,67 +97,49 @@ struct Scanned {
 
 /// Has all streams of a file run into nothing and watches them.
 fn scan(path: &Path) -> Result<Scanned> {
-    let pipeline = media::parse_for("filesrc name=file ! parsebin name=parse", path)?;
-    let parse = media::element(&pipeline, "parse")?;
+    let pipeline = Pipeline::parse("filesrc name=file ! parsebin name=parse")?;
+    let [file, parse]: [gst::Element; 2] = [pipeline.element("file")?, pipeline.element("parse")?];
+    file.set_property("location", path);
     let streams = Arc::new(Mutex::new(Vec::new()));
     let progress = Arc::new(AtomicU64::new(0));
     let weak = pipeline.downgrade();
-    parse.connect_pad_added({
-        let (streams, progress) = (streams.clone(), progress.clone());
-        move |_, pad| {
-            if let Some(pipeline) = weak.upgrade()
-                && let Err(error) = watch(&pipeline, pad, &streams, &progress)
-            {
-                gst::element_error!(pipeline, gst::CoreError::Pad, ("{error:#}"));
-            }
+    let (found, moved) = (streams.clone(), progress.clone());
+    parse.connect_pad_added(move |_, pad| {
+        if let Some(pipeline) = weak.upgrade() {
+            watch(pad, &found, &moved);
+            drain(&pipeline, pad);
         }
     });
-    let outcome = drive::play(&pipeline).and_then(|()| wait(&pipeline, &progress));
+    pipeline.play()?;
+    let (mut last, mut since) = (0, Instant::now());
+    pipeline.wait(|| {
+        let now = progress.load(Ordering::Relaxed);
+        if now != last {
+            (last, since) = (now, Instant::now());
+        } else if since.elapsed() > PATIENCE.into() {
+            bail!("nothing came for {PATIENCE:.0}");
+        }
+        Ok(())
+    })?;
     let declared = pipeline.query_duration::<gst::ClockTime>();
-    pipeline.set_state(gst::State::Null)?;
-    outcome?;
     let mut streams = lock(&streams).clone();
     // decodebin shows video first, then audio; the sort keeps the order of those alike.
     streams.sort_by_key(|stream: &Stream| stream.kind as u8);
     Ok(Scanned { streams, declared })
 }
 
-/// Waits for the end; an error as soon as it is posted, or no progress at all, is an error.
-fn wait(pipeline: &gst::Pipeline, progress: &AtomicU64) -> Result<()> {
-    let bus = pipeline.bus().context("a pipeline has a bus")?;
-    let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
-    loop {
-        let before = progress.load(Ordering::Relaxed);
-        let message = bus.timed_pop_filtered(media::PATIENCE, &kinds);
-        match message.as_ref().map(|message| message.view()) {
-            Some(gst::MessageView::Error(error)) => return Err(media::describe(error)),
-            Some(_) => return Ok(()),
-            None if progress.load(Ordering::Relaxed) == before => {
-                return Err(anyhow!("nothing came for {:.0}", media::PATIENCE));
-            }
-            None => (),
-        }
-    }
-}
-
-/// Adds the stream of a new pad to the list and lets it run into a `fakesink`.
-fn watch(
-    pipeline: &gst::Pipeline,
-    pad: &gst::Pad,
-    streams: &Arc<Mutex<Vec<Stream>>>,
-    progress: &Arc<AtomicU64>,
-) -> Result<()> {
+/// Adds the stream of a new pad to the list and keeps it up to date.
+fn watch(pad: &gst::Pad, streams: &Arc<Mutex<Vec<Stream>>>, progress: &Arc<AtomicU64>) {
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-    let index = {
-        let mut streams = lock(streams);
-        streams.push(Stream {
-            kind: kind_of(&caps),
-            language: None,
-            end: gst::ClockTime::ZERO,
-        });
-        streams.len() - 1
-    };
     let (streams, progress) = (streams.clone(), progress.clone());
+    let mut all = lock(&streams);
+    let index = all.len();
+    all.push(Stream {
+        kind: kind_of(&caps),
+        language: None,
+        end: gst::ClockTime::ZERO,
+    });
+    drop(all);
     let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(kinds, move |pad, info| {
         progress.fetch_add(1, Ordering::Relaxed);
@@ -176,7 +154,6 @@ fn watch(
         }
         gst::PadProbeReturn::Ok
     });
-    media::drain(pipeline, pad)
 }
 
 fn lock(streams: &Mutex<Vec<Stream>>) -> MutexGuard<'_, Vec<Stream>> {
@@ -209,11 +186,9 @@ fn bytes_missing(path: &Path) -> Option<String> {
     let declared = riff_size(&mut file)
         .or_else(|| boxes_size(&mut file, length))
         .filter(|declared| *declared > length)?;
-    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    let [length, declared] = [length, declared].map(|bytes| bytes as f64 / 1e6);
     Some(format!(
-        "the file is cut off, it has {:.2} of {:.2} MB",
-        megabytes(length),
-        megabytes(declared)
+        "the file is cut off, it has {length:.2} of {declared:.2} MB"
     ))
 }
 
@@ -227,7 +202,7 @@ fn riff_size(file: &mut File) -> Option<u64> {
     (tag == *b"RIFF" && size != 0 && size < u32::MAX - 8).then(|| u64::from(size) + 8)
 }
 
-/// Where the last box of an ISO file ends.
+/// Where the last box of an ISO file ends; unknown where that is the end of the file.
 fn boxes_size(file: &mut File, length: u64) -> Option<u64> {
     let mut at = 0;
     while at + 8 <= length {
@@ -239,15 +214,10 @@ fn boxes_size(file: &mut File, length: u64) -> Option<u64> {
         }
         let [a, b, c, d, _, _, _, _, large @ ..] = head;
         let size = match u32::from_be_bytes([a, b, c, d]) {
-            // To the end of the file, whatever that is.
-            0 => return None,
             1 if read == 16 => u64::from_be_bytes(large),
             size => size.into(),
         };
-        if size < 8 {
-            return None;
-        }
-        at = at.checked_add(size)?;
+        at = at.checked_add(Some(size).filter(|size| *size >= 8)?)?;
     }
     Some(at)
 }
@@ -256,42 +226,33 @@ fn boxes_size(file: &mut File, length: u64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// A file of these bytes, gone when the test is over.
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(name: &str, bytes: &[u8]) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("lipsync-demo-{}-{name}", std::process::id()));
-            std::fs::write(&path, bytes).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_file(&self.0);
-        }
+    /// What is missing of a file of these bytes.
+    fn missing(bytes: &[u8]) -> Option<String> {
+        let path = std::env::temp_dir().join(format!("lipsync-demo-{}", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        let missing = bytes_missing(&path);
+        std::fs::remove_file(path).unwrap();
+        missing
     }
 
     #[test]
     fn files_that_state_their_size_show_what_is_missing() {
         let mut mp4 = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\x10\0mdat".to_vec();
         mp4.resize(2000, 0);
-        let cut = bytes_missing(&Scratch::new("cut.mp4", &mp4).0).unwrap();
+        let cut = missing(&mp4).unwrap();
         assert!(cut.contains("0.00 of 0.00 MB"), "{cut}");
         mp4.resize(16 + 4096, 0);
-        assert_eq!(bytes_missing(&Scratch::new("whole.mp4", &mp4).0), None);
+        assert_eq!(missing(&mp4), None);
 
         let mut wav = b"RIFF\xf8\x0f\0\0WAVE".to_vec();
-        assert!(bytes_missing(&Scratch::new("cut.wav", &wav).0).is_some());
+        assert!(missing(&wav).is_some());
         wav.resize(4096, 0);
-        assert_eq!(bytes_missing(&Scratch::new("whole.wav", &wav).0), None);
+        assert_eq!(missing(&wav), None);
         // As a recorder that was switched off leaves it.
         let open = b"RIFF\xff\xff\xff\xffWAVE";
-        assert_eq!(bytes_missing(&Scratch::new("open.wav", open).0), None);
+        assert_eq!(missing(open), None);
         for other in [&b""[..], b"hello", b"\x1a\x45\xdf\xa3 a Matroska file"] {
-            assert_eq!(bytes_missing(&Scratch::new("other", other).0), None);
+            assert_eq!(missing(other), None);
         }
     }
 }

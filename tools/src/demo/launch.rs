@@ -3,32 +3,21 @@
 use std::{
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use gst::prelude::*;
-use lipsync_tools::{drive, media, stats::Stats};
+use lipsync_tools::pipeline::{Pipeline, Stats};
 
 /// Frame rate given to a still picture.
 pub const STILL_RATE: usize = 25;
 /// Buffers a second of audio that is cut after a number of them.
 pub const CUT_RATE: usize = 50;
 
-/// What a branch of the line begins with.
-const BRANCHES: [&str; 8] = [
-    "filesrc",
-    "videotestsrc",
-    "compositor",
-    "concat",
-    "input.",
-    "speech.",
-    "lipsyncbin",
-    "lipsync.audio_src",
-];
-/// Time between two looks at the pipeline.
-const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(250);
+/// Between a file and `lipsync`, which keeps frames as they are stored otherwise.
+const UPRIGHT: &str = "videoconvert ! videoflip video-direction=auto";
 
 /// What is to be made of what.
 pub struct Job {
@@ -74,136 +63,113 @@ pub struct Played {
 }
 
 impl Job {
-    /// The words of the gst-launch-1.0 line.
-    fn words(&self) -> Vec<String> {
-        let mut words = Words::default();
+    /// The gst-launch-1.0 line: branches of words.
+    fn branches(&self) -> Vec<Vec<String>> {
+        let mut line = Line::default();
         match self.frames {
             Frames::Video => {
-                words.file(&self.video);
-                words.add("! decodebin name=input ! videoconvert ! videoflip video-direction=auto ! lipsync.video_sink");
+                line.file(&self.video);
+                line.add(&format!(
+                    "! decodebin name=input ! {UPRIGHT} ! lipsync.video_sink"
+                ));
             }
             Frames::Still(frames) => {
-                words.file(&self.video);
+                line.file(&self.video);
                 // Converted once, then repeated.
-                words.add(&format!(
-                    "! decodebin name=input ! videoconvert ! videoflip video-direction=auto \
-                     ! video/x-raw,format=I420,colorimetry=bt709 \
+                line.add(&format!(
+                    "! decodebin name=input ! {UPRIGHT} ! video/x-raw,format=I420,colorimetry=bt709 \
                      ! imagefreeze num-buffers={frames} ! video/x-raw,framerate={STILL_RATE}/1 ! lipsync.video_sink"
                 ));
             }
             Frames::Held(frames, rate) => {
                 let (width, height) = (self.width, self.height);
-                let rate = format!("{}/{}", rate.numer(), rate.denom());
+                let (numer, denom) = (rate.numer(), rate.denom());
                 // What lies beneath ends when the audio does; the video's last frame covers it.
-                words.add(&format!(
+                line.branch(&format!(
                     "videotestsrc pattern=black num-buffers={frames} \
-                     ! video/x-raw,format=I420,width={width},height={height},framerate={rate} ! hold.sink_0"
+                     ! video/x-raw,format=I420,width={width},height={height},framerate={numer}/{denom} ! hold.sink_0"
                 ));
-                words.file(&self.video);
-                words.add("! decodebin name=input ! videoconvert ! hold.sink_1");
-                words.add(
-                    "compositor name=hold sink_1::zorder=1 sink_1::repeat-after-eos=true ! lipsync.video_sink",
-                );
+                line.file(&self.video);
+                line.add("! decodebin name=input ! videoconvert ! hold.sink_1");
+                line.branch("compositor name=hold sink_1::zorder=1 sink_1::repeat-after-eos=true ! lipsync.video_sink");
             }
             Frames::Looped(times, _) => {
-                for time in 0..times {
-                    words.file(&self.video);
-                    words.add(match time {
-                        0 => "! decodebin name=input ! videoconvert ! videoflip video-direction=auto ! loop.",
-                        _ => "! decodebin ! videoconvert ! videoflip video-direction=auto ! loop.",
-                    });
+                for name in std::iter::once("name=input").chain(vec![""; times - 1]) {
+                    line.file(&self.video);
+                    line.add(&format!("! decodebin {name} ! {UPRIGHT} ! loop."));
                 }
-                words.add("concat name=loop ! lipsync.video_sink");
+                line.branch("concat name=loop ! lipsync.video_sink");
             }
         }
-        words.add("lipsyncbin name=lipsync");
+        line.branch("lipsyncbin name=lipsync");
         // H.264 in 4:2:0 has even sizes only.
         let (right, bottom) = (self.width % 2, self.height % 2);
         if right + bottom > 0 {
-            words.add(&format!("! videocrop right={right} bottom={bottom}"));
+            line.add(&format!("! videocrop right={right} bottom={bottom}"));
         }
-        words.add("! videoconvert ! video/x-raw,format=I420 !");
-        words.add(video_encoder());
-        words.add(&format!("! h264parse ! {} name=mux ! filesink", self.muxer));
-        words.location(&self.out);
+        let (encoder, muxer) = (video_encoder(), self.muxer);
+        line.add(&format!(
+            "! videoconvert ! video/x-raw,format=I420 ! {encoder} ! h264parse ! {muxer} name=mux ! filesink"
+        ));
+        line.location(&self.out);
 
         let decoder = match &self.audio.file {
             Some(file) => {
-                words.file(file);
-                words.add("! decodebin name=speech");
+                line.file(file);
+                line.add("! decodebin name=speech");
                 "speech"
             }
             None => "input",
         };
-        words.add(&format!(
-            "{decoder}.{}",
-            self.audio.pad.as_deref().unwrap_or_default()
-        ));
-        words.add("! audioconvert ! audioresample !");
+        let pad = self.audio.pad.as_deref().unwrap_or_default();
+        line.branch(&format!("{decoder}.{pad} ! audioconvert ! audioresample !"));
         if let Some(buffers) = self.audio.cut {
-            words.add(&format!(
+            line.add(&format!(
                 "audiobuffersplit output-buffer-duration=1/{CUT_RATE} ! identity eos-after={buffers} !"
             ));
         }
-        words.add("lipsync.audio_sink");
+        line.add("lipsync.audio_sink");
         if self.audio.leaves_own {
-            words.add("input. ! audio/x-raw ! fakesink sync=false async=false");
+            line.branch("input. ! audio/x-raw ! fakesink sync=false async=false");
         }
-        words.add("lipsync.audio_src ! audioconvert ! audioresample ! audio/x-raw,rate=48000 !");
-        words.add(audio_encoder());
-        words.add("! aacparse ! mux.");
-        words.0
+        line.branch(&format!(
+            "lipsync.audio_src ! audioconvert ! audioresample ! audio/x-raw,rate=48000 ! {} ! aacparse ! mux.",
+            audio_encoder()
+        ));
+        line.0
     }
 
     /// The line as a person types it.
     pub fn line(&self) -> String {
-        let mut line = String::from("gst-launch-1.0");
-        for word in self.words() {
-            // A new line for each branch.
-            let begins = BRANCHES.iter().any(|branch| word.starts_with(branch));
-            line.push_str(if begins { " \\\n  " } else { " " });
-            line.push_str(&quoted(&word));
-        }
-        line
+        let words = |branch: &Vec<String>| {
+            let words: Vec<_> = branch.iter().map(|word| quoted(word)).collect();
+            format!(" \\\n  {}", words.join(" "))
+        };
+        let branches = self.branches();
+        String::from("gst-launch-1.0") + &branches.iter().map(words).collect::<String>()
     }
 
     /// Runs the line to its end.
     pub fn run(&self) -> Result<Played> {
-        let words = self.words();
+        let words = self.branches().concat();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let pipeline = gst::parse::launchv(&words)
-            .context("cannot build the pipeline")?
-            .downcast::<gst::Pipeline>()
-            .map_err(|_| anyhow!("the line is not a pipeline"))?;
-        let lipsync = media::element(&pipeline, "lipsync")?;
-        let seen = watch_times(&lipsync)?;
+        let pipeline = Pipeline::parse_words(&words)?;
+        let lipsync = pipeline.element("lipsync")?;
+        let seen = Seen::of(&lipsync)?;
+        let mut progress = Progress::default();
 
         let start = Instant::now();
-        let outcome = drive::play(&pipeline).and_then(|()| self.wait(&pipeline, &seen));
-        let played = Played {
+        pipeline.play()?;
+        pipeline.wait(|| {
+            progress.show(seen.length(), self.length(&pipeline));
+            Ok(())
+        })?;
+        progress.end();
+        Ok(Played {
             wall: start.elapsed(),
             stats: Stats::of(&lipsync),
             media: seen.length(),
-        };
-        pipeline.set_state(gst::State::Null)?;
-        outcome.map(|()| played)
-    }
-
-    fn wait(&self, pipeline: &gst::Pipeline, seen: &Seen) -> Result<()> {
-        let bus = pipeline.bus().context("a pipeline has a bus")?;
-        let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
-        let mut progress = Progress::default();
-        loop {
-            let message = bus.timed_pop_filtered(POLL, &kinds);
-            match message.as_ref().map(|message| message.view()) {
-                Some(gst::MessageView::Error(error)) => return Err(media::describe(error)),
-                Some(_) => {
-                    progress.end();
-                    return Ok(());
-                }
-                None => progress.show(seen.length(), self.length(pipeline)),
-            }
-        }
+        })
     }
 
     /// How long the result will be, where that is known.
@@ -212,9 +178,7 @@ impl Job {
             Frames::Still(frames) => {
                 Some(Duration::from_secs_f64(frames as f64 / STILL_RATE as f64))
             }
-            _ => pipeline
-                .query_duration::<gst::ClockTime>()
-                .map(|length| Duration::from_nanos(length.nseconds())),
+            _ => pipeline.query_duration::<gst::ClockTime>().map(Into::into),
         }
     }
 }
@@ -224,40 +188,32 @@ impl Job {
 struct Seen(Arc<Mutex<Option<(gst::ClockTime, gst::ClockTime)>>>);
 
 impl Seen {
-    fn length(&self) -> Duration {
-        let seen = self
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        seen.map_or(Duration::ZERO, |(first, last)| {
-            Duration::from_nanos(last.saturating_sub(first).nseconds())
-        })
-    }
-}
-
-fn watch_times(element: &gst::Element) -> Result<Seen> {
-    let seen = Seen::default();
-    let pad = element
-        .static_pad("video_src")
-        .context("lipsyncbin has this pad")?;
-    pad.add_probe(gst::PadProbeType::BUFFER, {
-        let seen = seen.clone();
-        move |_, info| {
+    fn of(element: &gst::Element) -> Result<Self> {
+        let seen = Self::default();
+        let shared = seen.clone();
+        let pad = element.static_pad("video_src");
+        let pad = pad.context("lipsyncbin has this pad")?;
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             if let Some(buffer) = info.buffer()
                 && let Some(start) = buffer.pts()
             {
                 let end = start + buffer.duration().unwrap_or_default();
-                let mut seen = seen
-                    .0
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner());
-                let first = seen.map_or(start, |(first, _)| first);
-                *seen = Some((first, end));
+                let mut seen = shared.lock();
+                *seen = Some((seen.map_or(start, |(first, _)| first), end));
             }
             gst::PadProbeReturn::Ok
-        }
-    });
-    Ok(seen)
+        });
+        Ok(seen)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(gst::ClockTime, gst::ClockTime)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn length(&self) -> Duration {
+        let length = self.lock().map(|(first, last)| last.saturating_sub(first));
+        length.unwrap_or_default().into()
+    }
 }
 
 /// One line that is written over on a terminal, one a quarter elsewhere.
@@ -271,8 +227,8 @@ impl Progress {
         let Some(of) = of.filter(|of| !of.is_zero()) else {
             return;
         };
-        let percent = (done.as_secs_f64() / of.as_secs_f64() * 100.0).min(100.0) as u32;
         let (done, of) = (done.as_secs_f64(), of.as_secs_f64());
+        let percent = (done / of * 100.0).min(100.0) as u32;
         if std::io::stdout().is_terminal() {
             print!("\r{percent:3} %  {done:.1} of {of:.1} s");
             // A progress line that cannot be shown is no reason to stop.
@@ -292,43 +248,48 @@ impl Progress {
     }
 }
 
-fn exists(factory: &str) -> bool {
-    gst::ElementFactory::find(factory).is_some()
-}
-
 fn video_encoder() -> &'static str {
-    if exists("x264enc") {
-        "x264enc pass=qual quantizer=20 speed-preset=veryfast"
-    } else {
-        "openh264enc bitrate=6000000 rate-control=bitrate"
+    match gst::ElementFactory::find("x264enc") {
+        Some(_) => "x264enc pass=qual quantizer=20 speed-preset=veryfast",
+        None => "openh264enc bitrate=6000000 rate-control=bitrate",
     }
 }
 
 fn audio_encoder() -> &'static str {
-    if exists("avenc_aac") {
-        "avenc_aac bitrate=128000"
-    } else {
-        "voaacenc bitrate=128000"
+    match gst::ElementFactory::find("avenc_aac") {
+        Some(_) => "avenc_aac bitrate=128000",
+        None => "voaacenc bitrate=128000",
     }
 }
 
 #[derive(Default)]
-struct Words(Vec<String>);
+struct Line(Vec<Vec<String>>);
 
-impl Words {
-    fn add(&mut self, text: &str) {
-        self.0.extend(text.split_whitespace().map(str::to_owned));
+impl Line {
+    /// Begins a branch.
+    fn branch(&mut self, words: &str) {
+        self.0.push(Vec::new());
+        self.add(words);
     }
 
-    /// A source that reads a file.
+    /// Adds words to the branch begun last.
+    fn add(&mut self, words: &str) {
+        if let Some(branch) = self.0.last_mut() {
+            branch.extend(words.split_whitespace().map(str::to_owned));
+        }
+    }
+
+    /// Begins a branch with a source that reads a file.
     fn file(&mut self, path: &Path) {
-        self.add("filesrc");
+        self.branch("filesrc");
         self.location(path);
     }
 
     /// A file, whose name may have blanks.
     fn location(&mut self, path: &Path) {
-        self.0.push(format!("location={}", path.display()));
+        if let Some(branch) = self.0.last_mut() {
+            branch.push(format!("location={}", path.display()));
+        }
     }
 }
 
@@ -371,41 +332,27 @@ mod tests {
         assert!(line.contains("'location=a painting.jpg'"));
         assert!(line.contains("imagefreeze num-buffers=50"));
         assert!(line.lines().rev().skip(1).all(|line| line.ends_with('\\')));
-    }
 
-    #[test]
-    fn a_video_of_even_size_with_its_own_audio_is_neither_cropped_nor_frozen() {
-        let line = Job {
-            audio: Audio {
-                file: None,
-                ..still().audio
-            },
-            frames: Frames::Video,
-            height: 1104,
-            ..still()
-        }
-        .line();
+        // A video of even size with its own audio is neither cropped nor frozen.
+        let mut job = still();
+        (job.audio.file, job.frames, job.height) = (None, Frames::Video, 1104);
+        let line = job.line();
         assert!(!line.contains("videocrop") && !line.contains("imagefreeze"));
         assert!(line.contains("input. ! audioconvert"));
     }
 
     #[test]
     fn a_video_is_held_or_repeated_and_its_own_audio_put_aside() {
-        let job = |frames| Job {
-            frames,
-            audio: Audio {
-                pad: Some("src_2".into()),
-                leaves_own: true,
-                ..still().audio
-            },
-            ..still()
-        };
-        let looped = job(Frames::Looped(3, gst::ClockTime::SECOND)).line();
+        let mut job = still();
+        (job.audio.pad, job.audio.leaves_own) = (Some("src_2".into()), true);
+        job.frames = Frames::Looped(3, gst::ClockTime::SECOND);
+        let looped = job.line();
         assert_eq!(looped.matches("'location=a painting.jpg'").count(), 3);
         assert_eq!(looped.matches("name=input").count(), 1);
         assert!(looped.contains("speech.src_2 ! audioconvert"), "{looped}");
         assert!(looped.contains("input. ! audio/x-raw ! fakesink"));
-        let held = job(Frames::Held(99, gst::Fraction::new(30, 1))).line();
+        job.frames = Frames::Held(99, gst::Fraction::new(30, 1));
+        let held = job.line();
         assert!(held.contains("num-buffers=99"), "{held}");
         assert!(held.contains("width=892,height=1103,framerate=30/1 !"));
     }

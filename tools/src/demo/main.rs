@@ -74,7 +74,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     };
     let columns = measure::columns(&job.video, period, &job.out, &watched)?;
     let sheet_path = sheet_path(&job.out);
-    sheet::write(&sheet::contact_sheet(&columns)?, &sheet_path)?;
+    sheet::write(&columns, &sheet_path)?;
     println!("wrote {}\n", sheet_path.display());
 
     print!("{}", report::table(&played, offset));

@@ -8,7 +8,7 @@ use lipsync_tools::{
     media::{Frames, SOUND_RATE},
     numbers,
     picture::{Picture, Square},
-    sheet::{CELL, Column},
+    sheet::Column,
 };
 
 /// Longer videos are looked at this far.
@@ -66,17 +66,14 @@ impl Watched {
         if seconds < SHORTEST {
             return Err("too short");
         }
-        let openings: Vec<f64> = self
+        let openings = self
             .0
             .iter()
-            .map(|seen| Some(seen.mouth.as_ref()?.opening()))
-            .collect::<Option<_>>()
-            .ok_or("no face in some frames")?;
-        let loudness: Vec<f64> = self
-            .0
-            .iter()
-            .map(|seen| loudness(sound, seen.time))
-            .collect();
+            .map(|seen| Some(seen.mouth.as_ref()?.opening()));
+        let openings: Option<Vec<f64>> = openings.collect();
+        let openings = openings.ok_or("no face in some frames")?;
+        let loudness = self.0.iter().map(|seen| loudness(sound, seen.time));
+        let loudness: Vec<f64> = loudness.collect();
         let found = numbers::best_lag(&loudness, &openings, REACH).ok_or("too few frames")?;
         if found.correlation < LEAST_CORRELATION {
             return Err("the mouth does not follow the sound");
@@ -118,11 +115,12 @@ fn loudness(sound: &[f32], time: gst::ClockTime) -> f64 {
     let centre = (time.nseconds() as f64 / 1e9 * f64::from(SOUND_RATE)) as usize;
     let from = centre.saturating_sub(HALF_WINDOW).min(sound.len());
     let to = (centre + HALF_WINDOW).min(sound.len());
-    let squares: Vec<f64> = sound[from..to]
+    let squares = sound[from..to]
         .iter()
-        .map(|value| f64::from(*value).powi(2))
-        .collect();
-    10.0 * numbers::mean(&squares).max(FLOOR).log10()
+        .map(|value| f64::from(*value).powi(2));
+    10.0 * numbers::mean(&squares.collect::<Vec<_>>())
+        .max(FLOOR)
+        .log10()
 }
 
 /// The pictures of the contact sheet: what went in and what came out at the same moments.
@@ -138,45 +136,28 @@ pub fn columns(
     let after = pictures_at(output, &times)?;
     let before = match period {
         Some(period) => {
-            let within: Vec<_> = times
-                .iter()
-                .map(|time| gst::ClockTime::from_nseconds(time.nseconds() % period.nseconds()))
-                .collect();
-            within
-                .iter()
-                .map(|time| Ok(pictures_at(input, &[*time])?.remove(0)))
-                .collect::<Result<_>>()?
+            let within = times.iter().map(|time| {
+                let time = time.nseconds() % period.nseconds();
+                Ok(pictures_at(input, &[gst::ClockTime::from_nseconds(time)])?.remove(0))
+            });
+            within.collect::<Result<_>>()?
         }
         None => pictures_at(input, &times)?,
     };
-    moments
-        .iter()
-        .zip(before.iter().zip(&after))
-        .map(|(seen, (before, after))| {
-            let region = match &seen.mouth {
-                Some(mouth) => mouth.head(),
-                None => whole(after),
-            };
-            Ok(Column {
-                pictures: vec![
-                    before.planes()?.crop(&region, CELL),
-                    after.planes()?.crop(&region, CELL),
-                ],
-                caption: caption(seen.time),
-            })
-        })
-        .collect()
+    let pictures = before.iter().zip(&after);
+    let columns = moments.iter().zip(pictures).map(|(seen, (before, after))| {
+        let mouth = seen.mouth.as_ref();
+        let region = mouth.map_or_else(|| whole(after), Mouth::head);
+        Column::new(caption(seen.time), [(before, region), (after, region)])
+    });
+    columns.collect()
 }
 
 /// Minutes, seconds and hundredths.
 fn caption(time: gst::ClockTime) -> String {
     let hundredths = (time.nseconds() + 5_000_000) / 10_000_000;
-    format!(
-        "{}:{:02}.{:02}",
-        hundredths / 6000,
-        hundredths / 100 % 60,
-        hundredths % 100
-    )
+    let (seconds, hundredths) = (hundredths / 100, hundredths % 100);
+    format!("{}:{:02}.{hundredths:02}", seconds / 60, seconds % 60)
 }
 
 /// The square in the middle that shows the whole picture.

@@ -58,8 +58,7 @@ impl Plan {
                 "{path} has no video, only audio: give it with --audio, and a still picture or a video with --video"
             );
         };
-        let found = media::contents(&video.path)?.video;
-        let found = found.with_context(|| format!("cannot decode the video of {path}"))?;
+        let found = media::video(&video.path)?;
         note_left_out(&video, &mut notes);
 
         let file = speech_file(arguments, &video);
@@ -219,18 +218,15 @@ fn units(length: gst::ClockTime, rate: usize) -> usize {
 
 fn muxer(out: &Path) -> Result<&'static str> {
     let extension = out.extension().map(|end| end.to_ascii_lowercase());
-    MUXERS
-        .into_iter()
-        .find(|(known, _)| extension.as_deref().is_some_and(|end| end == *known))
-        .map(|(_, muxer)| muxer)
-        .with_context(|| {
-            let known = MUXERS.map(|(extension, _)| format!(".{extension}"));
-            format!(
-                "--out {}: files of this name are not written, only {}",
-                out.display(),
-                known.join(" ")
-            )
-        })
+    let is_it = |(known, _): &(&str, _)| extension.as_deref().is_some_and(|end| end == *known);
+    let muxer = MUXERS.into_iter().find(is_it).map(|(_, muxer)| muxer);
+    muxer.with_context(|| {
+        let known = MUXERS
+            .map(|(extension, _)| format!(".{extension}"))
+            .join(" ");
+        let out = out.display();
+        format!("--out {out}: files of this name are not written, only {known}")
+    })
 }
 
 /// Whether both names lead to one file that is there.
@@ -256,17 +252,12 @@ mod tests {
     fn lengths_are_rounded_up_to_whole_units() {
         assert_eq!(units(gst::ClockTime::from_mseconds(1000), 50), 50);
         assert_eq!(units(gst::ClockTime::from_mseconds(1001), 50), 51);
-        let Frames::Held(frames, rate) = held(
-            gst::ClockTime::from_mseconds(1001),
-            gst::Fraction::new(30_000, 1001),
-        ) else {
-            panic!("held");
-        };
-        assert_eq!((frames, rate.numer()), (30, 30_000));
-        let Frames::Held(_, rate) = held(gst::ClockTime::from_seconds(1), gst::Fraction::new(0, 1))
-        else {
-            panic!("held");
-        };
-        assert_eq!(rate.numer(), USUAL_RATE);
+        for (rate, expected) in [((30_000, 1001), (30, 30_000)), ((0, 1), (26, USUAL_RATE))] {
+            let rate = gst::Fraction::new(rate.0, rate.1);
+            let Frames::Held(frames, rate) = held(gst::ClockTime::from_mseconds(1001), rate) else {
+                panic!("held");
+            };
+            assert_eq!((frames, rate.numer()), expected);
+        }
     }
 }

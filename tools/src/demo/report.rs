@@ -1,64 +1,60 @@
 //! The table at the end of a demo.
 
-use std::fmt::Write as _;
-
-use lipsync_tools::stats::STAGES;
+use lipsync_tools::pipeline::STAGES;
 
 use crate::{launch::Played, measure::Offset};
 
 pub fn table(played: &Played, offset: Result<Offset, &str>) -> String {
     let stats = &played.stats;
-    let mut table = String::new();
-    let mut row = |name: &str, value: String| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(table, "{name:<24}{value}");
-    };
-    row("model", stats.text("model-name"));
-    row("runs on", stats.text("active-execution-provider"));
-    row("frames", stats.count("frames-out").to_string());
-    row("frames synced", stats.count("frames-synced").to_string());
-    for (name, count) in [
+    let mut rows = vec![
+        ("model".to_owned(), stats.text("model-name")),
+        (
+            "runs on".to_owned(),
+            stats.text("active-execution-provider"),
+        ),
+    ];
+    for (name, counter) in [
+        ("frames", "frames-out"),
+        ("frames synced", "frames-synced"),
         ("  in silence", "frames-silent"),
         ("  without a face", "frames-no-face"),
         ("  with a hidden mouth", "frames-occluded"),
         ("  late", "frames-late"),
         ("  failed", "frames-error"),
     ] {
-        row(name, stats.count(count).to_string());
+        rows.push((name.to_owned(), stats.count(counter).to_string()));
     }
     for stage in STAGES {
-        row(
-            &format!("ms a frame, {stage}"),
-            format!(
-                "{:.2} (p95 {:.2})",
-                stats.milliseconds(stage, "mean"),
-                stats.milliseconds(stage, "p95")
-            ),
-        );
+        let [mean, p95] = ["mean", "p95"].map(|figure| stats.milliseconds(stage, figure));
+        let name = format!("ms a frame, {stage}");
+        rows.push((name, format!("{mean:.2} (p95 {p95:.2})")));
     }
     let (media, wall) = (played.media.as_secs_f64(), played.wall.as_secs_f64());
-    row(
-        "realtime factor",
+    let factor = media / wall.max(f64::EPSILON);
+    rows.push((
+        "realtime factor".to_owned(),
         format!(
-            "{:.2} ({media:.1} s of video in {wall:.1} s, decoding and encoding included)",
-            media / wall.max(f64::EPSILON)
+            "{factor:.2} ({media:.1} s of video in {wall:.1} s, decoding and encoding included)"
         ),
-    );
-    row(
-        "A/V offset",
-        match offset {
-            Ok(offset) => format!(
-                "mouth {:.0} ms {} the sound (correlation {:.2})",
-                offset.milliseconds.abs(),
-                if offset.milliseconds < 0.0 {
-                    "before"
-                } else {
-                    "after"
-                },
-                offset.correlation
-            ),
-            Err(reason) => format!("not measured: {reason}"),
+    ));
+    let offset = offset.map(
+        |Offset {
+             milliseconds,
+             correlation,
+         }| {
+            let side = if milliseconds < 0.0 {
+                "before"
+            } else {
+                "after"
+            };
+            let apart = milliseconds.abs();
+            format!("mouth {apart:.0} ms {side} the sound (correlation {correlation:.2})")
         },
     );
-    table
+    let offset = offset.unwrap_or_else(|reason| format!("not measured: {reason}"));
+    rows.push(("A/V offset".to_owned(), offset));
+    let lines = rows
+        .iter()
+        .map(|(name, value)| format!("{name:<24}{value}\n"));
+    lines.collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use lipsync_tools::{
     judge::Judgement,
-    limit::Limit::{self, AtLeast, AtMost, Between},
+    numbers::Limit::{self, AtLeast, AtMost, Between},
 };
 
 /// Figures of one clip, by the names of [`LINES`]. What was not measured is not there.

@@ -6,6 +6,7 @@ use lipsync_tools::{
     faces::{Mouth, Watcher},
     judge::Judge,
     picture::Picture,
+    sheet::Column,
 };
 
 use crate::{
@@ -107,7 +108,7 @@ impl Case<'_> {
         ];
         self.measured
             .hard_moments
-            .push(moments::column("DUBBED", rows)?);
+            .push(Column::new("DUBBED", rows)?);
         Ok(())
     }
 
@@ -135,7 +136,7 @@ impl Case<'_> {
         ];
         self.measured
             .hard_moments
-            .push(moments::column("PAINTING", rows)?);
+            .push(Column::new("PAINTING", rows)?);
         Ok(())
     }
 
@@ -172,7 +173,7 @@ impl Case<'_> {
         let (open, _) = moments::telling(&openings(&clip.mouths));
         let head = clip.mouths[0].head();
         let rows = [&frames[open], &spoken[open], &clip.frames[open]];
-        let column = moments::column(&name.to_uppercase(), rows.map(|picture| (picture, head)))?;
+        let column = Column::new(name.to_uppercase(), rows.map(|picture| (picture, head)))?;
         self.measured.hard_moments.push(column);
         Ok(())
     }

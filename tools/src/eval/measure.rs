@@ -131,7 +131,7 @@ pub fn measure(clip: &Clip, setting: &Setting) -> Result<Measured> {
     ];
     let column = |(caption, at, input, output): (&str, usize, &[Picture], &[Picture])| {
         let rows = [&input[at], &output[at], &clip.frames[at]];
-        moments::column(caption, rows.map(|picture| (picture, head)))
+        Column::new(caption, rows.map(|picture| (picture, head)))
     };
     Ok(Measured {
         figures,

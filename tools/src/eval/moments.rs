@@ -1,20 +1,5 @@
 //! Telling moments of a clip: what went in, what came out, what the person really did.
 
-use anyhow::Result;
-use lipsync_tools::{
-    picture::{Picture, Square},
-    sheet::{CELL, Column},
-};
-
-/// What went in, what came out, what the person really did, each with the place of the head.
-pub fn column(caption: &str, rows: [(&Picture, Square); 3]) -> Result<Column> {
-    let crop = |(picture, head): (&Picture, Square)| Ok(picture.planes()?.crop(&head, CELL));
-    Ok(Column {
-        pictures: rows.into_iter().map(crop).collect::<Result<_>>()?,
-        caption: caption.to_owned(),
-    })
-}
-
 /// The frame in which the mouth is open widest, and the one in which it is most shut while the
 /// person speaks: between the first and the last time that it is half as open as that.
 pub fn telling(openings: &[f64]) -> (usize, usize) {

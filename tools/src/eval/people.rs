@@ -2,7 +2,7 @@
 //! trusted.
 
 use fastrand::Rng;
-use lipsync_tools::{limit::Limit, numbers};
+use lipsync_tools::numbers::{self, Limit};
 
 use crate::{
     figures::{All, Line},

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use lipsync_tools::{
-    chart::{self, Curve},
+    chart::{self, Colour, Curve},
     numbers, sheet,
     table::Table,
 };
@@ -24,10 +24,10 @@ use crate::{
 
 /// What is plotted against each other: name, colour, openings.
 type Part = fn(&Trace) -> &Vec<f64>;
-const PARTS: [(&str, [u8; 3], Part); 3] = [
-    ("real", [102, 102, 102], |trace| &trace.real),
-    ("frozen", [32, 96, 176], |trace| &trace.frozen),
-    ("other words", [192, 80, 16], |trace| &trace.shifted),
+const PARTS: [(&str, Colour, Part); 3] = [
+    ("real", Colour(102, 102, 102), |trace| &trace.real),
+    ("frozen", Colour(32, 96, 176), |trace| &trace.frozen),
+    ("other words", Colour(192, 80, 16), |trace| &trace.shifted),
 ];
 
 /// The page, with `{name}` where a part comes.
@@ -152,18 +152,17 @@ fn pictures(person: &Person, folder: &Path) -> Result<String> {
     for (moments, end) in sheets {
         let name = format!("{clip}{end}.png");
         let _ = writeln!(text, "<img src=\"{name}\" alt=\"\">");
-        sheet::write(&sheet::contact_sheet(moments)?, &folder.join(name))?;
+        sheet::write(moments, &folder.join(name))?;
     }
     Ok(text)
 }
 
 /// One curve for each of [`PARTS`].
-fn curves(points: impl Fn(Part) -> Vec<(f64, f64)>) -> [Curve; 3] {
-    PARTS.map(|(name, colour, part)| Curve {
-        name,
-        colour,
-        points: points(part),
-    })
+fn curves(points: impl Fn(Part) -> Vec<(f64, f64)>) -> Vec<Curve> {
+    let parts = PARTS.into_iter();
+    parts
+        .map(|(name, colour, part)| (name, colour, points(part)))
+        .collect()
 }
 
 fn openings(clip: &str, trace: &Trace) -> Result<String> {
@@ -174,7 +173,7 @@ fn openings(clip: &str, trace: &Trace) -> Result<String> {
             .collect()
     });
     let title = format!("{clip}: opening of the mouth");
-    chart::curves(&title, "seconds", "px of 96", &curves)
+    chart::curves(&title, "seconds", "px of 96", curves)
 }
 
 /// How fast mouths move.
@@ -185,12 +184,7 @@ fn spectrum(people: &[Person]) -> Result<String> {
         mean.map(|(hertz, power)| (hertz, 10.0 * power.log10()))
             .collect()
     });
-    chart::curves(
-        "Spectrum of the opening, mean of clips",
-        "Hz",
-        "dB",
-        &curves,
-    )
+    chart::curves("Spectrum of the opening, mean of clips", "Hz", "dB", curves)
 }
 
 /// How alike the drawn and the real opening are when one is moved against the other.
@@ -204,7 +198,7 @@ fn lags(people: &[Person]) -> Result<String> {
         (-REACH..=REACH).map(at).collect()
     });
     let title = "Correlation with the real opening";
-    chart::curves(title, "frames later", "mean of clips", &curves)
+    chart::curves(title, "frames later", "mean of clips", curves)
 }
 
 fn traces(people: &[Person]) -> impl Iterator<Item = &Trace> {

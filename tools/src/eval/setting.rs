@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use lipsync_tools::{
-    drive::{Drive, Driven},
+    media::SOUND_RATE,
     picture::Picture,
-    stats::Stats,
+    pipeline::{self, Fed, Stats},
 };
 
 use crate::spoken::Spoken;
+
+/// Samples in one buffer of audio: 20 ms, as an encoder or an audio interface would send.
+const BLOCK: usize = SOUND_RATE as usize / 50;
 
 pub struct Setting {
     pub model: Option<PathBuf>,
@@ -20,23 +23,42 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The frames as the element gives them back.
+    /// The frames, each at its own time, as the element gives them back beside the audio: mono,
+    /// [`SOUND_RATE`], from time zero.
     pub fn drive(&self, frames: &[Picture], sound: &[f32]) -> Result<(Vec<Picture>, Stats)> {
         let mut properties = vec![("intra-threads", "1".to_owned())];
         let model = self.model.as_ref();
         properties.extend(model.map(|model| ("model", model.display().to_string())));
-        let drive = Drive {
-            frames,
-            sound,
-            properties: &properties,
-        };
-        let Driven {
-            frames: output,
-            stats,
-        } = drive.run()?;
+        let caps = frames
+            .first()
+            .context("no frames to drive")?
+            .info
+            .to_caps()?;
+        let audio = (gst_audio::AUDIO_FORMAT_F32, SOUND_RATE);
+        let fed = Fed::play(&caps, audio, "appsink", false, &properties)?;
+        for frame in frames {
+            // Shares the pixels; the element copies what it changes.
+            let mut buffer = frame.buffer.copy();
+            let writable = buffer.get_mut().context("a new buffer can be written")?;
+            writable.set_pts(frame.time);
+            fed.video.push_buffer(buffer)?;
+        }
+        fed.video.end_of_stream()?;
+        let ns = |samples: usize| samples as i64 * 1_000_000_000 / i64::from(SOUND_RATE);
+        for (index, block) in sound.chunks(BLOCK).enumerate() {
+            let bytes = block.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let (time_ns, lasts_ns) = (ns(index * BLOCK), ns(block.len()));
+            let buffer = pipeline::buffer(bytes, time_ns, lasts_ns)?;
+            fed.audio.push_buffer(buffer)?;
+        }
+        fed.audio.end_of_stream()?;
+        let sink = fed.pipeline.element("sink")?;
+        let samples = std::iter::from_fn(|| fed.pipeline.next_sample(&sink));
+        let output = samples.map(|sample| Picture::from_sample(&sample?));
+        let output = output.collect::<Result<Vec<_>>>()?;
         if output.len() != frames.len() {
             bail!("{} frames became {}", frames.len(), output.len());
         }
-        Ok((output, stats))
+        Ok((output, Stats::of(&fed.lipsync)))
     }
 }

@@ -15,7 +15,7 @@ use lipsync_core::{
     sound::{BANDS, COLUMNS_PER_SECOND, MEL_RANGE, Spectrum},
 };
 
-use crate::conditions::SharedConditions;
+use crate::sources::SharedConditions;
 
 /// What the stand-in hears, as the built-in model does.
 const STAND_IN: Hearing = Hearing {

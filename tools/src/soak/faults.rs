@@ -7,12 +7,14 @@ use std::time::Duration;
 use anyhow::Result;
 use fastrand::Rng;
 
-use crate::{conditions::random_time, live_pipeline::LivePipeline};
+use crate::live_pipeline::LivePipeline;
+
+/// Makes something happen for about the time given, and all well again.
+type Inject = fn(&mut LivePipeline, Duration, &mut Rng) -> Result<()>;
 
 pub struct Fault {
     pub name: &'static str,
-    /// Makes it happen for about the time given, and all well again.
-    inject: fn(&mut LivePipeline, Duration, &mut Rng) -> Result<()>,
+    inject: Inject,
 }
 
 impl Fault {
@@ -22,11 +24,13 @@ impl Fault {
     }
 }
 
-const fn fault(
-    name: &'static str,
-    inject: fn(&mut LivePipeline, Duration, &mut Rng) -> Result<()>,
-) -> Fault {
+const fn fault(name: &'static str, inject: Inject) -> Fault {
     Fault { name, inject }
+}
+
+/// Between the two, in milliseconds.
+pub fn random_time(random: &mut Rng, least: u64, most: u64) -> Duration {
+    Duration::from_millis(random.u64(least..=most))
 }
 
 pub const FAULTS: [Fault; 16] = [

@@ -3,9 +3,10 @@
 //! Must not know when that happens.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -15,22 +16,29 @@ use anyhow::{Context, Result, bail};
 use fastrand::Rng;
 use gst::prelude::*;
 use gstlipsync::lipsync::Lipsync;
-use lipsync_tools::{drive, media, stats::Stats};
+use lipsync_tools::pipeline::{Pipeline, Stats, describe};
 
 use crate::{
-    conditions::{Conditions, SharedConditions},
     disturbed_network::{self, Watermark},
-    formats::{self, Video},
-    sources::{self, Shared},
+    sources::{Conditions, Feed, Shared, SharedConditions, Video},
     sync_pulses::{Offset, PulseMeter, Skipped, TestSignal},
 };
 
 /// A pipeline that has sent nothing for this long after all is well again has died.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// What is kept for work. Audio is waited for half as long.
 const DEADLINE: Duration = Duration::from_millis(200);
 /// How long a flush lasts.
 const FLUSH: Duration = Duration::from_millis(20);
+/// The element's counters that are summed over all runs.
+const COUNTERS: [&str; 6] = [
+    "frames-in",
+    "frames-out",
+    "frames-dropped",
+    "frames-late",
+    "frames-error",
+    "frames-synced",
+];
 
 /// Which of the two elements a pipeline runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,30 +77,6 @@ impl Kind {
     }
 }
 
-/// Frames that went through since the first run.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FrameCounts {
-    pub taken: u64,
-    pub sent: u64,
-    pub dropped: u64,
-    pub late: u64,
-    pub failed: u64,
-    pub synced: u64,
-    /// Neither sent nor dropped when a run was over.
-    pub lost: u64,
-}
-
-impl FrameCounts {
-    fn add(&mut self, stats: &Stats) {
-        self.taken += stats.count("frames-in");
-        self.sent += stats.count("frames-out");
-        self.dropped += stats.count("frames-dropped");
-        self.late += stats.count("frames-late");
-        self.failed += stats.count("frames-error");
-        self.synced += stats.count("frames-synced");
-    }
-}
-
 pub struct LivePipeline {
     pub kind: Kind,
     pub conditions: SharedConditions,
@@ -101,28 +85,30 @@ pub struct LivePipeline {
     tee: gst::Element,
     /// The tee's pad towards the element while audio goes to it.
     heard: Option<gst::Pad>,
+    /// Frames that have reached the screen.
     shown: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
-    frames: FrameCounts,
+    /// Of the runs that are over.
+    counts: BTreeMap<&'static str, u64>,
+    /// Frames neither sent nor dropped when a run was over.
+    pub lost: u64,
     /// What the bus said, and what went wrong.
     pub errors: Vec<String>,
+    pipeline: Pipeline,
 }
 
 impl LivePipeline {
     pub fn open(
         kind: Kind,
         is_real: bool,
-        video: Arc<Vec<Video>>,
+        video: Vec<Video>,
         signal: Arc<TestSignal>,
         seed: u64,
     ) -> Result<Self> {
-        let pipeline = media::parse_pipeline(kind.description())?;
-        let lipsync = media::element(&pipeline, "lipsync")?;
+        let pipeline = Pipeline::parse(kind.description())?;
+        let lipsync: Lipsync = pipeline.element("lipsync")?;
         let conditions = SharedConditions::default();
-        lipsync
-            .downcast_ref::<Lipsync>()
-            .context("`lipsync` is another element")?
-            .set_generator(disturbed_network::source(&conditions, is_real));
+        lipsync.set_generator(disturbed_network::source(&conditions, is_real));
         // As the network does.
         lipsync.set_property("intra-threads", 1u32);
         lipsync.set_property_from_str("execution-provider", "cpu");
@@ -134,79 +120,93 @@ impl LivePipeline {
             conditions: conditions.clone(),
             meter: Arc::new(Mutex::new(PulseMeter::default())),
             signal,
-            is_playing: Arc::new(AtomicBool::new(false)),
-            runs: Arc::new(AtomicU64::new(0)),
-            is_closed: Arc::new(AtomicBool::new(false)),
         };
-        let shown = Arc::new(AtomicU64::new(0));
-        watch(&pipeline, &lipsync, &shared, &shown)?;
-        let source = |name: &str| drive::app_source(&pipeline, name, None);
-        let threads = vec![
-            sources::camera(
-                shared.clone(),
-                source("camera")?,
-                video,
-                Rng::with_seed(seed ^ 1),
-            ),
-            sources::microphone(
-                shared.clone(),
-                source("microphone")?,
-                formats::audio()?,
-                Rng::with_seed(seed ^ 2),
-            ),
-        ];
+        let feed = |name: &str, seed| -> Result<Feed> {
+            Ok(Feed {
+                shared: shared.clone(),
+                source: pipeline.element(name)?,
+                random: Rng::with_seed(seed),
+            })
+        };
+        let (camera, microphone) = (feed("camera", seed ^ 1)?, feed("microphone", seed ^ 2)?);
         let mut opened = Self {
             kind,
             conditions,
-            shared,
-            lipsync,
-            tee: media::element(&pipeline, "tee")?,
+            lipsync: lipsync.upcast(),
+            tee: pipeline.element("tee")?,
             heard: None,
-            shown,
-            threads,
-            frames: FrameCounts::default(),
+            shown: Arc::default(),
+            threads: vec![
+                std::thread::spawn(move || camera.frames(&video)),
+                std::thread::spawn(move || {
+                    if let Err(error) = microphone.audio() {
+                        println!("soak: no more audio: {error:#}");
+                    }
+                }),
+            ],
+            counts: BTreeMap::new(),
+            lost: 0,
             errors: Vec::new(),
+            shared,
+            pipeline,
         };
+        opened.watch_screen()?;
         opened.link_audio()?;
         Ok(opened)
     }
 
-    fn pipeline(&self) -> &gst::Pipeline {
-        &self.shared.pipeline
+    /// Tells the pulse meter of every frame when it is shown.
+    fn watch_screen(&self) -> Result<()> {
+        let screen: gst::Element = self.pipeline.element("screen")?;
+        let (shared, shown) = (self.shared.meter.clone(), self.shown.clone());
+        let lipsync = self.lipsync.downgrade();
+        screen.connect("handoff", false, move |arguments| {
+            let buffer = arguments[1].get::<gst::Buffer>().ok()?;
+            let pad = arguments[2].get::<gst::Pad>().ok()?;
+            shown.fetch_add(1, Ordering::Relaxed);
+            let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+            let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
+            let time = segment.to_running_time(buffer.pts()?)?;
+            let lasts_ns = buffer.duration()?.nseconds();
+            let map = buffer.map_readable().ok();
+            let watermark = map.and_then(|map| Watermark::read(&map));
+            let lipsync = lipsync.upgrade()?;
+            let late = || Stats::of(&lipsync).count("frames-late");
+            let mut meter = shared.lock().ok()?;
+            meter.show(time.nseconds() as i64, lasts_ns as i64, watermark, late);
+            None
+        });
+        Ok(())
     }
 
     pub fn play(&mut self) -> Result<()> {
-        let pipeline = self.pipeline();
-        drive::play(pipeline)?;
+        self.pipeline.play()?;
         // Live pipelines do not wait for a first frame.
-        let (result, ..) = pipeline.state(gst::ClockTime::from_seconds(PATIENCE.as_secs()));
+        let (result, ..) = self.pipeline.state(gst::ClockTime::try_from(PATIENCE)?);
         result.context("the pipeline does not play")?;
         self.shared.meter().restart();
-        self.shared.runs.fetch_add(1, Ordering::AcqRel);
-        self.shared.is_playing.store(true, Ordering::Release);
+        self.conditions
+            .change(|now| (now.run, now.is_playing) = (now.run + 1, true));
         Ok(())
     }
 
     /// To READY or NULL; every frame of the run must then be accounted for.
     pub fn stop(&mut self, state: gst::State) -> Result<()> {
-        self.shared.is_playing.store(false, Ordering::Release);
-        let pipeline = self.pipeline();
-        pipeline.set_state(gst::State::Ready)?;
+        self.conditions.change(|now| now.is_playing = false);
+        self.pipeline.set_state(gst::State::Ready)?;
         let stats = Stats::of(&self.lipsync);
-        self.frames.add(&stats);
+        for name in COUNTERS {
+            *self.counts.entry(name).or_default() += stats.count(name);
+        }
         let accounted = stats.count("frames-out") + stats.count("frames-dropped");
-        self.frames.lost += stats.count("frames-in").abs_diff(accounted);
-        self.pipeline().set_state(state)?;
+        self.lost += stats.count("frames-in").abs_diff(accounted);
+        self.pipeline.set_state(state)?;
         Ok(())
     }
 
-    /// Until now, the current run included.
-    pub fn frames(&self) -> FrameCounts {
-        let mut frames = self.frames;
-        if self.shared.is_playing.load(Ordering::Acquire) {
-            frames.add(&Stats::of(&self.lipsync));
-        }
-        frames
+    /// One of [`COUNTERS`] over all runs that are over.
+    pub fn count(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or_default()
     }
 
     pub fn set(&self, name: &str, value: &str) {
@@ -215,29 +215,20 @@ impl LivePipeline {
 
     /// Gives `lipsync` its audio.
     pub fn link_audio(&mut self) -> Result<()> {
-        let pad = self
-            .tee
-            .request_pad_simple("src_%u")
-            .context("the tee has no pad to give")?;
+        let pad = self.tee.request_pad_simple("src_%u");
+        let pad = pad.context("the tee has no pad to give")?;
         match self.kind {
-            Kind::Bin => {
-                let bin = media::element(self.pipeline(), "bin")?;
-                let sink = bin.static_pad("audio_sink").context("no audio_sink")?;
-                pad.link(&sink)?;
-            }
+            Kind::Bin => pad.link(&self.pad("bin", "audio_sink")?)?,
             Kind::Lipsync => {
-                let queue = media::element(self.pipeline(), "heard")?;
-                let audio = self
-                    .lipsync
-                    .request_pad_simple("audio")
-                    .context("the element has no audio pad to give")?;
-                let src = queue.static_pad("src").context("a queue has this pad")?;
-                src.link(&audio)?;
-                queue.sync_state_with_parent()?;
-                let sink = queue.static_pad("sink").context("a queue has this pad")?;
-                pad.link(&sink)?;
+                let audio = self.lipsync.request_pad_simple("audio");
+                let audio = audio.context("the element has no audio pad to give")?;
+                self.pad("heard", "src")?.link(&audio)?;
+                self.pipeline
+                    .element::<gst::Element>("heard")?
+                    .sync_state_with_parent()?;
+                pad.link(&self.pad("heard", "sink")?)?
             }
-        }
+        };
         self.heard = Some(pad);
         self.shared.break_audio_now();
         Ok(())
@@ -251,51 +242,53 @@ impl LivePipeline {
         self.shared.break_audio_now();
         self.tee.release_request_pad(&pad);
         if self.kind == Kind::Lipsync {
-            let queue = media::element(self.pipeline(), "heard")?;
-            let src = queue.static_pad("src").context("a queue has this pad")?;
-            if let Some(audio) = src.peer() {
+            if let Some(audio) = self.pad("heard", "src")?.peer() {
                 self.lipsync.release_request_pad(&audio);
             }
             // It takes nothing more once its peer has gone, until it is started anew.
+            let queue: gst::Element = self.pipeline.element("heard")?;
             queue.set_state(gst::State::Ready)?;
         }
         Ok(())
     }
 
+    fn pad(&self, element: &str, pad: &str) -> Result<gst::Pad> {
+        let found = self
+            .pipeline
+            .element::<gst::Element>(element)?
+            .static_pad(pad);
+        found.with_context(|| format!("{element} has no pad {pad}"))
+    }
+
     /// A flush from one source or both, as a seek makes it, with running time going on.
     pub fn flush(&self, sources: &[&str]) -> Result<()> {
         let seqnum = gst::Seqnum::next();
-        let sources = sources
-            .iter()
-            .map(|name| media::element(self.pipeline(), name))
-            .collect::<Result<Vec<_>>>()?;
-        for source in &sources {
-            let start = gst::event::FlushStart::builder().seqnum(seqnum);
-            source.send_event(start.build());
-        }
+        let send = |event: gst::Event| -> Result<()> {
+            for name in sources {
+                self.pipeline
+                    .element::<gst::Element>(name)?
+                    .send_event(event.clone());
+            }
+            Ok(())
+        };
+        send(gst::event::FlushStart::builder().seqnum(seqnum).build())?;
         std::thread::sleep(FLUSH);
-        for source in &sources {
-            // It goes on by itself, with a segment of its own.
-            let stop = gst::event::FlushStop::builder(false).seqnum(seqnum);
-            source.send_event(stop.build());
-        }
+        // It goes on by itself, with a segment of its own.
+        send(gst::event::FlushStop::builder(false).seqnum(seqnum).build())?;
         self.shared.break_audio_now();
         Ok(())
     }
 
     /// Reads the bus: latency that changes is distributed, errors are kept.
     pub fn attend(&mut self) {
-        let Some(bus) = self.pipeline().bus() else {
-            return;
-        };
-        while let Some(message) = bus.pop() {
+        while let Some(message) = self.pipeline.bus().and_then(|bus| bus.pop()) {
             match message.view() {
                 gst::MessageView::Latency(_) => {
                     // Tried again with the next message.
-                    let _ = self.pipeline().recalculate_latency();
+                    let _ = self.pipeline.recalculate_latency();
                 }
                 gst::MessageView::Error(error) => {
-                    self.errors.push(format!("{:#}", media::describe(error)));
+                    self.errors.push(format!("{:#}", describe(error)))
                 }
                 _ => (),
             }
@@ -315,11 +308,6 @@ impl LivePipeline {
         }
     }
 
-    /// Frames that have reached the screen.
-    pub fn shown(&self) -> u64 {
-        self.shown.load(Ordering::Relaxed)
-    }
-
     /// Changes the conditions for a while.
     pub fn disturb(&mut self, time: Duration, change: impl FnOnce(&mut Conditions)) -> Result<()> {
         let before = self.conditions.now();
@@ -336,11 +324,11 @@ impl LivePipeline {
         self.play()
     }
 
-    /// Waits for a frame on the screen.
+    /// Waits for frames on the screen.
     pub fn expect_frames(&mut self) -> Result<()> {
-        let before = self.shown();
+        let expected = self.shown.load(Ordering::Relaxed) + 2;
         let end = Instant::now() + PATIENCE;
-        while self.shown() < before + 2 {
+        while self.shown.load(Ordering::Relaxed) < expected {
             if Instant::now() > end {
                 bail!("no frame within {PATIENCE:?}");
             }
@@ -351,74 +339,40 @@ impl LivePipeline {
 
     /// All pulses seen so far: offsets, and how many were disturbed by what.
     pub fn pulses(&self) -> (Vec<Offset>, Skipped) {
-        let watch = self.shared.meter();
-        (watch.offsets.clone(), watch.skipped)
+        let meter = self.shared.meter();
+        (meter.offsets.clone(), meter.skipped)
     }
 
     /// What went through and what was seen, for people.
     pub fn print(&self) {
-        let (name, frames) = (self.kind.name(), self.frames());
-        let (offsets, skipped) = self.pulses();
+        let name = self.kind.name();
+        let [taken, synced, late, failed] =
+            ["frames-in", "frames-synced", "frames-late", "frames-error"].map(|it| self.count(it));
+        let (
+            offsets,
+            Skipped {
+                audio,
+                frames,
+                drawing,
+            },
+        ) = self.pulses();
+        let pulses = offsets.len();
         println!(
-            "{name}: {} frames in, {} drawn to audio, {} without all their audio, {} that failed\n  \
-             {} pulses seen; disturbed: {} in audio, {} in frames, {} not drawn or too early",
-            frames.taken,
-            frames.synced,
-            frames.late,
-            frames.failed,
-            offsets.len(),
-            skipped.audio,
-            skipped.frames,
-            skipped.drawing
+            "{name}: {taken} frames in, {synced} drawn to audio, {late} without all their audio, {failed} that failed\n  \
+             {pulses} pulses seen; disturbed: {audio} in audio, {frames} in frames, {drawing} not drawn or too early",
         );
         for error in &self.errors {
             println!("{name}: {error}");
-        }
-    }
-
-    /// Ends the sources; the pipeline can be looked at but not play again.
-    pub fn close(&mut self) {
-        self.shared.is_closed.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            // Sources do not panic.
-            let _ = thread.join();
         }
     }
 }
 
 impl Drop for LivePipeline {
     fn drop(&mut self) {
-        self.close();
-        // Going to NULL cannot fail.
-        let _ = self.pipeline().set_state(gst::State::Null);
+        self.conditions.change(|now| now.is_closed = true);
+        for thread in self.threads.drain(..) {
+            // Sources do not panic.
+            let _ = thread.join();
+        }
     }
-}
-
-/// Tells the pulse meter of every frame on the screen, when it is shown.
-fn watch(
-    pipeline: &gst::Pipeline,
-    lipsync: &gst::Element,
-    shared: &Shared,
-    shown: &Arc<AtomicU64>,
-) -> Result<()> {
-    let screen = media::element(pipeline, "screen")?;
-    let (meter, shown) = (shared.meter.clone(), shown.clone());
-    let lipsync = lipsync.downgrade();
-    screen.connect("handoff", false, move |arguments| {
-        let buffer = arguments[1].get::<gst::Buffer>().ok()?;
-        let pad = arguments[2].get::<gst::Pad>().ok()?;
-        shown.fetch_add(1, Ordering::Relaxed);
-        let segment = pad.sticky_event::<gst::event::Segment>(0)?;
-        let segment = segment.segment().downcast_ref::<gst::ClockTime>()?.clone();
-        let time = segment.to_running_time(buffer.pts()?)?;
-        let lasts_ns = buffer.duration()?.nseconds();
-        let map = buffer.map_readable().ok();
-        let watermark = map.and_then(|map| Watermark::read(&map));
-        let lipsync = lipsync.upgrade()?;
-        let late = || Stats::of(&lipsync).count("frames-late");
-        let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
-        meter.show(time.nseconds() as i64, lasts_ns as i64, watermark, late);
-        None
-    });
-    Ok(())
 }

@@ -1,12 +1,9 @@
 //! `lipsync-soak`: live pipelines for minutes or hours into which faults are injected, and a table
 //! of what must hold at the end. Started by `cargo xtask soak`, which gives it its files.
 
-mod conditions;
 mod disturbed_network;
 mod faults;
-mod formats;
 mod live_pipeline;
-mod memory_trend;
 mod report;
 mod sources;
 mod sync_pulses;
@@ -22,12 +19,11 @@ use std::{
 use anyhow::{Result, bail};
 use clap::Parser;
 use fastrand::Rng;
-use lipsync_tools::{media, usage::Usage};
+use lipsync_tools::{media, numbers::growth, usage::Usage};
 
-use conditions::{Conditions, random_time};
-use faults::FAULTS;
+use faults::{FAULTS, random_time};
 use live_pipeline::{Kind, LivePipeline};
-use memory_trend::Trend;
+use sources::{Conditions, Video};
 use sync_pulses::TestSignal;
 
 /// Between two faults, in milliseconds.
@@ -81,8 +77,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let speech = speech.map_or(Ok(Vec::new()), |path| media::sound(path))?;
     let signal = Arc::new(TestSignal { speech });
     let open = |kind, is_real, seed| {
-        let video = formats::video(picture, is_real)?;
-        LivePipeline::open(kind, is_real, Arc::new(video), signal.clone(), seed)
+        let video = Video::all(picture, is_real)?;
+        LivePipeline::open(kind, is_real, video, signal.clone(), seed)
     };
     let mut pipelines = [
         open(Kind::Lipsync, real.is_ok(), *seed)?,
@@ -92,7 +88,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     // Everything that stays for the life of the process has been there once.
     for pipeline in &mut pipelines {
         pipeline.play()?;
-        for format in 0..formats::COUNT {
+        for format in 0..sources::FORMATS {
             let both =
                 |now: &mut Conditions| (now.video_format, now.audio_format) = (format, format);
             pipeline.disturb(OPENING / 2, both)?;
@@ -106,11 +102,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         used(&before)
     );
 
-    let (growth_mib, faults) = soak(
-        &mut pipelines,
-        Duration::from_secs_f64(minutes * 60.0),
-        *seed,
-    )?;
+    let length = Duration::from_secs_f64(minutes * 60.0);
+    let (growth_mib, faults) = soak(&mut pipelines, length, *seed)?;
     for pipeline in &mut pipelines {
         pipeline.stop(gst::State::Null)?;
         pipeline.attend();
@@ -133,13 +126,8 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn used(usage: &Usage) -> String {
-    let Usage {
-        rss_mib,
-        threads,
-        files,
-        ..
-    } = usage;
-    format!("{rss_mib:.0} MiB, {threads} threads, {files} files")
+    let (mib, threads, files) = (usage.rss_mib, usage.threads, usage.files);
+    format!("{mib:.0} MiB, {threads} threads, {files} files")
 }
 
 /// How often each fault came.
@@ -163,9 +151,8 @@ fn soak(pipelines: &mut [LivePipeline], length: Duration, seed: u64) -> Result<(
         let mut sums = [0; FAULTS.len()];
         for controller in controllers {
             // A panic of a controller is one of this program.
-            let counts = controller
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let counts = controller.join();
+            let counts = counts.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             for (sum, count) in sums.iter_mut().zip(counts) {
                 *sum += count;
             }
@@ -174,26 +161,23 @@ fn soak(pipelines: &mut [LivePipeline], length: Duration, seed: u64) -> Result<(
     })
 }
 
+/// Growth of memory once it is warm, in MiB.
 fn record_memory(began: Instant, length: Duration) -> Result<f64> {
     let warm = WARM_UP.min(length / 2);
-    let mut memory = Trend::default();
-    let mut minute = 0;
+    let (mut memory, mut minute) = (Vec::new(), 0);
     while began.elapsed() < length {
         thread::sleep(Duration::from_secs(1).min(length));
-        let usage = Usage::now()?;
-        if began.elapsed() > warm {
-            memory.add(began, usage.rss_mib);
+        let (usage, now) = (Usage::now()?, began.elapsed());
+        if now > warm {
+            memory.push((now.as_secs_f64(), usage.rss_mib));
         }
-        if began.elapsed().as_secs() / 60 > minute {
-            minute = began.elapsed().as_secs() / 60;
-            let growth = memory.growth();
-            println!(
-                "soak: minute {minute}: {} ({growth:+.1} since it was warm)",
-                used(&usage)
-            );
+        if now.as_secs() / 60 > minute {
+            minute = now.as_secs() / 60;
+            let (used, growth) = (used(&usage), growth(&memory));
+            println!("soak: minute {minute}: {used} ({growth:+.1} since it was warm)");
         }
     }
-    Ok(memory.growth())
+    Ok(growth(&memory))
 }
 
 /// Faults and calm in turns until it is over.
@@ -219,9 +203,8 @@ fn inject_faults(pipeline: &mut LivePipeline, ends: Instant, mut random: Rng) ->
             // As an operator would.
             let restarted = pipeline.restart(gst::State::Null, Duration::ZERO);
             if let Err(error) = restarted.and_then(|()| pipeline.expect_frames()) {
-                pipeline
-                    .errors
-                    .push(format!("does not play again: {error:#}"));
+                let text = format!("does not play again: {error:#}");
+                pipeline.errors.push(text);
                 return counts;
             }
         }

@@ -3,22 +3,21 @@
 //! Must not know what is behind the pads that they feed.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::JoinHandle,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use anyhow::{Context, Result};
 use fastrand::Rng;
 use gst::prelude::*;
-
-use crate::{
-    conditions::{SharedConditions, random_jitter},
-    formats::Video,
-    sync_pulses::{PulseMeter, TestSignal},
+use gst_audio::{
+    AudioFormat::{self, F32le, F64le, S16le, S32le},
+    AudioInfo,
 };
+use lipsync_tools::media::Samples;
+
+use crate::sync_pulses::{PulseMeter, TestSignal};
 
 /// A block of audio.
 const BLOCK_NS: i64 = 10_000_000;
@@ -30,6 +29,113 @@ const BEHIND_NS: i64 = 500_000_000;
 const HELD_NS: i64 = 1_000_000_000;
 const IDLE: Duration = Duration::from_millis(5);
 
+/// Formats of video and of audio, each.
+pub const FORMATS: usize = 6;
+/// Format, width, height, frames a second.
+type Kind = (&'static str, u32, u32, (i32, i32));
+/// The first is the ordinary one. For networks that are worth it, and for stand-ins.
+const LARGE: [Kind; FORMATS] = [
+    ("I420", 640, 480, (25, 1)),
+    ("NV12", 640, 480, (30, 1)),
+    ("BGR", 480, 360, (25, 1)),
+    ("RGBA", 640, 480, (24_000, 1001)),
+    ("Y42B", 704, 576, (25, 1)),
+    ("I420", 854, 480, (30_000, 1001)),
+];
+const SMALL: [Kind; FORMATS] = [
+    ("I420", 320, 240, (25, 1)),
+    ("GRAY8", 64, 48, (50, 1)),
+    ("NV12", 177, 133, (30, 1)),
+    ("xRGB", 320, 180, (25, 1)),
+    ("Y444", 200, 150, (60_000, 1001)),
+    ("BGR", 161, 121, (24, 1)),
+];
+/// Format, rate and channels.
+const AUDIO: [(AudioFormat, u32, u32); FORMATS] = [
+    (F32le, 48_000, 2),
+    (S16le, 44_100, 1),
+    (S16le, 16_000, 2),
+    (S32le, 96_000, 2),
+    (F64le, 8_000, 1),
+    (F32le, 22_050, 6),
+];
+
+/// A frame of one format, shown over and over.
+pub struct Video {
+    caps: gst::Caps,
+    frame: gst::Buffer,
+    lasts_ns: i64,
+}
+
+impl Video {
+    /// A file's first frame in every format.
+    pub fn all(file: &Path, is_large: bool) -> Result<Vec<Self>> {
+        let kinds = if is_large { LARGE } else { SMALL };
+        kinds.into_iter().map(|kind| Self::of(file, kind)).collect()
+    }
+
+    fn of(file: &Path, (format, width, height, (numer, denom)): Kind) -> Result<Self> {
+        let convert = format!(
+            "videoconvert ! videoscale add-borders=true \
+             ! video/x-raw,format={format},width={width},height={height},pixel-aspect-ratio=1/1"
+        );
+        let sample = Samples::open(file, &convert)?.next();
+        let sample = sample.with_context(|| format!("no frame in {}", file.display()))??;
+        let mut caps = sample.caps_owned().context("a sample without caps")?;
+        caps.make_mut()
+            .set("framerate", gst::Fraction::new(numer, denom));
+        // Memory that belongs to no decoder's pool.
+        let buffer = sample.buffer().context("a sample without buffer")?;
+        let frame = gst::Buffer::from_slice(buffer.map_readable()?.to_vec());
+        Ok(Self {
+            caps,
+            frame,
+            lasts_ns: 1_000_000_000 * i64::from(denom) / i64::from(numer),
+        })
+    }
+}
+
+/// What the sources and the network of a pipeline read at every frame and block of audio.
+#[derive(Clone, Copy, Default)]
+pub struct Conditions {
+    /// Of a hundred frames, and of a hundred blocks of audio, that do not come.
+    pub lost_frames: u64,
+    pub lost_audio: u64,
+    /// Timestamps and deliveries are off by up to this.
+    pub jitter: Duration,
+    /// GAP events stand for frames or audio.
+    pub gaps: bool,
+    pub no_video: bool,
+    pub no_audio: bool,
+    /// How far the audio's timestamps run ahead of the clock.
+    pub lead: Duration,
+    /// Which of the formats comes.
+    pub video_format: usize,
+    pub audio_format: usize,
+    /// What the network takes longer for each frame.
+    pub slow: Duration,
+    /// It fails on every other frame.
+    pub failing: bool,
+    /// The pipeline plays, and how often it has begun to.
+    pub is_playing: bool,
+    pub run: u64,
+    pub is_closed: bool,
+}
+
+/// The conditions of one pipeline, shared by its threads.
+#[derive(Clone, Default)]
+pub struct SharedConditions(Arc<Mutex<Conditions>>);
+
+impl SharedConditions {
+    pub fn now(&self) -> Conditions {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn change(&self, change: impl FnOnce(&mut Conditions)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
 /// What the sources of a pipeline share with the rest of it.
 #[derive(Clone)]
 pub struct Shared {
@@ -37,11 +143,6 @@ pub struct Shared {
     pub conditions: SharedConditions,
     pub meter: Arc<Mutex<PulseMeter>>,
     pub signal: Arc<TestSignal>,
-    /// The pipeline plays.
-    pub is_playing: Arc<AtomicBool>,
-    /// How often it has begun to.
-    pub runs: Arc<AtomicU64>,
-    pub is_closed: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -51,41 +152,152 @@ impl Shared {
 
     /// The element misses audio of this moment and of what it still holds.
     pub fn break_audio_now(&self) {
-        if let Some((_, now)) = self.now() {
+        if let Some(now) = self.time(&self.conditions.now()) {
             self.meter().break_audio(now - HELD_NS, now + BLOCK_NS);
         }
     }
 
-    fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Relaxed)
+    /// Running time, while the pipeline plays.
+    fn time(&self, now: &Conditions) -> Option<i64> {
+        let time = self.pipeline.current_running_time();
+        i64::try_from(time.filter(|_| now.is_playing)?.nseconds()).ok()
     }
 
-    /// Which run this is, and its running time.
-    fn now(&self) -> Option<(u64, i64)> {
-        let run = self.runs.load(Ordering::Acquire);
-        let is_playing = self.is_playing.load(Ordering::Acquire);
-        let now = self
-            .pipeline
-            .current_running_time()
-            .filter(|_| is_playing)?;
-        Some((run, i64::try_from(now.nseconds()).ok()?))
+    /// Conditions and running time of this moment, or of the next in which the pipeline plays;
+    /// `None` once it is closed.
+    fn moment(&self) -> Option<(Conditions, i64)> {
+        loop {
+            let now = self.conditions.now();
+            if now.is_closed {
+                return None;
+            }
+            if let Some(time) = self.time(&now) {
+                return Some((now, time));
+            }
+            std::thread::sleep(IDLE);
+        }
     }
 
     /// Waits until `time_ns` of this run; whether it has come.
     fn wait(&self, run: u64, time_ns: i64) -> bool {
-        while !self.is_closed() {
-            match self.now() {
-                Some((now_run, now)) if now_run == run => {
-                    if now >= time_ns {
-                        return true;
-                    }
-                    let left = Duration::from_nanos((time_ns - now) as u64);
+        loop {
+            let now = self.conditions.now();
+            match self.time(&now).filter(|_| now.run == run && !now.is_closed) {
+                Some(time) if time >= time_ns => return true,
+                Some(time) => {
+                    let left = Duration::from_nanos((time_ns - time) as u64);
                     std::thread::sleep(left.min(10 * IDLE));
                 }
-                _ => return false,
+                None => return false,
             }
         }
-        false
+    }
+}
+
+/// What feeds one of a pipeline's sources.
+pub struct Feed {
+    pub shared: Shared,
+    pub source: gst_app::AppSrc,
+    pub random: Rng,
+}
+
+impl Feed {
+    /// Frames until the pipeline is closed.
+    pub fn frames(mut self, formats: &[Video]) {
+        let mut last = (0, 0);
+        while let Some((now, time)) = self.shared.moment() {
+            let video = &formats[now.video_format % formats.len()];
+            let due = match last {
+                (run, at) if run == now.run && at + BEHIND_NS > time => at + video.lasts_ns,
+                _ => time,
+            };
+            if !self.shared.wait(now.run, due) {
+                continue;
+            }
+            last = (now.run, due);
+            if now.no_video || self.random.u64(..100) < now.lost_frames {
+                continue;
+            }
+            if now.gaps {
+                self.gap(due, video.lasts_ns);
+                continue;
+            }
+            let due = due + random_jitter(&mut self.random, now.jitter);
+            self.push(video.frame.copy(), &video.caps, due, video.lasts_ns);
+        }
+    }
+
+    /// Audio until the pipeline is closed.
+    pub fn audio(mut self) -> Result<()> {
+        let mut next = (0, 0);
+        let (mut lead, mut is_discont) = (0, false);
+        while let Some((now, time)) = self.shared.moment() {
+            let (format, rate, channels) = AUDIO[now.audio_format % FORMATS];
+            let caps = AudioInfo::builder(format, rate, channels)
+                .build()?
+                .to_caps()?;
+            if next.0 != now.run || next.1 + BEHIND_NS < time {
+                if next.0 == now.run {
+                    self.shared.meter().break_audio(next.1, time);
+                }
+                next = (now.run, time);
+            }
+            let expected = now.lead.as_nanos() as i64;
+            if expected != lead {
+                // A jump forwards leaves audio out, one back brings it twice.
+                let (from, to) = (next.1, next.1 + expected - lead);
+                self.shared.meter().break_audio(from.min(to), from.max(to));
+                (next.1, lead, is_discont) = (to, expected, true);
+            }
+            let samples = i64::from(rate) * BLOCK_NS / 1_000_000_000;
+            let step_ns = 1e9 * (1.0 - SKEW) / f64::from(rate);
+            let from = next.1;
+            let at = |sample: i64| from + (sample as f64 * step_ns).round() as i64;
+            let (to, late) = (at(samples), random_jitter(&mut self.random, now.jitter));
+            if !self.shared.wait(now.run, to - lead + late.max(0)) {
+                continue;
+            }
+            next.1 = to;
+            let is_lost = self.random.u64(..100) < now.lost_audio;
+            if now.no_audio || now.gaps || is_lost {
+                // As a source must: what comes next does not go on where the last block ended.
+                is_discont = true;
+                self.shared.meter().break_audio(from, to);
+                if now.gaps {
+                    self.gap(from, to - from);
+                }
+                continue;
+            }
+            let values = (0..samples).map(|sample| self.shared.signal.at(at(sample)));
+            let audio = values.flat_map(|value| bytes(format, value).repeat(channels as usize));
+            let mut buffer = gst::Buffer::from_mut_slice(audio.collect::<Vec<u8>>());
+            if std::mem::take(&mut is_discont) {
+                let buffer = buffer.get_mut().context("a new buffer can be written")?;
+                buffer.set_flags(gst::BufferFlags::DISCONT);
+            }
+            let jitter = random_jitter(&mut self.random, now.jitter);
+            self.push(buffer, &caps, from + jitter, to - from);
+        }
+        Ok(())
+    }
+
+    fn push(&self, mut buffer: gst::Buffer, caps: &gst::Caps, at_ns: i64, lasts_ns: i64) {
+        if self.source.caps().as_ref() != Some(caps) {
+            self.source.set_caps(Some(caps));
+        }
+        let writable = buffer.make_mut();
+        writable.set_pts(clock_time(at_ns));
+        writable.set_duration(clock_time(lasts_ns));
+        // Refused between two runs.
+        let _ = self.source.push_buffer(buffer);
+    }
+
+    /// In the stream, in its place; a pad that does not flow refuses it.
+    fn gap(&self, at_ns: i64, lasts_ns: i64) {
+        if let Some(peer) = self.source.static_pad("src").and_then(|pad| pad.peer()) {
+            let gap = gst::event::Gap::builder(clock_time(at_ns)).duration(clock_time(lasts_ns));
+            peer.send_event(gap.build());
+        }
     }
 }
 
@@ -93,156 +305,19 @@ fn clock_time(ns: i64) -> gst::ClockTime {
     gst::ClockTime::from_nseconds(u64::try_from(ns).unwrap_or(0))
 }
 
-/// In the stream, in its place; a pad that does not flow refuses it.
-fn send_gap(source: &gst_app::AppSrc, at_ns: i64, lasts_ns: i64) {
-    if let Some(peer) = source.static_pad("src").and_then(|pad| pad.peer()) {
-        let gap = gst::event::Gap::builder(clock_time(at_ns)).duration(clock_time(lasts_ns));
-        peer.send_event(gap.build());
+/// From minus to plus `most`, in nanoseconds.
+fn random_jitter(random: &mut Rng, most: Duration) -> i64 {
+    let most = most.as_nanos() as i64;
+    random.i64(-most..=most)
+}
+
+fn bytes(format: AudioFormat, value: f32) -> Vec<u8> {
+    match format {
+        S16le => ((value * 32767.0) as i16).to_le_bytes().into(),
+        S32le => ((f64::from(value) * 2_147_483_647.0) as i32)
+            .to_le_bytes()
+            .into(),
+        F64le => f64::from(value).to_le_bytes().into(),
+        _ => value.to_le_bytes().into(),
     }
-}
-
-/// Frames until the pipeline is closed.
-pub fn camera(
-    shared: Shared,
-    source: gst_app::AppSrc,
-    formats: Arc<Vec<Video>>,
-    mut random: Rng,
-) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut last = (0, 0);
-        let mut shown = None;
-        while !shared.is_closed() {
-            let Some((run, now)) = shared.now() else {
-                std::thread::sleep(IDLE);
-                continue;
-            };
-            let conditions = shared.conditions.now();
-            let index = conditions.video_format % formats.len();
-            let video = &formats[index];
-            let due = match last {
-                (of, at) if of == run && at + BEHIND_NS > now => at + video.lasts_ns,
-                _ => now,
-            };
-            if !shared.wait(run, due) {
-                continue;
-            }
-            last = (run, due);
-            if conditions.no_video || random.u64(..100) < conditions.lost_frames {
-                continue;
-            }
-            if conditions.gaps {
-                send_gap(&source, due, video.lasts_ns);
-                continue;
-            }
-            if shown != Some(index) {
-                source.set_caps(Some(&video.caps));
-                shown = Some(index);
-            }
-            let mut buffer = video.frame.copy();
-            if let Some(buffer) = buffer.get_mut() {
-                buffer.set_pts(clock_time(
-                    due + random_jitter(&mut random, conditions.jitter),
-                ));
-                buffer.set_duration(clock_time(video.lasts_ns));
-            }
-            // Refused between two runs.
-            let _ = source.push_buffer(buffer);
-        }
-    })
-}
-
-/// Audio until the pipeline is closed.
-pub fn microphone(
-    shared: Shared,
-    source: gst_app::AppSrc,
-    formats: Vec<gst_audio::AudioInfo>,
-    mut random: Rng,
-) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut next = (0, 0);
-        let mut heard = None;
-        let mut lead = 0;
-        let mut is_discont = false;
-        while !shared.is_closed() {
-            let Some((run, now)) = shared.now() else {
-                std::thread::sleep(IDLE);
-                continue;
-            };
-            let conditions = shared.conditions.now();
-            let index = conditions.audio_format % formats.len();
-            let info = &formats[index];
-            if next.0 != run || next.1 + BEHIND_NS < now {
-                if next.0 == run {
-                    shared.meter().break_audio(next.1, now);
-                }
-                next = (run, now);
-            }
-            let expected = conditions.lead.as_nanos() as i64;
-            if expected != lead {
-                // A jump forwards leaves audio out, one back brings it twice.
-                let (from, to) = (next.1, next.1 + expected - lead);
-                shared.meter().break_audio(from.min(to), from.max(to));
-                (next.1, lead, is_discont) = (to, expected, true);
-            }
-            let samples = (i128::from(info.rate()) * i128::from(BLOCK_NS) / 1_000_000_000) as usize;
-            let step_ns = 1e9 * (1.0 - SKEW) / f64::from(info.rate());
-            let from = next.1;
-            let to = from + (samples as f64 * step_ns).round() as i64;
-            if !shared.wait(
-                run,
-                to - lead + random_jitter(&mut random, conditions.jitter).max(0),
-            ) {
-                continue;
-            }
-            next.1 = to;
-            let is_lost = random.u64(..100) < conditions.lost_audio;
-            if conditions.no_audio || conditions.gaps || is_lost {
-                // As a source must: what comes next does not go on where the last block ended.
-                is_discont = true;
-                shared.meter().break_audio(from, to);
-                if conditions.gaps {
-                    send_gap(&source, from, to - from);
-                }
-                continue;
-            }
-            if heard != Some(index) {
-                source.set_caps(info.to_caps().ok().as_ref());
-                heard = Some(index);
-            }
-            let at = |sample: usize| from + (sample as f64 * step_ns).round() as i64;
-            let audio = (0..samples).map(|sample| shared.signal.at(at(sample)));
-            let mut buffer = gst::Buffer::from_mut_slice(bytes(info, audio));
-            if let Some(buffer) = buffer.get_mut() {
-                buffer.set_pts(clock_time(
-                    from + random_jitter(&mut random, conditions.jitter),
-                ));
-                buffer.set_duration(clock_time(to - from));
-                if std::mem::take(&mut is_discont) {
-                    buffer.set_flags(gst::BufferFlags::DISCONT);
-                }
-            }
-            // Refused between two runs.
-            let _ = source.push_buffer(buffer);
-        }
-    })
-}
-
-/// The same on all channels.
-fn bytes(info: &gst_audio::AudioInfo, audio: impl Iterator<Item = f32>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for value in audio {
-        for _ in 0..info.channels() {
-            match info.format() {
-                gst_audio::AudioFormat::S16le => {
-                    bytes.extend(((value * 32767.0) as i16).to_le_bytes());
-                }
-                gst_audio::AudioFormat::S32le => {
-                    bytes.extend(((f64::from(value) * 2_147_483_647.0) as i32).to_le_bytes());
-                }
-                gst_audio::AudioFormat::F64le => bytes.extend(f64::from(value).to_le_bytes()),
-                _ => bytes.extend(value.to_le_bytes()),
-            }
-        }
-    }
-    bytes
 }

@@ -83,12 +83,6 @@ pub struct Skipped {
     pub drawing: u64,
 }
 
-impl Skipped {
-    pub fn all(self) -> u64 {
-        self.audio + self.frames + self.drawing
-    }
-}
-
 /// Watches frames go by and takes the time of every pulse that nothing has disturbed.
 #[derive(Default)]
 pub struct PulseMeter {
