@@ -57,6 +57,8 @@ pub enum Task {
 pub type Times = BTreeMap<String, Vec<f64>>;
 
 pub const WHOLE: &str = "frame-ms";
+/// Face, audio, network, pixels.
+pub const PARTS: [&str; 4] = ["track-ms", "features-ms", "infer-ms", "blend-ms"];
 
 /// Draws frames and says how long each took.
 pub trait Draw {
@@ -190,13 +192,8 @@ impl Draw for EngineAlone {
             }
             self.next += 1;
             let parts = self.engine.timings();
-            for (name, time) in [
-                (WHOLE, whole),
-                ("track-ms", parts.track),
-                ("features-ms", parts.features),
-                ("infer-ms", parts.infer),
-                ("blend-ms", parts.blend),
-            ] {
+            let parts = [parts.track, parts.features, parts.infer, parts.blend];
+            for (name, time) in PARTS.into_iter().zip(parts).chain([(WHOLE, whole)]) {
                 let times = times.entry(name.into()).or_default();
                 times.push(time.as_secs_f64() * 1e3);
             }

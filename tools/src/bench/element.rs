@@ -189,9 +189,6 @@ fn video_caps(input: &Input) -> Result<gst::Caps> {
     let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Bgr, width, height)
         .fps(gst::Fraction::new(FRAME_RATE, 1))
         .build()?;
-    if info.stride()[0] as usize != input.width * 3 {
-        bail!("frames must be a multiple of 4 pixels wide, not {width}");
-    }
     Ok(info.to_caps()?)
 }
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use gst_video::prelude::*;
 use lipsync_core::{
     face::{Mesh, Settings},
     pixels::{Format, View},
@@ -97,6 +96,9 @@ impl Input {
             true => (WIDTH, HEIGHT, pan(video, width, height)?),
             false => (width, height, decode(video, width, height, FRAMES)?),
         };
+        if width % 4 > 0 {
+            bail!("frames must be a multiple of 4 pixels wide, not {width}");
+        }
         let input = Self {
             folder: folder.to_owned(),
             width,
@@ -210,34 +212,23 @@ fn pan(path: &Path, width: usize, height: usize) -> Result<Vec<Vec<u8>>> {
     Ok((0..FRAMES).map(window).collect())
 }
 
-/// At most `count` frames as BGR without padding.
+/// At most `count` frames as BGR, which has no padding in widths that four divides.
 fn decode(path: &Path, width: usize, height: usize, count: usize) -> Result<Vec<Vec<u8>>> {
     let convert = format!(
         "videoconvert ! videoscale add-borders=false \
          ! video/x-raw,format=BGR,width={width},height={height},pixel-aspect-ratio=1/1"
     );
     let samples = Samples::open(path, &convert)?.take(count);
-    let frames: Vec<_> = samples
-        .map(|sample| packed(&sample?))
-        .collect::<Result<_>>()?;
+    let pixels = |sample: Result<gst::Sample>| {
+        let sample = sample?;
+        let buffer = sample.buffer().context("a sample without buffer")?;
+        Ok(buffer.map_readable()?.to_vec())
+    };
+    let frames: Vec<_> = samples.map(pixels).collect::<Result<_>>()?;
     if frames.is_empty() {
         bail!("no frame in {}", path.display());
     }
     Ok(frames)
-}
-
-fn packed(sample: &gst::Sample) -> Result<Vec<u8>> {
-    let info = gst_video::VideoInfo::from_caps(sample.caps().context("sample without caps")?)?;
-    let buffer = sample.buffer().context("sample without a buffer")?;
-    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info)
-        .context("cannot map a frame")?;
-    let stride = usize::try_from(frame.plane_stride()[0])?;
-    let row = frame.width() as usize * BGR;
-    let rows = frame
-        .plane_data(0)?
-        .chunks(stride)
-        .take(frame.height() as usize);
-    Ok(rows.flat_map(|line| &line[..row]).copied().collect())
 }
 
 /// A mono WAVE file of 16 bits.

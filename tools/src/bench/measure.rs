@@ -13,17 +13,18 @@ use anyhow::{Context, Result, ensure};
 use lipsync_core::inference::{self, Provider};
 use lipsync_tools::numbers::median;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::{
     child::{Order, Task, WHOLE},
     input::{Amount, Input},
     process::Process,
-    results::{Count, FrameTimes, Measured, Results, Rounds, Sizes, Start, Streams},
+    results::{AtOnce, Results, START, Series, Sizes},
     stack::{Model, OURS, PYTHON, REFERENCES, Stack, Variant},
 };
 
 /// The model of which several streams are run at once: the original system's.
-const STREAMED: &str = "unet-328";
+pub const STREAMED: &str = "unet-328";
 const STREAMS: [usize; 4] = [1, 2, 4, 10];
 /// Frames of the live pipeline.
 const LIVE_FRAMES: usize = 75;
@@ -171,18 +172,20 @@ pub fn all(
     results: &mut Results,
 ) -> Result<()> {
     let models = models(launcher, folder, results);
+    results.models = models.iter().map(Model::name).collect();
     for model in &models {
-        let times = frame_times(launcher, model, effort, results)?;
-        results.models.push(times);
+        frame_times(launcher, model, effort, results)?;
     }
     for model in models.iter().filter(|model| model.name() == STREAMED) {
-        let streams = streams(launcher, model, effort, results);
-        results.streams.push(streams);
+        streams(launcher, model, effort, results);
     }
     // The first one with Python pipelines to compare with.
-    let started = models.first().unwrap_or(&Model::BuiltIn);
-    results.start_model = started.name();
-    results.starts = starts(launcher, started, effort, results);
+    starts(
+        launcher,
+        models.first().unwrap_or(&Model::BuiltIn),
+        effort,
+        results,
+    );
     let task = Task::Latency(LIVE_FRAMES);
     let live = launcher.ours(task, &Model::BuiltIn, launcher.home, Amount::Few);
     let latency = live.and_then(|command| launcher.ask(command));
@@ -230,7 +233,7 @@ fn frame_times(
     model: &Model,
     effort: &Effort,
     results: &mut Results,
-) -> Result<FrameTimes> {
+) -> Result<()> {
     println!("\n{}", model.name());
     let home = launcher.home;
     let mut running = Vec::new();
@@ -241,10 +244,8 @@ fn frame_times(
     }
     for variant in home.rivals() {
         // What does not start for a bare call does not start at all.
-        let started = OURS
-            .into_iter()
-            .map_while(|stack| start(launcher, model, stack, variant, results));
-        running.extend(started);
+        let ours = OURS.into_iter();
+        running.extend(ours.map_while(|stack| start(launcher, model, stack, variant, results)));
     }
     let mut turns = Vec::new();
     for (_, process) in &mut running {
@@ -257,28 +258,27 @@ fn frame_times(
         if is_late && round >= *effort.rounds.start() {
             break;
         }
-        for ((measured, process), frames) in running.iter_mut().zip(&turns) {
-            measured.take(process.draw(*frames)?);
+        for ((series, process), frames) in running.iter_mut().zip(&turns) {
+            series.take(process.draw(*frames)?);
         }
     }
-    let stacks: Vec<Measured> = running.into_iter().map(|(measured, _)| measured).collect();
-    for it in &stacks {
-        let at = |q| it.rounds_ms.quantile(q).unwrap_or_default();
-        let (stack, variant) = (it.stack.title(), it.variant.name());
-        let (median, p95, frames) = (at(0.5), at(0.95), it.rounds_ms.frames());
+    for (it, _) in running {
+        let [median, p95] = [0.5, 0.95].map(|q| it.quantile(WHOLE, q).unwrap_or_default());
+        let (stack, variant, frames) = (it.stack.title(), it.variant.name(), it.count(WHOLE));
         println!("  {stack:<32} {variant:<14} {median:8.2} ms, p95 {p95:8.2} ({frames} frames)");
+        results.series.push(it);
     }
-    let model = model.name();
-    Ok(FrameTimes { model, stacks })
+    Ok(())
 }
 
+/// A process that is warm.
 fn start(
     launcher: &Launcher,
     model: &Model,
     stack: Stack,
     variant: Variant,
     results: &mut Results,
-) -> Option<(Measured, Process)> {
+) -> Option<(Series, Process)> {
     let warm = || {
         let mut process = launcher.start(model, stack, variant, Amount::All)?;
         process.first_frame()?;
@@ -293,65 +293,36 @@ fn start(
         results.leave_out(&what, &error);
     });
     let (about, process) = warm.ok()?;
-    let measured = Measured {
+    let series = Series {
+        model: model.name(),
         stack,
         variant,
         about,
-        rounds_ms: Rounds::default(),
-        parts_ms: BTreeMap::new(),
+        rounds: BTreeMap::new(),
     };
-    Some((measured, process))
+    Some((series, process))
 }
 
-fn streams(launcher: &Launcher, model: &Model, effort: &Effort, results: &mut Results) -> Streams {
+/// Several streams at once: ours in one process, Python's in as many processes.
+fn streams(launcher: &Launcher, model: &Model, effort: &Effort, results: &mut Results) {
     println!("\n{}, several streams at once", model.name());
     let frames = effort.stream_frames;
-    let mut run = |stack: Stack, command: Result<Command>| {
-        let ran = command.and_then(|command| launcher.ask(command));
-        let what = format!("{}, {}", model.name(), stack.title());
-        ran.map_err(|error| results.leave_out(&what, &error)).ok()
-    };
-    let counts = STREAMS.map(|streams| {
+    for streams in STREAMS {
         let task = Task::Streams(streams, frames);
         let ours = launcher.ours(task, model, launcher.home, Amount::Few);
         let (count, each) = (streams.to_string(), frames.to_string());
         let more = ["--streams", &count, "--count", &each];
         let python = launcher.baseline(Stack::PythonOnnx, model, Amount::Few, &more);
-        let count = Count {
-            streams,
-            ours: run(Stack::Element, ours),
-            python: run(Stack::PythonOnnx, python),
-        };
-        for (name, at_once) in count.measured() {
-            let (rate, p99) = (at_once.frames_per_second, at_once.ms(0.99));
-            let memory = at_once.memory.pss_mib;
-            println!("  {streams:>2} {name}: {rate:.1} frames/s, p99 {p99:.0} ms, {memory:.0} MiB");
-        }
-        count
-    });
-    Streams {
-        model: model.name(),
-        counts: counts.into(),
-    }
-}
-
-/// Seconds from being started to the first frame, one new process after another in turns.
-fn starts(
-    launcher: &Launcher,
-    model: &Model,
-    effort: &Effort,
-    results: &mut Results,
-) -> Vec<Start> {
-    println!("\nstart");
-    let mut starts = Vec::from(STARTED.map(|stack| Start {
-        stack,
-        seconds: Rounds::default(),
-    }));
-    for _ in 0..effort.starts {
-        for Start { stack, seconds } in &mut starts {
-            let started = launcher.start(model, *stack, launcher.home, Amount::Few);
-            match started.and_then(|mut process| process.first_frame()) {
-                Ok(first) => seconds.0.push(vec![first]),
+        for (stack, command) in [(Stack::Element, ours), (Stack::PythonOnnx, python)] {
+            match command.and_then(|command| launcher.ask::<AtOnce>(command)) {
+                Ok(it) => {
+                    let (name, rate, p99) = (stack.owner(), it.frames_per_second, it.ms(0.99));
+                    let memory = it.memory.pss_mib;
+                    println!(
+                        "  {streams:>2} {name}: {rate:.1} frames/s, p99 {p99:.0} ms, {memory:.0} MiB"
+                    );
+                    results.streams.push((streams, stack, it));
+                }
                 Err(error) => {
                     let what = format!("{}, {}", model.name(), stack.title());
                     results.leave_out(&what, &error);
@@ -359,12 +330,37 @@ fn starts(
             }
         }
     }
-    starts.retain(|start| start.seconds.frames() > 0);
-    for Start { stack, seconds } in &starts {
-        let median = seconds.median().unwrap_or_default();
-        println!("  first frame of {}: {median:.2} s", stack.title());
+}
+
+/// Seconds from being started to the first frame, one new process after another in turns.
+fn starts(launcher: &Launcher, model: &Model, effort: &Effort, results: &mut Results) {
+    println!("\nstart");
+    results.start_model = model.name();
+    let mut starts = STARTED.map(|stack| Series {
+        model: model.name(),
+        stack,
+        variant: launcher.home,
+        about: Value::Null,
+        rounds: BTreeMap::new(),
+    });
+    for _ in 0..effort.starts {
+        for series in &mut starts {
+            let process = launcher.start(model, series.stack, launcher.home, Amount::Few);
+            match process.and_then(|mut process| process.first_frame()) {
+                Ok(first) => series.take([(START.into(), vec![first])].into()),
+                Err(error) => {
+                    let what = format!("{}, {}", model.name(), series.stack.title());
+                    results.leave_out(&what, &error);
+                }
+            }
+        }
     }
-    starts
+    for series in starts {
+        if let Some(median) = series.median(START) {
+            println!("  first frame of {}: {median:.2} s", series.stack.title());
+            results.series.push(series);
+        }
+    }
 }
 
 fn sizes(launcher: &Launcher, models: &[Model], results: &mut Results) -> Result<Sizes> {

@@ -7,8 +7,10 @@ use lipsync_tools::{
 };
 
 use crate::{
-    results::{FrameTimes, Latency, Measured, Ratio, Results, Sizes},
-    stack::{Stack, Variant},
+    child::{PARTS, WHOLE},
+    measure::STREAMED,
+    results::{Latency, Ratio, Results, START, Series, Sizes},
+    stack::Stack,
 };
 
 /// The page, with `{name}` where a part comes.
@@ -20,7 +22,7 @@ const BUSY: &str = "\n\n**The machine was busy with other work**: milliseconds a
 
 pub fn markdown(results: &Results) -> String {
     let models = results.models.iter();
-    let models = models.map(|it| format!("### {}\n\n{}", it.model, stacks(it, results.home)));
+    let models = models.map(|model| format!("### {model}\n\n{}", stacks(results, model)));
     let latency = results.latency.as_ref().map(latency);
     let parts = [
         ("preface", preface(results)),
@@ -28,7 +30,7 @@ pub fn markdown(results: &Results) -> String {
         ("threads", results.threads.to_string()),
         ("bars", bars(results)),
         ("models", models.collect::<Vec<_>>().join("\n")),
-        ("parts", engine_parts(&results.models)),
+        ("parts", engine_parts(results)),
         ("streams", streams(results)),
         ("start-model", results.start_model.clone()),
         ("home", results.home.name().to_owned()),
@@ -85,22 +87,22 @@ fn bars(results: &Results) -> String {
     table.markdown()
 }
 
-fn stacks(times: &FrameTimes, home: Variant) -> String {
+fn stacks(results: &Results, model: &str) -> String {
     let head = ["", "on", "median", "p95", "frames", "/ bare call"];
     let python = ["Python + ONNX Runtime / this", "Python + PyTorch / this"];
     let mut table = Table::new("llrrrrrr", head.into_iter().chain(python));
-    for it in &times.stacks {
+    for it in results.stacks(model) {
         let this = (it.stack, it.variant);
-        let bare = times.ratio(this, (Stack::BareCall, it.variant));
+        let bare = results.ratio(model, this, (Stack::BareCall, it.variant));
         let bare = bare.filter(|_| !it.stack.is_python() && it.stack != Stack::BareCall);
-        let python = |stack| times.ratio((stack, home), this);
+        let python = |stack| results.ratio(model, (stack, results.home), this);
         let text = |ratio: Option<Ratio>| ratio.map_or(String::new(), |ratio| ratio.text());
         table.row([
             it.stack.title().into(),
             it.variant.name().into(),
-            ms(it.rounds_ms.median()),
-            ms(it.rounds_ms.quantile(0.95)),
-            it.rounds_ms.frames().to_string(),
+            ms(it.median(WHOLE)),
+            ms(it.quantile(WHOLE, 0.95)),
+            it.count(WHOLE).to_string(),
             text(bare),
             text(python(Stack::PythonOnnx)),
             text(python(Stack::PyTorch)),
@@ -109,14 +111,17 @@ fn stacks(times: &FrameTimes, home: Variant) -> String {
     table.markdown()
 }
 
-fn engine_parts(models: &[FrameTimes]) -> String {
+fn engine_parts(results: &Results) -> String {
     let head = ["model", "on", "face", "audio", "network", "pixels"];
     let mut table = Table::new("llrrrr", head);
-    for times in models {
-        for it in times.stacks.iter().filter(|it| it.stack == Stack::Engine) {
-            let parts = ["track", "features", "infer", "blend"].map(|name| ms(it.part(name)));
-            let names = [times.model.clone(), it.variant.name().into()];
-            table.row(names.into_iter().chain(parts));
+    for model in &results.models {
+        for it in results.stacks(model).filter(|it| it.stack == Stack::Engine) {
+            let names = [model.clone(), it.variant.name().into()];
+            table.row(
+                names
+                    .into_iter()
+                    .chain(PARTS.map(|part| ms(it.median(part)))),
+            );
         }
     }
     table.markdown()
@@ -126,21 +131,16 @@ fn streams(results: &Results) -> String {
     let times = ["frames/s, all", "ms, median", "ms, p99", "MiB (peaks)"];
     let head = ["model", "", "streams"].into_iter().chain(times);
     let mut table = Table::new("llrrrrr", head);
-    for streams in &results.streams {
-        for count in &streams.counts {
-            for (name, at_once) in count.measured() {
-                let memory = at_once.memory;
-                table.row([
-                    streams.model.clone(),
-                    name.into(),
-                    count.streams.to_string(),
-                    format!("{:.1}", at_once.frames_per_second),
-                    format!("{:.0}", at_once.ms(0.5)),
-                    format!("{:.0}", at_once.ms(0.99)),
-                    format!("{:.0} ({:.0})", memory.pss_mib, memory.peak_rss_mib),
-                ]);
-            }
-        }
+    for (count, stack, it) in &results.streams {
+        table.row([
+            STREAMED.to_owned(),
+            stack.owner().into(),
+            count.to_string(),
+            format!("{:.1}", it.frames_per_second),
+            format!("{:.0}", it.ms(0.5)),
+            format!("{:.0}", it.ms(0.99)),
+            format!("{:.0} ({:.0})", it.memory.pss_mib, it.memory.peak_rss_mib),
+        ]);
     }
     let chart = match results.streams.is_empty() {
         true => "",
@@ -151,11 +151,11 @@ fn streams(results: &Results) -> String {
 
 fn starts(results: &Results) -> String {
     let mut table = Table::new("lrrrr", ["", "median", "least", "most", "starts"]);
-    for start in &results.starts {
-        let seconds = [0.5, 0.0, 1.0].map(|q| start.seconds.quantile(q).unwrap_or_default());
+    for it in results.starts() {
+        let seconds = [0.5, 0.0, 1.0].map(|q| it.quantile(START, q).unwrap_or_default());
         let [median, least, most] = seconds.map(|s| format!("{s:.2}"));
-        let count = start.seconds.frames().to_string();
-        table.row([start.stack.title().into(), median, least, most, count]);
+        let count = it.count(START).to_string();
+        table.row([it.stack.title().into(), median, least, most, count]);
     }
     table.markdown()
 }
@@ -203,13 +203,11 @@ fn sizes(sizes: &Sizes) -> String {
 
 /// Rows below those of the original system's own table.
 fn original(results: &Results) -> String {
-    let unet = results.models.iter().filter(|it| it.model == "unet-328");
-    let row = |it: &Measured| {
-        let (stack, variant) = (it.stack.title(), it.variant.name());
-        let ms = ms(it.rounds_ms.median());
+    let rows = results.stacks(STREAMED).map(|it| {
+        let (stack, variant, ms) = (it.stack.title(), it.variant.name(), ms(it.median(WHOLE)));
         format!("| {stack}, {variant} | this machine | {ms} | |\n")
-    };
-    unet.flat_map(|times| &times.stacks).map(row).collect()
+    });
+    rows.collect()
 }
 
 fn left_out(lines: &[String]) -> String {
@@ -235,38 +233,36 @@ const OURS: Colour = Colour(51, 115, 179);
 
 /// Milliseconds of a frame, one group a model.
 pub fn frames_chart(results: &Results) -> Result<String> {
-    let bar = |it: &Measured| {
+    let bar = |it: &Series| {
         let colour = match it.stack {
             Stack::BareCall => BARE,
             stack if stack.is_python() => PYTHON,
             _ => OURS,
         };
         let label = format!("{}, {}", it.stack.title(), it.variant.name());
-        Some((label, it.rounds_ms.median()?, colour))
+        Some((label, it.median(WHOLE)?, colour))
     };
-    let groups = results.models.iter().map(|times| Group {
-        title: format!("{}: ms a frame", times.model),
-        bars: times.stacks.iter().filter_map(bar).collect(),
+    let groups = results.models.iter().map(|model| Group {
+        title: format!("{model}: ms a frame"),
+        bars: results.stacks(model).filter_map(bar).collect(),
     });
     chart::bars(&groups.collect::<Vec<_>>())
 }
 
-/// Frames a second of all streams together, one group a model.
+/// Frames a second of all streams together.
 pub fn streams_chart(results: &Results) -> Result<String> {
-    let groups = results.streams.iter().map(|streams| {
-        let bars = streams.counts.iter().flat_map(|count| {
-            count.measured().map(|(name, at_once)| {
-                let colour = if name == "ours" { OURS } else { PYTHON };
-                let label = format!("{name}, {}", count.streams);
-                (label, at_once.frames_per_second, colour)
-            })
-        });
-        Group {
-            title: format!("{}: frames a second, all streams", streams.model),
-            bars: bars.collect(),
-        }
+    let bars = results.streams.iter().map(|(count, stack, it)| {
+        let colour = if stack.is_python() { PYTHON } else { OURS };
+        (
+            format!("{}, {count}", stack.owner()),
+            it.frames_per_second,
+            colour,
+        )
     });
-    chart::bars(&groups.collect::<Vec<_>>())
+    chart::bars(&[Group {
+        title: format!("{STREAMED}: frames a second, all streams"),
+        bars: bars.collect(),
+    }])
 }
 
 #[cfg(test)]
@@ -275,61 +271,48 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{
-        requirements,
-        results::{AtOnce, Count, Rounds, Start, Streams},
-    };
+    use crate::{requirements, results::AtOnce, stack::Variant};
 
     fn results() -> Results {
-        let rounds = |times: &[f64]| Rounds(times.iter().map(|ms| vec![*ms]).collect());
-        let measured = |stack, times: &[f64]| Measured {
-            stack,
-            variant: Variant::Cpu,
-            about: Value::Null,
-            rounds_ms: rounds(times),
-            parts_ms: Default::default(),
+        let series = |stack, what: &str, rounds: [f64; 2]| {
+            let mut series = Series {
+                model: STREAMED.into(),
+                stack,
+                variant: Variant::Cpu,
+                about: Value::Null,
+                rounds: Default::default(),
+            };
+            for value in rounds {
+                series.take([(what.into(), vec![value])].into());
+            }
+            series
         };
-        let at_once = |pss_mib| {
-            Some(AtOnce {
-                frames_per_second: 9.0,
-                frame_ms: vec![1.0],
-                memory: Usage {
-                    pss_mib,
-                    ..Usage::default()
-                },
-                streams_that_differ: 0,
-            })
+        let at_once = |pss_mib| AtOnce {
+            frames_per_second: 9.0,
+            frame_ms: vec![1.0],
+            memory: Usage {
+                pss_mib,
+                ..Usage::default()
+            },
+            streams_that_differ: 0,
         };
-        let start = |stack, seconds: &[f64]| Start {
-            stack,
-            seconds: rounds(seconds),
-        };
-        let model = || "unet-328".to_owned();
         let mut results = Results {
             frame: "1280x720".into(),
-            models: vec![FrameTimes {
-                model: model(),
-                stacks: vec![
-                    measured(Stack::PyTorch, &[575.4, 690.48]),
-                    measured(Stack::PythonOnnx, &[110.0, 132.0]),
-                    measured(Stack::BareCall, &[83.3333, 100.0]),
-                    measured(Stack::Engine, &[100.0, 120.0]),
-                    measured(Stack::Element, &[105.0, 126.0]),
-                ],
-            }],
-            streams: vec![Streams {
-                model: model(),
-                counts: vec![Count {
-                    streams: 10,
-                    ours: at_once(300.0),
-                    python: at_once(3000.0),
-                }],
-            }],
-            start_model: model(),
-            starts: vec![
-                start(Stack::Element, &[0.5, 0.6]),
-                start(Stack::PythonOnnx, &[5.0, 6.0]),
+            models: vec![STREAMED.into()],
+            series: vec![
+                series(Stack::PyTorch, WHOLE, [575.4, 690.48]),
+                series(Stack::PythonOnnx, WHOLE, [110.0, 132.0]),
+                series(Stack::BareCall, WHOLE, [83.3333, 100.0]),
+                series(Stack::Engine, WHOLE, [100.0, 120.0]),
+                series(Stack::Element, WHOLE, [105.0, 126.0]),
+                series(Stack::Element, START, [0.5, 0.6]),
+                series(Stack::PythonOnnx, START, [5.0, 6.0]),
             ],
+            streams: vec![
+                (10, Stack::Element, at_once(300.0)),
+                (10, Stack::PythonOnnx, at_once(3000.0)),
+            ],
+            start_model: STREAMED.into(),
             latency: Some(Latency {
                 look_ahead_ms: 160.0,
                 processing_deadline_ms: 40.0,
@@ -371,9 +354,9 @@ mod tests {
     #[test]
     fn the_json_has_every_time() {
         let json = serde_json::to_value(results()).unwrap();
-        let engine = &json["models"][0]["stacks"][3];
-        assert_eq!(engine["rounds-ms"], json!([[100.0], [120.0]]));
-        assert_eq!(json["starts"][0]["seconds"], json!([[0.5], [0.6]]));
+        let rounds = |series: usize| &json["series"][series]["rounds"];
+        assert_eq!(rounds(3)[WHOLE], json!([[100.0], [120.0]]));
+        assert_eq!(rounds(5)[START], json!([[0.5], [0.6]]));
         assert_eq!(json["bars"][0]["met"], false);
     }
 }

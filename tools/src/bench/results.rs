@@ -6,7 +6,7 @@ use lipsync_tools::{
     numbers::{median, quantile},
     usage::Usage,
 };
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -32,13 +32,59 @@ pub struct Results {
     pub frame: String,
     pub quick: bool,
     pub bars: Vec<Requirement>,
-    pub models: Vec<FrameTimes>,
-    pub streams: Vec<Streams>,
+    pub models: Vec<String>,
+    pub series: Vec<Series>,
+    /// Several streams at once, as many as the first number.
+    pub streams: Vec<(usize, Stack, AtOnce)>,
     pub start_model: String,
-    pub starts: Vec<Start>,
     pub latency: Option<Latency>,
     pub deploy_bytes: Sizes,
     pub left_out: Vec<String>,
+}
+
+/// What was measured of one stack that runs a model on something.
+#[derive(Serialize)]
+pub struct Series {
+    pub model: String,
+    pub stack: Stack,
+    pub variant: Variant,
+    /// What it says about itself.
+    pub about: Value,
+    /// By the name of what was measured: [`WHOLE`], [`START`], a part of a frame.
+    pub rounds: BTreeMap<String, Rounds>,
+}
+
+/// Seconds from starting a process to its first frame.
+pub const START: &str = "start-s";
+
+impl Series {
+    pub fn take(&mut self, times: Times) {
+        for (name, values) in times {
+            let rounded = values.iter().map(|value| (value * 1e3).round() / 1e3);
+            let rounds = self.rounds.entry(name).or_default();
+            rounds.0.push(rounded.collect());
+        }
+    }
+
+    /// Over all rounds; `None` where that was not measured.
+    pub fn quantile(&self, what: &str, q: f64) -> Option<f64> {
+        quantile(&self.rounds.get(what)?.0.concat(), q)
+    }
+
+    pub fn median(&self, what: &str) -> Option<f64> {
+        self.quantile(what, 0.5)
+    }
+
+    /// How many frames, or starts.
+    pub fn count(&self, what: &str) -> usize {
+        let rounds = self.rounds.get(what);
+        rounds.map_or(0, |rounds| rounds.0.iter().map(Vec::len).sum())
+    }
+
+    /// How many times longer something takes than with the other.
+    pub fn over(&self, other: &Self, what: &str) -> Option<Ratio> {
+        self.rounds.get(what)?.over(other.rounds.get(what)?)
+    }
 }
 
 impl Results {
@@ -52,13 +98,39 @@ impl Results {
         }
     }
 
-    pub fn started(&self, stack: Stack) -> Option<&Rounds> {
-        let start = self.starts.iter().find(|start| start.stack == stack)?;
-        Some(&start.seconds)
+    /// Stacks whose frames were timed.
+    pub fn stacks(&self, model: &str) -> impl Iterator<Item = &Series> {
+        let series = self.series.iter();
+        series.filter(move |it| it.model == model && it.rounds.contains_key(WHOLE))
+    }
+
+    pub fn find(&self, model: &str, (stack, variant): (Stack, Variant)) -> Option<&Series> {
+        let mut stacks = self.stacks(model);
+        stacks.find(|it| (it.stack, it.variant) == (stack, variant))
+    }
+
+    /// How many times longer a frame takes in one stack than in another.
+    pub fn ratio(&self, model: &str, of: (Stack, Variant), to: (Stack, Variant)) -> Option<Ratio> {
+        self.find(model, of)?.over(self.find(model, to)?, WHOLE)
+    }
+
+    /// How long processes took to start.
+    pub fn starts(&self) -> impl Iterator<Item = &Series> {
+        self.series
+            .iter()
+            .filter(|it| it.rounds.contains_key(START))
+    }
+
+    pub fn streams_at_once(
+        &self,
+        stack: Stack,
+    ) -> impl DoubleEndedIterator<Item = (usize, &AtOnce)> {
+        let streams = self.streams.iter();
+        streams.filter_map(move |(count, of, it)| (*of == stack).then_some((*count, it)))
     }
 }
 
-/// Times of one stack: milliseconds of each frame, round by round.
+/// Times of one stack, round by round.
 ///
 /// Stacks draw in turns, in short rounds, so that whatever else the machine does hits all alike.
 /// What is compared is therefore one round's times with those of the same round, never sums over
@@ -67,21 +139,8 @@ impl Results {
 pub struct Rounds(pub Vec<Vec<f64>>);
 
 impl Rounds {
-    /// Of all frames.
-    pub fn quantile(&self, q: f64) -> Option<f64> {
-        quantile(&self.0.concat(), q)
-    }
-
-    pub fn median(&self) -> Option<f64> {
-        self.quantile(0.5)
-    }
-
-    pub fn frames(&self) -> usize {
-        self.0.iter().map(Vec::len).sum()
-    }
-
     /// How many times longer this takes than the other, round by round.
-    pub fn over(&self, other: &Self) -> Option<Ratio> {
+    fn over(&self, other: &Self) -> Option<Ratio> {
         let rounds = self.0.iter().zip(&other.0);
         let ratios = rounds.filter_map(|(mine, other)| Some(median(mine)? / median(other)?));
         let ratios: Vec<f64> = ratios.collect();
@@ -109,101 +168,6 @@ impl Ratio {
         let [median, lowest, highest] =
             [self.median, self.lowest, self.highest].map(|ratio| format!("{ratio:.digits$}"));
         format!("{median} ({lowest} to {highest})")
-    }
-}
-
-/// How long a frame of one model takes.
-#[derive(Serialize)]
-pub struct FrameTimes {
-    pub model: String,
-    pub stacks: Vec<Measured>,
-}
-
-/// One stack's times.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Measured {
-    pub stack: Stack,
-    pub variant: Variant,
-    /// What it says about itself.
-    pub about: Value,
-    pub rounds_ms: Rounds,
-    /// Milliseconds of the parts of all frames.
-    #[serde(serialize_with = "medians")]
-    pub parts_ms: BTreeMap<String, Vec<f64>>,
-}
-
-fn medians<S: Serializer>(
-    parts: &BTreeMap<String, Vec<f64>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(parts.iter().map(|(name, ms)| (name, median(ms))))
-}
-
-impl FrameTimes {
-    pub fn find(&self, stack: Stack, variant: Variant) -> Option<&Measured> {
-        let mut stacks = self.stacks.iter();
-        stacks.find(|it| it.stack == stack && it.variant == variant)
-    }
-
-    /// How many times longer one stack takes than another.
-    pub fn ratio(&self, of: (Stack, Variant), to: (Stack, Variant)) -> Option<Ratio> {
-        let (of, to) = (self.find(of.0, of.1)?, self.find(to.0, to.1)?);
-        of.rounds_ms.over(&to.rounds_ms)
-    }
-
-    /// What the element is fastest on.
-    pub fn fastest_element(&self) -> Option<&Measured> {
-        let elements = self.stacks.iter().filter(|it| it.stack == Stack::Element);
-        let time = |it: &Measured| it.rounds_ms.median().unwrap_or(f64::INFINITY);
-        elements.min_by(|a, b| time(a).total_cmp(&time(b)))
-    }
-}
-
-impl Measured {
-    pub fn take(&mut self, times: Times) {
-        for (name, ms) in times {
-            let rounded = ms.iter().map(|ms| (ms * 1e3).round() / 1e3).collect();
-            match name.trim_end_matches("-ms") {
-                _ if name == WHOLE => self.rounds_ms.0.push(rounded),
-                part => self.parts_ms.entry(part.into()).or_default().extend(ms),
-            }
-        }
-    }
-
-    pub fn part(&self, name: &str) -> Option<f64> {
-        median(self.parts_ms.get(name)?)
-    }
-}
-
-/// From starting a process to its first frame.
-#[derive(Serialize)]
-pub struct Start {
-    pub stack: Stack,
-    pub seconds: Rounds,
-}
-
-/// Several streams at once: ours in one process, Python's in as many processes.
-#[derive(Serialize)]
-pub struct Streams {
-    pub model: String,
-    pub counts: Vec<Count>,
-}
-
-/// So many streams at once.
-#[derive(Serialize)]
-pub struct Count {
-    pub streams: usize,
-    pub ours: Option<AtOnce>,
-    pub python: Option<AtOnce>,
-}
-
-impl Count {
-    /// Those that were measured, by the names in tables.
-    pub fn measured(&self) -> impl Iterator<Item = (&'static str, &AtOnce)> {
-        let python = ("Python + ONNX Runtime", &self.python);
-        let both = [("ours", &self.ours), python].into_iter();
-        both.filter_map(|(name, run)| Some((name, run.as_ref()?)))
     }
 }
 
@@ -275,7 +239,6 @@ mod tests {
         let quick = Rounds(vec![vec![1.0, 1.0], vec![5.0, 5.0], vec![2.0, 2.0]]);
         let slow = Rounds(vec![vec![3.0, 3.0], vec![15.0, 15.0], vec![6.0, 6.0]]);
         assert_eq!(slow.over(&quick).unwrap().text(), "3.00 (3.00 to 3.00)");
-        assert_eq!((slow.median(), slow.frames()), (Some(6.0), 6));
         // One outlier within a round does not count, a slow round does.
         let base = Rounds(vec![vec![1.0]; 3]);
         let other = Rounds(vec![vec![1.1, 1.1, 90.0], vec![1.0], vec![1.4]]);

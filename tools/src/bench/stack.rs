@@ -44,6 +44,14 @@ impl Stack {
         }
     }
 
+    /// Whose streams are run at once.
+    pub fn owner(self) -> &'static str {
+        match self {
+            Self::Element => "ours",
+            _ => "Python + ONNX Runtime",
+        }
+    }
+
     /// What runs the networks of a Python stack.
     pub fn backend(self) -> &'static str {
         match self {
