@@ -6,6 +6,7 @@ use lipsync_core::{
     face::{self, Face, Select, Settings, Tracker, geometry},
     inference::Options,
     pixels::Affine,
+    rect::Rect,
 };
 
 use crate::picture::{Picture, Square};
@@ -135,23 +136,23 @@ impl Mouth {
 
     /// The middle of the whole face in frame pixels, and half its width.
     pub fn middle(&self) -> ([f32; 2], f32) {
-        let Bounds { least, most } = bounds(self.points.iter().copied());
-        let [x, y] = [0, 1].map(|axis| (least[axis] + most[axis]) / 2.0);
-        ([x, y], (most[0] - least[0]) / 2.0)
+        let face = Rect::around(self.points.iter().copied());
+        (face.centre(), face.width() / 2.0)
     }
 
     /// The square of frame pixels that holds the whole head.
     pub fn head(&self) -> Square {
         /// Of the larger side of the mesh, which ends at the chin and below the hair.
         const MARGIN: f32 = 1.2;
-        bounds(self.points.iter().copied()).square(MARGIN)
+        Square::around(Rect::around(self.points.iter().copied()), MARGIN)
     }
 
     /// The square of frame pixels round the lips.
     pub fn mouth(&self) -> Square {
         /// Of the lips' width: what moves with them.
         const MARGIN: f32 = 1.4;
-        bounds(lip_points().map(|point| self.points[point])).square(MARGIN)
+        let lips = lip_points().map(|point| self.points[point]);
+        Square::around(Rect::around(lips), MARGIN)
     }
 
     fn canonical(&self, point: usize) -> [f32; 2] {
@@ -162,32 +163,4 @@ impl Mouth {
 fn lip_points() -> impl Iterator<Item = usize> {
     let outer = geometry::LIPS_OUTER.iter();
     outer.chain(&geometry::LIPS_INNER).copied()
-}
-
-struct Bounds {
-    least: [f32; 2],
-    most: [f32; 2],
-}
-
-fn bounds(points: impl Iterator<Item = [f32; 2]>) -> Bounds {
-    let empty = Bounds {
-        least: [f32::INFINITY; 2],
-        most: [f32::NEG_INFINITY; 2],
-    };
-    points.fold(empty, |bounds, [x, y]| Bounds {
-        least: [bounds.least[0].min(x), bounds.least[1].min(y)],
-        most: [bounds.most[0].max(x), bounds.most[1].max(y)],
-    })
-}
-
-impl Bounds {
-    fn square(&self, margin: f32) -> Square {
-        let [width, height] = [0, 1].map(|axis| self.most[axis] - self.least[axis]);
-        let side = width.max(height) * margin;
-        Square {
-            left: (self.least[0] + self.most[0] - side) / 2.0,
-            top: (self.least[1] + self.most[1] - side) / 2.0,
-            side,
-        }
-    }
 }

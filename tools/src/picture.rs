@@ -2,10 +2,13 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use gst_video::prelude::*;
-use lipsync_core::pixels::{
-    Affine, Colour, Format, Plane, View,
-    frame::colour::{Matrix, Range},
-    read::sample,
+use lipsync_core::{
+    pixels::{
+        Affine, Colour, Format, Plane, View,
+        frame::colour::{Matrix, Range},
+        read::sample,
+    },
+    rect::Rect,
 };
 
 use crate::pipeline::running_time;
@@ -43,15 +46,11 @@ impl Picture {
         let buffer = gst::Buffer::with_size(self.info.size())?;
         let mut frame = gst_video::VideoFrame::from_buffer_writable(buffer, &self.info)
             .map_err(|_| anyhow!("cannot map a frame"))?;
-        for (index, plane) in planes.planes.iter().enumerate() {
-            let stride = frame.comp_stride(index as u32) as usize;
-            let rows = plane.chunks(planes.widths[index]);
-            for (row, new) in frame
-                .plane_data_mut(index as u32)?
-                .chunks_mut(stride)
-                .zip(rows)
-            {
-                row[..new.len()].copy_from_slice(new);
+        for (index, (plane, width)) in (0..).zip(planes.planes.iter().zip(planes.widths)) {
+            let stride = frame.comp_stride(index) as usize;
+            let rows = frame.plane_data_mut(index)?.chunks_mut(stride);
+            for (row, new) in rows.zip(plane.chunks(width)) {
+                row[..width].copy_from_slice(new);
             }
         }
         Ok(Self {
@@ -90,17 +89,13 @@ impl Picture {
             .context("cannot map a frame")?;
         let mut planes = [const { Vec::new() }; 3];
         let mut widths = [0; 3];
-        for (index, plane) in planes.iter_mut().enumerate() {
-            let component = index as u8;
-            let (width, height) = (
-                frame.comp_width(component.into()) as usize,
-                frame.comp_height(component.into()) as usize,
-            );
-            let stride = frame.comp_stride(component.into()) as usize;
-            let data = frame.comp_data(component.into())?;
-            widths[index] = width;
-            for row in data.chunks(stride).take(height) {
-                plane.extend_from_slice(&row[..width]);
+        for (component, (plane, width)) in (0..).zip(planes.iter_mut().zip(&mut widths)) {
+            *width = frame.comp_width(component) as usize;
+            let rows = frame
+                .comp_data(component)?
+                .chunks(frame.comp_stride(component) as usize);
+            for row in rows.take(frame.comp_height(component) as usize) {
+                plane.extend_from_slice(&row[..*width]);
             }
         }
         Ok(Planes {
@@ -235,6 +230,18 @@ pub struct Square {
     pub left: f32,
     pub top: f32,
     pub side: f32,
+}
+
+impl Square {
+    /// In the middle of a rectangle, `margin` times its larger side.
+    pub fn around(rect: Rect, margin: f32) -> Self {
+        let side = rect.side() * margin;
+        Self {
+            left: (rect.x0 + rect.x1 - side) / 2.0,
+            top: (rect.y0 + rect.y1 - side) / 2.0,
+            side,
+        }
+    }
 }
 
 fn colour_of(info: &gst_video::VideoInfo) -> Colour {

@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use input::Input;
-use measure::{Effort, Launcher};
+use measure::{Bench, Effort};
 use results::Results;
 use stack::Variant;
 
@@ -75,26 +75,26 @@ fn run() -> Result<()> {
         true => Effort::QUICK,
         false => Effort::FULL,
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut results = Results {
+    let results = Results {
         command: command(&arguments),
         date: machine::now()?,
         commit: machine::commit()?,
         machine: machine::Machine::describe(),
         load: [machine::load(), None],
-        threads,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
         home: arguments.on,
         frame: input.size(),
         quick: arguments.quick,
         ..Results::default()
     };
-    let launcher = Launcher {
+    let mut bench = Bench {
         input,
-        threads,
-        home: arguments.on,
         python: arguments.python,
+        effort,
+        results,
     };
-    measure::all(&launcher, &arguments.models, &effort, &mut results)?;
+    bench.run(&arguments.models)?;
+    let mut results = bench.results;
     results.load[1] = machine::load();
     results.bars = requirements::all(&results);
 

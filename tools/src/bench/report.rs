@@ -271,17 +271,16 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{requirements, results::AtOnce, stack::Variant};
+    use crate::{
+        requirements,
+        results::AtOnce,
+        stack::{Model, Variant},
+    };
 
     fn results() -> Results {
         let series = |stack, what: &str, rounds: [f64; 2]| {
-            let mut series = Series {
-                model: STREAMED.into(),
-                stack,
-                variant: Variant::Cpu,
-                about: Value::Null,
-                rounds: Default::default(),
-            };
+            let model = Model::Reference(format!("{STREAMED}.toml").into());
+            let mut series = Series::new(&model, stack, Variant::Cpu, Value::Null);
             for value in rounds {
                 series.take([(what.into(), vec![value])].into());
             }

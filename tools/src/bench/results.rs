@@ -13,7 +13,7 @@ use crate::{
     child::{Times, WHOLE},
     machine::Machine,
     requirements::Requirement,
-    stack::{Stack, Variant},
+    stack::{Model, Stack, Variant},
 };
 
 #[derive(Default, Serialize)]
@@ -58,6 +58,16 @@ pub struct Series {
 pub const START: &str = "start-s";
 
 impl Series {
+    pub fn new(model: &Model, stack: Stack, variant: Variant, about: Value) -> Self {
+        Self {
+            model: model.name(),
+            stack,
+            variant,
+            about,
+            rounds: BTreeMap::new(),
+        }
+    }
+
     pub fn take(&mut self, times: Times) {
         for (name, values) in times {
             let rounded = values.iter().map(|value| (value * 1e3).round() / 1e3);

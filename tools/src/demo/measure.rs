@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use lipsync_core::rect::Rect;
 use lipsync_tools::{
     faces::{Mouth, Watcher},
     media::{Frames, SOUND_RATE},
@@ -147,7 +148,8 @@ pub fn columns(
     let pictures = before.iter().zip(&after);
     let columns = moments.iter().zip(pictures).map(|(seen, (before, after))| {
         let mouth = seen.mouth.as_ref();
-        let region = mouth.map_or_else(|| whole(after), Mouth::head);
+        let whole = Rect::new([0.0, 0.0, after.width() as f32, after.height() as f32]);
+        let region = mouth.map_or_else(|| Square::around(whole, 1.0), Mouth::head);
         Column::new(caption(seen.time), [(before, region), (after, region)])
     });
     columns.collect()
@@ -158,17 +160,6 @@ fn caption(time: gst::ClockTime) -> String {
     let hundredths = (time.nseconds() + 5_000_000) / 10_000_000;
     let (seconds, hundredths) = (hundredths / 100, hundredths % 100);
     format!("{}:{:02}.{hundredths:02}", seconds / 60, seconds % 60)
-}
-
-/// The square in the middle that shows the whole picture.
-fn whole(picture: &Picture) -> Square {
-    let (width, height) = (picture.width() as f32, picture.height() as f32);
-    let side = width.max(height);
-    Square {
-        left: (width - side) / 2.0,
-        top: (height - side) / 2.0,
-        side,
-    }
 }
 
 /// The frames of a video that are seen at these times, which must rise. A still picture is seen
