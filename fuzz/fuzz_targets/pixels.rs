@@ -6,7 +6,7 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 use lipsync_core::pixels::{
-    Affine, Blender, Drawn, Patch,
+    Affine, Blender, Drawn, Patch, Rows,
     read::{
         opencv_resize::{Extent, Resizer, Scale},
         sample,
@@ -32,6 +32,7 @@ struct Picture {
     height: u8,
     padding: u8,
     seed: u32,
+    rows: u8,
     /// Bytes that a plane lacks at its end, and of which one.
     lacks: Option<(u8, u8)>,
 }
@@ -131,7 +132,9 @@ enum Stroke {
 fuzz_target!(|input: (Picture, u8, Vec<Work>)| {
     let (picture, width, works) = input;
     let side = |value: u8| usize::from(value) % FRAME + 1;
-    let mut frame = Frame::noise(
+    let rows = [Rows::All, Rows::Top, Rows::Bottom][usize::from(picture.rows) % 3];
+    let mut frame = Frame::noise_in(
+        rows,
         FORMATS[usize::from(picture.format) % FORMATS.len()],
         [side(picture.width), side(picture.height)],
         usize::from(picture.padding),
@@ -229,22 +232,20 @@ fn work_on(frame: &mut Frame, work: &Work, width: u8) {
     }
 }
 
-/// Bytes that belong to no component.
+/// Planes with zeros in the bits that belong to a component that is looked at.
 fn unused(frame: &Frame) -> impl Iterator<Item = u8> {
-    let mut free = frame.planes.clone().map(|plane| vec![true; plane.len()]);
+    let mut taken = frame.planes.clone().map(|plane| vec![0; plane.len()]);
     for part in parts(frame.format) {
         let [columns, rows] = frame.size(part);
         for y in 0..rows {
             for x in 0..columns {
-                if let Some(free) = free[part.plane].get_mut(frame.byte(part, x, y)) {
-                    *free = false;
-                }
+                frame.mark(part, x, y, &mut taken);
             }
         }
     }
-    let planes = frame.planes.clone().into_iter().zip(free);
-    planes.flat_map(|(plane, free)| {
-        let bytes = plane.into_iter().zip(free);
-        bytes.filter(|(_, free)| *free).map(|(byte, _)| byte)
+    let planes = frame.planes.clone().into_iter().zip(taken);
+    planes.flat_map(|(plane, taken)| {
+        let bytes = plane.into_iter().zip(taken);
+        bytes.map(|(byte, taken)| byte & !taken)
     })
 }

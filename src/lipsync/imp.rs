@@ -281,7 +281,7 @@ impl ElementImpl for Lipsync {
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
             let video = gst_video::VideoCapsBuilder::new()
-                .format_list(mapped_frame::FORMATS)
+                .format_list(mapped_frame::FORMATS.iter().map(|(format, _)| *format))
                 .width_range(1..=SIZE_MAX)
                 .height_range(1..=SIZE_MAX)
                 .build();

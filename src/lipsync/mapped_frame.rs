@@ -8,31 +8,63 @@ use gst_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameExt, V
 use lipsync_core::{
     face::Face,
     pixels::{
-        Colour, Format, Plane, View,
+        Colour, Format, Plane, Rows, View,
         frame::colour::{Matrix, Range},
     },
     rect::Rect,
 };
 
 /// All formats that the element takes, in the order of its pad templates.
-pub const FORMATS: [VideoFormat; 17] = [
-    VideoFormat::I420,
-    VideoFormat::Yv12,
-    VideoFormat::Nv12,
-    VideoFormat::Nv21,
-    VideoFormat::Y42b,
-    VideoFormat::Y444,
-    VideoFormat::Rgb,
-    VideoFormat::Bgr,
-    VideoFormat::Rgba,
-    VideoFormat::Bgra,
-    VideoFormat::Argb,
-    VideoFormat::Abgr,
-    VideoFormat::Rgbx,
-    VideoFormat::Bgrx,
-    VideoFormat::Xrgb,
-    VideoFormat::Xbgr,
-    VideoFormat::Gray8,
+pub const FORMATS: &[(VideoFormat, Format)] = &[
+    (VideoFormat::I420, Format::I420),
+    (VideoFormat::Yv12, Format::Yv12),
+    (VideoFormat::Nv12, Format::Nv12),
+    (VideoFormat::Nv21, Format::Nv21),
+    (VideoFormat::Y42b, Format::Y42b),
+    (VideoFormat::Y444, Format::Y444),
+    (VideoFormat::Rgb, Format::Rgb),
+    (VideoFormat::Bgr, Format::Bgr),
+    (VideoFormat::Rgba, Format::Rgba),
+    (VideoFormat::Bgra, Format::Bgra),
+    (VideoFormat::Argb, Format::Argb),
+    (VideoFormat::Abgr, Format::Abgr),
+    (VideoFormat::Rgbx, Format::Rgbx),
+    (VideoFormat::Bgrx, Format::Bgrx),
+    (VideoFormat::Xrgb, Format::Xrgb),
+    (VideoFormat::Xbgr, Format::Xbgr),
+    (VideoFormat::Gray8, Format::Gray8),
+    (VideoFormat::Uyvy, Format::Uyvy),
+    (VideoFormat::Yuy2, Format::Yuy2),
+    (VideoFormat::Yvyu, Format::Yvyu),
+    (VideoFormat::Vyuy, Format::Vyuy),
+    (VideoFormat::Nv16, Format::Nv16),
+    (VideoFormat::Nv61, Format::Nv61),
+    (VideoFormat::Nv24, Format::Nv24),
+    (VideoFormat::Y41b, Format::Y41b),
+    (VideoFormat::A420, Format::A420),
+    (VideoFormat::Av12, Format::Av12),
+    (VideoFormat::V210, Format::V210),
+    (VideoFormat::P01010le, Format::P01010le),
+    (VideoFormat::P012Le, Format::P012Le),
+    (VideoFormat::P016Le, Format::P016Le),
+    (VideoFormat::I42010le, Format::I42010le),
+    (VideoFormat::I42210le, Format::I42210le),
+    (VideoFormat::Y44410le, Format::Y44410le),
+    (VideoFormat::I42012le, Format::I42012le),
+    (VideoFormat::I42212le, Format::I42212le),
+    (VideoFormat::Y44412le, Format::Y44412le),
+    (VideoFormat::Y210, Format::Y210),
+    (VideoFormat::Y212Le, Format::Y212Le),
+    (VideoFormat::Rgb10a2Le, Format::Rgb10a2Le),
+    (VideoFormat::Bgr10a2Le, Format::Bgr10a2Le),
+    (VideoFormat::Argb64Le, Format::Argb64Le),
+    (VideoFormat::Rgba64Le, Format::Rgba64Le),
+    (VideoFormat::Bgra64Le, Format::Bgra64Le),
+    (VideoFormat::Abgr64Le, Format::Abgr64Le),
+    (VideoFormat::Gray16Le, Format::Gray16Le),
+    // In the byte order of the machine.
+    #[cfg(target_endian = "little")]
+    (VideoFormat::Argb64, Format::Argb64Le),
 ];
 
 /// Higher pictures are taken for BT.709 where the caps do not name a matrix, as GStreamer itself
@@ -63,6 +95,7 @@ pub fn with_view<R>(
         width,
         height,
         colour: colour(info),
+        rows: Rows::All,
         planes: [
             Plane {
                 data: first,
@@ -119,26 +152,9 @@ pub fn mark_faces(buffer: &mut gst::BufferRef, faces: &[Face]) {
 }
 
 fn format(format: VideoFormat) -> Option<Format> {
-    Some(match format {
-        VideoFormat::I420 => Format::I420,
-        VideoFormat::Yv12 => Format::Yv12,
-        VideoFormat::Nv12 => Format::Nv12,
-        VideoFormat::Nv21 => Format::Nv21,
-        VideoFormat::Y42b => Format::Y42b,
-        VideoFormat::Y444 => Format::Y444,
-        VideoFormat::Rgb => Format::Rgb,
-        VideoFormat::Bgr => Format::Bgr,
-        VideoFormat::Rgba => Format::Rgba,
-        VideoFormat::Bgra => Format::Bgra,
-        VideoFormat::Argb => Format::Argb,
-        VideoFormat::Abgr => Format::Abgr,
-        VideoFormat::Rgbx => Format::Rgbx,
-        VideoFormat::Bgrx => Format::Bgrx,
-        VideoFormat::Xrgb => Format::Xrgb,
-        VideoFormat::Xbgr => Format::Xbgr,
-        VideoFormat::Gray8 => Format::Gray8,
-        _ => return None,
-    })
+    let mut all = FORMATS.iter();
+    all.find(|(name, _)| *name == format)
+        .map(|(_, format)| *format)
 }
 
 /// Matrix and range of the caps; where they leave one open, what the format and size suggest.
@@ -162,6 +178,7 @@ fn colour(info: &VideoInfo) -> Colour {
             _ if info.is_yuv() => Range::Limited,
             _ => Range::Full,
         },
+        ..Colour::default()
     }
 }
 
@@ -176,12 +193,12 @@ mod tests {
 
     #[test]
     fn every_format_maps_with_its_planes_and_odd_sizes() {
-        for video_format in FORMATS {
+        for &(video_format, _) in FORMATS {
             let info = info(video_format, 7, 5);
             let mut buffer = gst::Buffer::with_size(info.size()).unwrap();
             with_view(buffer.make_mut(), &info, |view| {
                 assert_eq!((view.width, view.height), (7, 5));
-                let planes = info.n_planes() as usize;
+                let planes = (info.n_planes() as usize).min(3);
                 for (index, plane) in view.planes.iter().enumerate() {
                     if index < planes {
                         assert_eq!(plane.stride, info.stride()[index] as usize);
@@ -224,14 +241,16 @@ mod tests {
             with("bt709", yuv, 100),
             Colour {
                 matrix: Matrix::Bt709,
-                range: Range::Limited
+                range: Range::Limited,
+                ..Colour::default()
             }
         );
         assert_eq!(
             with("1:4:0:0", yuv, 100),
             Colour {
                 matrix: Matrix::Bt601,
-                range: Range::Full
+                range: Range::Full,
+                ..Colour::default()
             }
         );
         assert_eq!(with("2:0:0:0", yuv, 576).matrix, Matrix::Bt601);

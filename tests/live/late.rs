@@ -15,7 +15,7 @@ use lipsync_core::{
     catalogue::Source,
     face::Face,
     generator::{Brush, Brushes, Generator, Heard, Hearing, Look, Sketch, Spot},
-    pixels::{Colour, Format, Plane, View},
+    pixels::{Colour, Format, Plane, Rows, View},
     render::{Controls, Engine, Late, Networks, Outcome, Silence},
     sound::Sound,
 };
@@ -125,6 +125,7 @@ fn grey(pixels: &mut [u8; 16]) -> View<'_> {
         width: 4,
         height: 4,
         colour: Colour::default(),
+        rows: Rows::All,
         planes: [plane(pixels), plane(&mut []), plane(&mut [])],
     }
 }

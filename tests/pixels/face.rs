@@ -7,7 +7,7 @@ use lipsync_core::{
     Error, assembly,
     face::{self, Face, Select, Settings, Tracker},
     inference::Options,
-    pixels::{Affine, Format, Plane, View},
+    pixels::{Affine, Format, Plane, Rows, View},
     rect::Rect,
 };
 
@@ -373,6 +373,7 @@ fn grey_frames_have_faces_too() {
         width: 360,
         height: 360,
         colour: Default::default(),
+        rows: Rows::All,
         planes: [
             Plane {
                 data: &mut grey,

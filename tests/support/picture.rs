@@ -9,7 +9,7 @@ use lipsync_core::{
     Error,
     face::Face,
     generator::{Generator, Look, Sketch, Spot},
-    pixels::{Affine, Colour, Format, Plane, View},
+    pixels::{Affine, Colour, Format, Plane, Rows, View},
 };
 
 /// A picture of RGB bytes without padding.
@@ -52,6 +52,7 @@ impl Picture {
             width: self.width,
             height: self.height,
             colour: Colour::default(),
+            rows: Rows::All,
             planes: [
                 Plane {
                     data: &mut self.data,

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use gst_video::prelude::*;
 use lipsync_core::{
     pixels::{
-        Affine, Colour, Format, Plane, View,
+        Affine, Colour, Format, Plane, Rows, View,
         frame::colour::{Matrix, Range},
         read::sample,
     },
@@ -158,6 +158,7 @@ impl Planes {
             width: self.width,
             height: self.height,
             colour: self.colour,
+            rows: Rows::All,
             planes: [(y, luma), (u, chroma), (v, chroma)]
                 .map(|(data, stride)| Plane { data, stride }),
         }
@@ -200,6 +201,7 @@ pub fn packed_view(format: Format, data: &mut [u8], width: usize, height: usize)
         width,
         height,
         colour: Colour::default(),
+        rows: Rows::All,
         planes: [
             plane(data, width * RGB),
             plane(&mut [], 0),
@@ -255,7 +257,11 @@ fn colour_of(info: &gst_video::VideoInfo) -> Colour {
         gst_video::VideoColorRange::Range0_255 => Range::Full,
         _ => Range::Limited,
     };
-    Colour { matrix, range }
+    Colour {
+        matrix,
+        range,
+        ..Colour::default()
+    }
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl std::fmt::Write for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pixels::{Colour, Format, Plane};
+    use crate::pixels::{Colour, Format, Plane, Rows};
 
     fn plane(data: &mut [u8], stride: usize) -> Plane<'_> {
         Plane { data, stride }
@@ -131,6 +131,7 @@ mod tests {
                     width,
                     height,
                     colour: Colour::default(),
+                    rows: Rows::All,
                     planes: [
                         plane(&mut grey, width),
                         plane(&mut [], 0),

@@ -2,7 +2,10 @@
 //!
 //! Must not know where the components lie.
 
-use crate::pixels::frame::layout::Model;
+use crate::pixels::frame::{
+    layout::{Layout, Model},
+    transfer::{Curves, Transfer},
+};
 
 /// Luma coefficients of a YCbCr picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,19 +19,29 @@ pub enum Matrix {
 /// Range of the stored values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Range {
-    /// Luma 16..235, chroma 16..240.
+    /// Luma 16..235, chroma 16..240, of eight bits; four times that of ten, and so on.
     #[default]
     Limited,
-    /// 0..255.
+    /// All that the bits hold.
     Full,
 }
 
-/// How stored values become RGB. Meaningless for RGB formats, which are always full range. For
-/// GRAY8 it is the range of the grey values and how RGB is weighed to become grey.
+/// Where a sample of subsampled chroma lies among the pixels that share it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Siting {
+    /// Across and down: on the first of them, or in the middle.
+    pub on_first: [bool; 2],
+}
+
+/// How stored values become RGB. Matrix, range and siting mean nothing for RGB formats, which are
+/// always full range. For grey it is the range of the grey values and how RGB is weighed to become
+/// grey.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Colour {
     pub matrix: Matrix,
     pub range: Range,
+    pub transfer: Transfer,
+    pub siting: Siting,
 }
 
 /// Three values to three values: `rows · input + offset`.
@@ -79,33 +92,111 @@ impl Matrix {
     }
 }
 
-impl Range {
+/// What stored values of so many bits mean.
+#[derive(Clone, Copy)]
+struct Depth {
+    bits: u32,
+}
+
+impl Depth {
+    /// The greatest stored value.
+    fn most(self) -> f32 {
+        ((1u32 << self.bits) - 1) as f32
+    }
+
+    /// A stored value as eight bits have it.
+    fn of_byte(self, value: f32) -> f32 {
+        value * (1u32 << (self.bits - 8)) as f32
+    }
+
     /// Stored value of black, and stored steps from there to white.
-    fn luma(self) -> (f32, f32) {
-        match self {
-            Self::Limited => (16.0, 219.0),
-            Self::Full => (0.0, 255.0),
+    fn luma(self, range: Range) -> (f32, f32) {
+        match range {
+            Range::Limited => (self.of_byte(16.0), self.of_byte(219.0)),
+            Range::Full => (0.0, self.most()),
         }
     }
 
     /// Stored steps of a chroma component from its least to its greatest value.
-    fn chroma(self) -> f32 {
-        match self {
-            Self::Limited => 224.0,
-            Self::Full => 255.0,
+    fn chroma(self, range: Range) -> f32 {
+        match range {
+            Range::Limited => self.of_byte(224.0),
+            Range::Full => self.most(),
+        }
+    }
+
+    /// Stored value of no colour.
+    fn chroma_zero(self) -> f32 {
+        self.of_byte(128.0)
+    }
+}
+
+/// Stored values to RGB of standard range.
+pub(in crate::pixels) struct Decoder {
+    transform: Transform,
+    curves: Option<&'static Curves>,
+    scale: f32,
+    bias: f32,
+}
+
+impl Decoder {
+    #[inline]
+    pub fn apply(&self, stored: [f32; 3]) -> [f32; 3] {
+        let rgb = self.transform.apply(stored);
+        match self.curves {
+            None => rgb,
+            Some(curves) => rgb.map(|value| curves.to_sdr(value) * self.scale + self.bias),
         }
     }
 }
 
-/// Stored value of no colour.
-const CHROMA_ZERO: f32 = 128.0;
+/// RGB 0..1 of standard range to stored values.
+pub(in crate::pixels) struct Encoder {
+    pub transform: Transform,
+    pub curves: Option<&'static Curves>,
+}
+
+impl Encoder {
+    #[inline]
+    pub fn apply(&self, rgb: [f32; 3]) -> [f32; 3] {
+        self.transform.apply(match self.curves {
+            None => rgb,
+            Some(curves) => rgb.map(|value| curves.to_signal(value)),
+        })
+    }
+}
 
 impl Colour {
-    /// Stored values 0..255 of a frame's components to RGB 0..1.
-    pub(in crate::pixels) fn decoder(self, model: Model) -> Transform {
-        let (black, luma) = self.range.luma();
-        match model {
-            Model::Rgb => Transform::diagonal([1.0 / 255.0; 3], [0.0; 3]),
+    /// Stored values of a frame's components to `rgb * scale + bias`, rgb being 0..1.
+    pub(in crate::pixels) fn decoder(self, layout: &Layout, scale: f32, bias: f32) -> Decoder {
+        let transform = self.to_rgb(layout);
+        let curves = self.transfer.curves();
+        Decoder {
+            transform: match curves {
+                None => transform.scaled(scale, bias),
+                Some(_) => transform,
+            },
+            curves,
+            scale,
+            bias,
+        }
+    }
+
+    /// RGB 0..1 to stored values of a frame's components. Of grey, the first counts.
+    pub(in crate::pixels) fn encoder(self, layout: &Layout) -> Encoder {
+        Encoder {
+            transform: self.to_stored(layout),
+            curves: self.transfer.curves(),
+        }
+    }
+
+    fn to_rgb(self, layout: &Layout) -> Transform {
+        let depth = Depth {
+            bits: layout.element.bits(),
+        };
+        let (black, luma) = depth.luma(self.range);
+        match layout.model {
+            Model::Rgb => Transform::diagonal([1.0 / depth.most(); 3], [0.0; 3]),
             Model::Grey => Transform {
                 rows: [[1.0 / luma, 0.0, 0.0]; 3],
                 offset: [-black / luma; 3],
@@ -114,27 +205,29 @@ impl Colour {
                 let [r, g, b] = self.matrix.luma();
                 // R - Y = 2 (1 - r) Cr, B - Y = 2 (1 - b) Cb, and G from Y = r R + g G + b B.
                 let (red, blue) = (2.0 * (1.0 - r), 2.0 * (1.0 - b));
-                let gain = 1.0 / self.range.chroma();
+                let gain = 1.0 / depth.chroma(self.range);
+                let zero = depth.chroma_zero();
                 let rows = [
                     [1.0 / luma, 0.0, red * gain],
                     [1.0 / luma, -blue * b / g * gain, -red * r / g * gain],
                     [1.0 / luma, blue * gain, 0.0],
                 ];
-                let offset =
-                    rows.map(|[y, cb, cr]| -(y * black + cb * CHROMA_ZERO + cr * CHROMA_ZERO));
+                let offset = rows.map(|[y, cb, cr]| -(y * black + cb * zero + cr * zero));
                 Transform { rows, offset }
             }
         }
     }
 
-    /// RGB 0..1 to stored values 0..255 of a frame's components. Of grey, the first counts.
-    pub(in crate::pixels) fn encoder(self, model: Model) -> Transform {
-        if model == Model::Rgb {
-            return Transform::diagonal([255.0; 3], [0.0; 3]);
+    fn to_stored(self, layout: &Layout) -> Transform {
+        let depth = Depth {
+            bits: layout.element.bits(),
+        };
+        if layout.model == Model::Rgb {
+            return Transform::diagonal([depth.most(); 3], [0.0; 3]);
         }
         let [r, g, b] = self.matrix.luma();
-        let (black, luma) = self.range.luma();
-        let chroma = self.range.chroma();
+        let (black, luma) = depth.luma(self.range);
+        let (chroma, zero) = (depth.chroma(self.range), depth.chroma_zero());
         let (cb, cr) = (chroma / (2.0 * (1.0 - b)), chroma / (2.0 * (1.0 - r)));
         Transform {
             rows: [
@@ -142,40 +235,40 @@ impl Colour {
                 [-r * cb, -g * cb, (1.0 - b) * cb],
                 [(1.0 - r) * cr, -g * cr, -b * cr],
             ],
-            offset: [black, CHROMA_ZERO, CHROMA_ZERO],
+            offset: [black, zero, zero],
         }
     }
-}
-
-/// The nearest stored value to a finite one. Saturates.
-#[inline]
-pub(in crate::pixels) fn to_byte(value: f32) -> u8 {
-    // Adding 2^23 leaves the nearest integer in the low bits of the mantissa: unlike a cast,
-    // four at a time.
-    const MAGIC: f32 = 8_388_608.0;
-    (value.clamp(0.0, 255.0) + MAGIC).to_bits() as u8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pixels::{
+        Format,
+        frame::element::{Bytes, Store},
+    };
 
     const MATRICES: [Matrix; 3] = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020];
     const RANGES: [Range; 2] = [Range::Limited, Range::Full];
 
     #[test]
     fn rgb_survives_storage_within_two_steps() {
-        for model in [Model::Ycbcr, Model::Rgb] {
+        for format in [Format::I420, Format::Rgb] {
             for (matrix, range) in MATRICES.into_iter().flat_map(|m| RANGES.map(|r| (m, r))) {
-                let colour = Colour { matrix, range };
-                let (decode, encode) = (colour.decoder(model), colour.encoder(model));
+                let colour = Colour {
+                    matrix,
+                    range,
+                    ..Colour::default()
+                };
+                let layout = format.layout();
+                let (decode, encode) = (colour.decoder(&layout, 1.0, 0.0), colour.encoder(&layout));
                 for step in 0..17 * 17 * 17 {
                     let rgb = [step % 17, step / 17 % 17, step / 289].map(|v| v as f32 / 16.0);
-                    let stored = encode.apply(rgb).map(|value| f32::from(to_byte(value)));
+                    let stored = encode.apply(rgb).map(|value| f32::from(Bytes.code(value)));
                     for (before, after) in rgb.into_iter().zip(decode.apply(stored)) {
                         assert!(
                             (before - after).abs() <= 2.0 / 255.0,
-                            "{model:?} {colour:?}: {rgb:?} became {after}"
+                            "{format:?} {colour:?}: {rgb:?} became {after}"
                         );
                     }
                 }
@@ -194,9 +287,31 @@ mod tests {
             let colour = Colour {
                 matrix,
                 range: Range::Limited,
+                ..Colour::default()
             };
-            let stored = colour.encoder(Model::Ycbcr).apply([1.0, 0.0, 0.0]);
-            assert_eq!(stored.map(to_byte), codes, "{matrix:?}");
+            for (format, step) in [(Format::I420, 1.0), (Format::I42010le, 4.0)] {
+                let stored = colour.encoder(&format.layout()).apply([1.0, 0.0, 0.0]);
+                let stored = stored.map(|value| Bytes.code(value / step));
+                assert_eq!(stored, codes, "{matrix:?} {format:?}");
+            }
+        }
+    }
+
+    /// 64, 940 and 512 of ten bits, 0 and 1023 of full range.
+    #[test]
+    fn white_and_no_colour_have_the_codes_of_their_bits() {
+        for (range, codes) in [
+            (Range::Limited, [940.0, 512.0]),
+            (Range::Full, [1023.0, 512.0]),
+        ] {
+            let colour = Colour {
+                range,
+                ..Colour::default()
+            };
+            let stored = colour.encoder(&Format::P01010le.layout()).apply([1.0; 3]);
+            for (stored, code) in stored.into_iter().zip([codes[0], codes[1], codes[1]]) {
+                assert!((stored - code).abs() < 1e-2, "{range:?}: {stored}");
+            }
         }
     }
 
@@ -207,11 +322,11 @@ mod tests {
                 range,
                 ..Colour::default()
             };
-            assert_eq!(
-                to_byte(colour.encoder(Model::Grey).apply([1.0; 3])[0]),
-                white
-            );
-            for value in colour.decoder(Model::Grey).apply([white as f32, 9.0, 9.0]) {
+            let layout = Format::Gray8.layout();
+            let stored = colour.encoder(&layout).apply([1.0; 3]);
+            assert_eq!(Bytes.code(stored[0]), white);
+            let decode = colour.decoder(&layout, 1.0, 0.0);
+            for value in decode.apply([white as f32, 9.0, 9.0]) {
                 assert!((value - 1.0).abs() < 1e-6);
             }
         }

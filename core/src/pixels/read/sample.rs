@@ -9,7 +9,8 @@
 use crate::pixels::{Affine, View, frame::layout::Model, read::window::Window};
 
 /// Fills `out` (planes R, G, B, each `[size, size]`) with `rgb * scale + bias`, rgb being 0..1 up
-/// to what the frame's range leaves beyond black and white.
+/// to what the frame's range leaves beyond black and white. Of a high dynamic range, what is
+/// brighter than white of standard range becomes that.
 ///
 /// `to_frame` maps tensor pixels to frame pixels; turned, mirrored and stretched as it likes.
 /// The frame's edge pixels go on for ever. When the region shrinks, each value is the mean of
@@ -35,26 +36,26 @@ pub fn sample(
     let mut out = out.map(|plane| &mut plane[..area]);
     let layout = view.format.layout();
     for grid in layout.grids {
-        let window = Window::new(&grid.frame_to_grid().after(to_frame));
+        let window = Window::new(&view.frame_to_grid(grid).after(to_frame));
         for samples in view.bundles(grid).flatten() {
             window.means(&samples, size, &mut out);
         }
     }
-    let transform = view.colour.decoder(layout.model).scaled(scale, bias);
+    let decoder = view.colour.decoder(&layout, scale, bias);
     let [first, second, third] = &mut out;
     for ((first, second), third) in first.iter_mut().zip(&mut **second).zip(&mut **third) {
         let stored = match layout.model {
             Model::Grey => [*first, 0.0, 0.0],
             Model::Ycbcr | Model::Rgb => [*first, *second, *third],
         };
-        [*first, *second, *third] = transform.apply(stored);
+        [*first, *second, *third] = decoder.apply(stored);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pixels::{Colour, Format, Plane};
+    use crate::pixels::{Colour, Format, Plane, Rows};
     use proptest::prelude::*;
 
     /// A picture of one plane.
@@ -104,6 +105,7 @@ mod tests {
                 width: self.width,
                 height: self.height,
                 colour: Colour::default(),
+                rows: Rows::All,
                 planes: [plane, none(), none()],
             };
             let mut rgb = [(); 3].map(|()| vec![0.0; size * size]);

@@ -10,12 +10,15 @@ use std::ops::Range;
 
 use crate::pixels::{
     Affine,
-    frame::layout::Samples,
+    frame::{
+        element::{Store, Sum, with_store},
+        layout::Samples,
+    },
     geometry::lanes::{self, load, mix},
 };
 
 /// The most samples that are averaged across. Shrinking further leaves some out: a 4K frame in a
-/// tensor of 256 is still averaged whole. Sums of bytes under a window fit 16 bits.
+/// tensor of 256 is still averaged whole. [`Store::Sum`] holds the sum under a window.
 const WIDEST: usize = 15;
 
 /// Positions are in fixed point, this many bits after the point: exact steps along a row, and
@@ -24,7 +27,7 @@ const POINT: u32 = 24;
 /// Positions and steps beyond this are as good as infinite, and their sums stay in range.
 const FAR: f64 = (1u64 << 20) as f64;
 
-/// Bytes of a line that are added up at a time.
+/// Elements of a line that are added up at a time.
 const SPAN: usize = 2048;
 /// Columns of the tensor whose places are known at a time.
 const RUN: usize = 128;
@@ -71,17 +74,20 @@ impl Window {
 
     /// The means for a tensor of `size` x `size`, in the planes that belong to the components.
     pub fn means(&self, samples: &Samples, size: usize, out: &mut [&mut [f32]; 3]) {
-        match samples.step {
-            1 => self.means_of::<1, 1>(samples, size, out),
-            2 => self.means_of::<2, 2>(samples, size, out),
-            3 => self.means_of::<3, 3>(samples, size, out),
-            _ => self.means_of::<4, 3>(samples, size, out),
-        }
+        with_store!(samples.element, store => match (samples.step, samples.count) {
+            (1, _) => self.means_of::<_, 1, 1>(store, samples, size, out),
+            (2, 1) => self.means_of::<_, 2, 1>(store, samples, size, out),
+            (2, _) => self.means_of::<_, 2, 2>(store, samples, size, out),
+            (3, _) => self.means_of::<_, 3, 3>(store, samples, size, out),
+            (_, 1) => self.means_of::<_, 4, 1>(store, samples, size, out),
+            (_, _) => self.means_of::<_, 4, 3>(store, samples, size, out),
+        });
     }
 
     /// `STEP` is the samples' step, `COUNT` that of their components, known to the compiler.
-    fn means_of<const STEP: usize, const COUNT: usize>(
+    fn means_of<S: Store, const STEP: usize, const COUNT: usize>(
         &self,
+        store: S,
         samples: &Samples,
         size: usize,
         out: &mut [&mut [f32]; 3],
@@ -91,11 +97,11 @@ impl Window {
             return;
         };
         if self.is_copy() {
-            self.copy::<STEP, COUNT>(samples, size, out);
+            self.copy::<S, STEP, COUNT>(store, samples, size, out);
         } else if self.is_upright() {
-            self.upright::<STEP, COUNT>(samples, size, out);
+            self.upright::<S, STEP, COUNT>(store, samples, size, out);
         } else {
-            self.turned::<STEP, COUNT>(samples, size, out);
+            self.turned::<S, STEP, COUNT>(store, samples, size, out);
         }
     }
 
@@ -107,8 +113,9 @@ impl Window {
     }
 
     /// The samples as they are.
-    fn copy<const STEP: usize, const COUNT: usize>(
+    fn copy<S: Store, const STEP: usize, const COUNT: usize>(
         &self,
+        store: S,
         samples: &Samples,
         size: usize,
         mut out: [&mut &mut [f32]; COUNT],
@@ -120,15 +127,17 @@ impl Window {
             let values = samples.row(y.clamp(0, last[1]) as usize);
             for (lane, out) in out.iter_mut().enumerate() {
                 let out = &mut out[row * size..][..size];
+                let offset = samples.offset + lane;
                 if inside {
-                    let values = values[left as usize * STEP + lane..].iter().step_by(STEP);
-                    for (out, value) in out.iter_mut().zip(values) {
-                        *out = f32::from(*value);
+                    let first = offset + left as usize * STEP;
+                    for (index, out) in out.iter_mut().enumerate() {
+                        *out = store.get(values, first + index * STEP).into();
                     }
                     continue;
                 }
                 for (out, x) in out.iter_mut().zip(left..) {
-                    *out = f32::from(values[x.clamp(0, last[0]) as usize * STEP + lane]);
+                    let x = x.clamp(0, last[0]) as usize;
+                    *out = store.get(values, offset + x * STEP).into();
                 }
             }
         }
@@ -157,8 +166,9 @@ impl Window {
     }
 
     /// Every row finds its columns at the same places, and every column its rows.
-    fn upright<const STEP: usize, const COUNT: usize>(
+    fn upright<S: Store, const STEP: usize, const COUNT: usize>(
         &self,
+        store: S,
         samples: &Samples,
         size: usize,
         mut out: [&mut &mut [f32]; COUNT],
@@ -184,7 +194,7 @@ impl Window {
                 count += 1;
             }
             let columns = &columns[..count];
-            let mut strip = Strip::<STEP, COUNT>::new(samples, left, length, height);
+            let mut strip = Strip::<S, STEP, COUNT>::new(store, samples, left, length, height);
             let line = &mut line[..strip.length];
             let mut above = None;
             for row in 0..size {
@@ -212,8 +222,9 @@ impl Window {
     }
 
     /// Tile by tile, from the means at all whole places that the windows of a tile lie between.
-    fn turned<const STEP: usize, const COUNT: usize>(
+    fn turned<S: Store, const STEP: usize, const COUNT: usize>(
         &self,
+        store: S,
         samples: &Samples,
         size: usize,
         mut out: [&mut &mut [f32]; COUNT],
@@ -225,7 +236,8 @@ impl Window {
             let across = self.reach(0, [left..right, top..bottom], samples.width);
             let down = self.reach(1, [left..right, top..bottom], samples.height);
             let (pitch, length) = (across.count * STEP, across.count + self.size[0] - 1);
-            let mut strip = Strip::<STEP, COUNT>::new(samples, across.first, length, self.size[1]);
+            let (first, height) = (across.first, self.size[1]);
+            let mut strip = Strip::<S, STEP, COUNT>::new(store, samples, first, length, height);
             strip.start(down.first);
             for means in means.chunks_exact_mut(pitch).take(down.count) {
                 strip.means_across(self.size[0], means);
@@ -314,51 +326,55 @@ impl Reach {
 }
 
 /// Sums of lines that lie under each other, of a part of their samples. The edges go on for ever.
-struct Strip<'a, const STEP: usize, const COUNT: usize> {
+struct Strip<'a, S: Store, const STEP: usize, const COUNT: usize> {
+    store: S,
     samples: &'a Samples<'a>,
     /// The first line, and how many are summed.
     top: i64,
     height: usize,
-    /// The bytes of a line in the frame that are wanted, and how many before them.
-    bytes: Range<usize>,
+    /// The elements of a line in the frame that are wanted, and how many before them.
+    elements: Range<usize>,
     before: usize,
-    /// Sums, of which those of bytes between the components mean nothing.
+    /// Sums, of which those of elements between the components mean nothing.
     length: usize,
-    sums: [u16; SPAN],
-    across: [u16; SPAN],
+    sums: [S::Sum; SPAN],
+    across: [S::Sum; SPAN],
 }
 
-impl<'a, const STEP: usize, const COUNT: usize> Strip<'a, STEP, COUNT> {
+impl<'a, S: Store, const STEP: usize, const COUNT: usize> Strip<'a, S, STEP, COUNT> {
     /// Of `length` samples from `left` on, of which at least one lies in the frame.
-    fn new(samples: &'a Samples<'a>, left: i64, length: usize, height: usize) -> Self {
+    fn new(store: S, samples: &'a Samples<'a>, left: i64, length: usize, height: usize) -> Self {
         let start = left.max(0) as usize;
         let end = ((left + length as i64) as usize).min(samples.width);
+        let element = |x: usize| samples.offset + x * STEP;
         Self {
+            store,
             samples,
             top: 0,
             height,
-            bytes: start * STEP..(end - 1) * STEP + COUNT,
+            elements: element(start)..element(end - 1) + COUNT,
             before: (start as i64 - left) as usize * STEP,
             length: (length - 1) * STEP + COUNT,
-            sums: [0; SPAN],
-            across: [0; SPAN],
+            sums: [S::Sum::default(); SPAN],
+            across: [S::Sum::default(); SPAN],
         }
     }
 
-    fn line(&self, y: i64) -> &'a [u8] {
+    fn line(&self, y: i64) -> impl Iterator<Item = S::Code> + use<'a, S, STEP, COUNT> {
         let y = y.clamp(0, self.samples.height as i64 - 1);
-        &self.samples.row(y as usize)[self.bytes.clone()]
+        let row = self.samples.row(y as usize);
+        self.store.codes(row, self.elements.clone())
     }
 
     /// Sums up the lines from `top` on.
     fn start(&mut self, top: i64) {
         self.top = top;
-        let inside = self.before..self.before + self.bytes.len();
-        self.sums[inside.clone()].fill(0);
+        let inside = self.before..self.before + self.elements.len();
+        self.sums[inside.clone()].fill(S::Sum::default());
         for y in top..top + self.height as i64 {
             let line = self.line(y);
-            for (sum, value) in self.sums[inside.clone()].iter_mut().zip(line) {
-                *sum += u16::from(*value);
+            for (sum, code) in self.sums[inside.clone()].iter_mut().zip(line) {
+                *sum += S::Sum::from(code);
             }
         }
         self.extend();
@@ -370,9 +386,9 @@ impl<'a, const STEP: usize, const COUNT: usize> Strip<'a, STEP, COUNT> {
             self.line(self.top),
             self.line(self.top + self.height as i64),
         );
-        let sums = &mut self.sums[self.before..][..self.bytes.len()];
+        let sums = &mut self.sums[self.before..][..self.elements.len()];
         for ((sum, old), new) in sums.iter_mut().zip(old).zip(new) {
-            *sum = *sum - u16::from(*old) + u16::from(*new);
+            *sum = *sum - S::Sum::from(old) + S::Sum::from(new);
         }
         self.top += 1;
         self.extend();
@@ -384,7 +400,7 @@ impl<'a, const STEP: usize, const COUNT: usize> Strip<'a, STEP, COUNT> {
         for at in (0..first).step_by(STEP) {
             self.sums.copy_within(first..first + COUNT, at);
         }
-        let last = first + self.bytes.len() - COUNT;
+        let last = first + self.elements.len() - COUNT;
         for at in (last..self.length).step_by(STEP).skip(1) {
             self.sums.copy_within(last..last + COUNT, at);
         }
@@ -394,11 +410,11 @@ impl<'a, const STEP: usize, const COUNT: usize> Strip<'a, STEP, COUNT> {
     fn interpolate(&mut self, place: Place, out: &mut [f32]) {
         self.start(place.first);
         for (out, sum) in out.iter_mut().zip(&self.sums) {
-            *out = f32::from(*sum);
+            *out = sum.to_f32();
         }
         self.slide();
         for (out, sum) in out.iter_mut().zip(&self.sums) {
-            *out += (f32::from(*sum) - *out) * place.part;
+            *out += (sum.to_f32() - *out) * place.part;
         }
     }
 
@@ -408,12 +424,12 @@ impl<'a, const STEP: usize, const COUNT: usize> Strip<'a, STEP, COUNT> {
         across.copy_from_slice(&self.sums[..across.len()]);
         for x in 1..width {
             for (across, sum) in across.iter_mut().zip(&self.sums[x * STEP..]) {
-                *across += sum;
+                *across += *sum;
             }
         }
         let scale = 1.0 / (width * self.height) as f32;
         for (out, across) in out.iter_mut().zip(across) {
-            *out = f32::from(*across) * scale;
+            *out = across.to_f32() * scale;
         }
     }
 }

@@ -9,7 +9,10 @@ use std::ops::Range;
 
 use crate::pixels::{
     Affine, View,
-    frame::{colour::to_byte, layout::Grid},
+    frame::{
+        element::{Store, with_store},
+        layout::{Channel, Grid},
+    },
     write::{
         field::{Field, Line, Texel},
         warp::{Place, Rect, Shift, Source},
@@ -70,25 +73,25 @@ impl Blender {
     /// padding bytes. A frame whose planes are too short for it is left alone.
     pub fn blend(&mut self, view: &mut View, patch: &Patch) {
         let layout = view.format.layout();
-        let encode = view.colour.encoder(layout.model);
+        let encode = view.colour.encoder(&layout);
         if !view.is_whole() || !self.field.load(patch, &encode) {
             return;
         }
         for grid in layout.grids {
-            self.blend_grid(view, grid);
+            with_store!(layout.element, store => self.blend_grid(view, grid, store));
         }
     }
 
     /// Redraws the components of `grid`.
-    fn blend_grid(&mut self, view: &mut View, grid: &Grid) {
+    fn blend_grid(&mut self, view: &mut View, grid: &Grid, store: impl Store) {
         let Self { field, source, run } = self;
-        let track = Track::new(grid, field);
-        let size = grid.size(view.width, view.height);
+        let track = Track::new(&view.grid_to_frame(grid), field);
+        let size = view.grid_size(grid);
         let region = track.region(size);
         if region.left == region.right || region.top == region.bottom {
             return;
         }
-        let density = grid.density();
+        let density = view.density(grid);
         // Where nothing moves every sample has but its own place to be read from.
         let moves = field.reach != [0.0; 2];
         if moves {
@@ -115,12 +118,12 @@ impl Blender {
                 for (nth, index) in grid.components().enumerate() {
                     let channel = channels[index];
                     let plane = &mut view.planes[channel.plane];
-                    let row = &mut plane.data[y as usize * plane.stride + channel.offset..];
+                    let row = &mut plane.data[y as usize * plane.stride..];
                     match maps.source {
                         Some(source) => run.read(source, nth),
-                        None => run.stay(row, channel.step),
+                        None => run.stay(store, row, &channel),
                     }
-                    run.write(index, row, channel.step);
+                    run.write(store, index, row, &channel);
                 }
             }
         }
@@ -195,25 +198,25 @@ impl Run {
         }
     }
 
-    /// Reads what is there and stays there from `row`, whose samples are `step` bytes apart.
-    fn stay(&mut self, row: &[u8], step: usize) {
+    /// Reads what is there and stays there from `row`.
+    fn stay(&mut self, store: impl Store, row: &[u8], channel: &Channel) {
         for (column, own) in self.columns[..self.count].iter().zip(&mut self.own) {
-            *own = f32::from(row[*column as usize * step]);
+            *own = store.get(row, channel.element(*column)).into();
         }
         self.moved = self.own;
     }
 
     /// Writes component `index` of the format into `row`.
-    fn write(&mut self, index: usize, row: &mut [u8], step: usize) {
-        let mut results = [0; RUN];
+    fn write<S: Store>(&mut self, store: S, index: usize, row: &mut [u8], channel: &Channel) {
+        let mut results = [S::Code::default(); RUN];
         for (slot, result) in results.iter_mut().enumerate().take(self.count) {
             let (own, moved) = (self.own[slot], self.moved[slot]);
             let drawn = self.ink[slot][index] - self.alpha[slot] * moved;
             // Written so that a sample that neither moves nor is drawn stays exactly as it is.
-            *result = to_byte(own + self.mask[slot] * ((moved - own) + drawn));
+            *result = store.code(own + self.mask[slot] * ((moved - own) + drawn));
         }
         for (column, result) in self.columns[..self.count].iter().zip(results) {
-            row[*column as usize * step] = result;
+            store.set(row, channel.element(*column), result);
         }
     }
 }
@@ -223,7 +226,7 @@ struct Maps<'a> {
     field: &'a Field,
     /// Of what moves, if anything does.
     source: Option<&'a Source>,
-    /// See [`Grid::density`].
+    /// See [`View::density`].
     density: [f32; 2],
 }
 
@@ -236,8 +239,8 @@ struct Track {
 }
 
 impl Track {
-    fn new(grid: &Grid, field: &Field) -> Self {
-        let from_grid = field.from_frame.after(&grid.grid_to_frame());
+    fn new(grid_to_frame: &Affine, field: &Field) -> Self {
+        let from_grid = field.from_frame.after(grid_to_frame);
         Self {
             from_grid,
             to_grid: from_grid.inverse(),

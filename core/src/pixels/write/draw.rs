@@ -5,13 +5,16 @@
 //! All of it is made of filled rectangles. Of subsampled chroma every sample that a rectangle
 //! touches is painted.
 
-use crate::pixels::{View, frame::colour::to_byte};
+use crate::pixels::{
+    View,
+    frame::element::{Store, with_store},
+};
 
 /// Where and in what colour to draw.
 pub struct Pen<'v, 'd> {
     view: &'v mut View<'d>,
     /// Stored values of the colour, or `None` when the frame's planes are too short for it.
-    stored: Option<[u8; 3]>,
+    stored: Option<[f32; 3]>,
     /// Width of lines and size of a text dot in pixels, at least 1.
     width: i32,
 }
@@ -19,8 +22,8 @@ pub struct Pen<'v, 'd> {
 impl<'v, 'd> Pen<'v, 'd> {
     /// A pen for `rgb`, 0..1, with lines `width` pixels wide.
     pub fn new(view: &'v mut View<'d>, rgb: [f32; 3], width: i32) -> Self {
-        let encode = view.colour.encoder(view.format.layout().model);
-        let stored = view.is_whole().then(|| encode.apply(rgb).map(to_byte));
+        let encode = view.colour.encoder(&view.format.layout());
+        let stored = view.is_whole().then(|| encode.apply(rgb));
         Self {
             view,
             stored,
@@ -39,23 +42,27 @@ impl<'v, 'd> Pen<'v, 'd> {
             (usize::try_from(from).unwrap_or(0).min(to), to)
         };
         let ((x0, x1), (y0, y1)) = (clip(x0, x1, width), clip(y0, y1, height));
-        if x0 == x1 || y0 == y1 {
+        let rows = self.view.rows.within(&(y0..y1));
+        if x0 == x1 || rows.is_empty() {
             return;
         }
         let layout = self.view.format.layout();
         for grid in layout.grids {
             let [across, down] = grid.shift;
             let columns = (x0 >> across)..((x1 - 1) >> across) + 1;
+            let lines = (rows.start >> down)..((rows.end - 1) >> down) + 1;
             for index in grid.components() {
-                let (channel, value) = (layout.channels[index], stored[index]);
+                let channel = layout.channels[index];
                 let plane = &mut self.view.planes[channel.plane];
-                for y in (y0 >> down)..((y1 - 1) >> down) + 1 {
-                    let row = &mut plane.data[y * plane.stride + channel.offset..];
-                    let samples = row.iter_mut().step_by(channel.step);
-                    for sample in samples.skip(columns.start).take(columns.len()) {
-                        *sample = value;
+                with_store!(layout.element, store => {
+                    let code = store.code(stored[index]);
+                    for y in lines.clone() {
+                        let row = &mut plane.data[y * plane.stride..];
+                        for x in columns.clone() {
+                            store.set(row, channel.element(x as u32), code);
+                        }
                     }
-                }
+                });
             }
         }
     }

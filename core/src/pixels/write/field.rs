@@ -9,7 +9,7 @@
 
 use crate::pixels::{
     Affine, Drawn, Patch,
-    frame::colour::Transform,
+    frame::colour::Encoder,
     geometry::lanes::{Quad, add, max, min, mix, scale, sub},
 };
 
@@ -66,7 +66,7 @@ impl Field {
 
     /// Takes over a patch; `encode` turns its RGB into stored values. False when the patch
     /// cannot change any frame: empty, not finite, masked out, or with a mask too short.
-    pub fn load(&mut self, patch: &Patch, encode: &Transform) -> bool {
+    pub fn load(&mut self, patch: &Patch, encode: &Encoder) -> bool {
         let Some(from_frame) = patch.to_frame.inverse() else {
             return false;
         };
@@ -90,7 +90,7 @@ impl Field {
     }
 
     /// Copies the maps, one texel a patch pixel. What is not a number changes nothing.
-    fn gather(&mut self, patch: &Patch, area: usize, encode: &Transform) {
+    fn gather(&mut self, patch: &Patch, area: usize, encode: &Encoder) {
         self.shape.clear();
         let mask = patch.mask[..area].iter();
         self.shape

@@ -5,10 +5,11 @@
 use std::ops::Range;
 
 use crate::pixels::{
-    View,
+    Rows, View,
     frame::{
-        colour::{Transform, to_byte},
-        layout::Grid,
+        colour::{Encoder, Transform},
+        element::{Store, with_store},
+        layout::{Channel, Grid},
     },
     read::opencv_resize::Extent,
 };
@@ -42,29 +43,38 @@ pub fn stamp(view: &mut View, stamp: &Stamp) {
         return;
     }
     let layout = view.format.layout();
-    let encode = view.colour.encoder(layout.model);
-    let encode = Transform {
-        rows: encode.rows.map(|row| row.map(|weight| weight / WHITE)),
-        ..encode
+    let Encoder { transform, curves } = view.colour.encoder(&layout);
+    let encode = Encoder {
+        transform: Transform {
+            rows: transform.rows.map(|row| row.map(|weight| weight / WHITE)),
+            ..transform
+        },
+        curves,
     };
     let area = Area {
         columns: left..right,
-        rows: top..bottom,
+        lines: view.rows.within(&(top..bottom)),
+        rows: view.rows,
     };
+    if area.lines.is_empty() {
+        return;
+    }
     for grid in layout.grids {
         let [across, down] = grid.shift;
-        for y in covering(&area.rows, down) {
+        for y in covering(&area.lines, down) {
             let columns = covering(&area.columns, across);
             for first in columns.clone().step_by(RUN) {
                 let count = RUN.min(columns.end - first);
-                let seen = Seen::new(stamp, &area, grid, [first, y], count);
+                let mut seen = Seen::new(stamp, &area, grid, [first, y], count);
+                seen.convert(&encode);
                 for index in grid.components() {
                     let channel = layout.channels[index];
                     let plane = &mut view.planes[channel.plane];
-                    let start = y * plane.stride + first * channel.step + channel.offset;
-                    let bytes = plane.data[start..].iter_mut().step_by(channel.step);
-                    let (weights, offset) = (encode.rows[index], encode.offset[index]);
-                    seen.write(bytes, weights, offset, stamp.strength);
+                    let row = &mut plane.data[y * plane.stride..];
+                    let weights = (encode.transform.rows[index], encode.transform.offset[index]);
+                    with_store!(layout.element, store => {
+                        seen.write(store, row, &channel, first, weights, stamp.strength);
+                    });
                 }
             }
         }
@@ -74,7 +84,9 @@ pub fn stamp(view: &mut View, stamp: &Stamp) {
 /// The pixels that are written.
 struct Area {
     columns: Range<usize>,
-    rows: Range<usize>,
+    /// Which of `rows`.
+    lines: Range<usize>,
+    rows: Rows,
 }
 
 /// The samples that pixels lie under where `1 << shift` of them share one.
@@ -98,13 +110,16 @@ impl Seen {
     fn new(stamp: &Stamp, area: &Area, grid: &Grid, [x, y]: [usize; 2], count: usize) -> Self {
         let mut rgb = [[0.0; RUN]; 3];
         let [across, down] = grid.shift;
-        let place = |x: usize, y: usize| (y - stamp.at[1]) * stamp.extent.stride + x - stamp.at[0];
+        let place = |x: usize, line: usize| {
+            let y = area.rows.in_frame(line);
+            (y - stamp.at[1]) * stamp.extent.stride + x - stamp.at[0]
+        };
         for (seen, picture) in rgb.iter_mut().zip(stamp.rgb) {
             if grid.shift == [0, 0] {
                 seen[..count].copy_from_slice(&picture[place(x, y)..][..count]);
                 continue;
             }
-            let rows = under(y, down, &area.rows);
+            let rows = under(y, down, &area.lines);
             for (sample, seen) in (x..x + count).zip(seen) {
                 let columns = under(sample, across, &area.columns);
                 let pixels = (rows.len() * columns.len()) as f32;
@@ -118,11 +133,23 @@ impl Seen {
         Self { rgb, count }
     }
 
-    fn write<'a>(
+    /// From standard range to the frame's.
+    fn convert(&mut self, encode: &Encoder) {
+        if let Some(curves) = encode.curves {
+            for value in self.rgb.as_flattened_mut() {
+                *value = curves.to_signal(*value / WHITE) * WHITE;
+            }
+        }
+    }
+
+    /// Writes one component from sample `first` of a row on.
+    fn write(
         &self,
-        bytes: impl Iterator<Item = &'a mut u8>,
-        weights: [f32; 3],
-        offset: f32,
+        store: impl Store,
+        row: &mut [u8],
+        channel: &Channel,
+        first: usize,
+        (weights, offset): ([f32; 3], f32),
         strength: f32,
     ) {
         let [red, green, blue] = self.rgb.each_ref().map(|seen| &seen[..self.count]);
@@ -130,9 +157,10 @@ impl Seen {
         for (((stored, r), g), b) in stored.iter_mut().zip(red).zip(green).zip(blue) {
             *stored = weights[0] * r + weights[1] * g + weights[2] * b + offset;
         }
-        for (byte, stored) in bytes.zip(&stored[..self.count]) {
-            let own = f32::from(*byte);
-            *byte = to_byte(own + strength * (stored - own));
+        for (x, stored) in (first as u32..).zip(&stored[..self.count]) {
+            let own = store.get(row, channel.element(x)).into();
+            let code = store.code(own + strength * (stored - own));
+            store.set(row, channel.element(x), code);
         }
     }
 }

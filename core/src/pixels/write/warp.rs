@@ -9,12 +9,15 @@
 use std::ops::Range;
 
 use crate::pixels::{
-    frame::layout::Samples,
+    frame::{
+        element::{Store, with_store},
+        layout::Samples,
+    },
     geometry::lanes::{Quad, add, load, mul, scale},
 };
 
-/// Fractions of a sample that displacements are rounded to. A step of 255 between neighbours
-/// moved by half of this changes by less than one stored value.
+/// Fractions of a sample that displacements are rounded to. The greatest step between neighbours,
+/// moved by half of this, changes by less than one of eight bits.
 const PHASES: usize = 1 << PHASE_BITS;
 const PHASE_BITS: u32 = 8;
 
@@ -126,10 +129,10 @@ impl Source {
         self.area = self.columns * (rect.bottom - rect.top) as usize;
         self.values.clear();
         for samples in components {
-            for y in rect.top..rect.bottom {
-                let row = samples.row(y.clamp(0, height - 1) as usize);
-                extend(&mut self.values, row, samples.step, rect.left..rect.right);
-            }
+            with_store!(samples.element, store => for y in rect.top..rect.bottom {
+                let y = y.clamp(0, height - 1) as usize;
+                extend(&mut self.values, store, &samples, y, rect.left..rect.right);
+            });
         }
     }
 
@@ -186,21 +189,27 @@ pub(in crate::pixels) struct Place {
     down: u8,
 }
 
-/// Appends the samples of a row in `range`, with its ends going on for ever.
-fn extend(values: &mut Vec<f32>, row: &[u8], step: usize, range: Range<i32>) {
-    let width = row.len().div_ceil(step) as i32;
-    let first = f32::from(row[0]);
-    let last = f32::from(row[row.len() - 1]);
+/// Appends the samples of row `y` in `range`, with its ends going on for ever.
+fn extend(
+    values: &mut Vec<f32>,
+    store: impl Store,
+    samples: &Samples,
+    y: usize,
+    range: Range<i32>,
+) {
+    let row = samples.row(y);
+    let width = samples.width as i32;
+    let element = |x: i32| samples.offset + x as usize * samples.step;
     let inside = range.start.clamp(0, width)..range.end.clamp(0, width);
     let before = (inside.start - range.start) as usize;
     let after = (range.end - inside.end) as usize;
-    values.extend(std::iter::repeat_n(first, before));
-    let row = &row[(inside.start as usize * step).min(row.len())..];
-    if step == 1 {
-        values.extend(row[..inside.len()].iter().map(|value| f32::from(*value)));
+    let sample = |x: i32| store.get(row, element(x)).into();
+    values.extend(std::iter::repeat_n(sample(0), before));
+    if samples.step == 1 {
+        let codes = store.codes(row, element(inside.start)..element(inside.end));
+        values.extend(codes.map(Into::<f32>::into));
     } else {
-        let samples = row.chunks(step).take(inside.len());
-        values.extend(samples.map(|sample| f32::from(sample[0])));
+        values.extend(inside.map(sample));
     }
-    values.extend(std::iter::repeat_n(last, after));
+    values.extend(std::iter::repeat_n(sample(width - 1), after));
 }
