@@ -280,11 +280,13 @@ impl ElementImpl for Lipsync {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let video = gst_video::VideoCapsBuilder::new()
-                .format_list(mapped_frame::FORMATS.iter().map(|(format, _)| *format))
+            let formats = mapped_frame::FORMATS.iter().map(|(format, _)| *format);
+            let mut video = gst_video::VideoCapsBuilder::new()
+                .format_list(formats)
                 .width_range(1..=SIZE_MAX)
                 .height_range(1..=SIZE_MAX)
                 .build();
+            video.merge(mapped_frame::as_single_fields(&video));
             let audio = gst_audio::AudioCapsBuilder::new_interleaved()
                 .format_list([
                     gst_audio::AudioFormat::S16le,

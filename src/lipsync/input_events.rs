@@ -23,8 +23,21 @@ impl Lipsync {
     ) -> bool {
         match event.view() {
             gst::EventView::Caps(caps) => {
-                if let Err(err) = gst_video::VideoInfo::from_caps(caps.caps()) {
-                    gst::error!(CAT, obj = pad, "{err}: {:?}", caps.caps());
+                let reason = match gst_video::VideoInfo::from_caps(caps.caps()) {
+                    Ok(info) if info.interlace_mode() == gst_video::VideoInterlaceMode::Fields => {
+                        "fields behind each other in one buffer are not supported".to_owned()
+                    }
+                    Ok(_) => String::new(),
+                    Err(err) => err.to_string(),
+                };
+                if !reason.is_empty() {
+                    let found = format!("found {}", caps.caps());
+                    gst::element_imp_error!(
+                        self,
+                        gst::StreamError::Format,
+                        ("{reason}"),
+                        ["{found}"]
+                    );
                     return false;
                 }
             }
@@ -61,13 +74,6 @@ impl Lipsync {
                 let Ok(info) = gst_video::VideoInfo::from_caps(caps.caps()) else {
                     return false;
                 };
-                if info.is_interlaced() {
-                    gst::element_imp_warning!(
-                        self,
-                        gst::StreamError::Format,
-                        ("frames are interlaced and treated as progressive: put `deinterlace` before lipsync")
-                    );
-                }
                 gst::info!(CAT, imp = self, "Frames are {}", caps.caps());
                 let lasts_ns = mapped_frame::duration(&info).map_or(USUAL_FRAME_NS, signed_ns);
                 stream.set_video(info);

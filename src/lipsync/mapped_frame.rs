@@ -3,13 +3,20 @@
 //! Must not compute pixels.
 
 use gst::prelude::*;
-use gst_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameExt, VideoInfo};
+use gst_video::prelude::*;
+use gst_video::{
+    VideoBufferFlags, VideoChromaSite, VideoColorMatrix, VideoColorRange, VideoFieldOrder,
+    VideoFormat, VideoFrameExt, VideoInfo, VideoInterlaceMode, VideoTransferFunction,
+};
 
 use lipsync_core::{
     face::Face,
     pixels::{
         Colour, Format, Plane, Rows, View,
-        frame::colour::{Matrix, Range},
+        frame::{
+            Transfer,
+            colour::{Matrix, Range, Siting},
+        },
     },
     rect::Rect,
 };
@@ -76,42 +83,118 @@ const FACE_ROI: &str = "face";
 /// Type and parameters of the metas that this element attaches.
 const MARKED_ROI: &str = "lipsync-face";
 
-/// Maps the buffer and lets `work` change it. `None` when it does not hold a frame of `info`.
+/// Which rows of the frame are the pictures that the buffer holds, in the order in which they are
+/// shown: all of them at once, or those of each field.
+pub fn pictures(buffer: &gst::BufferRef, info: &VideoInfo) -> &'static [Rows] {
+    let flags = buffer.video_flags();
+    let is_top = flags.contains(VideoBufferFlags::TFF);
+    match info.interlace_mode() {
+        VideoInterlaceMode::Alternate if is_top => &[Rows::Top],
+        VideoInterlaceMode::Alternate => &[Rows::Bottom],
+        VideoInterlaceMode::Mixed if !flags.contains(VideoBufferFlags::INTERLACED) => &[Rows::All],
+        VideoInterlaceMode::Interleaved | VideoInterlaceMode::Mixed => {
+            match is_top || info.field_order() == VideoFieldOrder::TopFieldFirst {
+                true => &[Rows::Top, Rows::Bottom],
+                false => &[Rows::Bottom, Rows::Top],
+            }
+        }
+        _ => &[Rows::All],
+    }
+}
+
+/// Maps the buffer and lets `work` change one of its [`pictures`]. `None` when it does not hold a
+/// frame of `info`.
 pub fn with_view<R>(
     buffer: &mut gst::BufferRef,
     info: &VideoInfo,
+    rows: Rows,
     work: impl FnOnce(&mut View) -> R,
 ) -> Option<R> {
     let format = format(info.format())?;
+    let view = |planes| View {
+        format,
+        width: info.width() as usize,
+        height: info.height() as usize,
+        colour: colour(info),
+        rows: Rows::All,
+        planes,
+    };
+    if info.is_interlaced() {
+        let (offsets, strides) = places(buffer, info)?;
+        let mut map = buffer.map_writable().ok()?;
+        if map.size() < info.size() {
+            return None;
+        }
+        let mut view = view(planes(&mut map, offsets, strides)?);
+        if info.interlace_mode() == VideoInterlaceMode::Alternate {
+            // The other field is in another buffer.
+            view.rows = rows;
+        }
+        return Some(work(&mut view.field(rows)));
+    }
     let mut frame = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, info).ok()?;
     let mut strides = [0; 3];
     for (stride, &of_plane) in strides.iter_mut().zip(frame.plane_stride()) {
         *stride = usize::try_from(of_plane).ok()?;
     }
-    let (width, height) = (frame.width() as usize, frame.height() as usize);
     let [first, second, third, _] = frame.planes_data_mut();
-    let mut view = View {
-        format,
-        width,
-        height,
-        colour: colour(info),
-        rows: Rows::All,
-        planes: [
-            Plane {
-                data: first,
-                stride: strides[0],
-            },
-            Plane {
-                data: second,
-                stride: strides[1],
-            },
-            Plane {
-                data: third,
-                stride: strides[2],
-            },
-        ],
+    let mut planes = [first, second, third].map(|data| Plane { data, stride: 0 });
+    for (plane, stride) in planes.iter_mut().zip(strides) {
+        plane.stride = stride;
+    }
+    Some(work(&mut view(planes)))
+}
+
+/// Where the planes begin, and how far their rows are apart.
+fn places(buffer: &gst::BufferRef, info: &VideoInfo) -> Option<([usize; 3], [usize; 3])> {
+    let meta = buffer.meta::<gst_video::VideoMeta>();
+    let (offset, stride) = match &meta {
+        Some(meta) => (meta.offset(), meta.stride()),
+        None => (info.offset(), info.stride()),
     };
-    Some(work(&mut view))
+    let count = (info.n_planes() as usize).min(3);
+    let (mut offsets, mut strides) = ([usize::MAX; 3], [0; 3]);
+    offsets[..count].copy_from_slice(offset.get(..count)?);
+    for (to, from) in strides.iter_mut().zip(stride.get(..count)?) {
+        *to = usize::try_from(*from).ok()?;
+    }
+    Some((offsets, strides))
+}
+
+/// Cuts a buffer into planes, each up to the next: `VideoFrameRef` gives those of fields the length
+/// that they have in whole frames. `None` where one begins beyond the end.
+fn planes(
+    mut bytes: &mut [u8],
+    offsets: [usize; 3],
+    strides: [usize; 3],
+) -> Option<[Plane<'_>; 3]> {
+    let mut planes = [(); 3].map(|()| Plane {
+        data: &mut [],
+        stride: 0,
+    });
+    let mut last_first = [0, 1, 2];
+    last_first.sort_unstable_by_key(|&index| std::cmp::Reverse(offsets[index]));
+    for index in last_first
+        .into_iter()
+        .filter(|&index| offsets[index] != usize::MAX)
+    {
+        let (before, data) = bytes.split_at_mut_checked(offsets[index])?;
+        planes[index] = Plane {
+            data,
+            stride: strides[index],
+        };
+        bytes = before;
+    }
+    Some(planes)
+}
+
+/// The caps for fields that come in buffers of their own.
+pub fn as_single_fields(caps: &gst::Caps) -> gst::Caps {
+    let mut fields = caps.clone();
+    let writable = fields.make_mut();
+    writable.set_features_simple(Some(gst_video::CAPS_FEATURES_FORMAT_INTERLACED.clone()));
+    writable.set("interlace-mode", "alternate");
+    fields
 }
 
 /// How long a frame lasts; `None` at a variable rate.
@@ -157,7 +240,7 @@ fn format(format: VideoFormat) -> Option<Format> {
         .map(|(_, format)| *format)
 }
 
-/// Matrix and range of the caps; where they leave one open, what the format and size suggest.
+/// What the caps say of colour; where they leave something open, what the format and size suggest.
 fn colour(info: &VideoInfo) -> Colour {
     let colorimetry = info.colorimetry();
     let by_size = if info.height() > SD_HEIGHT {
@@ -178,7 +261,15 @@ fn colour(info: &VideoInfo) -> Colour {
             _ if info.is_yuv() => Range::Limited,
             _ => Range::Full,
         },
-        ..Colour::default()
+        transfer: match colorimetry.transfer() {
+            VideoTransferFunction::Smpte2084 => Transfer::Pq,
+            VideoTransferFunction::AribStdB67 => Transfer::Hlg,
+            _ => Transfer::Sdr,
+        },
+        siting: Siting {
+            on_first: [VideoChromaSite::H_COSITED, VideoChromaSite::V_COSITED]
+                .map(|flag| info.chroma_site().contains(flag)),
+        },
     }
 }
 
@@ -196,7 +287,7 @@ mod tests {
         for &(video_format, _) in FORMATS {
             let info = info(video_format, 7, 5);
             let mut buffer = gst::Buffer::with_size(info.size()).unwrap();
-            with_view(buffer.make_mut(), &info, |view| {
+            with_view(buffer.make_mut(), &info, Rows::All, |view| {
                 assert_eq!((view.width, view.height), (7, 5));
                 let planes = (info.n_planes() as usize).min(3);
                 for (index, plane) in view.planes.iter().enumerate() {
@@ -214,12 +305,78 @@ mod tests {
         }
     }
 
+    fn interlaced(mode: VideoInterlaceMode, height: u32) -> VideoInfo {
+        gst::init().unwrap();
+        let info = VideoInfo::builder(VideoFormat::I420, 720, height);
+        info.interlace_mode(mode).build().unwrap()
+    }
+
+    /// 486 lines of 4:2:0 have 122 rows of chroma a field, and frames of them 244.
+    #[test]
+    fn fields_have_all_their_rows() {
+        for (mode, height, rows) in [
+            (VideoInterlaceMode::Interleaved, 486, [243, 122]),
+            (VideoInterlaceMode::Mixed, 486, [243, 122]),
+            (VideoInterlaceMode::Alternate, 486, [243, 122]),
+            (VideoInterlaceMode::Alternate, 1080, [540, 270]),
+        ] {
+            let info = interlaced(mode, height);
+            let mut buffer = gst::Buffer::with_size(info.size()).unwrap();
+            for field in [Rows::Top, Rows::Bottom] {
+                with_view(buffer.make_mut(), &info, field, |view| {
+                    assert_eq!((view.height, view.rows), (height as usize, field));
+                    for (plane, rows) in view.planes.iter().zip([rows[0], rows[1], rows[1]]) {
+                        let last = (rows - 1) * plane.stride;
+                        assert!(plane.data.len() > last, "{mode:?} {field:?}");
+                        assert!(plane.data.len() <= last + 2 * plane.stride);
+                    }
+                })
+                .unwrap();
+            }
+            let mut short = gst::Buffer::with_size(info.size() - 1).unwrap();
+            let view = with_view(short.make_mut(), &info, Rows::Top, |_| ());
+            assert!(view.is_none(), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn flags_say_which_field_is_first() {
+        use VideoInterlaceMode::{Alternate, Interleaved, Mixed, Progressive};
+        const INTERLACED: VideoBufferFlags = VideoBufferFlags::INTERLACED;
+        const TFF: VideoBufferFlags = VideoBufferFlags::TFF;
+        let none = VideoBufferFlags::empty();
+        let cases: [(_, _, &[Rows]); 10] = [
+            (Progressive, none, &[Rows::All]),
+            (Progressive, INTERLACED | TFF, &[Rows::All]),
+            (Interleaved, none, &[Rows::Bottom, Rows::Top]),
+            (Interleaved, TFF, &[Rows::Top, Rows::Bottom]),
+            (Mixed, TFF, &[Rows::All]),
+            (Mixed, INTERLACED, &[Rows::Bottom, Rows::Top]),
+            (Mixed, INTERLACED | TFF, &[Rows::Top, Rows::Bottom]),
+            (Alternate, VideoBufferFlags::TOP_FIELD, &[Rows::Top]),
+            (Alternate, VideoBufferFlags::BOTTOM_FIELD, &[Rows::Bottom]),
+            (Alternate, none, &[Rows::Bottom]),
+        ];
+        for (mode, flags, expected) in cases {
+            let info = interlaced(mode, 480);
+            let mut buffer = gst::Buffer::new();
+            buffer.make_mut().set_video_flags(flags);
+            assert_eq!(pictures(&buffer, &info), expected, "{mode:?} {flags:?}");
+        }
+        let info = VideoInfo::builder(VideoFormat::I420, 720, 480)
+            .interlace_mode(Interleaved)
+            .field_order(VideoFieldOrder::TopFieldFirst)
+            .build()
+            .unwrap();
+        assert_eq!(pictures(&gst::Buffer::new(), &info)[0], Rows::Top);
+    }
+
     #[test]
     fn a_buffer_too_small_for_its_caps_does_not_map() {
         let info = info(VideoFormat::I420, 64, 48);
         for size in [0, 1, info.size() - 1] {
             let mut buffer = gst::Buffer::with_size(size).unwrap();
-            assert!(with_view(buffer.make_mut(), &info, |_| ()).is_none());
+            assert!(with_view(buffer.make_mut(), &info, Rows::All, |_| ()).is_none());
         }
     }
 
@@ -256,6 +413,28 @@ mod tests {
         assert_eq!(with("2:0:0:0", yuv, 576).matrix, Matrix::Bt601);
         assert_eq!(with("2:0:0:0", yuv, 577).matrix, Matrix::Bt709);
         assert_eq!(with("sRGB", VideoFormat::Rgb, 100).range, Range::Full);
+        for (colorimetry, transfer) in [
+            ("bt2100-pq", Transfer::Pq),
+            ("bt2100-hlg", Transfer::Hlg),
+            ("bt2020-10", Transfer::Sdr),
+        ] {
+            let colour = with(colorimetry, VideoFormat::P01010le, 2160);
+            assert_eq!((colour.matrix, colour.transfer), (Matrix::Bt2020, transfer));
+        }
+    }
+
+    #[test]
+    fn chroma_lies_where_the_caps_say() {
+        gst::init().unwrap();
+        for (site, on_first) in [
+            ("jpeg", [false, false]),
+            ("mpeg2", [true, false]),
+            ("cosited", [true, true]),
+        ] {
+            let info = VideoInfo::builder(VideoFormat::I420, 64, 48);
+            let info = info.chroma_site(VideoChromaSite::from_string(site)).build();
+            assert_eq!(colour(&info.unwrap()).siting, Siting { on_first });
+        }
     }
 
     #[test]

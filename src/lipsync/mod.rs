@@ -14,7 +14,7 @@ mod input_events;
 mod latency;
 mod lateness;
 mod log;
-mod mapped_frame;
+pub(crate) mod mapped_frame;
 mod memory_layout;
 mod messages;
 mod model_swap;

@@ -68,6 +68,8 @@ pub struct Stream {
     pub video: Option<VideoInfo>,
     /// Where a frame without timestamp is shown.
     pub video_next_ns: i64,
+    /// When the field before was shown, of fields that come alone.
+    field_ns: Option<i64>,
     /// Downstream knows that no frames come any more.
     pub ended: bool,
     /// The bus knows how many frames had a face.
@@ -144,6 +146,7 @@ impl Stream {
         self.waiting.flush();
         self.batch.clear();
         self.failed = None;
+        self.field_ns = None;
         self.fade.reset();
         self.forget_pictures();
     }
@@ -338,8 +341,9 @@ impl Stream {
         frame.buffer.duration().or_else(rate)
     }
 
-    /// Begins to redraw the frame. `None` when there is no engine or the buffer cannot be mapped.
-    /// Only where this succeeds is the frame to be finished; elsewhere it is as it was.
+    /// Begins to redraw the frame, each field of it as a picture of its own. `None` when there is no
+    /// engine or the buffer cannot be mapped. Only where this succeeds is the frame to be finished;
+    /// elsewhere it is as it was.
     pub fn begin(
         &mut self,
         frame: &mut Frame,
@@ -347,6 +351,7 @@ impl Stream {
         metas: Metas,
         networks: Networks,
     ) -> Option<Result<(), Error>> {
+        let (first_ns, apart_ns) = self.picture_times(frame)?;
         let Self {
             engine,
             sound,
@@ -354,16 +359,45 @@ impl Stream {
             video,
             ..
         } = self;
-        let engine = engine.as_mut()?;
+        let (engine, info) = (engine.as_mut()?, video.as_ref()?);
         regions.clear();
         if metas.read {
             mapped_frame::face_regions(&frame.buffer, regions);
         }
-        let running_ns = frame.running_ns;
-        mapped_frame::with_view(frame.buffer.make_mut(), video.as_ref()?, |view| {
-            engine.track(view, running_ns, regions, controls)?;
-            engine.begin(view, running_ns, sound, controls, networks)
-        })
+        let pictures = mapped_frame::pictures(&frame.buffer, info);
+        let mut time_ns = first_ns;
+        for (begun, &rows) in pictures.iter().enumerate() {
+            let buffer = frame.buffer.make_mut();
+            let result = mapped_frame::with_view(buffer, info, rows, |view| {
+                engine.track(view, time_ns, regions, controls)?;
+                engine.begin(view, time_ns, sound, controls, networks)
+            });
+            if !matches!(result, Some(Ok(()))) {
+                (0..begun).for_each(|_| engine.retract());
+                return result;
+            }
+            time_ns = time_ns.saturating_add(apart_ns);
+        }
+        Some(Ok(()))
+    }
+
+    /// When the first picture of the buffer is shown, and how long after it the second. Of fields
+    /// that come alone, the second has the timestamp of the first.
+    fn picture_times(&mut self, frame: &Frame) -> Option<(i64, i64)> {
+        let info = self.video.as_ref()?;
+        let lasts = self.duration(frame);
+        let half_ns = lasts.map_or(0, |lasts| frame_queue::signed_ns(lasts) / 2);
+        let mut first_ns = frame.running_ns;
+        if info.interlace_mode() == gst_video::VideoInterlaceMode::Alternate {
+            match self.field_ns {
+                Some(field_ns) if field_ns == first_ns => {
+                    self.field_ns = None;
+                    first_ns = first_ns.saturating_add(half_ns);
+                }
+                _ => self.field_ns = Some(first_ns),
+            }
+        }
+        Some((first_ns, half_ns))
     }
 
     /// Finishes the frame, the first of those that were begun: however long it takes, or while there
@@ -372,17 +406,33 @@ impl Stream {
         &mut self,
         frame: &mut Frame,
         metas: Metas,
-        left: Option<&mut dyn FnMut() -> Duration>,
+        mut left: Option<&mut dyn FnMut() -> Duration>,
     ) -> Option<Result<(Outcome, Timings), Error>> {
-        let engine = self.engine.as_mut()?;
-        let outcome =
-            mapped_frame::with_view(frame.buffer.make_mut(), self.video.as_ref()?, |view| {
-                engine.finish(view, left)
-            })?;
-        if metas.attach && outcome.is_ok() {
+        let (engine, info) = (self.engine.as_mut()?, self.video.as_ref()?);
+        let mut whole: Option<Result<(Outcome, Timings), Error>> = None;
+        for &rows in mapped_frame::pictures(&frame.buffer, info) {
+            // Reborrowed for each: a `dyn` cannot be.
+            let mut left = left.as_mut().map(|left| || left());
+            let left = left
+                .as_mut()
+                .map(|left| left as &mut dyn FnMut() -> Duration);
+            let buffer = frame.buffer.make_mut();
+            let result =
+                mapped_frame::with_view(buffer, info, rows, |view| engine.finish(view, left))?
+                    .map(|outcome| (outcome, engine.timings()));
+            whole = Some(match (whole, result) {
+                (None, result) => result,
+                (Some(Ok((first, mut timings))), Ok((second, more))) => {
+                    timings += more;
+                    Ok((first.or(second), timings))
+                }
+                (Some(Err(err)), _) | (_, Err(err)) => Err(err),
+            });
+        }
+        if metas.attach && matches!(whole, Some(Ok(_))) {
             mapped_frame::mark_faces(frame.buffer.make_mut(), engine.faces());
         }
-        Some(outcome.map(|outcome| (outcome, engine.timings())))
+        whole
     }
 
     /// Forgets the sound that frames do not need which come `span_ns` after it, or earlier.

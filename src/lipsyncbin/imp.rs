@@ -43,7 +43,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use gst::{glib, prelude::*, subclass::prelude::*};
 
 use crate::{
-    lipsync::{Lipsync, properties},
+    lipsync::{Lipsync, mapped_frame, properties},
     lipsyncbin::{
         interleave::{self, Input, Interleave},
         parts::{self, Gate, Listening, Parts},
@@ -187,7 +187,8 @@ impl ElementImpl for LipsyncBin {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let video = gst::Caps::new_empty_simple("video/x-raw");
+            let mut video = gst::Caps::new_empty_simple("video/x-raw");
+            video.merge(mapped_frame::as_single_fields(&video));
             let audio = gst::Caps::new_empty_simple("audio/x-raw");
             let template = |name, direction, caps| {
                 gst::PadTemplate::new(name, direction, gst::PadPresence::Always, caps)

@@ -99,3 +99,15 @@ pub enum Outcome {
     /// The networks were late: untouched.
     Late,
 }
+
+impl Outcome {
+    /// What a frame is whose first field is this and whose second is `second`: untouched only where
+    /// both are.
+    pub fn or(self, second: Self) -> Self {
+        match self {
+            Self::Synced | Self::Repeated => self,
+            _ if matches!(second, Self::Synced | Self::Repeated) => second,
+            _ => self,
+        }
+    }
+}

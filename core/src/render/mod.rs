@@ -19,6 +19,7 @@ mod speakers;
 
 use std::{
     collections::VecDeque,
+    ops::AddAssign,
     time::{Duration, Instant},
 };
 
@@ -53,6 +54,16 @@ pub struct Timings {
     pub blend: Duration,
     /// From the caller's side, waiting included.
     pub total: Duration,
+}
+
+impl AddAssign for Timings {
+    fn add_assign(&mut self, other: Self) {
+        self.track += other.track;
+        self.features += other.features;
+        self.infer += other.infer;
+        self.blend += other.blend;
+        self.total += other.total;
+    }
 }
 
 /// Redraws the mouths of one stream.
@@ -244,6 +255,16 @@ impl Engine {
             self.spare.push(frame);
         }
         self.failed.clear();
+    }
+
+    /// Forgets the frame that was begun last; what networks already draw of it is of no use.
+    pub fn retract(&mut self) {
+        if let Some(mut frame) = self.frames.pop_back() {
+            for sampled in frame.sampled.drain(..) {
+                self.mouths.take_back(sampled, frame.time_ns);
+            }
+            self.spare.push(frame);
+        }
     }
 
     /// Redraws the mouths of the frame at running time `time_ns`, in place and at once: tracks,
