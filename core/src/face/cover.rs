@@ -23,6 +23,7 @@ use crate::{
 /// Cells along each side of the square that is looked at, from the eyes to below the chin.
 const SIDE: usize = 64;
 const CELLS: usize = SIDE * SIDE;
+const BLOCKS: usize = CELLS / BLOCK / BLOCK;
 /// Planes of the network's input: R, G, B, what the mesh takes for lips, and for the face.
 const PLANES: usize = 5;
 /// Points of the mesh that tell where the square lies, whatever covers the mouth, and where they
@@ -49,6 +50,12 @@ const ROUND: usize = 3;
 const RELEASE: f32 = 0.2;
 /// Covered by less than this counts as not covered.
 const BARELY: f32 = 0.05;
+/// A bare face is looked at again where something has changed, and else in every so many frames.
+const LOOKS: u32 = 4;
+/// Cells along each side of the blocks whose mean colour tells of a change.
+const BLOCK: usize = 4;
+/// Change of a block's mean, 0..1, that lettering brings and a moving face does not.
+const CHANGE: f32 = 0.05;
 /// Share of the lips that is covered from which no mouth is to be seen, and below which one is again.
 const HIDDEN: f32 = 0.5;
 const SHOWN: f32 = 0.35;
@@ -141,6 +148,11 @@ impl CoverNetwork {
             let places = points.iter().map(|&point| mesh.points[point]);
             fill::<SIDE>(places.map(|place| to_cells.apply(place)), plane);
         }
+        let (colours, contours) = self.network.input(0).split_at(3 * CELLS);
+        if !memory.needs_look(colours, &contours[..CELLS]) {
+            memory.last_ns = Some(time_ns);
+            return Ok(());
+        }
         self.network.run()?;
 
         let covered = &mut self.covered;
@@ -159,6 +171,17 @@ impl CoverNetwork {
     }
 }
 
+/// Mean values of the blocks of planes, `[.., SIDE, SIDE]`.
+fn blocks(planes: &[f32]) -> impl Iterator<Item = f32> {
+    planes.chunks_exact(SIDE * BLOCK).flat_map(|rows| {
+        (0..SIDE / BLOCK).map(|column| {
+            let rows = rows.chunks_exact(SIDE);
+            let sums = rows.map(|row| row[column * BLOCK..][..BLOCK].iter().sum::<f32>());
+            sums.sum::<f32>() / (BLOCK * BLOCK) as f32
+        })
+    })
+}
+
 /// The maps from the frame to the cells and back; `None` for a face without extent.
 fn align(mesh: &Mesh) -> Option<(Affine, Affine)> {
     let from = ALIGNED.map(|(point, _)| mesh.points[point]);
@@ -173,9 +196,38 @@ pub struct Memory {
     cells: Vec<f32>,
     hides_mouth: bool,
     last_ns: Option<i64>,
+    /// Mean colours of the blocks when the network last looked.
+    blocks: Vec<f32>,
+    /// Frames since then.
+    unseen: u32,
 }
 
 impl Memory {
+    /// Whether the network has to look: not at a bare face that looks as it did, but for the mouth. `colours` is
+    /// `[3, SIDE, SIDE]`, 0..1; `lips` `[SIDE, SIDE]`.
+    fn needs_look(&mut self, colours: &[f32], lips: &[f32]) -> bool {
+        self.unseen += 1;
+        let is_bare = self.cells.iter().all(|&covered| covered == 0.0) && !self.hides_mouth;
+        let is_known = is_bare && !self.blocks.is_empty() && self.unseen < LOOKS;
+        if is_known && !self.has_changed(colours, lips) {
+            return false;
+        }
+        self.blocks.clear();
+        self.blocks.extend(blocks(colours));
+        self.unseen = 0;
+        true
+    }
+
+    fn has_changed(&self, colours: &[f32], lips: &[f32]) -> bool {
+        let lips: [bool; BLOCKS] = {
+            let mut means = blocks(lips);
+            std::array::from_fn(|_| means.next().is_some_and(|mean| mean > 0.0))
+        };
+        let pairs = blocks(colours).zip(&self.blocks);
+        let mut changes = pairs.zip(lips.iter().cycle());
+        changes.any(|((now, before), on_lips)| !on_lips && (now - before).abs() > CHANGE)
+    }
+
     /// Makes 0 or 1 of each share: what was covered stays so until it clearly is not.
     fn steady(&mut self, covered: &mut [f32]) {
         self.cells.resize(CELLS, 0.0);
@@ -220,5 +272,45 @@ impl Memory {
             is_any |= *covered > 0.0;
         }
         is_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_face_is_looked_at_again_where_it_changes_beside_the_mouth() {
+        let mut memory = Memory {
+            cells: vec![0.0; CELLS],
+            ..Memory::default()
+        };
+        let mut lips = vec![0.0; CELLS];
+        lips[32 * SIDE..][30..34].fill(1.0);
+        let grey = vec![0.5; 3 * CELLS];
+        let looks: Vec<_> = (0..6).map(|_| memory.needs_look(&grey, &lips)).collect();
+        assert_eq!(looks, [true, false, false, false, true, false]);
+
+        let mut open = grey.clone();
+        open[32 * SIDE..][30..34].fill(0.0);
+        assert!(!memory.needs_look(&open, &lips));
+        // Two letters' strokes, one cell wide.
+        let mut captioned = grey.clone();
+        for row in 40..48 {
+            captioned[row * SIDE + 20] = 1.0;
+            captioned[row * SIDE + 22] = 1.0;
+        }
+        assert!(memory.needs_look(&captioned, &lips));
+    }
+
+    #[test]
+    fn what_lies_over_a_face_is_looked_at_in_every_frame() {
+        let mut memory = Memory {
+            cells: vec![0.0; CELLS],
+            ..Memory::default()
+        };
+        memory.cells[7] = 1.0;
+        let (grey, lips) = (vec![0.5; 3 * CELLS], vec![0.0; CELLS]);
+        assert!((0..9).all(|_| memory.needs_look(&grey, &lips)));
     }
 }
