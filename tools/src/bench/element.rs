@@ -60,22 +60,21 @@ pub struct Element {
     offset: usize,
 }
 
-/// How a pipeline is run.
-#[derive(Default)]
-struct Run {
-    offset: usize,
-    is_live: bool,
-    /// Arrivals carry hashes.
-    is_hashed: bool,
-}
-
 impl Element {
     pub fn open(order: &Order) -> Result<Self> {
         let material = Material::read(&order.input, order.amount)?;
-        Self::start(order, &Arc::new(material), &Run::default())
+        Self::start(order, &Arc::new(material), 0, false, false)
     }
 
-    fn start(order: &Order, material: &Arc<Material>, run: &Run) -> Result<Self> {
+    /// A pipeline that begins `offset` frames later in the material; live or as fast as it can, with
+    /// hashes of what comes out or without.
+    fn start(
+        order: &Order,
+        material: &Arc<Material>,
+        offset: usize,
+        is_live: bool,
+        is_hashed: bool,
+    ) -> Result<Self> {
         gst::init()?;
         let mut properties = order.variant.properties(order.threads);
         properties.push(("silence", "animate".into()));
@@ -83,12 +82,11 @@ impl Element {
         properties.extend(manifest.map(|path| ("model", path.display().to_string())));
         let audio = (gst_audio::AudioFormat::S16le, SOUND_RATE);
         let caps = video_caps(&order.input)?;
-        let fed = Fed::play(&caps, audio, "fakesink", run.is_live, &properties)?;
+        let fed = Fed::play(&caps, audio, "fakesink", is_live, &properties)?;
 
         let (sender, arrivals) = mpsc::channel();
         let sink: gst::Element = fed.pipeline.element("sink")?;
         let pad = sink.static_pad("sink").context("a sink has this pad")?;
-        let is_hashed = run.is_hashed;
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             let at = Instant::now();
             let buffer = info.buffer().filter(|_| is_hashed);
@@ -107,7 +105,7 @@ impl Element {
             material: Arc::clone(material),
             pushed: 0,
             next: 0,
-            offset: run.offset,
+            offset,
         })
     }
 
@@ -196,14 +194,7 @@ fn video_caps(input: &Input) -> Result<gst::Caps> {
 /// takes, how much memory, and whether each draws what it draws alone.
 pub fn streams(order: &Order, streams: usize, frames: usize) -> Result<AtOnce> {
     let material = Arc::new(Material::read(&order.input, order.amount)?);
-    let open = |offset, is_hashed| {
-        let run = Run {
-            offset,
-            is_hashed,
-            ..Run::default()
-        };
-        Element::start(order, &material, &run)
-    };
+    let open = |offset, is_hashed| Element::start(order, &material, offset, false, is_hashed);
     let open_all = |is_hashed| {
         let all = (0..streams).map(|stream| open(stream, is_hashed));
         all.collect::<Result<Vec<_>>>()
@@ -259,11 +250,7 @@ fn at_once<T: Send, R: Send>(all: Vec<T>, work: impl Fn(T) -> Result<R> + Sync) 
 pub fn latency(order: &Order, count: usize) -> Result<Latency> {
     let look_ahead_ns = child::engine(order)?.hearing().look_ahead_ns;
     let material = Arc::new(Material::read(&order.input, order.amount)?);
-    let run = Run {
-        is_live: true,
-        ..Run::default()
-    };
-    let mut element = Element::start(order, &material, &run)?;
+    let mut element = Element::start(order, &material, 0, true, false)?;
     let total = SETTLE + count;
     let mut frames = element.frames(total)?.into_iter();
     // Time zero of frames and audio is this moment of the pipeline's clock.
@@ -297,9 +284,8 @@ pub fn latency(order: &Order, count: usize) -> Result<Latency> {
     }
     let mut late = Vec::with_capacity(total);
     for index in 0..total {
-        let (at, _) = element
-            .arrival()
-            .with_context(|| format!("frame {index}"))?;
+        let arrival = element.arrival();
+        let (at, _) = arrival.with_context(|| format!("frame {index}"))?;
         let due_ns = index as i64 * FRAME_NS + look_ahead_ns;
         late.push((at - started).as_secs_f64() * 1e3 - due_ns as f64 / 1e6);
     }

@@ -66,11 +66,9 @@ impl Input {
 
     /// The boxes that a model's family cuts.
     pub fn boxes(&self, model: &str) -> PathBuf {
-        let is_square = model.starts_with("unet");
-        self.folder.join(if is_square {
-            "squares.json"
-        } else {
-            "faces.json"
+        self.folder.join(match model.starts_with("unet") {
+            true => "squares.json",
+            false => "faces.json",
         })
     }
 
@@ -86,13 +84,9 @@ impl Input {
     /// the face is work as it is in a video.
     pub fn prepare(folder: &Path, video: &Path, speech: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let media::Video {
-            width,
-            height,
-            still,
-            ..
-        } = media::video(video)?;
-        let (width, height, mut frames) = match still {
+        let found = media::video(video)?;
+        let (width, height) = (found.width, found.height);
+        let (width, height, mut frames) = match found.still {
             true => (WIDTH, HEIGHT, pan(video, width, height)?),
             false => (width, height, decode(video, width, height, FRAMES)?),
         };

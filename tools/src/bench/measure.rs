@@ -152,11 +152,7 @@ impl Bench {
              bench/python/requirements.txt`, then --python VENV/bin/python",
         )?;
         let mut command = Command::new(python);
-        command.arg(
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("..")
-                .join(program),
-        );
+        command.arg(format!("{}/../{program}", env!("CARGO_MANIFEST_DIR")));
         Ok(command)
     }
 
@@ -174,10 +170,8 @@ impl Bench {
         self.starts(models.first().unwrap_or(&Model::BuiltIn));
         let task = Task::Latency(LIVE_FRAMES);
         let live = self.ours(task, &Model::BuiltIn, self.results.home, Amount::Few);
-        match live.and_then(|command| self.ask(command)) {
-            Ok(latency) => self.results.latency = Some(latency),
-            Err(error) => self.results.leave_out("latency", &error),
-        }
+        let live = live.and_then(|command| self.ask(command));
+        self.results.latency = self.results.noted("latency", live);
         self.sizes(&models)
     }
 
@@ -190,10 +184,8 @@ impl Bench {
                 true => Ok(()),
                 false => self.make(folder, name),
             };
-            match made {
-                Ok(()) => models.push(Model::Reference(manifest)),
-                Err(error) => self.results.leave_out(name, &error),
-            }
+            let made = self.results.noted(name, made);
+            models.extend(made.map(|()| Model::Reference(manifest)));
         }
         models.push(Model::BuiltIn);
         models
@@ -207,10 +199,7 @@ impl Bench {
         let output = command.arg(folder).arg(name).output()?;
         let messages = String::from_utf8_lossy(&output.stderr);
         let last = messages.lines().last().unwrap_or_default();
-        ensure!(
-            output.status.success(),
-            "reference_models.py failed: {last}"
-        );
+        ensure!(output.status.success(), "it failed: {last}");
         Ok(())
     }
 
@@ -220,18 +209,13 @@ impl Bench {
         let home = self.results.home;
         let mut running = Vec::new();
         if model.manifest().is_some() && home.is_for_python() {
-            running.extend(
-                PYTHON
-                    .iter()
-                    .filter_map(|stack| self.warm(model, *stack, home)),
-            );
+            let python = PYTHON.into_iter();
+            running.extend(python.filter_map(|stack| self.warm(model, stack, home)));
         }
         for variant in home.rivals() {
             // What does not start for a bare call does not start at all.
-            running.extend(
-                OURS.iter()
-                    .map_while(|stack| self.warm(model, *stack, variant)),
-            );
+            let ours = OURS.into_iter();
+            running.extend(ours.map_while(|stack| self.warm(model, stack, variant)));
         }
         let effort = &self.effort;
         let mut turns = Vec::new();
@@ -267,19 +251,13 @@ impl Bench {
             process.first_frame()?;
             anyhow::Ok((process.ready()?, process))
         };
-        match warm() {
-            Ok((about, process)) => Some((Series::new(model, stack, variant, about), process)),
-            Err(error) => {
-                // A provider that does not start does so with no model.
-                let is_provider = !stack.is_python() && variant != Variant::Cpu;
-                let what = match is_provider {
-                    true => variant.name().into(),
-                    false => format!("{}, {}", model.name(), stack.title()),
-                };
-                self.results.leave_out(&what, &error);
-                None
-            }
-        }
+        // A provider that does not start does so with no model.
+        let what = match !stack.is_python() && variant != Variant::Cpu {
+            true => variant.name().into(),
+            false => title(model, stack),
+        };
+        let (about, process) = self.results.noted(&what, warm())?;
+        Some((Series::new(model, stack, variant, about), process))
     }
 
     /// Several streams at once: ours in one process, Python's in as many processes.
@@ -293,20 +271,16 @@ impl Bench {
             let more = ["--streams", &count, "--count", &each];
             let python = self.baseline(Stack::PythonOnnx, model, Amount::Few, &more);
             for (stack, command) in [(Stack::Element, ours), (Stack::PythonOnnx, python)] {
-                match command.and_then(|command| self.ask::<AtOnce>(command)) {
-                    Ok(it) => {
-                        let (name, rate, p99) = (stack.owner(), it.frames_per_second, it.ms(0.99));
-                        let memory = it.memory.pss_mib;
-                        println!(
-                            "  {streams:>2} {name}: {rate:.1} frames/s, p99 {p99:.0} ms, {memory:.0} MiB"
-                        );
-                        self.results.streams.push((streams, stack, it));
-                    }
-                    Err(error) => {
-                        let what = format!("{}, {}", model.name(), stack.title());
-                        self.results.leave_out(&what, &error);
-                    }
-                }
+                let ran = command.and_then(|command| self.ask::<AtOnce>(command));
+                let Some(it) = self.results.noted(&title(model, stack), ran) else {
+                    continue;
+                };
+                let (name, rate, p99) = (stack.owner(), it.frames_per_second, it.ms(0.99));
+                let memory = it.memory.pss_mib;
+                println!(
+                    "  {streams:>2} {name}: {rate:.1} frames/s, p99 {p99:.0} ms, {memory:.0} MiB"
+                );
+                self.results.streams.push((streams, stack, it));
             }
         }
     }
@@ -320,12 +294,9 @@ impl Bench {
         for _ in 0..self.effort.starts {
             for series in &mut starts {
                 let process = self.start(model, series.stack, home, Amount::Few);
-                match process.and_then(|mut process| process.first_frame()) {
-                    Ok(first) => series.take([(START.into(), vec![first])].into()),
-                    Err(error) => {
-                        let what = format!("{}, {}", model.name(), series.stack.title());
-                        self.results.leave_out(&what, &error);
-                    }
+                let first = process.and_then(|mut process| process.first_frame());
+                if let Some(first) = self.results.noted(&title(model, series.stack), first) {
+                    series.take([(START.into(), vec![first])].into());
                 }
             }
         }
@@ -344,21 +315,16 @@ impl Bench {
                 command.arg(stack.backend());
                 self.ask(command)
             });
-            match asked {
-                Ok(size) => python.push((stack, size)),
-                Err(error) => {
-                    let what = format!("size of {}", stack.title());
-                    self.results.leave_out(&what, &error);
-                }
-            }
+            let asked = self
+                .results
+                .noted(&format!("size of {}", stack.title()), asked);
+            python.extend(asked.map(|size| (stack, size)));
         }
         // The plugin with its own models in it lies beside this program.
         let plugin = std::env::current_exe()?.with_file_name(PLUGIN);
         let copy = self.input.folder.join(PLUGIN);
-        let strip = Command::new("strip")
-            .arg("-o")
-            .args([&copy, &plugin])
-            .status();
+        let mut strip = Command::new("strip");
+        let strip = strip.arg("-o").args([&copy, &plugin]).status();
         let stripped = strip.is_ok_and(|status| status.success());
         let networks = models.iter().filter_map(|model| {
             let paths = model.manifest().map(Model::networks)?;
@@ -374,6 +340,10 @@ impl Bench {
         };
         Ok(())
     }
+}
+
+fn title(model: &Model, stack: Stack) -> String {
+    format!("{}, {}", model.name(), stack.title())
 }
 
 fn size(path: &Path) -> Result<u64> {

@@ -78,9 +78,11 @@ fn preface(results: &Results) -> String {
 fn bars(results: &Results) -> String {
     let mut table = Table::new("llllll", ["what", "bar", "goal", "measured", "", "limit"]);
     for it in &results.bars {
-        let met = it
-            .met
-            .map_or("", |met| if met { "met" } else { "**not met**" });
+        let met = match it.met {
+            Some(true) => "met",
+            Some(false) => "**not met**",
+            None => "",
+        };
         let measured = it.measured.as_deref().unwrap_or("not measured");
         table.row([&it.what, &it.bar, &it.goal, measured, met, &it.note]);
     }
@@ -117,11 +119,8 @@ fn engine_parts(results: &Results) -> String {
     for model in &results.models {
         for it in results.stacks(model).filter(|it| it.stack == Stack::Engine) {
             let names = [model.clone(), it.variant.name().into()];
-            table.row(
-                names
-                    .into_iter()
-                    .chain(PARTS.map(|part| ms(it.median(part)))),
-            );
+            let parts = PARTS.map(|part| ms(it.median(part)));
+            table.row(names.into_iter().chain(parts));
         }
     }
     table.markdown()
@@ -189,10 +188,8 @@ fn sizes(sizes: &Sizes) -> String {
     }
     for (stack, size) in &sizes.python {
         let (stack, packages) = (stack.title(), size.packages);
-        row(
-            &format!("{stack}: {packages} packages in site-packages"),
-            size.bytes,
-        );
+        let site = format!("{stack}: {packages} packages in site-packages");
+        row(&site, size.bytes);
         if size.nvidia_bytes > 0 {
             let nvidia = "of them NVIDIA's libraries, which a CPU build does without";
             row(nvidia, size.nvidia_bytes);
@@ -214,10 +211,9 @@ fn left_out(lines: &[String]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let lines = lines
-        .iter()
-        .map(|line| format!("- {}\n", line.replace('\n', " ")));
-    format!("## Left out\n\n{}", lines.collect::<String>())
+    let lines = lines.iter().map(|line| line.replace('\n', " "));
+    let lines: String = lines.map(|line| format!("- {line}\n")).collect();
+    format!("## Left out\n\n{lines}")
 }
 
 fn ms(value: Option<f64>) -> String {
@@ -253,11 +249,8 @@ pub fn frames_chart(results: &Results) -> Result<String> {
 pub fn streams_chart(results: &Results) -> Result<String> {
     let bars = results.streams.iter().map(|(count, stack, it)| {
         let colour = if stack.is_python() { PYTHON } else { OURS };
-        (
-            format!("{}, {count}", stack.owner()),
-            it.frames_per_second,
-            colour,
-        )
+        let label = format!("{}, {count}", stack.owner());
+        (label, it.frames_per_second, colour)
     });
     chart::bars(&[Group {
         title: format!("{STREAMED}: frames a second, all streams"),

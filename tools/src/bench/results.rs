@@ -1,7 +1,8 @@
 //! All that is measured, as `docs/benchmarks.json` has it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
+use anyhow::Result;
 use lipsync_tools::{
     numbers::{median, quantile},
     usage::Usage,
@@ -98,14 +99,19 @@ impl Series {
 }
 
 impl Results {
-    /// Notes what is not measured, once.
-    pub fn leave_out(&mut self, what: &str, error: &anyhow::Error) {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("");
+    /// What was measured, or a note that it was not, once.
+    pub fn noted<T>(&mut self, what: &str, measured: Result<T>) -> Option<T> {
+        let error = match measured {
+            Ok(measured) => return Some(measured),
+            Err(error) => error,
+        };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("");
         let line = format!("{what}: {error:#}").replace(&*root.to_string_lossy(), "");
         if !self.left_out.contains(&line) {
             println!("  left out: {line}");
             self.left_out.push(line);
         }
+        None
     }
 
     /// Stacks whose frames were timed.

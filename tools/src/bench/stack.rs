@@ -122,18 +122,18 @@ impl Variant {
     /// For the engine.
     pub fn options(self, threads: usize) -> Options {
         let (_, provider, precision, settings) = self.parts();
-        let values = settings
-            .iter()
-            .map(|&(key, value)| (key.into(), value.into()));
+        let values = settings.iter();
+        let values = values.map(|&(key, value)| (key.into(), value.into()));
+        // Not every provider takes some.
+        let provider_options = (!settings.is_empty()).then(|| ProviderOptions {
+            provider: provider.name().into(),
+            values: values.collect(),
+        });
         Options {
             provider,
             precision,
             intra_threads: threads,
-            // Not every provider takes some.
-            provider_options: (!settings.is_empty()).then(|| ProviderOptions {
-                provider: provider.name().into(),
-                values: values.collect(),
-            }),
+            provider_options,
             ..Options::default()
         }
     }
@@ -142,7 +142,7 @@ impl Variant {
     pub fn properties(self, threads: usize) -> Vec<(&'static str, String)> {
         let (_, provider, precision, settings) = self.parts();
         let mut properties = vec![
-            ("execution-provider", provider.name().into()),
+            ("execution-provider", provider.name().to_owned()),
             ("precision", precision.name().into()),
             ("intra-threads", threads.to_string()),
         ];
@@ -170,9 +170,7 @@ pub enum Model {
 impl Model {
     pub fn name(&self) -> String {
         let stem = self.manifest().and_then(Path::file_stem);
-        stem.map_or("built-in".into(), |stem| {
-            stem.to_string_lossy().into_owned()
-        })
+        stem.unwrap_or("built-in".as_ref()).to_string_lossy().into()
     }
 
     pub fn manifest(&self) -> Option<&Path> {
