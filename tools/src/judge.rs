@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, bail};
 use lipsync_core::{
     inference::{self, ModelSource, Network, Options},
-    pixels::{Affine, read::sample},
+    pixels::Affine,
     sound::{self, SampleFormat, Sound, Spectrum},
 };
 
@@ -63,19 +63,15 @@ impl Judge {
     /// # Errors
     /// When ONNX Runtime is missing.
     pub fn open() -> Result<Self> {
-        let open = |name, data| {
+        let open = |name, data: &'static [u8]| {
             let source = ModelSource::Bytes { name, data };
             inference::onnx::open(source, &Options::default(), &[]).map(|opened| opened.network)
         };
+        let mouth = include_bytes!("../../models/judge/mouth.onnx");
+        let sound = include_bytes!("../../models/judge/sound.onnx");
         Ok(Self {
-            mouth: open(
-                "mouth.onnx",
-                include_bytes!("../../models/judge/mouth.onnx"),
-            )?,
-            sound: open(
-                "sound.onnx",
-                include_bytes!("../../models/judge/sound.onnx"),
-            )?,
+            mouth: open("mouth.onnx", mouth)?,
+            sound: open("sound.onnx", sound)?,
         })
     }
 
@@ -97,19 +93,15 @@ impl Judge {
         let times: Vec<f64> = frames.iter().map(Picture::seconds).collect();
         let chosen = at_frame_rate(&times);
         if chosen.len() < SHORTEST {
+            let count = chosen.len();
             bail!(
-                "a judgement of sync needs {SHORTEST} frames at {FRAME_RATE} a second, here are {}",
-                chosen.len()
+                "a judgement of sync needs {SHORTEST} frames at {FRAME_RATE} a second, here are {count}"
             );
         }
-        let pictures = chosen
-            .iter()
-            .map(|&index| lower_face(&frames[index], &steady(mouths, index)))
-            .collect::<Result<Vec<_>>>()?;
-        let seen = pictures
-            .windows(WINDOW)
-            .map(|window| self.see(window))
-            .collect::<Result<Vec<_>>>()?;
+        let face = |&index: &usize| lower_face(&frames[index], &steady(mouths, index));
+        let pictures: Vec<_> = chosen.iter().map(face).collect::<Result<_>>()?;
+        let windows = pictures.windows(WINDOW);
+        let seen: Vec<_> = windows.map(|it| self.see(it)).collect::<Result<_>>()?;
         let heard = self.hear(samples, times[0], seen.len() + 2 * REACH)?;
         Ok(judgement(&seen, &heard))
     }
@@ -140,9 +132,8 @@ impl Judge {
 fn embed(network: &mut dyn Network) -> Result<Embedding> {
     network.run()?;
     let output = network.output(0);
-    output
-        .try_into()
-        .with_context(|| format!("{} gives {} values", network.name(), output.len()))
+    let embedding = output.try_into();
+    embedding.with_context(|| format!("{} gives {} values", network.name(), output.len()))
 }
 
 /// For every moment at [`FRAME_RATE`], from the first to the last of `times`, the nearest of them.
@@ -167,17 +158,10 @@ fn at_frame_rate(times: &[f64]) -> Vec<usize> {
 /// From frame pixels to the canonical face, the mean of the frames about `index`: the tracker's
 /// noise is not motion of the mouth.
 fn steady(mouths: &[Mouth], index: usize) -> Affine {
-    let near = index as isize - STEADY as isize..=index as isize + STEADY as isize;
-    let mean = |part: fn(&Affine) -> f32| {
-        let sum: f32 = near
-            .clone()
-            .map(|at| {
-                let at = at.clamp(0, mouths.len() as isize - 1) as usize;
-                part(&mouths[at].to_canonical)
-            })
-            .sum();
-        sum / (2 * STEADY + 1) as f32
-    };
+    let near = (index..=index + 2 * STEADY).map(|at| at.saturating_sub(STEADY));
+    let near = near.map(|at| &mouths[at.min(mouths.len() - 1)].to_canonical);
+    let mean =
+        |part: fn(&Affine) -> f32| near.clone().map(part).sum::<f32>() / (2 * STEADY + 1) as f32;
     Affine {
         a: mean(|map| map.a),
         b: mean(|map| map.b),
@@ -190,20 +174,9 @@ fn steady(mouths: &[Mouth], index: usize) -> Affine {
 
 /// Brightness of the canonical lower face, 0..255, row by row.
 fn lower_face(frame: &Picture, to_canonical: &Affine) -> Result<Vec<f32>> {
-    let to_frame = to_canonical
-        .inverse()
-        .context("the mesh of the face has collapsed")?;
-    let mut rgb = [(); 3].map(|()| vec![0.0_f32; CANONICAL_SIZE.pow(2)]);
-    let [red, green, blue] = &mut rgb;
-    let mut planes = frame.planes()?;
-    sample(
-        &planes.view(),
-        &to_frame,
-        CANONICAL_SIZE,
-        255.0,
-        0.0,
-        [red, green, blue],
-    );
+    let to_frame = to_canonical.inverse();
+    let to_frame = to_frame.context("the mesh of the face has collapsed")?;
+    let rgb = frame.planes()?.sampled(&to_frame, CANONICAL_SIZE);
     let bright = |at: usize| (0..3).map(|plane| LUMA[plane] * rgb[plane][at]).sum();
     Ok((0..CANONICAL_SIZE.pow(2)).map(bright).collect())
 }
@@ -227,10 +200,9 @@ fn take(samples: &[f32]) -> Result<Sound> {
 fn judgement(seen: &[Embedding], heard: &[Embedding]) -> Judgement {
     let distances: Vec<f64> = (0..=2 * REACH)
         .map(|shift| {
-            let each: Vec<f64> = (REACH..seen.len() - REACH)
-                .map(|at| distance(&seen[at], &heard[at + shift]))
-                .collect();
-            numbers::mean(&each)
+            let windows = REACH..seen.len() - REACH;
+            let each = windows.map(|at| distance(&seen[at], &heard[at + shift]));
+            numbers::mean(&each.collect::<Vec<_>>())
         })
         .collect();
     let mut sorted = distances.clone();
@@ -262,24 +234,21 @@ mod tests {
 
     /// A person whom neither the judge nor the built-in generator was trained on.
     fn clip() -> Option<PathBuf> {
-        let path =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/media/grid/x17.mkv");
-        if path.is_file() {
-            return Some(path);
+        let tools = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let path = tools.join("../../shared/media/grid/x17.mkv");
+        if !path.is_file() {
+            println!("skipped: {} is not there", path.display());
+            return None;
         }
-        println!("skipped: {} is not there", path.display());
-        None
+        Some(path)
     }
 
     fn later(samples: &[f32], frames: i32) -> Vec<f32> {
         let shift = f64::from(frames) / FRAME_RATE * f64::from(SOUND_RATE);
-        (0..samples.len() as isize)
-            .map(|at| {
-                let from = usize::try_from(at - shift as isize);
-                from.ok()
-                    .and_then(|from| samples.get(from))
-                    .map_or(0.0, |sample| *sample)
-            })
+        let from = |at| usize::try_from(at - shift as isize).ok();
+        let moved = (0..samples.len() as isize).map(|at| samples.get(from(at)?));
+        moved
+            .map(|sample| sample.copied().unwrap_or_default())
             .collect()
     }
 
@@ -299,22 +268,15 @@ mod tests {
             let found = judge.judge(&frames, &mouths, &moved).unwrap();
             assert_eq!(found.offset, frames_late, "{found:?}");
         }
-        let still = vec![frames[0].clone(); frames.len()];
-        let still: Vec<Picture> = still
-            .into_iter()
-            .zip(&frames)
-            .map(|(picture, frame)| Picture {
-                time: frame.time,
-                ..picture
-            })
-            .collect();
-        let frozen = judge
-            .judge(&still, &vec![mouths[0].clone(); frames.len()], &samples)
-            .unwrap();
-        assert!(
-            frozen.confidence < own.confidence / 2.0,
-            "{frozen:?} against {own:?}"
-        );
+        let still = frames.iter().map(|frame| Picture {
+            time: frame.time,
+            ..frames[0].clone()
+        });
+        let still: Vec<_> = still.collect();
+        let shut = vec![mouths[0].clone(); frames.len()];
+        let frozen = judge.judge(&still, &shut, &samples).unwrap();
+        let contrast = own.confidence / frozen.confidence;
+        assert!(contrast > 2.0, "{frozen:?} against {own:?}");
     }
 
     #[test]

@@ -35,12 +35,8 @@ pub fn extremes(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
 /// Pearson's correlation; 0 when either series does not vary.
 pub fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let (mean_a, mean_b) = (mean(a), mean(b));
-    let covariance: f64 = a
-        .iter()
-        .zip(b)
-        .map(|(a, b)| (a - mean_a) * (b - mean_b))
-        .sum::<f64>()
-        / a.len().min(b.len()).max(1) as f64;
+    let products = a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b));
+    let covariance = mean(&products.collect::<Vec<_>>());
     let scale = deviation(a) * deviation(b);
     if scale > f64::EPSILON {
         covariance / scale
@@ -58,10 +54,7 @@ pub fn correlation_at(reference: &[f64], late: &[f64], lag: i32) -> f64 {
         return 0.0;
     };
     let (first, shifted) = if lag < 0 { (apart, 0) } else { (0, apart) };
-    correlation(
-        &reference[first..first + count],
-        &late[shifted..shifted + count],
-    )
+    correlation(&reference[first..][..count], &late[shifted..][..count])
 }
 
 /// Where two series match best.

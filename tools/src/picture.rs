@@ -164,6 +164,15 @@ impl Planes {
         }
     }
 
+    /// Red, green and blue of a square of `size` x `size`, 0..255, row by row; `to_frame` says where its
+    /// pixels lie in the frame.
+    pub fn sampled(&mut self, to_frame: &Affine, size: usize) -> [Vec<f32>; 3] {
+        let mut rgb = [(); 3].map(|()| vec![0.0; size * size]);
+        let planes = rgb.each_mut().map(Vec::as_mut_slice);
+        sample(&self.view(), to_frame, size, 255.0, 0.0, planes);
+        rgb
+    }
+
     /// A square region as an RGB picture of `size` x `size`; what lies outside repeats the edge.
     pub fn crop(&mut self, region: &Square, size: usize) -> image::RgbImage {
         let step = region.side / size as f32;
@@ -175,16 +184,7 @@ impl Planes {
             tx: region.left + 0.5 * step - 0.5,
             ty: region.top + 0.5 * step - 0.5,
         };
-        let mut rgb = [(); 3].map(|()| vec![0.0_f32; size * size]);
-        let [red, green, blue] = &mut rgb;
-        sample(
-            &self.view(),
-            &to_frame,
-            size,
-            255.0,
-            0.0,
-            [red, green, blue],
-        );
+        let rgb = self.sampled(&to_frame, size);
         image::RgbImage::from_fn(size as u32, size as u32, |x, y| {
             let at = y as usize * size + x as usize;
             image::Rgb([0, 1, 2].map(|plane: usize| rgb[plane][at].round() as u8))

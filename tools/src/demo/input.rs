@@ -24,8 +24,11 @@ const TOLERANCE: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 pub struct Input {
     pub path: PathBuf,
     pub streams: Vec<Stream>,
-    /// Whether the end is missing, in words.
-    pub truncated: Option<String>,
+}
+
+/// Says what the user should know.
+pub fn note(text: &str) {
+    println!("demo: {text}");
 }
 
 #[derive(Clone)]
@@ -46,35 +49,34 @@ pub enum Kind {
 }
 
 impl Input {
-    /// Reads the file to its end.
+    /// Reads the file to its end, and says where that is missing.
     ///
     /// # Errors
     /// What the demuxer says, or that the file has no stream at all; with what is missing where the
     /// file is cut off.
     pub fn read(path: &Path) -> Result<Self> {
+        let name = path.display();
         if !path.is_file() {
-            bail!("{} is not a file", path.display());
+            bail!("{name} is not a file");
         }
         let cut = bytes_missing(path);
-        let scanned = scan(path).with_context(|| match &cut {
-            Some(cut) => format!("cannot read {}: {cut}", path.display()),
-            None => format!("cannot read {}", path.display()),
+        let (streams, declared) = scan(path).with_context(|| match &cut {
+            Some(cut) => format!("cannot read {name}: {cut}"),
+            None => format!("cannot read {name}"),
         })?;
-        if scanned.streams.is_empty() {
-            bail!("{} has neither video nor audio", path.display());
-        }
-        let end = scanned.streams.iter().map(|stream| stream.end).max();
-        let end = end.unwrap_or_default();
+        let Some(end) = streams.iter().map(|stream| stream.end).max() else {
+            bail!("{name} has neither video nor audio");
+        };
         let is_short = |declared: &gst::ClockTime| *declared > end + TOLERANCE && !end.is_zero();
-        let cut_time = scanned.declared.filter(is_short).map(|declared| {
+        let cut_time = declared.filter(is_short).map(|declared| {
             let [end, declared] = [end, declared].map(seconds);
             format!("it ends after {end:.1} of {declared:.1} s")
         });
-        Ok(Self {
-            path: path.to_owned(),
-            streams: scanned.streams,
-            truncated: cut_time.or(cut),
-        })
+        if let Some(cut) = cut_time.or(cut) {
+            note(&format!("{name} is not whole: {cut}"));
+        }
+        let path = path.to_owned();
+        Ok(Self { path, streams })
     }
 
     /// Its streams of that kind.
@@ -89,14 +91,9 @@ pub fn seconds(time: gst::ClockTime) -> f64 {
     time.nseconds() as f64 / 1e9
 }
 
-struct Scanned {
-    streams: Vec<Stream>,
-    /// How long the container says that it is.
-    declared: Option<gst::ClockTime>,
-}
-
-/// Has all streams of a file run into nothing and watches them.
-fn scan(path: &Path) -> Result<Scanned> {
+/// Has all streams of a file run into nothing and watches them; also how long the container says that
+/// it is.
+fn scan(path: &Path) -> Result<(Vec<Stream>, Option<gst::ClockTime>)> {
     let pipeline = Pipeline::parse("filesrc name=file ! parsebin name=parse")?;
     let [file, parse]: [gst::Element; 2] = [pipeline.element("file")?, pipeline.element("parse")?];
     file.set_property("location", path);
@@ -125,7 +122,7 @@ fn scan(path: &Path) -> Result<Scanned> {
     let mut streams = lock(&streams).clone();
     // decodebin shows video first, then audio; the sort keeps the order of those alike.
     streams.sort_by_key(|stream: &Stream| stream.kind as u8);
-    Ok(Scanned { streams, declared })
+    Ok((streams, declared))
 }
 
 /// Adds the stream of a new pad to the list and keeps it up to date.

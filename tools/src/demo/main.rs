@@ -17,7 +17,7 @@ use clap::Parser;
 use lipsync_tools::{media, sheet};
 
 use launch::Frames;
-use plan::{LongerAudio, Plan};
+use plan::LongerAudio;
 
 /// Makes a face speak and measures it.
 #[derive(Parser)]
@@ -48,14 +48,11 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     gst::init()?;
-    let Plan { job, notes } = Plan::of(arguments)?;
-    for note in notes {
-        println!("demo: {note}");
-    }
+    let job = plan::job(arguments)?;
     if let Some(folder) = job.out.parent().filter(|folder| !folder.is_dir()) {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
-        println!("demo: created {}", folder.display());
+        input::note(&format!("created {}", folder.display()));
     }
 
     println!();

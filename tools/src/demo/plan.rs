@@ -1,13 +1,13 @@
 //! What the demo makes of the files it is given, and what it says about that.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use lipsync_tools::media;
 
 use crate::{
     Arguments,
-    input::{Input, Kind, Stream, seconds},
+    input::{Input, Kind, Stream, note, seconds},
     launch::{Audio, CUT_RATE, Frames, Job, STILL_RATE},
 };
 
@@ -38,140 +38,107 @@ const MUXERS: [(&str, &str); 6] = [
     ("mts", "mpegtsmux"),
 ];
 
-/// The job, and what the user should know of it.
-pub struct Plan {
-    pub job: Job,
-    pub notes: Vec<String>,
-}
+/// What to make of the files. Prints what the user should know of it.
+///
+/// # Errors
+/// What is wrong with the files or the choices, in words.
+pub fn job(arguments: &Arguments) -> Result<Job> {
+    let out = &arguments.out;
+    let muxer = muxer(out)?;
+    let video = Input::read(&arguments.video)?;
+    let path = video.path.display();
+    let Some(stream) = video.of(Kind::Video).next() else {
+        bail!(
+            "{path} has no video, only audio: give it with --audio, and a still picture or a video with --video"
+        );
+    };
+    let found = media::video(&video.path)?;
+    let count = |kind| video.of(kind).count();
+    if count(Kind::Video) > 1 {
+        note(&format!("uses video track 1 of {}", count(Kind::Video)));
+    }
+    if count(Kind::Subtitles) > 0 {
+        note("subtitles are not carried over");
+    }
 
-impl Plan {
-    /// # Errors
-    /// What is wrong with the files or the choices, in words.
-    pub fn of(arguments: &Arguments) -> Result<Self> {
-        let muxer = muxer(&arguments.out)?;
-        let mut notes = Vec::new();
-        let video = Input::read(&arguments.video)?;
-        note_whole(&video, &mut notes);
-        let path = video.path.display();
-        let Some(stream) = video.of(Kind::Video).next() else {
-            bail!(
-                "{path} has no video, only audio: give it with --audio, and a still picture or a video with --video"
-            );
-        };
-        let found = media::video(&video.path)?;
-        note_left_out(&video, &mut notes);
-
-        let file = speech_file(arguments, &video);
-        let speech = match &file {
-            Some(file) => Some(Input::read(file)?),
-            None => None,
-        };
-        if let Some(speech) = &speech {
-            note_whole(speech, &mut notes);
+    // The file with the words, where they are not the video's own.
+    let has_audio = count(Kind::Audio) > 0;
+    let default = (!has_audio).then_some(&arguments.speech);
+    let file = arguments.audio.as_ref().or(default);
+    let speech = file.map(|file| Input::read(file)).transpose()?;
+    for input in speech.iter().chain([&video]) {
+        if is_same(&input.path, out) {
+            bail!("--out {} is one of the files to read", out.display());
         }
-        for input in speech.iter().chain([&video]) {
-            if is_same(&input.path, &arguments.out) {
-                bail!(
-                    "--out {} is one of the files to read",
-                    arguments.out.display()
-                );
+    }
+    let (track, pad) = track(speech.as_ref().unwrap_or(&video), arguments.audio_track)?;
+
+    let (mut frames, mut cut) = (Frames::Video, None);
+    let longer = seconds(track.end) - seconds(stream.end);
+    let said = format!("the audio is {longer:.1} s longer than the video");
+    if found.still {
+        frames = Frames::Still(units(track.end, STILL_RATE));
+    } else if stream.end > track.end + ALIKE {
+        let longer = -longer;
+        note(&format!(
+            "the video is {longer:.1} s longer than the audio: mouths are shut from there on"
+        ));
+    } else if track.end > stream.end + ALIKE {
+        match arguments.longer_audio {
+            None | Some(LongerAudio::Shorten) => {
+                cut = Some(units(stream.end, CUT_RATE));
+                note(&format!(
+                    "{said} and is cut there; --longer-audio hold keeps the last frame, loop repeats the video"
+                ));
+            }
+            Some(LongerAudio::Hold) => {
+                frames = held(track.end, found.rate);
+                note(&format!("{said}; the last frame is held"));
+            }
+            Some(LongerAudio::Loop) => {
+                let times = track.end.nseconds().div_ceil(stream.end.nseconds().max(1));
+                if times > MOST_LOOPS {
+                    bail!(
+                        "{said}, which would repeat it {times} times, {MOST_LOOPS} at most: \
+                         give a longer video, or hold its last frame"
+                    );
+                }
+                frames = Frames::Looped(times as usize, stream.end);
+                note(&format!("{said}, which runs {times} times"));
             }
         }
-        let (track, pad) = track(
-            speech.as_ref().unwrap_or(&video),
-            arguments.audio_track,
-            &mut notes,
-        )?;
-
-        let (mut frames, mut cut) = (Frames::Video, None);
-        if found.still {
-            frames = Frames::Still(units(track.end, STILL_RATE));
-        } else if track.end > stream.end + ALIKE {
-            let longer = seconds(track.end) - seconds(stream.end);
-            let said = format!("the audio is {longer:.1} s longer than the video");
-            match arguments.longer_audio {
-                None | Some(LongerAudio::Shorten) => {
-                    cut = Some(units(stream.end, CUT_RATE));
-                    notes.push(format!(
-                        "{said} and is cut there; --longer-audio hold keeps the last frame, loop repeats the video"
-                    ));
-                }
-                Some(LongerAudio::Hold) => {
-                    frames = held(track.end, found.rate);
-                    notes.push(format!("{said}; the last frame is held"));
-                }
-                Some(LongerAudio::Loop) => {
-                    let times = track.end.nseconds().div_ceil(stream.end.nseconds().max(1));
-                    if times > MOST_LOOPS {
-                        bail!(
-                            "{said}, which would repeat it {times} times, {MOST_LOOPS} at most: \
-                             give a longer video, or hold its last frame"
-                        );
-                    }
-                    frames = Frames::Looped(times as usize, stream.end);
-                    notes.push(format!("{said}, which runs {times} times"));
-                }
-            }
-        } else if stream.end > track.end + ALIKE {
-            notes.push(format!(
-                "the video is {:.1} s longer than the audio: mouths are shut from there on",
-                seconds(stream.end) - seconds(track.end)
-            ));
-        }
-        let leaves_own = file.is_some() && video.of(Kind::Audio).next().is_some();
-        Ok(Self {
-            job: Job {
-                video: video.path,
-                frames,
-                audio: Audio {
-                    file,
-                    pad,
-                    cut,
-                    leaves_own,
-                },
-                width: found.width,
-                height: found.height,
-                muxer,
-                out: arguments.out.clone(),
-            },
-            notes,
-        })
     }
-}
-
-/// The file with the words, where they are not the video's own.
-fn speech_file(arguments: &Arguments, video: &Input) -> Option<PathBuf> {
-    match &arguments.audio {
-        Some(file) => Some(file.clone()),
-        None if video.of(Kind::Audio).next().is_some() => None,
-        None => Some(arguments.speech.clone()),
-    }
+    Ok(Job {
+        frames,
+        audio: Audio {
+            file: file.cloned(),
+            pad,
+            cut,
+            leaves_own: file.is_some() && has_audio,
+        },
+        video: video.path,
+        width: found.width,
+        height: found.height,
+        muxer,
+        out: out.clone(),
+    })
 }
 
 /// The audio track to use, and decodebin's pad for it where it is not the first.
-fn track(
-    input: &Input,
-    chosen: Option<usize>,
-    notes: &mut Vec<String>,
-) -> Result<(Stream, Option<String>)> {
+fn track(input: &Input, chosen: Option<usize>) -> Result<(&Stream, Option<String>)> {
     let tracks: Vec<&Stream> = input.of(Kind::Audio).collect();
-    let path = input.path.display();
+    let (path, count, number) = (input.path.display(), tracks.len(), chosen.unwrap_or(1));
     if tracks.is_empty() {
         bail!("{path} has no audio");
     }
-    let number = chosen.unwrap_or(1);
     let Some(track) = number.checked_sub(1).and_then(|index| tracks.get(index)) else {
-        bail!(
-            "there is no audio track {number} in {path}, which has {}",
-            tracks.len()
-        );
+        bail!("there is no audio track {number} in {path}, which has {count}");
     };
-    if tracks.len() > 1 {
-        let language = track.language.as_deref();
-        let language = language.map_or_else(String::new, |code| format!(" ({code})"));
-        notes.push(format!(
-            "uses audio track {number} of {}{language} of {path}; --audio-track takes another",
-            tracks.len()
+    if count > 1 {
+        let language = track.language.as_ref().map(|code| format!(" ({code})"));
+        let language = language.unwrap_or_default();
+        note(&format!(
+            "uses audio track {number} of {count}{language} of {path}; --audio-track takes another"
         ));
     }
     if track.end.is_zero() {
@@ -180,26 +147,7 @@ fn track(
     // decodebin numbers its pads, those with video first.
     let before = input.of(Kind::Video).count();
     let pad = (number > 1).then(|| format!("src_{}", before + number - 1));
-    Ok(((*track).clone(), pad))
-}
-
-fn note_whole(input: &Input, notes: &mut Vec<String>) {
-    if let Some(truncated) = &input.truncated {
-        notes.push(format!(
-            "{} is not whole: {truncated}",
-            input.path.display()
-        ));
-    }
-}
-
-fn note_left_out(video: &Input, notes: &mut Vec<String>) {
-    let count = |kind| video.of(kind).count();
-    if count(Kind::Video) > 1 {
-        notes.push(format!("uses video track 1 of {}", count(Kind::Video)));
-    }
-    if count(Kind::Subtitles) > 0 {
-        notes.push("subtitles are not carried over".to_owned());
-    }
+    Ok((track, pad))
 }
 
 fn held(length: gst::ClockTime, rate: gst::Fraction) -> Frames {

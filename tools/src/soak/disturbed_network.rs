@@ -121,9 +121,8 @@ impl Generator for DisturbedNetwork {
     fn brushes(&self) -> Brushes {
         let real = self.real.as_ref().map(|real| real.brushes());
         Box::new(move || {
-            Box::new(MarkingBrush {
-                real: real.as_ref().map(|real| real()),
-            })
+            let real = real.as_ref().map(|real| real());
+            Box::new(MarkingBrush { real })
         })
     }
 
@@ -150,9 +149,7 @@ impl Generator for DisturbedNetwork {
 
     fn reset(&mut self) {
         self.heard = None;
-        if let Some(real) = &mut self.real {
-            real.reset();
-        }
+        self.real.iter_mut().for_each(|real| real.reset());
     }
 }
 
@@ -198,9 +195,7 @@ impl Brush for MarkingBrush {
     }
 
     fn reset(&mut self) {
-        if let Some(real) = &mut self.real {
-            real.reset();
-        }
+        self.real.iter_mut().for_each(|real| real.reset());
     }
 }
 
