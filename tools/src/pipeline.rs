@@ -15,6 +15,7 @@ const LOOK: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 pub struct Pipeline(gst::Pipeline);
 
 impl Pipeline {
+    /// No word may hold a blank.
     pub fn parse(description: &str) -> Result<Self> {
         Self::parse_words(&description.split_whitespace().collect::<Vec<_>>())
     }
@@ -36,6 +37,12 @@ impl Pipeline {
         let element = element.with_context(|| format!("no element `{name}` in the pipeline"))?;
         let found = element.downcast();
         found.map_err(|_| anyhow!("`{name}` is no {}", T::static_type()))
+    }
+
+    /// A pad that an element always has.
+    pub fn pad(&self, element: &str, name: &str) -> Result<gst::Pad> {
+        let pad = self.element::<gst::Element>(element)?.static_pad(name);
+        pad.with_context(|| format!("`{element}` has no pad `{name}`"))
     }
 
     pub fn play(&self) -> Result<()> {

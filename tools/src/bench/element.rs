@@ -85,8 +85,7 @@ impl Element {
         let fed = Fed::play(&caps, audio, "fakesink", is_live, &properties)?;
 
         let (sender, arrivals) = mpsc::channel();
-        let sink: gst::Element = fed.pipeline.element("sink")?;
-        let pad = sink.static_pad("sink").context("a sink has this pad")?;
+        let pad = fed.pipeline.pad("sink", "sink")?;
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             let at = Instant::now();
             let buffer = info.buffer().filter(|_| is_hashed);
@@ -256,8 +255,8 @@ pub fn latency(order: &Order, count: usize) -> Result<Latency> {
     // Time zero of frames and audio is this moment of the pipeline's clock.
     let now = element.fed.pipeline.current_running_time();
     let now = now.context("a playing pipeline has a time")?;
-    for source in [&element.fed.video, &element.fed.audio] {
-        let pad = source.static_pad("src").context("a source has this pad")?;
+    for source in ["video", "audio"] {
+        let pad = element.fed.pipeline.pad(source, "src")?;
         pad.set_offset(now.nseconds().try_into()?);
     }
     let started = Instant::now();
@@ -278,8 +277,12 @@ pub fn latency(order: &Order, count: usize) -> Result<Latency> {
     }
     // What its sources and the element say to a query.
     let mut query = gst::query::Latency::new();
-    let pad = element.fed.lipsync.static_pad("src");
-    if !pad.context("the element has this pad")?.query(&mut query) {
+    if !element
+        .fed
+        .pipeline
+        .pad("lipsync", "src")?
+        .query(&mut query)
+    {
         bail!("the element does not know its latency");
     }
     let mut late = Vec::with_capacity(total);

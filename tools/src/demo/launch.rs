@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use gst::prelude::*;
 use lipsync_tools::pipeline::{Pipeline, Stats};
 
@@ -155,7 +155,7 @@ impl Job {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let pipeline = Pipeline::parse_words(&words)?;
         let lipsync = pipeline.element("lipsync")?;
-        let seen = Seen::of(&lipsync)?;
+        let seen = Seen::at(&pipeline.pad("lipsync", "video_src")?);
         let mut progress = Progress::default();
 
         let start = Instant::now();
@@ -183,16 +183,14 @@ impl Job {
     }
 }
 
-/// First and last moment that came out of an element.
+/// First and last moment that came out of a pad.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Option<(gst::ClockTime, gst::ClockTime)>>>);
 
 impl Seen {
-    fn of(element: &gst::Element) -> Result<Self> {
+    fn at(pad: &gst::Pad) -> Self {
         let seen = Self::default();
         let shared = seen.clone();
-        let pad = element.static_pad("video_src");
-        let pad = pad.context("lipsyncbin has this pad")?;
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             if let Some(buffer) = info.buffer()
                 && let Some(start) = buffer.pts()
@@ -203,7 +201,7 @@ impl Seen {
             }
             gst::PadProbeReturn::Ok
         });
-        Ok(seen)
+        seen
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(gst::ClockTime, gst::ClockTime)>> {

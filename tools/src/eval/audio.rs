@@ -23,14 +23,12 @@ pub fn room_tone(count: usize) -> Vec<f32> {
     /// One-pole low-pass: 3 dB down at about 300 Hz.
     const SHARE: f32 = 0.11;
     let (mut random, mut low) = (Rng::with_seed(1), 0.0);
-    let tone: Vec<f32> = (0..count)
-        .map(|_| {
-            let noise = signed(&mut random);
-            low += SHARE * (noise - low);
-            low + 0.1 * noise
-        })
-        .collect();
-    scaled(&tone, amplitude(ROOM_DB))
+    let tone = (0..count).map(|_| {
+        let noise = signed(&mut random);
+        low += SHARE * (noise - low);
+        low + 0.1 * noise
+    });
+    scaled(&tone.collect::<Vec<_>>(), amplitude(ROOM_DB))
 }
 
 /// A voice over a crowd, [`TALKERS_DB`] softer than it: the same voice backward, at six places, so
@@ -38,14 +36,11 @@ pub fn room_tone(count: usize) -> Vec<f32> {
 pub fn among_talkers(voice: &[f32]) -> Vec<f32> {
     const TALKERS: usize = 6;
     let count = voice.len();
-    let crowd: Vec<f32> = (0..count)
-        .map(|n| {
-            (0..TALKERS)
-                .map(|i| voice[(2 * count - 1 - n + i * count / TALKERS) % count])
-                .sum()
-        })
-        .collect();
-    over(voice, &crowd, TALKERS_DB)
+    let crowd = (0..count).map(|n| {
+        let talker = |i| voice[(2 * count - 1 - n + i * count / TALKERS) % count];
+        (0..TALKERS).map(talker).sum()
+    });
+    over(voice, &crowd.collect::<Vec<_>>(), TALKERS_DB)
 }
 
 /// A vowel-like tone that never changes, beside a picture that lasts `count` samples. It outlasts it,
@@ -63,16 +58,15 @@ pub fn steady_tone(count: usize) -> Vec<f32> {
 pub fn pink_noise(count: usize) -> Vec<f32> {
     const OCTAVES: usize = 12;
     let (mut random, mut thrown) = (Rng::with_seed(2), [0.0; OCTAVES]);
-    (0..count)
-        .map(|n| {
-            for (octave, number) in thrown.iter_mut().enumerate() {
-                if n % (1 << octave) == 0 {
-                    *number = signed(&mut random);
-                }
+    let noise = (0..count).map(|n| {
+        for (octave, number) in thrown.iter_mut().enumerate() {
+            if n % (1 << octave) == 0 {
+                *number = signed(&mut random);
             }
-            thrown.iter().sum()
-        })
-        .collect()
+        }
+        thrown.iter().sum()
+    });
+    noise.collect()
 }
 
 /// Four chords over and over (C, G, A minor, F), 120 beats a minute: a struck chord with overtones
@@ -88,27 +82,25 @@ pub fn music(count: usize) -> Vec<f32> {
     ];
     const OVERTONES: u8 = 6;
     let mut random = Rng::with_seed(3);
-    let music: Vec<f32> = (0..count)
-        .map(|n| {
-            let beats = time(n) / BEAT;
-            let (beat, since) = (beats as usize, beats.fract() * BEAT);
-            let fading = |seconds: f32| (-since / seconds).exp();
-            let tone = |pitch: f32| (since * pitch * TAU).sin();
-            let chord: f32 = CHORDS[beat / BEATS_A_CHORD % CHORDS.len()]
-                .iter()
-                .flat_map(|pitch| (1..=OVERTONES).map(move |k| (pitch, f32::from(k))))
-                .map(|(pitch, k)| tone(pitch * k) / k * fading(0.4 / k))
-                .sum();
-            let drum = 3.0 * tone(60.0) * fading(0.08);
-            let cymbal = if since > BEAT / 2.0 {
-                signed(&mut random) * fading(0.04) * (BEAT / 2.0 / 0.04_f32).exp()
-            } else {
-                0.0
-            };
-            chord + drum + cymbal
-        })
-        .collect();
-    scaled(&music, amplitude(MUSIC_DB))
+    let music = (0..count).map(|n| {
+        let beats = time(n) / BEAT;
+        let (beat, since) = (beats as usize, beats.fract() * BEAT);
+        let fading = |seconds: f32| (-since / seconds).exp();
+        let tone = |pitch: f32| (since * pitch * TAU).sin();
+        let pitches = CHORDS[beat / BEATS_A_CHORD % CHORDS.len()].iter();
+        let overtones =
+            pitches.flat_map(|pitch| (1..=OVERTONES).map(move |k| (pitch, f32::from(k))));
+        let chord: f32 = overtones
+            .map(|(pitch, k)| tone(pitch * k) / k * fading(0.4 / k))
+            .sum();
+        let drum = 3.0 * tone(60.0) * fading(0.08);
+        let cymbal = match since > BEAT / 2.0 {
+            true => signed(&mut random) * fading(0.04) * (BEAT / 2.0 / 0.04_f32).exp(),
+            false => 0.0,
+        };
+        chord + drum + cymbal
+    });
+    scaled(&music.collect::<Vec<_>>(), amplitude(MUSIC_DB))
 }
 
 /// A voice over something `decibels` softer than it (RMS of the whole).
@@ -165,12 +157,11 @@ mod tests {
         let noise = pink_noise(8 * SECOND);
         // Power of what remains of slow means, an octave apart.
         let power = |span: usize| {
-            let means: Vec<f32> = noise
-                .chunks_exact(span)
-                .map(|chunk| chunk.iter().sum::<f32>() / span as f32)
-                .collect();
-            let steps: Vec<f32> = means.windows(2).map(|pair| pair[1] - pair[0]).collect();
-            rms(&steps)
+            let chunks = noise.chunks_exact(span);
+            let means = chunks.map(|chunk| chunk.iter().sum::<f32>() / span as f32);
+            let means: Vec<f32> = means.collect();
+            let steps = means.windows(2).map(|pair| pair[1] - pair[0]);
+            rms(&steps.collect::<Vec<_>>())
         };
         let ratio = power(64) / power(32);
         assert!((0.85..1.15).contains(&ratio), "{ratio}");

@@ -61,12 +61,11 @@ impl Clip {
     pub fn frozen_for(&self, samples: usize) -> Vec<Picture> {
         let step = 1.0 / self.rate();
         let count = samples as f64 / f64::from(SOUND_RATE) / step;
-        (0..count as usize)
-            .map(|index| Picture {
-                time: gst::ClockTime::from_nseconds((index as f64 * step * 1e9) as u64),
-                ..self.frames[0].clone()
-            })
-            .collect()
+        let frame = |index| Picture {
+            time: gst::ClockTime::from_nseconds((index as f64 * step * 1e9) as u64),
+            ..self.frames[0].clone()
+        };
+        (0..count as usize).map(frame).collect()
     }
 
     /// The first frame throughout.
@@ -82,14 +81,12 @@ impl Clip {
     }
 
     fn reordered(&self, source: impl Fn(usize) -> usize) -> Vec<Picture> {
-        self.frames
-            .iter()
-            .enumerate()
-            .map(|(index, frame)| Picture {
-                time: frame.time,
-                ..self.frames[source(index)].clone()
-            })
-            .collect()
+        let frames = self.frames.iter().enumerate();
+        let reordered = frames.map(|(index, frame)| Picture {
+            time: frame.time,
+            ..self.frames[source(index)].clone()
+        });
+        reordered.collect()
     }
 
     /// The first frame throughout, each time with other noise of a camera's strength.
@@ -97,19 +94,17 @@ impl Clip {
         /// Steps of 255 up or down: a quiet camera.
         const STRENGTH: i16 = 2;
         let mut random = fastrand::Rng::with_seed(1);
-        self.frozen()
-            .into_iter()
-            .map(|mut picture| {
-                let mut buffer = picture.buffer.copy_deep()?;
-                let writable = buffer.get_mut().context("a copy can be written")?;
-                for byte in writable.map_writable()?.iter_mut() {
-                    let noise = random.i16(-STRENGTH..=STRENGTH);
-                    *byte = (i16::from(*byte) + noise).clamp(0, 255) as u8;
-                }
-                picture.buffer = buffer;
-                Ok(picture)
-            })
-            .collect()
+        let noisy = self.frozen().into_iter().map(|mut picture| {
+            let mut buffer = picture.buffer.copy_deep()?;
+            let writable = buffer.get_mut().context("a copy can be written")?;
+            for byte in writable.map_writable()?.iter_mut() {
+                let noise = random.i16(-STRENGTH..=STRENGTH);
+                *byte = (i16::from(*byte) + noise).clamp(0, 255) as u8;
+            }
+            picture.buffer = buffer;
+            Ok(picture)
+        });
+        noisy.collect()
     }
 }
 

@@ -51,11 +51,10 @@ pub fn measure(
     }
     case.under("pink noise", &audio::pink_noise(count))?;
     case.under("music", &audio::music(count))?;
-    let (alone, _) = setting.drive(&clip.frozen(), &audio::music(count))?;
-    let alone = follow::open_share(&Watcher::watch_all(&alone)?);
-    measured
-        .figures
-        .put_percent("music alone, % of frames open", alone);
+    let (_, alone) = setting.watch(&clip.frozen(), &audio::music(count))?;
+    let alone = follow::open_share(&alone);
+    let figures = &mut measured.figures;
+    figures.put_percent("music alone, % of frames open", alone);
     measured.languages = languages::measure(clip, setting)?;
     let lips = &measured.languages;
     if !lips.is_empty() {
@@ -83,8 +82,7 @@ impl Case<'_> {
         let clip = self.clip;
         let count = clip.frames.len().min(other.frames.len());
         let (frames, real_mouths) = (&clip.frames[..count], &clip.mouths[..count]);
-        let (dubbed, _) = self.setting.drive(frames, &other.sound)?;
-        let mouths = Watcher::watch_all(&dubbed)?;
+        let (dubbed, mouths) = self.setting.watch(frames, &other.sound)?;
         let times = frames.iter().map(Picture::seconds);
         let expected: Vec<f64> = times.map(|time| other.opening_at(time)).collect();
         let speech = speech(&expected, &openings(&mouths), clip.rate())?;
@@ -116,17 +114,15 @@ impl Case<'_> {
     fn paint(&mut self, portrait: &Picture) -> Result<()> {
         let clip = self.clip;
         let frames = portrait.held(&clip.frames)?;
-        let (spoken, _) = self.setting.drive(&frames, &clip.sound)?;
-        let seen = Watcher::watch_all(&spoken)?;
+        let (spoken, seen) = self.setting.watch(&frames, &clip.sound)?;
         let tone = audio::steady_tone(clip.sound.len());
-        let (toned, _) = self.setting.drive(&frames, &tone)?;
+        let (_, toned) = self.setting.watch(&frames, &tone)?;
         let real = openings(&clip.mouths);
         let speech = speech(&real, &openings(&seen), clip.rate())?;
         let figures = &mut self.measured.figures;
         figures.put("painting, correlation", speech.correlation);
         figures.put("painting, amplitude", speech.amplitude);
-        let jitter = follow::jitter(&Watcher::watch_all(&toned)?);
-        figures.put("painting, jitter, px of 96", jitter);
+        figures.put("painting, jitter, px of 96", follow::jitter(&toned));
         let (open, _) = moments::telling(&real);
         let head = seen[open].head();
         let rows = [
@@ -183,9 +179,8 @@ impl Case<'_> {
         let clip = self.clip;
         for (decibels, ratio) in RATIOS {
             let mixed = audio::over(&clip.sound, under, decibels);
-            let (frames, _) = self.setting.drive(&clip.frozen(), &mixed)?;
-            let output = openings(&Watcher::watch_all(&frames)?);
-            let speech = speech(&openings(&clip.mouths), &output, clip.rate())?;
+            let (_, mouths) = self.setting.watch(&clip.frozen(), &mixed)?;
+            let speech = speech(&openings(&clip.mouths), &openings(&mouths), clip.rate())?;
             let line = format!("correlation, {name} {ratio}");
             self.measured.figures.put(&line, speech.correlation);
         }

@@ -24,10 +24,7 @@ mod swing;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
@@ -106,18 +103,15 @@ fn still(path: &Path) -> Result<Picture> {
 
 /// Clips of a person together, people in the order of their names.
 fn jobs(clips: Vec<PathBuf>) -> Vec<Job> {
-    let mut jobs: Vec<Job> = clips
-        .into_iter()
-        .map(|path| Job {
-            person: person(&path),
-            path,
-            first: None,
-        })
-        .collect();
+    let jobs = clips.into_iter().map(|path| Job {
+        person: person(&path),
+        path,
+        first: None,
+    });
+    let mut jobs: Vec<Job> = jobs.collect();
     jobs.sort_by(|a, b| (&a.person, &a.path).cmp(&(&b.person, &b.path)));
-    let firsts: Vec<usize> = (0..jobs.len())
-        .filter(|&index| index == 0 || jobs[index - 1].person != jobs[index].person)
-        .collect();
+    let is_first = |&index: &usize| index == 0 || jobs[index - 1].person != jobs[index].person;
+    let firsts: Vec<usize> = (0..jobs.len()).filter(is_first).collect();
     for (turn, &index) in firsts.iter().enumerate() {
         let other = firsts[(turn + 1) % firsts.len()];
         jobs[index].first = Some((other != index).then(|| jobs[other].path.clone()));
@@ -128,33 +122,38 @@ fn jobs(clips: Vec<PathBuf>) -> Vec<Job> {
 /// All clips, as many at a time as there are CPUs; the cost after that, one at a time.
 fn measure(jobs: &[Job], setting: &Setting) -> Result<Vec<Person>> {
     let next = AtomicUsize::new(0);
-    let measured = Mutex::new(Vec::new());
     let work = || {
-        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let clip = measure_clip(job, setting)
-                .with_context(|| format!("cannot measure {}", job.path.display()));
+        let mut measured = Vec::new();
+        while let index = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(job) = jobs.get(index)
+        {
+            let clip = measure_clip(job, setting);
+            let clip = clip.with_context(|| format!("cannot measure {}", job.path.display()));
             if let Ok(clip) = &clip {
                 println!("  {:<12} {}", stem(&job.path), clip.summary);
             }
-            let mut measured = measured.lock().unwrap_or_else(PoisonError::into_inner);
-            measured.push((&job.path, clip));
+            measured.push((index, clip));
         }
+        measured
     };
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    let mut measured: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..cpus).map(|_| scope.spawn(work)).collect();
+        let join = |worker: thread::ScopedJoinHandle<_>| worker.join();
+        let joined = workers.into_iter().map(join);
+        joined
+            .flat_map(|it| it.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    measured.sort_by_key(|(index, _)| *index);
 
-    let mut measured = measured
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
     let mut people: Vec<Person> = Vec::new();
-    for job in jobs {
-        let index = measured.iter().position(|(path, _)| **path == job.path);
-        let (_, clip) = measured.swap_remove(index.context("a clip was not measured")?);
-        let mut clip = clip?;
+    for (job, (_, clip)) in jobs.iter().zip(measured) {
+        let mut clip: Measured = clip?;
         if job.first.is_some() {
             let cost = measure::cost(&Clip::load(&job.path)?, setting)?;
-            clip.figures
-                .put("cost, both networks, one core, ms a frame", cost);
+            let line = "cost, both networks, one core, ms a frame";
+            clip.figures.put(line, cost);
             people.push(Person {
                 name: job.person.clone(),
                 clips: Vec::new(),
@@ -188,10 +187,10 @@ fn clips_in(folder: &Path) -> Result<Vec<PathBuf>> {
         .collect();
     videos.sort();
     if videos.is_empty() {
+        let (folder, names) = (folder.display(), HELD_OUT.map(|name| format!("{name}*")));
+        let names = names.join(", ");
         bail!(
-            "no videos in {}: expected are {} of the GRID corpus, or any clips of one speaking face",
-            folder.display(),
-            HELD_OUT.map(|name| format!("{name}*")).join(", ")
+            "no videos in {folder}: expected are {names} of the GRID corpus, or any clips of one speaking face"
         );
     }
     let is_held_out = |path: &PathBuf| HELD_OUT.contains(&person(path).as_str());

@@ -44,18 +44,13 @@ pub struct Trace {
 }
 
 pub fn measure(clip: &Clip, setting: &Setting) -> Result<Measured> {
-    let run = |frames: &[Picture], audio: &[f32]| -> Result<(Vec<Picture>, Vec<Mouth>)> {
-        let (output, _) = setting.drive(frames, audio)?;
-        let mouths = Watcher::watch_all(&output)?;
-        Ok((output, mouths))
-    };
     let real = openings(&clip.mouths);
     let spoken = |mouths: &[Mouth]| speech(&real, &openings(mouths), clip.rate());
     let count = clip.sound.len();
     let (still, scrambled) = (clip.frozen(), clip.shifted());
     let mut figures = Figures::default();
 
-    let (frozen, frozen_mouths) = run(&still, &clip.sound)?;
+    let (frozen, frozen_mouths) = setting.watch(&still, &clip.sound)?;
     let followed = spoken(&frozen_mouths)?;
     figures.put(
         "aperture correlation, first frame frozen",
@@ -67,7 +62,7 @@ pub fn measure(clip: &Clip, setting: &Setting) -> Result<Measured> {
     let distance = follow::landmark_distance(&clip.mouths, &frozen_mouths);
     figures.put("landmark distance, output / frozen mouth", distance);
 
-    let (shifted, shifted_mouths) = run(&scrambled, &clip.sound)?;
+    let (shifted, shifted_mouths) = setting.watch(&scrambled, &clip.sound)?;
     let other_words = spoken(&shifted_mouths)?;
     figures.put(
         "aperture correlation, source says other words",
@@ -95,16 +90,16 @@ pub fn measure(clip: &Clip, setting: &Setting) -> Result<Measured> {
         figures.put_judgement(drive, &judge.judge(frames, mouths, &clip.sound)?);
     }
 
-    let (silent, silent_mouths) = run(&clip.frames, &audio::silence(count))?;
+    let (silent, silent_mouths) = setting.watch(&clip.frames, &audio::silence(count))?;
     let silence = follow::open_share(&silent_mouths);
     figures.put_percent("silence motion, % of frames with an open mouth", silence);
-    let (_, room) = run(&clip.frames, &audio::room_tone(count))?;
+    let (_, room) = setting.watch(&clip.frames, &audio::room_tone(count))?;
     let room = follow::open_share(&room);
     figures.put_percent("room tone, % of frames open", room);
-    let (_, talkers) = run(&still, &audio::among_talkers(&clip.sound))?;
+    let (_, talkers) = setting.watch(&still, &audio::among_talkers(&clip.sound))?;
     let talkers = spoken(&talkers)?.correlation;
     figures.put("correlation, talkers 10 dB below", talkers);
-    let (_, toned) = run(&still, &audio::steady_tone(count))?;
+    let (_, toned) = setting.watch(&still, &audio::steady_tone(count))?;
     let jitter = follow::jitter(&toned);
     let tracker = follow::jitter(&Watcher::watch_all(&clip.frozen_with_noise()?)?);
     figures.put("jitter, px of 96", jitter);

@@ -36,35 +36,28 @@ pub enum Verdict {
     Goal,
 }
 
-/// 95 % of such recordings would show a mean in the interval.
-struct Estimate {
-    mean: f64,
-    /// `None` where one clip is all there is.
-    interval: Option<(f64, f64)>,
-}
-
 impl<'a> Found<'a> {
     /// `None` where nobody was measured.
     pub fn of(line: &'a Line, people: &[Person]) -> Option<Self> {
-        let values = |person: &Person| -> Vec<f64> {
+        let values = |person: &Person| {
             let clips = person.clips.iter();
             clips
                 .filter_map(|(_, clip)| clip.figures.get(line.name))
                 .collect()
         };
-        let people: Vec<_> = people.iter().map(values).collect();
+        let people: Vec<Vec<f64>> = people.iter().map(values).collect();
         let measured = people.iter().any(|clips| !clips.is_empty());
         measured.then_some(Self { line, people })
     }
 
     /// The same of each person, `None` where it was not measured.
     pub fn persons(&self) -> impl Iterator<Item = Option<Self>> {
-        self.people.iter().map(|clips| {
-            (!clips.is_empty()).then(|| Self {
-                line: self.line,
-                people: vec![clips.clone()],
-            })
-        })
+        let of = |clips: &Vec<f64>| Self {
+            line: self.line,
+            people: vec![clips.clone()],
+        };
+        let people = self.people.iter();
+        people.map(move |clips| (!clips.is_empty()).then(|| of(clips)))
     }
 
     fn estimate(&self) -> Estimate {
@@ -72,33 +65,29 @@ impl<'a> Found<'a> {
         estimate(&measured.cloned().collect::<Vec<_>>())
     }
 
-    fn extremes(&self) -> (f64, f64) {
-        numbers::extremes(self.people.iter().flatten().copied())
-    }
-
-    fn sum(&self) -> f64 {
-        self.people.iter().flatten().sum()
+    fn values(&self) -> impl Iterator<Item = f64> {
+        self.people.iter().flatten().copied()
     }
 
     /// What stands in the table.
     pub fn value(&self) -> String {
         let digits = self.line.digits;
         match self.line.all {
-            All::Mean => format!("{:.digits$}", self.estimate().mean),
+            All::Mean => format!("{:.digits$}", self.estimate().0),
             All::Extremes => {
-                let (least, most) = self.extremes();
+                let (least, most) = numbers::extremes(self.values());
                 format!("{least:+.digits$} to {most:+.digits$}")
             }
-            All::Sum => format!("{:.digits$}", self.sum()),
+            All::Sum => format!("{:.digits$}", self.values().sum::<f64>()),
         }
     }
 
     /// The interval of the mean; empty where there is none, and where the table shows no mean.
     pub fn interval(&self) -> String {
         let digits = self.line.digits;
-        self.bounds().map_or_else(String::new, |(low, high)| {
-            format!("{low:.digits$} to {high:.digits$}")
-        })
+        let bounds = self.bounds();
+        let text = bounds.map(|(low, high)| format!("{low:.digits$} to {high:.digits$}"));
+        text.unwrap_or_default()
     }
 
     /// The value, and half the interval where there is one.
@@ -111,16 +100,14 @@ impl<'a> Found<'a> {
     }
 
     fn bounds(&self) -> Option<(f64, f64)> {
-        self.estimate()
-            .interval
-            .filter(|_| self.line.all == All::Mean)
+        self.estimate().1.filter(|_| self.line.all == All::Mean)
     }
 
     pub fn verdict(&self) -> Verdict {
         let meets = |limit: Limit| match self.line.all {
-            All::Mean => limit.is_met(self.estimate().mean),
-            All::Extremes => limit.is_met(self.extremes().0) && limit.is_met(self.extremes().1),
-            All::Sum => limit.is_met(self.sum()),
+            All::Mean => limit.is_met(self.estimate().0),
+            All::Extremes => self.values().all(|value| limit.is_met(value)),
+            All::Sum => limit.is_met(self.values().sum()),
         };
         match (self.line.bar, self.line.goal) {
             (Limit::None, Limit::None) => Verdict::Open,
@@ -130,6 +117,9 @@ impl<'a> Found<'a> {
         }
     }
 }
+
+/// A mean, and where 95 % of such recordings would show it: `None` where one clip is all there is.
+type Estimate = (f64, Option<(f64, f64)>);
 
 fn mean_of_means(people: &[Vec<f64>]) -> f64 {
     let means: Vec<f64> = people.iter().map(|clips| numbers::mean(clips)).collect();
@@ -141,28 +131,21 @@ fn mean_of_means(people: &[Vec<f64>]) -> f64 {
 fn estimate(people: &[Vec<f64>]) -> Estimate {
     let mean = mean_of_means(people);
     if people.iter().map(Vec::len).sum::<usize>() < 2 {
-        return Estimate {
-            mean,
-            interval: None,
-        };
+        return (mean, None);
     }
     let mut random = Rng::with_seed(1);
-    let means: Vec<f64> = (0..DRAWS)
-        .map(|_| {
-            let mut draw = |_| {
-                let clips = &people[random.usize(..people.len())];
-                let drawn = clips.iter().map(|_| clips[random.usize(..clips.len())]);
-                drawn.collect::<Vec<f64>>()
-            };
-            let drawn: Vec<_> = (0..people.len()).map(&mut draw).collect();
-            mean_of_means(&drawn)
-        })
-        .collect();
+    let mut draw = |_| {
+        let clips = &people[random.usize(..people.len())];
+        let drawn = clips.iter().map(|_| clips[random.usize(..clips.len())]);
+        drawn.collect::<Vec<f64>>()
+    };
+    let means = (0..DRAWS).map(|_| {
+        let drawn: Vec<_> = (0..people.len()).map(&mut draw).collect();
+        mean_of_means(&drawn)
+    });
+    let means: Vec<f64> = means.collect();
     let at = |share: f64| numbers::quantile(&means, share).unwrap_or(mean);
-    Estimate {
-        mean,
-        interval: Some((at(OUTSIDE / 2.0), at(1.0 - OUTSIDE / 2.0))),
-    }
+    (mean, Some((at(OUTSIDE / 2.0), at(1.0 - OUTSIDE / 2.0))))
 }
 
 #[cfg(test)]
@@ -173,10 +156,9 @@ mod tests {
     #[test]
     fn people_who_agree_leave_no_doubt() {
         let agreed = estimate(&[vec![0.5; 3], vec![0.5]]);
-        assert_eq!(agreed.interval, Some((0.5, 0.5)));
-        assert_eq!(agreed.mean, 0.5);
+        assert_eq!(agreed, (0.5, Some((0.5, 0.5))));
         // One clip says nothing of its like.
-        assert_eq!(estimate(&[vec![0.5]]).interval, None);
+        assert_eq!(estimate(&[vec![0.5]]).1, None);
     }
 
     #[test]
@@ -184,7 +166,7 @@ mod tests {
         let person = |i: usize| vec![i as f64 % 4.0, 1.0 + i as f64 % 4.0];
         let width = |count: usize| {
             let people: Vec<_> = (0..count).map(person).collect();
-            let Estimate { mean, interval } = estimate(&people);
+            let (mean, interval) = estimate(&people);
             let (low, high) = interval.unwrap();
             assert!(low < mean && mean < high);
             high - low

@@ -145,9 +145,8 @@ fn pictures(person: &Person, folder: &Path) -> Result<String> {
     let Some((clip, measured)) = person.clips.first() else {
         return Ok(String::new());
     };
-    let mut text = format!(
-        "<p>{clip}, from above: what went in, what came out, what the person really did.</p>\n"
-    );
+    let caption = "from above: what went in, what came out, what the person really did";
+    let mut text = format!("<p>{clip}, {caption}.</p>\n");
     let sheets = [(&measured.moments, ""), (&measured.hard_moments, "-hard")];
     for (moments, end) in sheets {
         let name = format!("{clip}{end}.png");
@@ -168,9 +167,8 @@ fn curves(points: impl Fn(Part) -> Vec<(f64, f64)>) -> Vec<Curve> {
 fn openings(clip: &str, trace: &Trace) -> Result<String> {
     let curves = curves(|part| {
         let frames = part(trace).iter().enumerate();
-        frames
-            .map(|(frame, opening)| (frame as f64 / trace.rate, *opening))
-            .collect()
+        let points = frames.map(|(frame, opening)| (frame as f64 / trace.rate, *opening));
+        points.collect()
     });
     let title = format!("{clip}: opening of the mouth");
     chart::curves(&title, "seconds", "px of 96", curves)
@@ -191,9 +189,9 @@ fn spectrum(people: &[Person]) -> Result<String> {
 fn lags(people: &[Person]) -> Result<String> {
     let curves = curves(|part| {
         let at = |lag| {
-            let clips =
-                traces(people).map(|trace| numbers::correlation_at(&trace.real, part(trace), lag));
-            (f64::from(lag), numbers::mean(&clips.collect::<Vec<_>>()))
+            let clip = |trace: &Trace| numbers::correlation_at(&trace.real, part(trace), lag);
+            let clips: Vec<f64> = traces(people).map(clip).collect();
+            (f64::from(lag), numbers::mean(&clips))
         };
         (-REACH..=REACH).map(at).collect()
     });

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use lipsync_tools::{
+    faces::{Mouth, Watcher},
     media::SOUND_RATE,
     picture::Picture,
     pipeline::{self, Fed, Stats},
@@ -60,5 +61,12 @@ impl Setting {
             bail!("{} frames became {}", frames.len(), output.len());
         }
         Ok((output, Stats::of(&fed.lipsync)))
+    }
+
+    /// The same, and the mouth in every frame.
+    pub fn watch(&self, frames: &[Picture], sound: &[f32]) -> Result<(Vec<Picture>, Vec<Mouth>)> {
+        let (output, _) = self.drive(frames, sound)?;
+        let mouths = Watcher::watch_all(&output)?;
+        Ok((output, mouths))
     }
 }

@@ -18,11 +18,10 @@ impl Spectrum {
     pub fn of(values: &[f64], rate: f64) -> Self {
         let mean = numbers::mean(values);
         let count = values.len().max(1) as f64;
-        let windowed: Vec<f64> = values
-            .iter()
-            .enumerate()
-            .map(|(n, value)| (value - mean) * (0.5 - 0.5 * (TAU * (n as f64 + 0.5) / count).cos()))
-            .collect();
+        let hann = |n: usize| 0.5 - 0.5 * (TAU * (n as f64 + 0.5) / count).cos();
+        let windowed = values.iter().enumerate();
+        let windowed = windowed.map(|(n, value)| (value - mean) * hann(n));
+        let windowed: Vec<f64> = windowed.collect();
         let power = |hertz: f64| {
             let turn = |n: usize| TAU * hertz * n as f64 / rate;
             let sum = |wave: fn(f64) -> f64| -> f64 {
@@ -42,12 +41,11 @@ impl Spectrum {
     /// Means of many at each frequency in hertz, as far as all of them reach.
     pub fn mean(spectra: &[Self]) -> Vec<(f64, f64)> {
         let length = spectra.iter().map(|spectrum| spectrum.0.len()).min();
-        (0..length.unwrap_or_default())
-            .map(|k| {
-                let powers: Vec<f64> = spectra.iter().map(|spectrum| spectrum.0[k]).collect();
-                (k as f64 * STEP, numbers::mean(&powers))
-            })
-            .collect()
+        let mean = |k: usize| {
+            let powers: Vec<f64> = spectra.iter().map(|spectrum| spectrum.0[k]).collect();
+            (k as f64 * STEP, numbers::mean(&powers))
+        };
+        (0..length.unwrap_or_default()).map(mean).collect()
     }
 }
 

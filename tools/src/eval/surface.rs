@@ -36,10 +36,9 @@ pub fn compare(input: &[Picture], output: &[Picture]) -> Result<Surface> {
         outside,
         sharpness: after / before.max(f64::EPSILON),
         // No edge where nothing was changed.
-        seam: if seam.is_empty() {
-            1.0
-        } else {
-            numbers::mean(&seam)
+        seam: match seam.is_empty() {
+            true => 1.0,
+            false => numbers::mean(&seam),
         },
     })
 }
@@ -95,12 +94,10 @@ fn jump_at_edge(input: &Planes, output: &Planes) -> Option<f64> {
             };
             let first = (0..length).find(changed);
             let last = (0..length).rfind(changed);
-            let outside = [
-                first.and_then(|first| Some((first, first.checked_sub(1)?))),
-                last.map(|last| (last, last + 1))
-                    .filter(|(_, outer)| *outer < length),
-            ];
-            for (inner, outer) in outside.into_iter().flatten() {
+            let before = first.and_then(|first| Some((first, first.checked_sub(1)?)));
+            let behind = last.map(|last| (last, last + 1));
+            let behind = behind.filter(|(_, outer)| *outer < length);
+            for (inner, outer) in before.into_iter().chain(behind) {
                 across(place(line, inner), place(line, outer));
             }
         }

@@ -47,18 +47,16 @@ const HEIGHT: f32 = 1.0;
 /// The same frames with a head that swings. `mouth` says where the head is in all of them.
 pub fn swung(frames: &[Picture], mouth: &Mouth, swing: Swing) -> Result<Vec<Picture>> {
     let (centre, radius) = mouth.middle();
-    frames
-        .iter()
-        .map(|frame| {
-            let pose = swing.at(frame.seconds() as f32);
-            let planes = frame.planes()?.warped(|at| {
-                let seen = [0, 1].map(|axis| (at[axis] - centre[axis]) / radius);
-                let [x, y] = pose.source(seen);
-                [centre[0] + x * radius, centre[1] + y * radius]
-            });
-            frame.with_planes(&planes)
-        })
-        .collect()
+    let swung = frames.iter().map(|frame| {
+        let pose = swing.at(frame.seconds() as f32);
+        let planes = frame.planes()?.warped(|at| {
+            let seen = [0, 1].map(|axis| (at[axis] - centre[axis]) / radius);
+            let [x, y] = pose.source(seen);
+            [centre[0] + x * radius, centre[1] + y * radius]
+        });
+        frame.with_planes(&planes)
+    });
+    swung.collect()
 }
 
 impl Swing {

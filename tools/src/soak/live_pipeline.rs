@@ -218,15 +218,14 @@ impl LivePipeline {
         let pad = self.tee.request_pad_simple("src_%u");
         let pad = pad.context("the tee has no pad to give")?;
         match self.kind {
-            Kind::Bin => pad.link(&self.pad("bin", "audio_sink")?)?,
+            Kind::Bin => pad.link(&self.pipeline.pad("bin", "audio_sink")?)?,
             Kind::Lipsync => {
                 let audio = self.lipsync.request_pad_simple("audio");
                 let audio = audio.context("the element has no audio pad to give")?;
-                self.pad("heard", "src")?.link(&audio)?;
-                self.pipeline
-                    .element::<gst::Element>("heard")?
-                    .sync_state_with_parent()?;
-                pad.link(&self.pad("heard", "sink")?)?
+                self.pipeline.pad("heard", "src")?.link(&audio)?;
+                let queue: gst::Element = self.pipeline.element("heard")?;
+                queue.sync_state_with_parent()?;
+                pad.link(&self.pipeline.pad("heard", "sink")?)?
             }
         };
         self.heard = Some(pad);
@@ -242,7 +241,7 @@ impl LivePipeline {
         self.shared.break_audio_now();
         self.tee.release_request_pad(&pad);
         if self.kind == Kind::Lipsync {
-            if let Some(audio) = self.pad("heard", "src")?.peer() {
+            if let Some(audio) = self.pipeline.pad("heard", "src")?.peer() {
                 self.lipsync.release_request_pad(&audio);
             }
             // It takes nothing more once its peer has gone, until it is started anew.
@@ -252,22 +251,13 @@ impl LivePipeline {
         Ok(())
     }
 
-    fn pad(&self, element: &str, pad: &str) -> Result<gst::Pad> {
-        let found = self
-            .pipeline
-            .element::<gst::Element>(element)?
-            .static_pad(pad);
-        found.with_context(|| format!("{element} has no pad {pad}"))
-    }
-
     /// A flush from one source or both, as a seek makes it, with running time going on.
     pub fn flush(&self, sources: &[&str]) -> Result<()> {
         let seqnum = gst::Seqnum::next();
         let send = |event: gst::Event| -> Result<()> {
             for name in sources {
-                self.pipeline
-                    .element::<gst::Element>(name)?
-                    .send_event(event.clone());
+                let source: gst::Element = self.pipeline.element(name)?;
+                source.send_event(event.clone());
             }
             Ok(())
         };
@@ -279,32 +269,22 @@ impl LivePipeline {
         Ok(())
     }
 
-    /// Reads the bus: latency that changes is distributed, errors are kept.
-    pub fn attend(&mut self) {
-        while let Some(message) = self.pipeline.bus().and_then(|bus| bus.pop()) {
-            match message.view() {
-                gst::MessageView::Latency(_) => {
-                    // Tried again with the next message.
-                    let _ = self.pipeline.recalculate_latency();
-                }
-                gst::MessageView::Error(error) => {
-                    self.errors.push(format!("{:#}", describe(error)))
-                }
-                _ => (),
-            }
-        }
-    }
-
-    /// Attends to the bus for a while.
+    /// Reads the bus for a while: latency that changes is distributed, errors are kept.
     pub fn wait(&mut self, time: Duration) {
         let end = Instant::now() + time;
-        loop {
-            self.attend();
+        let next = |pipeline: &Pipeline| {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
+            pipeline
+                .bus()?
+                .timed_pop(gst::ClockTime::try_from(left).ok()?)
+        };
+        while let Some(message) = next(&self.pipeline) {
+            if let gst::MessageView::Error(error) = message.view() {
+                self.errors.push(format!("{:#}", describe(error)));
+            } else if message.type_() == gst::MessageType::Latency {
+                // Tried again with the next message.
+                let _ = self.pipeline.recalculate_latency();
             }
-            std::thread::sleep(left.min(Duration::from_millis(100)));
         }
     }
 
@@ -348,15 +328,9 @@ impl LivePipeline {
         let name = self.kind.name();
         let [taken, synced, late, failed] =
             ["frames-in", "frames-synced", "frames-late", "frames-error"].map(|it| self.count(it));
-        let (
-            offsets,
-            Skipped {
-                audio,
-                frames,
-                drawing,
-            },
-        ) = self.pulses();
-        let pulses = offsets.len();
+        let (offsets, skipped) = self.pulses();
+        let (pulses, audio, frames) = (offsets.len(), skipped.audio, skipped.frames);
+        let drawing = skipped.drawing;
         println!(
             "{name}: {taken} frames in, {synced} drawn to audio, {late} without all their audio, {failed} that failed\n  \
              {pulses} pulses seen; disturbed: {audio} in audio, {frames} in frames, {drawing} not drawn or too early",

@@ -23,7 +23,7 @@ use lipsync_tools::{media, numbers::growth, usage::Usage};
 
 use faults::{FAULTS, random_time};
 use live_pipeline::{Kind, LivePipeline};
-use sources::{Conditions, Video};
+use sources::Video;
 use sync_pulses::TestSignal;
 
 /// Between two faults, in milliseconds.
@@ -59,12 +59,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments {
-        minutes,
-        seed,
-        picture,
-        speech,
-    } = arguments;
+    let (minutes, seed, picture) = (arguments.minutes, arguments.seed, &arguments.picture);
     gst::init()?;
     // This program holds the plugin itself, as its network is not one that `model` can name.
     gstlipsync::plugin_register_static()?;
@@ -73,7 +68,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Err(error) = &real {
         println!("soak: a stand-in takes the place of the built-in model: {error}");
     }
-    let speech = speech.as_ref().filter(|path| path.is_file());
+    let speech = arguments.speech.as_ref().filter(|path| path.is_file());
     let speech = speech.map_or(Ok(Vec::new()), |path| media::sound(path))?;
     let signal = Arc::new(TestSignal { speech });
     let open = |kind, is_real, seed| {
@@ -81,7 +76,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         LivePipeline::open(kind, is_real, video, signal.clone(), seed)
     };
     let mut pipelines = [
-        open(Kind::Lipsync, real.is_ok(), *seed)?,
+        open(Kind::Lipsync, real.is_ok(), seed)?,
         open(Kind::Bin, false, seed.wrapping_add(100))?,
     ];
 
@@ -89,9 +84,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     for pipeline in &mut pipelines {
         pipeline.play()?;
         for format in 0..sources::FORMATS {
-            let both =
-                |now: &mut Conditions| (now.video_format, now.audio_format) = (format, format);
-            pipeline.disturb(OPENING / 2, both)?;
+            pipeline.disturb(OPENING / 2, |now| {
+                (now.video_format, now.audio_format) = (format, format);
+            })?;
         }
         pipeline.stop(gst::State::Null)?;
     }
@@ -103,10 +98,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     );
 
     let length = Duration::from_secs_f64(minutes * 60.0);
-    let (growth_mib, faults) = soak(&mut pipelines, length, *seed)?;
+    let (growth_mib, faults) = soak(&mut pipelines, length, seed)?;
     for pipeline in &mut pipelines {
         pipeline.stop(gst::State::Null)?;
-        pipeline.attend();
+        pipeline.wait(Duration::ZERO);
     }
     thread::sleep(POOLS_REST);
     let after = Usage::now()?;
