@@ -142,17 +142,14 @@ fn at_frame_rate(times: &[f64]) -> Vec<usize> {
         return Vec::new();
     };
     let count = ((last - first) * FRAME_RATE).round() as usize + 1;
-    (0..count)
-        .map(|index| {
-            let moment = first + index as f64 / FRAME_RATE;
-            let after = times.partition_point(|time| *time < moment);
-            let before = after.saturating_sub(1);
-            match times.get(after) {
-                Some(time) if time - moment <= moment - times[before] => after,
-                _ => before,
-            }
-        })
-        .collect()
+    let nearest = |index: usize| {
+        let moment = first + index as f64 / FRAME_RATE;
+        let away = |at: &usize| (times[*at] - moment).abs();
+        // Of two that are as near the later.
+        let all = (0..times.len()).rev();
+        all.min_by(|a, b| away(a).total_cmp(&away(b)))
+    };
+    (0..count).filter_map(nearest).collect()
 }
 
 /// From frame pixels to the canonical face, the mean of the frames about `index`: the tracker's

@@ -225,3 +225,28 @@ pub fn describe(error: &gst::message::Error) -> anyhow::Error {
     let [source, debug] = [source, debug].map(Option::unwrap_or_default);
     anyhow!("{source}{}{debug}", error.error())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_come_until_the_end_and_errors_name_the_element() {
+        gst::init().unwrap();
+        let pipeline = Pipeline::parse("audiotestsrc num-buffers=2 ! appsink name=sink").unwrap();
+        let sink = pipeline.element("sink").unwrap();
+        pipeline.play().unwrap();
+        let samples = std::iter::from_fn(|| pipeline.next_sample(&sink));
+        assert_eq!(samples.map(Result::unwrap).count(), 2);
+        assert!(pipeline.element::<gst_app::AppSrc>("sink").is_err());
+        assert!(pipeline.pad("sink", "src").is_err());
+
+        let pipeline = Pipeline::parse("filesrc location=nowhere name=file ! fakesink").unwrap();
+        let error = pipeline.play().unwrap_err().to_string();
+        assert!(
+            error.contains("file: ") && error.contains("nowhere"),
+            "{error}"
+        );
+        assert!(Pipeline::parse("fakesrc").is_err());
+    }
+}
