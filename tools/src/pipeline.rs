@@ -112,15 +112,15 @@ impl Drop for Pipeline {
     }
 }
 
-/// The `lipsync` element, fed from here.
-pub struct Fed {
+/// The `lipsync` element between two sources that are fed from here and a sink.
+pub struct LipsyncPipeline {
     pub pipeline: Pipeline,
     pub lipsync: gst::Element,
     pub video: gst_app::AppSrc,
     pub audio: gst_app::AppSrc,
 }
 
-impl Fed {
+impl LipsyncPipeline {
     /// A playing pipeline, `is_live` or as fast as it can, with `sink` behind the element, whose
     /// properties are set as gst-launch-1.0 takes them.
     pub fn play(
@@ -135,20 +135,20 @@ impl Fed {
              appsrc name=video format=time max-bytes=0 is-live={is_live} ! lipsync.video \
              appsrc name=audio format=time max-bytes=0 is-live={is_live} ! lipsync.audio"
         ))?;
-        let fed = Self {
+        let run = Self {
             lipsync: pipeline.element("lipsync")?,
             video: pipeline.element("video")?,
             audio: pipeline.element("audio")?,
             pipeline,
         };
         for (name, value) in properties {
-            fed.lipsync.set_property_from_str(name, value);
+            run.lipsync.set_property_from_str(name, value);
         }
         let audio = gst_audio::AudioInfo::builder(audio.0, audio.1, 1).build()?;
-        fed.video.set_caps(Some(video));
-        fed.audio.set_caps(Some(&audio.to_caps()?));
-        fed.pipeline.play()?;
-        Ok(fed)
+        run.video.set_caps(Some(video));
+        run.audio.set_caps(Some(&audio.to_caps()?));
+        run.pipeline.play()?;
+        Ok(run)
     }
 }
 

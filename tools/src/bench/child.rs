@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    element::{self, Element},
+    element::{self, TimedElement},
     input::{self, Amount, FRAME_NS, Input, Material, bytes_to_ns},
     stack::{Model, Variant},
 };
@@ -70,7 +70,7 @@ pub fn run(order: &str) -> Result<()> {
     let mut stack: Box<dyn Draw> = match order.task {
         Task::BareCall => Box::new(BareCall::open(&order)?),
         Task::Engine => Box::new(EngineAlone::open(&order)?),
-        Task::Element => Box::new(Element::open(&order)?),
+        Task::Element => Box::new(TimedElement::open(&order)?),
         Task::Streams(streams, frames) => {
             return say(&element::streams(&order, streams, frames)?);
         }

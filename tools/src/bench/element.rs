@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use gst::prelude::*;
 use lipsync_tools::{
     media::SOUND_RATE,
-    pipeline::{self, Fed, Stats},
+    pipeline::{self, LipsyncPipeline, Stats},
     usage::Usage,
 };
 
@@ -49,8 +49,8 @@ const UNDRAWN: [&str; 5] = [
 type Arrival = (Instant, Option<u64>);
 
 /// A running pipeline.
-pub struct Element {
-    fed: Fed,
+pub struct TimedElement {
+    run: LipsyncPipeline,
     arrivals: mpsc::Receiver<Arrival>,
     material: Arc<Material>,
     /// Bytes of audio pushed.
@@ -60,7 +60,7 @@ pub struct Element {
     offset: usize,
 }
 
-impl Element {
+impl TimedElement {
     pub fn open(order: &Order) -> Result<Self> {
         let material = Material::read(&order.input, order.amount)?;
         Self::start(order, &Arc::new(material), 0, false, false)
@@ -82,10 +82,10 @@ impl Element {
         properties.extend(manifest.map(|path| ("model", path.display().to_string())));
         let audio = (gst_audio::AudioFormat::S16le, SOUND_RATE);
         let caps = video_caps(&order.input)?;
-        let fed = Fed::play(&caps, audio, "fakesink", is_live, &properties)?;
+        let run = LipsyncPipeline::play(&caps, audio, "fakesink", is_live, &properties)?;
 
         let (sender, arrivals) = mpsc::channel();
-        let pad = fed.pipeline.pad("sink", "sink")?;
+        let pad = run.pipeline.pad("sink", "sink")?;
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             let at = Instant::now();
             let buffer = info.buffer().filter(|_| is_hashed);
@@ -99,7 +99,7 @@ impl Element {
             gst::PadProbeReturn::Ok
         });
         Ok(Self {
-            fed,
+            run,
             arrivals,
             material: Arc::clone(material),
             pushed: 0,
@@ -126,7 +126,7 @@ impl Element {
         }
         let at = Instant::now();
         for frame in frames {
-            self.fed.video.push_buffer(frame)?;
+            self.run.video.push_buffer(frame)?;
         }
         Ok(at)
     }
@@ -135,7 +135,7 @@ impl Element {
         let audio = self.material.audio(self.pushed, length);
         let (time_ns, lasts_ns) = (bytes_to_ns(self.pushed), bytes_to_ns(length));
         let buffer = pipeline::buffer(audio, time_ns, lasts_ns)?;
-        self.fed.audio.push_buffer(buffer)?;
+        self.run.audio.push_buffer(buffer)?;
         self.pushed += length;
         Ok(())
     }
@@ -144,12 +144,12 @@ impl Element {
     fn arrival(&self) -> Result<Arrival> {
         let arrival = self.arrivals.recv_timeout(PATIENCE);
         let nothing = || anyhow!("no frame came out within {PATIENCE:?}");
-        arrival.map_err(|_| self.fed.pipeline.error().unwrap_or_else(nothing))
+        arrival.map_err(|_| self.run.pipeline.error().unwrap_or_else(nothing))
     }
 
     /// Fails unless every frame was drawn to the audio.
     fn check(&self) -> Result<()> {
-        let stats = Stats::of(&self.fed.lipsync);
+        let stats = Stats::of(&self.run.lipsync);
         match UNDRAWN.iter().find(|name| stats.count(name) > 0) {
             Some(name) => bail!("{name}: {}", stats.count(name)),
             None => Ok(()),
@@ -166,7 +166,7 @@ impl Element {
     }
 }
 
-impl Draw for Element {
+impl Draw for TimedElement {
     /// A frame's time is from the one before, and of the first from its being pushed.
     fn draw(&mut self, count: usize) -> Result<Times> {
         let mut last = self.push(count)?;
@@ -193,7 +193,7 @@ fn video_caps(input: &Input) -> Result<gst::Caps> {
 /// takes, how much memory, and whether each draws what it draws alone.
 pub fn streams(order: &Order, streams: usize, frames: usize) -> Result<AtOnce> {
     let material = Arc::new(Material::read(&order.input, order.amount)?);
-    let open = |offset, is_hashed| Element::start(order, &material, offset, false, is_hashed);
+    let open = |offset, is_hashed| TimedElement::start(order, &material, offset, false, is_hashed);
     let open_all = |is_hashed| {
         let all = (0..streams).map(|stream| open(stream, is_hashed));
         all.collect::<Result<Vec<_>>>()
@@ -219,7 +219,7 @@ pub fn streams(order: &Order, streams: usize, frames: usize) -> Result<AtOnce> {
     let times = timed.into_iter().flat_map(|(_, _, times, _)| times);
     let frame_ms: Vec<f64> = times.collect();
 
-    let together = at_once(open_all(true)?, Element::hashes)?;
+    let together = at_once(open_all(true)?, TimedElement::hashes)?;
     let mut differ = 0;
     for (stream, together) in together.iter().enumerate() {
         differ += u64::from(open(stream, true)?.hashes()? != *together);
@@ -249,14 +249,14 @@ fn at_once<T: Send, R: Send>(all: Vec<T>, work: impl Fn(T) -> Result<R> + Sync) 
 pub fn latency(order: &Order, count: usize) -> Result<Latency> {
     let look_ahead_ns = child::engine(order)?.hearing().look_ahead_ns;
     let material = Arc::new(Material::read(&order.input, order.amount)?);
-    let mut element = Element::start(order, &material, 0, true, false)?;
+    let mut element = TimedElement::start(order, &material, 0, true, false)?;
     let total = SETTLE + count;
     let mut frames = element.frames(total)?.into_iter();
     // Time zero of frames and audio is this moment of the pipeline's clock.
-    let now = element.fed.pipeline.current_running_time();
+    let now = element.run.pipeline.current_running_time();
     let now = now.context("a playing pipeline has a time")?;
     for source in ["video", "audio"] {
-        let pad = element.fed.pipeline.pad(source, "src")?;
+        let pad = element.run.pipeline.pad(source, "src")?;
         pad.set_offset(now.nseconds().try_into()?);
     }
     let started = Instant::now();
@@ -267,7 +267,7 @@ pub fn latency(order: &Order, count: usize) -> Result<Latency> {
         if shown * FRAME_NS <= heard_ns
             && let Some(frame) = frames.next()
         {
-            element.fed.video.push_buffer(frame)?;
+            element.run.video.push_buffer(frame)?;
             shown += 1;
         }
         heard_ns += BLOCK_NS;
@@ -278,7 +278,7 @@ pub fn latency(order: &Order, count: usize) -> Result<Latency> {
     // What its sources and the element say to a query.
     let mut query = gst::query::Latency::new();
     if !element
-        .fed
+        .run
         .pipeline
         .pad("lipsync", "src")?
         .query(&mut query)
@@ -292,7 +292,7 @@ pub fn latency(order: &Order, count: usize) -> Result<Latency> {
         let due_ns = index as i64 * FRAME_NS + look_ahead_ns;
         late.push((at - started).as_secs_f64() * 1e3 - due_ns as f64 / 1e6);
     }
-    let deadline: gst::ClockTime = element.fed.lipsync.property("processing-deadline");
+    let deadline: gst::ClockTime = element.run.lipsync.property("processing-deadline");
     Ok(Latency {
         look_ahead_ms: look_ahead_ns as f64 / 1e6,
         processing_deadline_ms: deadline.nseconds() as f64 / 1e6,

@@ -7,7 +7,7 @@ use lipsync_tools::{
     faces::{Mouth, Watcher},
     media::SOUND_RATE,
     picture::Picture,
-    pipeline::{self, Fed, Stats},
+    pipeline::{self, LipsyncPipeline, Stats},
 };
 
 use crate::spoken::Spoken;
@@ -36,31 +36,31 @@ impl Setting {
             .info
             .to_caps()?;
         let audio = (gst_audio::AUDIO_FORMAT_F32, SOUND_RATE);
-        let fed = Fed::play(&caps, audio, "appsink", false, &properties)?;
+        let run = LipsyncPipeline::play(&caps, audio, "appsink", false, &properties)?;
         for frame in frames {
             // Shares the pixels; the element copies what it changes.
             let mut buffer = frame.buffer.copy();
             let writable = buffer.get_mut().context("a new buffer can be written")?;
             writable.set_pts(frame.time);
-            fed.video.push_buffer(buffer)?;
+            run.video.push_buffer(buffer)?;
         }
-        fed.video.end_of_stream()?;
+        run.video.end_of_stream()?;
         let ns = |samples: usize| samples as i64 * 1_000_000_000 / i64::from(SOUND_RATE);
         for (index, block) in sound.chunks(BLOCK).enumerate() {
             let bytes = block.iter().flat_map(|value| value.to_le_bytes()).collect();
             let (time_ns, lasts_ns) = (ns(index * BLOCK), ns(block.len()));
             let buffer = pipeline::buffer(bytes, time_ns, lasts_ns)?;
-            fed.audio.push_buffer(buffer)?;
+            run.audio.push_buffer(buffer)?;
         }
-        fed.audio.end_of_stream()?;
-        let sink = fed.pipeline.element("sink")?;
-        let samples = std::iter::from_fn(|| fed.pipeline.next_sample(&sink));
+        run.audio.end_of_stream()?;
+        let sink = run.pipeline.element("sink")?;
+        let samples = std::iter::from_fn(|| run.pipeline.next_sample(&sink));
         let output = samples.map(|sample| Picture::from_sample(&sample?));
         let output = output.collect::<Result<Vec<_>>>()?;
         if output.len() != frames.len() {
             bail!("{} frames became {}", frames.len(), output.len());
         }
-        Ok((output, Stats::of(&fed.lipsync)))
+        Ok((output, Stats::of(&run.lipsync)))
     }
 
     /// The same, and the mouth in every frame.

@@ -32,9 +32,9 @@ const IDLE: Duration = Duration::from_millis(5);
 /// Formats of video and of audio, each.
 pub const FORMATS: usize = 6;
 /// Format, width, height, frames a second.
-type Kind = (&'static str, u32, u32, (i32, i32));
+type Format = (&'static str, u32, u32, (i32, i32));
 /// The first is the ordinary one. For networks that are worth it, and for stand-ins.
-const LARGE: [Kind; FORMATS] = [
+const LARGE: [Format; FORMATS] = [
     ("I420", 640, 480, (25, 1)),
     ("NV12", 640, 480, (30, 1)),
     ("BGR", 480, 360, (25, 1)),
@@ -42,7 +42,7 @@ const LARGE: [Kind; FORMATS] = [
     ("Y42B", 704, 576, (25, 1)),
     ("I420", 854, 480, (30_000, 1001)),
 ];
-const SMALL: [Kind; FORMATS] = [
+const SMALL: [Format; FORMATS] = [
     ("I420", 320, 240, (25, 1)),
     ("GRAY8", 64, 48, (50, 1)),
     ("NV12", 177, 133, (30, 1)),
@@ -70,11 +70,11 @@ pub struct Video {
 impl Video {
     /// A file's first frame in every format.
     pub fn all(file: &Path, is_large: bool) -> Result<Vec<Self>> {
-        let kinds = if is_large { LARGE } else { SMALL };
-        kinds.into_iter().map(|kind| Self::of(file, kind)).collect()
+        let formats = if is_large { LARGE } else { SMALL }.into_iter();
+        formats.map(|format| Self::of(file, format)).collect()
     }
 
-    fn of(file: &Path, (format, width, height, (numer, denom)): Kind) -> Result<Self> {
+    fn of(file: &Path, (format, width, height, (numer, denom)): Format) -> Result<Self> {
         let convert = format!(
             "videoconvert ! videoscale add-borders=true \
              ! video/x-raw,format={format},width={width},height={height},pixel-aspect-ratio=1/1"
