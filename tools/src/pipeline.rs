@@ -187,6 +187,13 @@ pub fn buffer(bytes: Vec<u8>, time_ns: i64, lasts_ns: i64) -> Result<gst::Buffer
     Ok(buffer)
 }
 
+/// Running time at which a buffer on a pad is heard or seen.
+pub fn running_time_on(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
+    segment.to_running_time(buffer.pts()?)
+}
+
 /// When a sample is heard or seen, from the start of its file.
 pub fn running_time(sample: &gst::Sample) -> Result<gst::ClockTime> {
     let time = sample.buffer().and_then(gst::BufferRef::pts);

@@ -272,13 +272,17 @@ fn audio_that_is_longer_than_the_video_is_cut_or_the_video_goes_on() {
                 .exists()
         );
     }
-    for (how, expected) in [("hold", LONG_FRAMES), ("loop", 75..76)] {
+    let figures = [("hold", LONG_FRAMES, "2."), ("loop", 75..76, "3.0 s ")];
+    for (how, expected, shown) in figures {
         let arguments = [
             ("--video", files.long_audio.as_path()),
             ("--longer-audio", Path::new(how)),
         ];
         let (text, out) = made(&format!("{how}.mkv"), &arguments);
         says(&text, "s longer than the video");
+        let (_, factor) = text.split_once("realtime factor").unwrap();
+        let (_, length) = factor.split_once('(').unwrap();
+        assert!(length.starts_with(shown), "{factor}");
         let frames = frames(&out);
         assert!(expected.contains(&frames), "{how}: {frames}");
         let seconds = seconds_of_audio(&out);

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use gst::prelude::*;
-use lipsync_tools::pipeline::{PATIENCE, Pipeline, drain};
+use lipsync_tools::pipeline::{PATIENCE, Pipeline, drain, running_time_on};
 
 /// What a file may lack at its end and still count as whole: containers round, and audio is padded
 /// to whole frames.
@@ -142,7 +142,9 @@ fn watch(pad: &gst::Pad, streams: &Arc<Mutex<Vec<Stream>>>, progress: &Arc<Atomi
         progress.fetch_add(1, Ordering::Relaxed);
         let stream = &mut lock(&streams)[index];
         if let Some(buffer) = info.buffer() {
-            stream.end = stream.end.max(end_of(pad, buffer).unwrap_or_default());
+            let begin = running_time_on(pad, buffer);
+            let end = begin.map(|begin| begin + buffer.duration().unwrap_or_default());
+            stream.end = stream.end.max(end.unwrap_or_default());
         } else if let Some(event) = info.event()
             && let gst::EventView::Tag(tags) = event.view()
             && let Some(language) = tags.tag().get::<gst::tags::LanguageCode>()
@@ -165,14 +167,6 @@ fn kind_of(caps: &gst::Caps) -> Kind {
         Some(("text" | "subpicture" | "closedcaption", _)) => Kind::Subtitles,
         _ => Kind::Other,
     }
-}
-
-/// Running time at which a buffer ends.
-fn end_of(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
-    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
-    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
-    let start = segment.to_running_time(buffer.pts()?)?;
-    Some(start + buffer.duration().unwrap_or_default())
 }
 
 /// That the file is shorter than it says itself, in words: for containers that begin with their

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Result;
 use gst::prelude::*;
-use lipsync_tools::pipeline::{Pipeline, Stats};
+use lipsync_tools::pipeline::{Pipeline, Stats, running_time_on};
 
 /// Frame rate given to a still picture.
 pub const STILL_RATE: usize = 25;
@@ -178,12 +178,13 @@ impl Job {
             Frames::Still(frames) => {
                 Some(Duration::from_secs_f64(frames as f64 / STILL_RATE as f64))
             }
+            Frames::Looped(times, period) => Some((period * times as u64).into()),
             _ => pipeline.query_duration::<gst::ClockTime>().map(Into::into),
         }
     }
 }
 
-/// First and last moment that came out of a pad.
+/// First and last running time that came out of a pad.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Option<(gst::ClockTime, gst::ClockTime)>>>);
 
@@ -191,9 +192,9 @@ impl Seen {
     fn at(pad: &gst::Pad) -> Self {
         let seen = Self::default();
         let shared = seen.clone();
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             if let Some(buffer) = info.buffer()
-                && let Some(start) = buffer.pts()
+                && let Some(start) = running_time_on(pad, buffer)
             {
                 let end = start + buffer.duration().unwrap_or_default();
                 let mut seen = shared.lock();

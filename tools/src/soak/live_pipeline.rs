@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use fastrand::Rng;
 use gst::prelude::*;
 use gstlipsync::lipsync::Lipsync;
-use lipsync_tools::pipeline::{Pipeline, Stats, describe};
+use lipsync_tools::pipeline::{Pipeline, Stats, describe, running_time_on};
 
 use crate::{
     disturbed_network::{self, Watermark},
@@ -164,9 +164,7 @@ impl LivePipeline {
             let buffer = arguments[1].get::<gst::Buffer>().ok()?;
             let pad = arguments[2].get::<gst::Pad>().ok()?;
             shown.fetch_add(1, Ordering::Relaxed);
-            let segment = pad.sticky_event::<gst::event::Segment>(0)?;
-            let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
-            let time = segment.to_running_time(buffer.pts()?)?;
+            let time = running_time_on(&pad, &buffer)?;
             let lasts_ns = buffer.duration()?.nseconds();
             let map = buffer.map_readable().ok();
             let watermark = map.and_then(|map| Watermark::read(&map));
