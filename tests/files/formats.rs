@@ -2,7 +2,7 @@
 //! with the same mouth in all of them.
 
 use gst::prelude::*;
-use gst_video::{VideoFormat, VideoInfo};
+use gst_video::{VideoBufferFlags, VideoFormat, VideoInfo, VideoInterlaceMode, prelude::*};
 use lipsync_core::pixels::{
     Colour, Format,
     frame::{
@@ -12,7 +12,7 @@ use lipsync_core::pixels::{
 };
 
 use crate::{
-    common::{have, init, onnxruntime},
+    common::*,
     frames::{FORMATS, Frame, Part, is_grey, parts, stored},
     picture::Picture,
     redraw::{Input, convert, redraw, rgb},
@@ -211,30 +211,48 @@ fn every_format_has_the_same_mouth_and_nothing_else_changes() {
     }
 }
 
+const MODES: [VideoInterlaceMode; 4] = [
+    VideoInterlaceMode::Progressive,
+    VideoInterlaceMode::Interleaved,
+    VideoInterlaceMode::Mixed,
+    VideoInterlaceMode::Alternate,
+];
+
+fn noise(info: &VideoInfo, seed: u64) -> gst::Buffer {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let bytes: Vec<u8> = (0..info.size()).map(|_| random.u8(..)).collect();
+    let mut buffer = gst::Buffer::from_mut_slice(bytes);
+    let writable = buffer.make_mut();
+    writable.set_pts(START + 40 * seed * gst::ClockTime::MSECOND);
+    let first = VideoBufferFlags::TFF | VideoBufferFlags::INTERLACED;
+    writable.set_video_flags(match seed % 2 {
+        0 => first,
+        _ => VideoBufferFlags::BOTTOM_FIELD,
+    });
+    buffer
+}
+
 #[test]
 fn the_bin_leaves_every_byte_of_every_format_where_it_is_bypassed() {
     init();
     if onnxruntime().is_none() || !have(&["wavparse", "audioconvert", "audioresample"]) {
         return;
     }
-    for (video, format) in formats() {
+    for (index, (video, _)) in formats().into_iter().enumerate() {
         // Odd, so that groups of pixels are cut.
-        let info = VideoInfo::builder(video, 47, 33).build().unwrap();
-        let noise = |seed| {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let bytes: Vec<u8> = (0..info.size()).map(|_| random.u8(..)).collect();
-            gst::Buffer::from_slice(bytes)
-        };
+        let info = VideoInfo::builder(video, 47, 33).interlace_mode(MODES[index % 4]);
+        let info = info.build().unwrap();
         let after = redraw(Input {
             caps: caps(&info),
-            frames: (0..3).map(noise).collect(),
+            frames: (0..3).map(|seed| noise(&info, seed)).collect(),
             start: START,
             apart: gst::ClockTime::from_mseconds(40),
             launch: "lipsyncbin name=l bypass=true".into(),
         });
-        assert_eq!(after.len(), 3, "{format:?}");
+        assert_eq!(after.len(), 3, "{video:?}");
         for (seed, after) in (0..).zip(after) {
-            let before = noise(seed);
+            let before = noise(&info, seed);
+            assert_eq!(before.video_flags(), after.video_flags(), "{video:?}");
             let (before, after) = (
                 before.map_readable().unwrap(),
                 after.map_readable().unwrap(),
@@ -242,6 +260,119 @@ fn the_bin_leaves_every_byte_of_every_format_where_it_is_bypassed() {
             assert!(before.as_slice() == after.as_slice(), "{video:?}");
         }
     }
+}
+
+/// Faces are looked for in all of them, and none is there.
+#[test]
+fn frames_of_the_smallest_sizes_go_through_in_every_format() {
+    init();
+    let Some(library) = onnxruntime() else {
+        return;
+    };
+    let element = gst::ElementFactory::make("lipsync").build().unwrap();
+    element.set_property("onnxruntime-library", library);
+    let rig = Rig::stopped(element, FILE, true);
+    rig.play();
+    let mut items = Vec::new();
+    let mut sent = Vec::new();
+    for (video, size, mode) in formats().into_iter().flat_map(|(video, _)| {
+        let sizes = [[1, 1], [7, 5], [2, 1], [1, 6]].into_iter();
+        sizes.flat_map(move |size| MODES.map(|mode| (video, size, mode)))
+    }) {
+        let info = VideoInfo::builder(video, size[0], size[1]).interlace_mode(mode);
+        let info = info.build().unwrap();
+        match items.is_empty() {
+            true => items = begin("video", &caps(&info), &segment_from(0)),
+            false => items.push(gst::event::Caps::new(&caps(&info)).into()),
+        }
+        let frame = noise(&info, sent.len() as u64);
+        items.push(frame.clone().into());
+        sent.push(frame);
+    }
+    items.push(end());
+    let length_ns = 40 * MS * (sent.len() as u64 + 30);
+    let feeding = rig.feed(items, Tones::of(length_ns, 0..length_ns).stream());
+    let frames = rig.frames_until_eos();
+    feeding.join();
+    assert_eq!(frames.len(), sent.len());
+    for (sent, found) in sent.iter().zip(&frames) {
+        let (sent, found) = (sent.map_readable().unwrap(), found.map_readable().unwrap());
+        assert!(sent.as_slice() == found.as_slice());
+    }
+    assert_eq!(rig.stat("frames-error"), 0);
+    assert_eq!(rig.stat("frames-no-face"), frames.len() as u64);
+}
+
+/// Decoders leave rows longer than they are, and gaps between planes.
+#[test]
+fn padded_frames_have_the_same_mouth() {
+    init();
+    if onnxruntime().is_none() || !have(&["wavparse", "audioconvert", "audioresample"]) {
+        return;
+    }
+    let Some(picture) = Picture::load("young-woman-in-mauve.jpg") else {
+        return;
+    };
+    let (picture, of_picture) = rgb(&picture);
+    for (video, mode) in [
+        VideoFormat::Nv12,
+        VideoFormat::P01010le,
+        VideoFormat::V210,
+        VideoFormat::Uyvy,
+    ]
+    .into_iter()
+    .flat_map(|video| [MODES[0], MODES[1]].map(|mode| (video, mode)))
+    {
+        let plain = VideoInfo::builder(video, SIZE[0], SIZE[1]).build().unwrap();
+        let info = VideoInfo::builder(video, SIZE[0], SIZE[1]).interlace_mode(mode);
+        let info = info.build().unwrap();
+        let tight = convert(&picture, &of_picture, &plain);
+        let planes = info.n_planes() as usize;
+        let strides: Vec<_> = info.stride()[..planes]
+            .iter()
+            .map(|stride| stride + 64)
+            .collect();
+        let offsets: Vec<_> = (0..planes)
+            .map(|plane| 96 + plane * strides[0] as usize * 600)
+            .collect();
+        let mut padded = gst::Buffer::with_size(offsets[planes - 1] + strides[0] as usize * 600);
+        let writable = padded.as_mut().unwrap().make_mut();
+        let none = gst_video::VideoFrameFlags::empty();
+        let [width, height] = SIZE;
+        gst_video::VideoMeta::add_full(writable, none, video, width, height, &offsets, &strides)
+            .unwrap();
+        let from = gst_video::VideoFrameRef::from_buffer_ref_readable(&tight, &info).unwrap();
+        let mut to = gst_video::VideoFrameRef::from_buffer_ref_writable(writable, &info).unwrap();
+        from.copy(&mut to).unwrap();
+        drop((from, to));
+        let mut all = formats().into_iter();
+        let (_, format) = all.find(|(name, _)| *name == video).unwrap();
+        let redrawn = |buffer: &gst::Buffer| {
+            let frames = redraw(Input {
+                caps: caps(&info),
+                frames: (0..FRAMES).map(|_| buffer.copy_deep().unwrap()).collect(),
+                start: START,
+                apart: gst::ClockTime::from_mseconds(40),
+                launch: "lipsync name=l".into(),
+            });
+            let frames = frames.iter().map(|buffer| frame(buffer, &info, format));
+            frames.collect::<Vec<_>>()
+        };
+        let (before, expected) = (frame(&tight, &info, format), redrawn(&tight));
+        assert!(is_other(&before, &expected[0]), "{video:?} {mode:?}");
+        for (found, expected) in redrawn(&padded.unwrap()).iter().zip(&expected) {
+            assert!(!is_other(found, expected), "{video:?} {mode:?}");
+        }
+    }
+}
+
+/// Whether any sample differs; what lies between them does not count.
+fn is_other(found: &Frame, expected: &Frame) -> bool {
+    parts(found.format).into_iter().any(|part| {
+        let [columns, rows] = found.size(part).map(|size| size as i64);
+        let mut places = (0..rows).flat_map(|y| (0..columns).map(move |x| (x, y)));
+        places.any(|(x, y)| found.get(part, x, y) != expected.get(part, x, y))
+    })
 }
 
 #[test]
