@@ -216,8 +216,8 @@ impl Lipsync {
         };
     }
 
-    /// How long the search for faces may take in this frame: as long as it does, unless somebody
-    /// waits for the frame.
+    /// How long the search for faces may take in each picture of this frame: as long as it does,
+    /// unless somebody waits for the frame.
     fn effort(
         &self,
         stream: &Stream,
@@ -236,7 +236,8 @@ impl Lipsync {
         let lasts_ns = stream.duration(frame).map_or(USUAL_FRAME_NS, signed_ns);
         let lasts = Duration::from_nanos(u64::try_from(lasts_ns).unwrap_or(0));
         let left = limit.map_or(lasts, |limit| limit.left_but(reserve_ns));
-        Effort::Within(lasts.min(left).mul_f64(SEARCH_SHARE))
+        let pictures = stream.pictures(frame).len().max(1) as u32;
+        Effort::Within(lasts.min(left).mul_f64(SEARCH_SHARE) / pictures)
     }
 
     /// Finishes the frame and pushes it.

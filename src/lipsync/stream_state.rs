@@ -24,6 +24,7 @@ use crate::lipsync::{
 };
 use lipsync_core::{
     Error,
+    pixels::Rows,
     rect::Rect,
     render::{Controls, Engine, Fade, Networks, Outcome, Timings},
     sound::{Channel, Place, SampleFormat, Sound},
@@ -352,6 +353,7 @@ impl Stream {
         networks: Networks,
     ) -> Option<Result<(), Error>> {
         let (first_ns, apart_ns) = self.picture_times(frame)?;
+        let pictures = self.pictures(frame);
         let Self {
             engine,
             sound,
@@ -364,7 +366,6 @@ impl Stream {
         if metas.read {
             mapped_frame::face_regions(&frame.buffer, regions);
         }
-        let pictures = mapped_frame::pictures(&frame.buffer, info);
         let mut time_ns = first_ns;
         for (begun, &rows) in pictures.iter().enumerate() {
             let buffer = frame.buffer.make_mut();
@@ -379,6 +380,12 @@ impl Stream {
             time_ns = time_ns.saturating_add(apart_ns);
         }
         Some(Ok(()))
+    }
+
+    /// Which rows of the frame are the pictures that it holds, the first one first.
+    pub fn pictures(&self, frame: &Frame) -> &'static [Rows] {
+        let info = self.video.as_ref();
+        info.map_or(&[], |info| mapped_frame::pictures(&frame.buffer, info))
     }
 
     /// When the first picture of the buffer is shown, and how long after it the second. Of fields
@@ -408,9 +415,10 @@ impl Stream {
         metas: Metas,
         mut left: Option<&mut dyn FnMut() -> Duration>,
     ) -> Option<Result<(Outcome, Timings), Error>> {
+        let pictures = self.pictures(frame);
         let (engine, info) = (self.engine.as_mut()?, self.video.as_ref()?);
         let mut whole: Option<Result<(Outcome, Timings), Error>> = None;
-        for &rows in mapped_frame::pictures(&frame.buffer, info) {
+        for &rows in pictures {
             // Reborrowed for each: a `dyn` cannot be.
             let mut left = left.as_mut().map(|left| || left());
             let left = left

@@ -41,15 +41,11 @@ pub fn sample(
             window.means(&samples, size, &mut out);
         }
     }
-    let decoder = view.colour.decoder(&layout, scale, bias);
-    let [first, second, third] = &mut out;
-    for ((first, second), third) in first.iter_mut().zip(&mut **second).zip(&mut **third) {
-        let stored = match layout.model {
-            Model::Grey => [*first, 0.0, 0.0],
-            Model::Ycbcr | Model::Rgb => [*first, *second, *third],
-        };
-        [*first, *second, *third] = decoder.apply(stored);
+    if layout.model == Model::Grey {
+        // Whatever is there may be no number.
+        out[1..].iter_mut().for_each(|plane| plane.fill(0.0));
     }
+    view.colour.decoder(&layout, scale, bias).apply(out);
 }
 
 #[cfg(test)]

@@ -193,6 +193,7 @@ impl Field {
     }
 
     /// The shape at places along a line, one after the other.
+    #[inline]
     pub fn shape_along(&self, line: &Line, first: usize, out: &mut [Texel]) {
         for (index, texel) in out.iter_mut().enumerate() {
             *texel = self.interpolate(&self.shape, line.at(first + index));
@@ -200,6 +201,7 @@ impl Field {
     }
 
     /// What is drawn at a place of a line.
+    #[inline]
     pub fn ink_at(&self, line: &Line, index: usize) -> Texel {
         self.interpolate(&self.ink, line.at(index))
     }
