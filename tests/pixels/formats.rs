@@ -844,43 +844,36 @@ fn cost() {
     let flow: Vec<f32> = (0..2 * area).map(wave).collect();
     let rgb = vec![0.5; 3 * area];
     let alpha: Vec<f32> = round_mask(size).iter().map(|mask| mask * 0.5).collect();
-    for (format, frame_size, side) in [
-        (Format::I420, [1920, 1080], 500),
-        (Format::Nv12, [1920, 1080], 500),
-        (Format::Bgrx, [1920, 1080], 500),
-        (Format::I420, [3840, 2160], 1500),
-    ] {
-        let mut frame = Frame::painted(format, frame_size, Colour::default(), gradient);
-        let to_frame = around(side as f32 / size as f32, 5.0, size, [960.0, 530.0]);
-        let mask = vec![1.0; area];
-        let patch = |mask| Patch {
+    let mask = round_mask(size);
+    let mut plain_ms = None;
+    for format in FORMATS {
+        let mut frame = Frame::noise(format, [1920, 1080], 0, 1);
+        let patch = Patch {
             size,
-            to_frame,
+            to_frame: around(400.0 / size as f32, 5.0, size, [960.0, 530.0]),
             flow: Some(&flow),
             drawn: Some(Drawn {
                 rgb: &rgb,
                 alpha: &alpha,
             }),
-            mask,
+            mask: &mask,
         };
         let mut blender = Blender::new();
-        let all = least_ms(|| blender.blend(&mut frame.view(), &patch(&mask)));
-        let mask = round_mask(size);
-        let round = least_ms(|| blender.blend(&mut frame.view(), &patch(&mask)));
-        println!("{format:?} {frame_size:?}, patch {side}: {all:.2} ms, round mask {round:.2} ms");
-        let mut planes = vec![0.0; 3 * 192 * 192];
-        for (from, degrees) in [(150.0, 5.0), (350.0, 5.0), (700.0, 5.0), (1000.0, 0.0)] {
-            let (r, rest) = planes.split_at_mut(192 * 192);
-            let (g, b) = rest.split_at_mut(192 * 192);
-            let to_frame = around(from / 192.0, degrees, 192, [960.0, 530.0]);
-            let out: [&mut [f32]; 3] = [r, g, b];
-            let mut out = out;
-            let view = frame.view();
-            let time = least_ms(|| {
-                let [r, g, b] = &mut out;
+        let write = least_ms(|| blender.blend(&mut frame.view(), &patch));
+        let view = frame.view();
+        let mut planes = [(); 3].map(|()| vec![0.0; 192 * 192]);
+        let [near, far] = [350.0, 700.0].map(|from| {
+            let to_frame = around(from / 192.0, 5.0, 192, [960.0, 530.0]);
+            least_ms(|| {
+                let [r, g, b] = &mut planes;
                 sample(&view, &to_frame, 192, 1.0, 0.0, [r, g, b]);
-            });
-            println!("{format:?} {frame_size:?}, 192 from {from}: {time:.2} ms");
-        }
+            })
+        });
+        let all = write + near + far;
+        let plain_ms = *plain_ms.get_or_insert(all);
+        println!(
+            "{format:?}: {write:.2} ms to write, {near:.2} and {far:.2} to read, {:.2} times I420",
+            all / plain_ms
+        );
     }
 }

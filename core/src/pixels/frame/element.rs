@@ -75,6 +75,21 @@ pub(in crate::pixels) trait Store: Copy {
 
     /// Elements that lie one after the other.
     fn codes(self, row: &[u8], range: Range<usize>) -> impl Iterator<Item = Self::Code>;
+
+    /// Adds elements that lie one after the other to as many sums.
+    fn add(self, row: &[u8], range: Range<usize>, sums: &mut [Self::Sum]) {
+        for (sum, code) in sums.iter_mut().zip(self.codes(row, range)) {
+            *sum += Self::Sum::from(code);
+        }
+    }
+
+    /// The same, in place of those of another row, which are in the sums.
+    fn replace(self, old: &[u8], new: &[u8], range: Range<usize>, sums: &mut [Self::Sum]) {
+        let codes = self.codes(old, range.clone()).zip(self.codes(new, range));
+        for (sum, (old, new)) in sums.iter_mut().zip(codes) {
+            *sum = *sum - Self::Sum::from(old) + Self::Sum::from(new);
+        }
+    }
 }
 
 /// A sum of codes.
@@ -194,6 +209,23 @@ impl Thirds {
     fn shift(index: usize) -> u32 {
         10 * (index % 3) as u32
     }
+
+    /// The three numbers of a word.
+    #[inline(always)]
+    fn split(word: [u8; 4]) -> [u32; 3] {
+        let word = u32::from_le_bytes(word);
+        [word, word >> 10, word >> 20].map(|word| word & Self::MOST)
+    }
+
+    /// The elements of a range before its first whole word, its whole words, and the elements behind
+    /// them.
+    fn parts(range: Range<usize>) -> [Range<usize>; 3] {
+        let first = range.start.div_ceil(3);
+        let last = (range.end / 3).max(first);
+        let before = range.start..(3 * first).min(range.end);
+        let after = (3 * last).max(before.end).min(range.end)..range.end;
+        [before, first..last, after]
+    }
 }
 
 impl Store for Thirds {
@@ -223,6 +255,46 @@ impl Store for Thirds {
     fn codes(self, row: &[u8], range: Range<usize>) -> impl Iterator<Item = u16> {
         range.map(move |index| self.get(row, index))
     }
+
+    fn add(self, row: &[u8], range: Range<usize>, sums: &mut [u32]) {
+        let [before, words, after] = Self::parts(range);
+        let (first, sums) = sums.split_at_mut(before.len());
+        let (whole, last) = sums.split_at_mut(3 * words.len());
+        for (indices, sums) in [(before, first), (after, last)] {
+            for (sum, code) in sums.iter_mut().zip(self.codes(row, indices)) {
+                *sum += u32::from(code);
+            }
+        }
+        let words = &row.as_chunks().0[words];
+        for (sums, word) in whole.as_chunks_mut::<3>().0.iter_mut().zip(words) {
+            for (sum, code) in sums.iter_mut().zip(Self::split(*word)) {
+                *sum += code;
+            }
+        }
+    }
+
+    fn replace(self, old: &[u8], new: &[u8], range: Range<usize>, sums: &mut [u32]) {
+        let [before, words, after] = Self::parts(range);
+        let (first, sums) = sums.split_at_mut(before.len());
+        let (whole, last) = sums.split_at_mut(3 * words.len());
+        for (indices, sums) in [(before, first), (after, last)] {
+            let codes = self
+                .codes(old, indices.clone())
+                .zip(self.codes(new, indices));
+            for (sum, (old, new)) in sums.iter_mut().zip(codes) {
+                *sum = *sum - u32::from(old) + u32::from(new);
+            }
+        }
+        let rows = old.as_chunks().0[words.clone()]
+            .iter()
+            .zip(&new.as_chunks().0[words]);
+        for (sums, (old, new)) in whole.as_chunks_mut::<3>().0.iter_mut().zip(rows) {
+            let codes = Self::split(*old).into_iter().zip(Self::split(*new));
+            for (sum, (old, new)) in sums.iter_mut().zip(codes) {
+                *sum = *sum - old + new;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -238,6 +310,24 @@ mod tests {
         assert_eq!(values.map(|value| Thirds.code(value)), tens);
         assert_eq!(values.map(|value| Words::new(10, 6).code(value)), tens);
         assert_eq!(Words::new(16, 0).code(65_534.6), 65_535);
+    }
+
+    #[test]
+    fn sums_are_those_of_the_codes() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut row = || [0; 40].map(|_: u8| random.u8(..));
+        let (old, new) = (row(), row());
+        for (start, end) in (0..30).flat_map(|end| (0..=end).map(move |start| (start, end))) {
+            let mut sums = vec![7; end - start];
+            Thirds.add(&old, start..end, &mut sums);
+            let codes = |row: &[u8]| -> Vec<u32> {
+                let codes = (start..end).map(|index| u32::from(Thirds.get(row, index)) + 7);
+                codes.collect()
+            };
+            assert_eq!(sums, codes(&old), "{start}..{end}");
+            Thirds.replace(&old, &new, start..end, &mut sums);
+            assert_eq!(sums, codes(&new), "{start}..{end}");
+        }
     }
 
     #[test]

@@ -360,36 +360,31 @@ impl<'a, S: Store, const STEP: usize, const COUNT: usize> Strip<'a, S, STEP, COU
         }
     }
 
-    fn line(&self, y: i64) -> impl Iterator<Item = S::Code> + use<'a, S, STEP, COUNT> {
+    fn row(&self, y: i64) -> &'a [u8] {
         let y = y.clamp(0, self.samples.height as i64 - 1);
-        let row = self.samples.row(y as usize);
-        self.store.codes(row, self.elements.clone())
+        self.samples.row(y as usize)
     }
 
     /// Sums up the lines from `top` on.
     fn start(&mut self, top: i64) {
         self.top = top;
-        let inside = self.before..self.before + self.elements.len();
+        let elements = self.elements.clone();
+        let inside = self.before..self.before + elements.len();
         self.sums[inside.clone()].fill(S::Sum::default());
         for y in top..top + self.height as i64 {
-            let line = self.line(y);
-            for (sum, code) in self.sums[inside.clone()].iter_mut().zip(line) {
-                *sum += S::Sum::from(code);
-            }
+            let row = self.row(y);
+            let sums = &mut self.sums[inside.clone()];
+            self.store.add(row, elements.clone(), sums);
         }
         self.extend();
     }
 
     /// One line further down.
     fn slide(&mut self) {
-        let (old, new) = (
-            self.line(self.top),
-            self.line(self.top + self.height as i64),
-        );
-        let sums = &mut self.sums[self.before..][..self.elements.len()];
-        for ((sum, old), new) in sums.iter_mut().zip(old).zip(new) {
-            *sum = *sum - S::Sum::from(old) + S::Sum::from(new);
-        }
+        let (old, new) = (self.row(self.top), self.row(self.top + self.height as i64));
+        let elements = self.elements.clone();
+        let sums = &mut self.sums[self.before..][..elements.len()];
+        self.store.replace(old, new, elements, sums);
         self.top += 1;
         self.extend();
     }
