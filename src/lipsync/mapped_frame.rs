@@ -121,8 +121,9 @@ pub fn with_view<R>(
     };
     if info.is_interlaced() {
         let (offsets, strides) = places(buffer, info)?;
+        let is_as_caps_say = buffer.meta::<gst_video::VideoMeta>().is_none();
         let mut map = buffer.map_writable().ok()?;
-        if map.size() < info.size() {
+        if is_as_caps_say && map.size() < info.size() {
             return None;
         }
         let mut view = view(planes(&mut map, offsets, strides)?);
@@ -337,6 +338,26 @@ mod tests {
             let view = with_view(short.make_mut(), &info, Rows::Top, |_| ());
             assert!(view.is_none(), "{mode:?}");
         }
+    }
+
+    /// A meta may say that rows are no longer than their pixels.
+    #[test]
+    fn fields_lie_where_a_meta_says() {
+        let info = interlaced(VideoInterlaceMode::Interleaved, 8);
+        let (offsets, strides) = ([8, 8 + 8 * 720, 8 + 10 * 720], [720, 360, 360]);
+        let mut buffer = gst::Buffer::with_size(8 + 12 * 720).unwrap();
+        let writable = buffer.make_mut();
+        let none = gst_video::VideoFrameFlags::empty();
+        let format = VideoFormat::I420;
+        gst_video::VideoMeta::add_full(writable, none, format, 720, 8, &offsets, &strides).unwrap();
+        with_view(writable, &info, Rows::Bottom, |view| {
+            let lengths = view.planes.each_ref().map(|plane| plane.data.len());
+            assert_eq!(lengths, [7 * 720, 3 * 360, 3 * 360]);
+            assert_eq!(view.planes[2].stride, 2 * 360);
+            view.planes[2].data[0] = 77;
+        })
+        .unwrap();
+        assert_eq!(buffer.map_readable().unwrap()[8 + 10 * 720 + 360], 77);
     }
 
     #[test]
