@@ -7,7 +7,7 @@ use crate::{
         Face,
         geometry::{LIPS_INNER, LIPS_OUTER},
     },
-    pixels::{View, write::draw::Pen},
+    pixels::{View, write::debug_pen::Pen},
     render::Timings,
 };
 

@@ -1,7 +1,7 @@
 //! Writing redrawn regions back into a frame.
 
 pub mod blend;
-pub mod draw;
+pub mod debug_pen;
 mod field;
 pub mod stamp;
 mod warp;
