@@ -87,6 +87,7 @@ def manifest(
     name="Built-in mouth",
     source="trained by training/ on clips of the GRID corpus (CC BY 4.0), see models/builtin/README.md",
     writer="training/export.py",
+    inside="remembered",
 ):
     """The TOML that the plugin reads."""
     pairs = [f"[{x:.2f}, {y:.2f}]" for x, y in geometry.RIGID_XY]
@@ -98,6 +99,8 @@ family = "builtin"
 name = "{name}"
 licence = "MPL-2.0"
 source = "{source}"
+# what draws the inside of a mouth: "renderer", or "remembered", what the stream has shown of it
+inside = "{inside}"
 
 [files]
 audio2mouth = {{ path = "audio2mouth.onnx", sha256 = "{hashes["audio2mouth"]}" }}

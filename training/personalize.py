@@ -525,7 +525,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         candidates = work / "candidates"
-        (candidates / "manifest.toml").write_text(export.manifest(write(candidates, sound, drawing), relaxing))
+        (candidates / "manifest.toml").write_text(export.manifest(write(candidates, sound, drawing), relaxing, inside="renderer"))
         say(fit_opening(sound, candidates, Shown(person, parts["teach"], late, CORRECTED_FRAMES, tracker)))
         write(candidates, sound, drawing)
         shown = Shown(person, parts["report"], late, REPORTED_FRAMES, tracker)
@@ -553,7 +553,10 @@ def main():
     (arguments.out / "NOTICE").write_text(NOTICE)
     source = f"built-in networks, changed by training/personalize.py with a clip of sha256 {clip_hash}"
     (arguments.out / "manifest.toml").write_text(
-        export.manifest(hashes, relaxing if "audio2mouth" in chosen else generic_rest, "Mouth of one person", source, "training/personalize.py")
+        export.manifest(
+            hashes, relaxing if "audio2mouth" in chosen else generic_rest, "Mouth of one person", source, "training/personalize.py",
+            "renderer" if "renderer" in chosen else "remembered",
+        )  # fmt: skip
     )
     if arguments.sheets:
         arguments.sheets.mkdir(parents=True, exist_ok=True)

@@ -325,6 +325,9 @@ impl Lipsync {
         match result {
             Some(Ok((outcome, timings))) => {
                 stats.count(outcome, Some(&timings));
+                if let Some(engine) = stream.engine() {
+                    stats.count_memory(engine.remembered());
+                }
                 drop(stats);
                 lock(&self.lateness).painted(timings.blend);
                 gst::trace!(

@@ -181,6 +181,21 @@ impl From<LatePolicy> for render::Late {
     }
 }
 
+/// Where the inside of an opened mouth comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstLipsyncMouthMemory")]
+#[repr(i32)]
+pub enum MouthMemory {
+    #[default]
+    #[enum_value(
+        name = "As the stream has shown the person's own mouth; drawn by rule until it has",
+        nick = "live"
+    )]
+    Live,
+    #[enum_value(name = "Drawn by rule", nick = "off")]
+    Off,
+}
+
 /// What becomes of a frame on which a network fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstLipsyncOnError")]

@@ -342,6 +342,18 @@ fn table() -> Vec<Property> {
                 .build(),
             setting!(feather),
         ),
+        (
+            glib::ParamSpecEnum::builder_with_default("mouth-memory", default.mouth_memory)
+                .nick("Mouth memory")
+                .blurb(
+                    "Where teeth and tongue of an opened mouth come from: live = from what the \
+                     stream has shown of the person's own mouth, at the frame's resolution, and \
+                     by rule until it has; off = by rule. For the built-in model",
+                )
+                .mutable_playing()
+                .build(),
+            setting!(mouth_memory),
+        ),
         // Time.
         (
             glib::ParamSpecInt64::builder("sync-offset")

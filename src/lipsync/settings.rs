@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use gst::{glib, prelude::*};
 
 use crate::lipsync::{
-    ExecutionProvider, FaceSelect, LatePolicy, OnError, Precision, Silence,
+    ExecutionProvider, FaceSelect, LatePolicy, MouthMemory, OnError, Precision, Silence,
     frame_queue::signed_ns,
     turn::{FrameSettings, Metas},
 };
@@ -26,6 +26,7 @@ pub struct Settings {
     pub bypass: bool,
     pub fade_time: u64,
     pub feather: f64,
+    pub mouth_memory: MouthMemory,
     pub sync_offset: i64,
     pub audio_channel: Channel,
     pub processing_deadline: u64,
@@ -118,6 +119,7 @@ impl Default for Settings {
             bypass: false,
             fade_time: gst::ClockTime::from_mseconds(200).nseconds(),
             feather: 0.5,
+            mouth_memory: MouthMemory::default(),
             sync_offset: 0,
             audio_channel: Channel::default(),
             processing_deadline: gst::ClockTime::from_mseconds(40).nseconds(),
@@ -159,6 +161,7 @@ impl Settings {
             silence: self.silence.into(),
             silence_threshold_db: Some(self.silence_threshold as f32).filter(|db| *db < 0.0),
             silence_hold_ns: i64::try_from(self.silence_hold).unwrap_or(i64::MAX),
+            mouth_memory: self.mouth_memory == MouthMemory::Live,
             late: self.late_policy.into(),
             outlook: face::Outlook::default(),
             draw_debug: self.draw_debug,

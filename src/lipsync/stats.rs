@@ -5,7 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use lipsync_core::render::{Outcome, Timings};
+use lipsync_core::{
+    generator::Remembered,
+    render::{Outcome, Timings},
+};
 
 /// Counts and times of one stream.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +23,10 @@ pub struct Stats {
     bypassed: u64,
     /// Frames of which no mouth was to be seen: something lay over it.
     occluded: u64,
+    /// Frames with a mouth that was drawn from what is remembered of it.
+    remembered: u64,
+    /// Glimpses of open mouths that are kept, of the last frame's faces.
+    glimpses_last: u64,
     /// Frames whose networks were late, with the last mouth, and as they were.
     repeated: u64,
     pub skipped: u64,
@@ -97,6 +104,18 @@ impl Stats {
         }
     }
 
+    /// Counts what is remembered of the mouths in a frame that was drawn.
+    pub fn count_memory(&mut self, remembered: Remembered) {
+        self.glimpses_last = remembered.glimpses as u64;
+        self.remembered += u64::from(remembered.is_drawn);
+    }
+
+    /// The share of the frames with a drawn mouth that were drawn from memory, 0..1.
+    fn memory_share(&self) -> f64 {
+        let drawn = self.synced + self.silent + self.repeated;
+        self.remembered as f64 / drawn.max(1) as f64
+    }
+
     /// All of it, when `interval` has passed since that was last so, or since the first call.
     pub fn due(&mut self, now: Instant, interval: Duration) -> Option<gst::Structure> {
         let told = *self.told.get_or_insert(now);
@@ -126,6 +145,8 @@ impl Stats {
             .field("audio-samples-in", self.audio_samples_in)
             .field("audio-gaps", self.audio_gaps)
             .field("faces-last", self.faces_last)
+            .field("mouth-glimpses", self.glimpses_last)
+            .field("mouth-memory-share", self.memory_share())
             .field("detect-runs", self.detect_runs)
             .field("av-offset-ns", self.av_offset_ns)
             .field("active-execution-provider", self.provider)
@@ -296,6 +317,8 @@ mod tests {
             "audio-samples-in",
             "audio-gaps",
             "faces-last",
+            "mouth-glimpses",
+            "mouth-memory-share",
             "detect-runs",
             "track-last",
             "track-mean",

@@ -6,6 +6,7 @@ mod clips;
 mod picture;
 
 mod finding;
+mod mouth_memory;
 mod people;
 mod speaking;
 

@@ -295,6 +295,7 @@ impl Case {
             strength: 1.0,
             activity: 1.0,
             feather: 0.5,
+            remembers: true,
         };
         let mut pictures = Vec::new();
         let mut features = Vec::new();

@@ -17,6 +17,7 @@ pub const LOOK: Look = Look {
     strength: 1.0,
     activity: 1.0,
     feather: 0.5,
+    remembers: true,
 };
 
 /// A folder of its own for each model of a test file.

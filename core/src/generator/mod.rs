@@ -24,6 +24,17 @@ pub struct Look {
     pub activity: f32,
     /// Width of the soft edge, 0..1 of the widest that fits the patch.
     pub feather: f32,
+    /// Whether the inside of a mouth may be drawn as the stream has shown it before.
+    pub remembers: bool,
+}
+
+/// What a brush remembers of the inside of a mouth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Glimpses of the open mouth that are kept.
+    pub glimpses: usize,
+    /// Whether the mouth that was painted last was drawn from one.
+    pub is_drawn: bool,
 }
 
 /// The sound that a generator needs around a frame.
@@ -157,6 +168,11 @@ pub trait Brush: Send {
         spot: &mut Spot,
         drawn: &[f32],
     );
+
+    /// What it remembers of this face's mouth.
+    fn remembered(&self) -> Remembered {
+        Remembered::default()
+    }
 
     /// Forgets everything about earlier frames: another face comes next.
     fn reset(&mut self) {}

@@ -50,6 +50,8 @@ pub struct Controls {
     pub silence_threshold_db: Option<f32>,
     /// Pauses shorter than this are not silence.
     pub silence_hold_ns: i64,
+    /// Whether the inside of a mouth may be drawn as the stream has shown it before.
+    pub mouth_memory: bool,
     pub late: Late,
     pub outlook: face::Outlook,
     /// Draws what the engine knows into the picture.
@@ -66,6 +68,7 @@ impl Default for Controls {
             silence: Silence::Close,
             silence_threshold_db: None,
             silence_hold_ns: 120_000_000,
+            mouth_memory: true,
             late: Late::LastMouth,
             outlook: face::Outlook::default(),
             draw_debug: false,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::{
     face::{self, Face, Select, Tracker},
-    generator::{Hearing, Look},
+    generator::{Hearing, Look, Remembered},
     pixels::View,
     render::{
         Engine, Timings,
@@ -31,6 +31,8 @@ pub(super) struct Frame {
     pub draw_debug: bool,
     pub level_db: f32,
     pub sampled: Vec<Sampled>,
+    /// Of the mouths that were painted.
+    pub remembered: Remembered,
     pub timings: Timings,
 }
 
@@ -71,6 +73,7 @@ impl Engine {
         frame.late = controls.late;
         frame.draw_debug = controls.draw_debug;
         frame.timings = std::mem::take(&mut self.late);
+        frame.remembered = Remembered::default();
         (frame.stage, frame.outcome) = (Stage::Settled, Outcome::Bypassed);
         if controls.draws() {
             self.sample_faces(&mut frame, view, sound, controls, networks);
@@ -129,6 +132,7 @@ impl Engine {
                 Silence::Original | Silence::Animate => 1.0,
             },
             feather: controls.feather,
+            remembers: controls.mouth_memory,
         };
         if found && !hidden && strength > 0.0 {
             match networks == Networks::Skip || self.is_behind() {

@@ -33,7 +33,7 @@ use speakers::Speakers;
 use crate::{
     Error,
     face::{self, Face, Tracker},
-    generator::{Hearing, OpenGenerator},
+    generator::{Hearing, OpenGenerator, Remembered},
     inference,
     pixels::View,
     rect::Rect,
@@ -207,6 +207,11 @@ impl Engine {
     /// Faces of the frame that was finished last.
     pub fn faces(&self) -> &[Face] {
         &self.shown.faces
+    }
+
+    /// What is remembered of the mouths in the frame that was finished last.
+    pub fn remembered(&self) -> Remembered {
+        self.shown.remembered
     }
 
     /// How often the face detector has run.
@@ -532,6 +537,11 @@ impl Engine {
             let mouths = &mut self.mouths;
             let is_painted = mouths.paint(sampled, view, face, time_ns, look, stands_in);
             painted += usize::from(is_painted);
+            if is_painted {
+                let of_mouth = mouths.remembered(sampled);
+                frame.remembered.glimpses += of_mouth.glimpses;
+                frame.remembered.is_drawn |= of_mouth.is_drawn;
+            }
         }
         painted
     }

@@ -4,7 +4,7 @@
 
 use crate::{
     face::Face,
-    generator::{Brush, Brushes, Look, Sketch, Spot},
+    generator::{Brush, Brushes, Look, Remembered, Sketch, Spot},
     pixels::View,
 };
 
@@ -148,6 +148,11 @@ impl Mouths {
         this.brush
             .paint(view, face, look, &mut sampled.spot, &sketch.drawn);
         true
+    }
+
+    /// What is remembered of the mouth that was sampled.
+    pub fn remembered(&self, sampled: &Sampled) -> Remembered {
+        self.all[sampled.mouth].brush.remembered()
     }
 
     /// Takes back what was found in a frame that is done with at `time_ns`, and keeps what was drawn

@@ -26,12 +26,26 @@ pub struct Manifest {
     pub name: String,
     licence: String,
     source: String,
+    /// What draws the inside of a mouth that is opened.
+    #[serde(default)]
+    pub inside: Inside,
     pub files: Files,
     pub sound: Sound,
     pub canonical: Canonical,
     pub closing: Closing,
     /// Without it a glimpse tells nothing of the mouth at rest but that its lips are closed.
     pub rest: Option<Relaxing>,
+}
+
+/// What draws the inside of a mouth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inside {
+    #[default]
+    Renderer,
+    /// The frame's resolution: as the stream has shown the person's own mouth, or single teeth by
+    /// rule; the renderer in small faces.
+    Remembered,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,6 +5,7 @@
 
 mod contour;
 pub mod manifest;
+mod mouth;
 mod occlusion;
 mod rest_mouth;
 
@@ -15,8 +16,8 @@ use crate::{
     face::{Face, geometry},
     families::{Family, ModelFiles},
     generator::{
-        Brush, Brushes, Generator, Heard, Hearing, Look, OpenGenerator, Sketch, Spot, finite,
-        smoothstep,
+        Brush, Brushes, Generator, Heard, Hearing, Look, OpenGenerator, Remembered, Sketch, Spot,
+        finite, smoothstep,
     },
     inference::{self, Model, ModelSource, Network, Opener, Snapshot, add_fallbacks, describe},
     manifest::Named,
@@ -24,7 +25,8 @@ use crate::{
     sound::{self, Spectrum},
 };
 use contour::Contour;
-use manifest::Manifest;
+use manifest::{Inside, Manifest};
+use mouth::{InnerMouth, NOSE_TIP, Points, Scene};
 use occlusion::{LIGHT_SIDE, Occlusion, Sight};
 use rest_mouth::{Anatomy, Closing, RestMouth};
 
@@ -106,6 +108,8 @@ struct Geometry {
     rigid_xy: Vec<[f32; 2]>,
     landmarks: Vec<usize>,
     anatomy: Anatomy,
+    /// Where the inside of mouths is remembered, the landmarks that tell of it.
+    inner_mouth: Option<Points>,
 }
 
 pub struct BuiltIn {
@@ -128,11 +132,12 @@ struct Seen<S> {
     rest: S,
 }
 
-/// Parts of [`Sketch::drawn`], each a tensor of the renderer.
+/// Parts of [`Sketch::drawn`]: tensors of the renderer, and the landmarks that it aimed at.
 struct Rendered<'a> {
     flow: &'a [f32],
     alpha: &'a [f32],
     rgb: &'a [f32],
+    target: &'a [f32],
 }
 
 impl Geometry {
@@ -159,8 +164,14 @@ impl Geometry {
     fn rendered<'a>(&self, all: &'a [f32]) -> Rendered<'a> {
         let plane = self.size * self.size;
         let (flow, all) = all.split_at(2 * plane);
-        let (alpha, rgb) = all.split_at(plane);
-        Rendered { flow, alpha, rgb }
+        let (alpha, all) = all.split_at(plane);
+        let (rgb, target) = all.split_at(3 * plane);
+        Rendered {
+            flow,
+            alpha,
+            rgb,
+            target,
+        }
     }
 }
 
@@ -235,6 +246,12 @@ impl BuiltIn {
                     canonical.landmark(NOSE_BASE[0])?,
                     canonical.landmark(NOSE_BASE[1])?,
                 ],
+            },
+            inner_mouth: match manifest.inside {
+                Inside::Remembered if size == mouth::SIZE => {
+                    Points::find(|point| canonical.landmark(point).ok())
+                }
+                _ => None,
             },
             rigid: manifest.canonical.rigid,
             rigid_xy: manifest.canonical.rigid_xy,
@@ -315,6 +332,8 @@ impl Generator for BuiltIn {
                 finite(drawn, self.renderer.name())?;
                 sketch.drawn.extend_from_slice(drawn);
             }
+            let target = &self.renderer.input(TARGET)[index * landmarks..][..landmarks];
+            sketch.drawn.extend_from_slice(target);
         }
         Ok(())
     }
@@ -334,7 +353,7 @@ fn aim(look: &Look, seen: &Seen<&[f32]>, displacement: &[f32], target: &mut [f32
 
 /// One face, aligned with the canonical one. [`Spot::pixels`] is `[3, size, size]`: the share of each
 /// canonical pixel that nothing is in front of, the same where it belongs to the face, and how far it
-/// may follow the mouth.
+/// may follow the mouth; then, where the inside of mouths is remembered, a [`Scene`].
 struct Aligned {
     geometry: Arc<Geometry>,
     rest_mouth: RestMouth,
@@ -352,6 +371,12 @@ struct Aligned {
     /// `frame` without what is in front of the mouth and behind the face.
     mask: Vec<f32>,
     flow: Vec<f32>,
+    /// What the renderer drew and nothing else stands for.
+    alpha: Vec<f32>,
+    inner_mouth: Option<InnerMouth>,
+    /// Whether glimpses are taken, and whether the last mouth was drawn from one.
+    remembers: bool,
+    is_remembered: bool,
 }
 
 impl Aligned {
@@ -370,6 +395,10 @@ impl Aligned {
             frame_feather: f32::NAN,
             mask: vec![0.0; geometry.size * geometry.size],
             flow: vec![0.0; 2 * geometry.size * geometry.size],
+            alpha: vec![0.0; geometry.size * geometry.size],
+            inner_mouth: geometry.inner_mouth.as_ref().map(|_| InnerMouth::new()),
+            remembers: true,
+            is_remembered: false,
             geometry,
         }
     }
@@ -465,6 +494,26 @@ impl Brush for Aligned {
         }
         seen.source.copy_from_slice(self.source.as_flattened());
         seen.rest.copy_from_slice(self.rest.as_flattened());
+        if let (Some(inner_mouth), Some(points)) = (&mut self.inner_mouth, &geometry.inner_mouth) {
+            // A face found anew may be another one, unless it was lost behind what is in front of it.
+            if !self.occlusion.has_recognised() {
+                inner_mouth.forget();
+            }
+            let frame = mouth::Frame {
+                view,
+                to_frame: &to_frame,
+                crop: seen.crop,
+                source: &self.source,
+                rest: &self.rest,
+                nose: mouth::mean(
+                    NOSE_TIP.map(|point| to_canonical.apply(face.mesh.points[point])),
+                ),
+                bare: &spot.pixels[..size * size],
+                time_ns,
+            };
+            let scene = inner_mouth.look(&frame, points, self.remembers);
+            spot.pixels.extend(scene.to_array());
+        }
         !self.occlusion.hides_mouth()
     }
 
@@ -478,9 +527,15 @@ impl Brush for Aligned {
     ) {
         self.feather(look.feather);
         let size = self.geometry.size;
-        let Rendered { flow, alpha, rgb } = self.geometry.rendered(drawn);
+        let Rendered {
+            flow,
+            alpha,
+            rgb,
+            target,
+        } = self.geometry.rendered(drawn);
         let (bare, others) = spot.pixels.split_at(size * size);
-        let (mask, freedom) = others.split_at(size * size);
+        let (mask, others) = others.split_at(size * size);
+        let (freedom, scene) = others.split_at(size * size);
         for (out, (frame, mask)) in self.mask.iter_mut().zip(self.frame.iter().zip(mask)) {
             *out = frame * mask;
         }
@@ -494,21 +549,49 @@ impl Brush for Aligned {
             }
         }
         leave_out(bare, &self.flow, size, &mut self.mask);
-        self.blender.blend(
-            view,
-            &Patch {
-                size: self.geometry.size,
-                to_frame: spot.to_frame,
-                flow: Some(&self.flow),
-                drawn: Some(Drawn { rgb, alpha }),
-                mask: &self.mask,
-            },
-        );
+
+        self.remembers = look.remembers;
+        let mask = &self.mask;
+        let inlay = match (&mut self.inner_mouth, &self.geometry.inner_mouth) {
+            (Some(inner_mouth), Some(points)) => Scene::from_slice(scene)
+                .and_then(|scene| inner_mouth.draw(&scene, &spot.to_frame, target, points, mask)),
+            _ => None,
+        };
+        self.is_remembered = inlay.as_ref().is_some_and(|inlay| inlay.is_remembered);
+        // What the inlay stands for is not drawn by the renderer too.
+        let left = 1.0 - inlay.as_ref().map_or(0.0, |inlay| inlay.instead);
+        for (out, alpha) in self.alpha.iter_mut().zip(alpha) {
+            *out = left * alpha;
+        }
+        let moved = Patch {
+            size,
+            to_frame: spot.to_frame,
+            flow: Some(&self.flow),
+            drawn: Some(Drawn {
+                rgb,
+                alpha: &self.alpha,
+            }),
+            mask,
+        };
+        self.blender.blend(view, &moved);
+        if let Some(inlay) = inlay {
+            self.blender.blend(view, &inlay.patch);
+        }
+    }
+
+    fn remembered(&self) -> Remembered {
+        Remembered {
+            glimpses: self.inner_mouth.as_ref().map_or(0, InnerMouth::kept),
+            is_drawn: self.is_remembered,
+        }
     }
 
     fn reset(&mut self) {
         self.rest_mouth.forget();
         self.occlusion.forget();
+        if let Some(inner_mouth) = &mut self.inner_mouth {
+            inner_mouth.forget();
+        }
     }
 }
 

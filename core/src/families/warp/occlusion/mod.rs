@@ -71,6 +71,7 @@ pub struct Occlusion {
     /// The same of the mouth as a whole.
     mouth_covered: f32,
     last_ns: Option<i64>,
+    has_recognised: bool,
     planes: [Vec<f32>; 5],
     spare: Vec<f32>,
 }
@@ -86,6 +87,7 @@ impl Occlusion {
             covered: cells(),
             mouth_covered: 0.0,
             last_ns: None,
+            has_recognised: false,
             planes: [cells(), cells(), cells(), cells(), cells()],
             spare: cells(),
         }
@@ -107,6 +109,11 @@ impl Occlusion {
 
     pub fn forget(&mut self) {
         self.last_ns = None;
+    }
+
+    /// Whether the last frame showed the same face as the one before.
+    pub fn has_recognised(&self) -> bool {
+        self.has_recognised
     }
 
     /// How much of the mouth is covered, 0..1.
@@ -147,7 +154,9 @@ impl Occlusion {
         self.seen.take_in(sight);
         // A face found anew may be another one, unless it was lost behind what is in front of it.
         let is_fresh = sight.is_fresh && self.mouth_covered < HIDDEN[0];
-        match passed.filter(|_| self.memory.recognise(sight.light, is_fresh)) {
+        let known = passed.filter(|_| self.memory.recognise(sight.light, is_fresh));
+        self.has_recognised = known.is_some();
+        match known {
             Some(passed) => {
                 self.memory.compare(&self.seen.cells);
                 self.cover(passed);

@@ -1,0 +1,386 @@
+//! The inside of a mouth at the frame's own resolution: the person's own, as the stream has shown
+//! it, and where it has not, single teeth in the person's colours.
+//!
+//! Must not know networks. Of open mouths glimpses are kept ([`bank`]); to draw a mouth, one of
+//! them is carried there: its upper part with the skull, its lower part with the jaw ([`carry`]).
+//! What that glimpse does not show is drawn by rule ([`teeth`]).
+
+mod bank;
+mod carry;
+mod contours;
+mod fade;
+mod glimpse;
+mod inlay;
+mod points;
+mod scene;
+mod sharpness;
+mod teeth;
+mod trace;
+
+use bank::Bank;
+use carry::Wanted;
+use contours::Contours;
+use fade::Fade;
+use glimpse::{FINEST, Looker, Shape, Sight};
+use inlay::{Inlay, Style};
+
+pub use points::{NOSE_TIP, Points};
+pub use scene::Scene;
+
+use crate::{
+    generator::smoothstep,
+    pixels::{Affine, Patch, View},
+};
+
+/// Side of the canonical picture in pixels: sizes in this room are those of mouths in it.
+pub const SIZE: usize = 96;
+/// Least time between two glimpses, and between two looks at how sharp the frame is, in
+/// nanoseconds.
+const BETWEEN_NS: i64 = 200_000_000;
+const SELDOM_NS: i64 = 1_000_000_000;
+/// A mouth is worth a glimpse that is open by so many canonical pixels,
+const OPEN: f32 = 2.2;
+/// whose lips move by no more than this from one frame of 25 a second to the next,
+const SLOW: f32 = 1.0;
+const FRAME: f32 = 0.04;
+/// and of which no more than this share is covered.
+const COVERED: f32 = 0.3;
+/// Mean gaps of the expected mouth between which its inside begins to be drawn here.
+const DRAWN: [f32; 2] = [1.0, 1.6];
+/// Frame pixels for each canonical one between which that begins: from glimpses, and by rule.
+/// Below, what the renderer draws is as fine as the frame.
+const FINE: [f32; 2] = [1.1, 1.5];
+const FINE_BY_RULE: [f32; 2] = [1.5, 2.0];
+/// Share of a new look in what is known of the blur.
+const FOLLOW: f32 = 0.2;
+/// How far the frame's own open mouth is stretched before another is drawn over it: as the
+/// renderer does it.
+const STRETCH: f32 = 1.8;
+const CLOSED: f32 = 1.0;
+
+/// A drawn mouth.
+pub struct Overlay<'a> {
+    pub patch: Patch<'a>,
+    /// How much of what the renderer draws it stands for, 0..1.
+    pub instead: f32,
+    /// Whether it was drawn from a glimpse.
+    pub is_remembered: bool,
+}
+
+/// The frame's own mouth. Lengths are canonical pixels.
+pub struct Frame<'a, 'v> {
+    pub view: &'a View<'v>,
+    /// From the canonical picture.
+    pub to_frame: &'a Affine,
+    /// `[3, SIZE, SIZE]`: R, G, B, 0..1.
+    pub crop: &'a [f32],
+    /// Landmarks of the mouth, as it is and at rest.
+    pub source: &'a [[f32; 2]],
+    pub rest: &'a [[f32; 2]],
+    /// Mean of [`NOSE_TIP`].
+    pub nose: [f32; 2],
+    /// `[SIZE, SIZE]`: the share of each canonical pixel that nothing lies over.
+    pub bare: &'a [f32],
+    pub time_ns: i64,
+}
+
+/// What is remembered of one person's mouth, and what draws it.
+pub struct InnerMouth {
+    looker: Looker,
+    bank: Bank,
+    fade: Fade,
+    inlay: Inlay,
+    /// Of the frame's sharpest edges, in canonical pixels.
+    blur: Option<f32>,
+    /// Inner lips of the frame before.
+    lips: [[f32; 2]; 22],
+    last_ns: Option<i64>,
+    taken_ns: Option<i64>,
+    gauged_ns: Option<i64>,
+    target: Vec<[f32; 2]>,
+}
+
+impl InnerMouth {
+    pub fn new() -> Self {
+        Self {
+            looker: Looker::new(),
+            bank: Bank::default(),
+            fade: Fade::default(),
+            inlay: Inlay::default(),
+            blur: None,
+            lips: [[0.0; 2]; 22],
+            last_ns: None,
+            taken_ns: None,
+            gauged_ns: None,
+            target: Vec::new(),
+        }
+    }
+
+    /// Forgets the person.
+    pub fn forget(&mut self) {
+        self.bank.forget();
+        self.fade = Fade::default();
+        self.blur = None;
+        self.last_ns = None;
+        (self.taken_ns, self.gauged_ns) = (None, None);
+    }
+
+    /// Glimpses that are kept.
+    pub fn kept(&self) -> usize {
+        self.bank.len()
+    }
+
+    /// Takes a frame in: what it tells of light and place, and, where it `remembers`, a glimpse if
+    /// the mouth is worth one. Where it does not, what was remembered is forgotten.
+    pub fn look(&mut self, frame: &Frame, points: &Points, remembers: bool) -> Scene {
+        let passed = self
+            .last_ns
+            .replace(frame.time_ns)
+            .map_or(0, |last| frame.time_ns.saturating_sub(last));
+        let contours = Contours::through(frame.source, &points.inner);
+        let [skin, lips] = scene::colours(frame.crop, frame.source, points);
+        let mut scene = Scene {
+            scale: frame.to_frame.scale(),
+            nose: frame.nose,
+            line: points.line(frame.rest),
+            jaw: points.jaw(frame.rest),
+            seen_gap: contours.mean_gap(),
+            skin,
+            lips,
+            blur: 0.0,
+            passed: (passed as f32 * 1e-9).clamp(0.0, 1.0),
+        };
+        let speed = self.speed(frame.source, points, scene.passed);
+        if !remembers {
+            self.bank.forget();
+        }
+        let is_due = |last: Option<i64>, between_ns| {
+            last.is_none_or(|last| {
+                let since = frame.time_ns.saturating_sub(last);
+                !(0..between_ns).contains(&since)
+            })
+        };
+        let is_worth = remembers && contours.gap() > OPEN && speed < SLOW;
+        let takes = is_worth && is_due(self.taken_ns, BETWEEN_NS);
+        let gauges = is_due(self.gauged_ns, SELDOM_NS);
+        if (takes || gauges) && scene.scale > FINE[0] && covered(frame, points) < COVERED {
+            let sight = Sight {
+                view: frame.view,
+                to_frame: frame.to_frame,
+                source: frame.source,
+                scene: &scene,
+                speed,
+            };
+            self.looker.look(&sight, &contours);
+            self.gauged_ns = Some(frame.time_ns);
+            if let Some(blur) = self.looker.blur() {
+                let known = self.blur.get_or_insert(blur);
+                *known += FOLLOW * (blur - *known);
+            }
+            if takes {
+                self.taken_ns = Some(frame.time_ns);
+                let mut glimpse = self.bank.blank();
+                match self.looker.take(&sight, points, &mut glimpse) {
+                    true => self.bank.offer(glimpse, &self.fade.glimpses()),
+                    false => self.bank.give_back(glimpse),
+                }
+            }
+        }
+        scene.blur = self.blur.unwrap_or_default();
+        scene
+    }
+
+    /// By how many pixels the lips have moved since the frame before, as if that was a 25th of a
+    /// second ago.
+    fn speed(&mut self, source: &[[f32; 2]], points: &Points, passed: f32) -> f32 {
+        let mut sum = 0.0;
+        let all = points.inner.iter().flatten();
+        for (last, &point) in self.lips.iter_mut().zip(all) {
+            let now = source[point];
+            sum += (now[0] - last[0]).hypot(now[1] - last[1]);
+            *last = now;
+        }
+        match passed > 0.0 {
+            true => sum / self.lips.len() as f32 * FRAME / passed,
+            false => f32::MAX,
+        }
+    }
+
+    /// Draws the mouth that `target`, landmarks as x, y, x, y, asks for. `None` where there is
+    /// nothing to draw. `mask`, `[SIZE, SIZE]`, says where the canonical picture may
+    /// change, 0..1.
+    pub fn draw(
+        &mut self,
+        scene: &Scene,
+        to_frame: &Affine,
+        target: &[f32],
+        points: &Points,
+        mask: &[f32],
+    ) -> Option<Overlay<'_>> {
+        self.target.clear();
+        let pairs = target.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+        self.target.extend(pairs);
+        let contours = Contours::through(&self.target, &points.inner);
+        let jaw = points.jaw(&self.target) - scene.jaw;
+        let shape = Shape::new(&contours, jaw, scene.nose);
+        self.draw_mouth(&Wanted { contours, shape }, scene, to_frame, mask)
+    }
+
+    fn draw_mouth(
+        &mut self,
+        wanted: &Wanted,
+        scene: &Scene,
+        to_frame: &Affine,
+        mask: &[f32],
+    ) -> Option<Overlay<'_>> {
+        let bank = &self.bank;
+        let scale = scene.scale.min(FINEST);
+        self.fade.step(scene.passed, |current| {
+            bank.choose(&wanted.shape, scale, current)
+        });
+        let (numbers, shares) = (self.fade.glimpses(), self.fade.shares());
+        let mut parts = [0, 1].map(|nth| {
+            let glimpse = numbers[nth].and_then(|number| bank.get(number));
+            let fine = if glimpse.is_some() {
+                FINE
+            } else {
+                FINE_BY_RULE
+            };
+            (glimpse, shares[nth] * smoothstep(fine, scene.scale))
+        });
+        let drawn: f32 = parts.iter().map(|(_, share)| share).sum();
+        parts
+            .iter_mut()
+            .for_each(|(_, share)| *share /= drawn.max(f32::MIN_POSITIVE));
+        let gap = wanted.contours.mean_gap();
+        let seen = (scene.seen_gap - CLOSED).max(0.0);
+        let hollow = ((gap - STRETCH * seen - 0.5) / 1.5).clamp(0.0, 1.0);
+        let instead = drawn * smoothstep(DRAWN, gap);
+        let style = Style {
+            parts,
+            teeth: bank.teeth(),
+            strength: instead * hollow,
+            mask,
+        };
+        let is_remembered = parts
+            .iter()
+            .any(|(glimpse, share)| glimpse.is_some() && *share > 0.0);
+        let is_drawn = self.inlay.draw(wanted, scene, &style);
+        is_drawn.then(|| Overlay {
+            is_remembered,
+            patch: self.inlay.patch(to_frame),
+            instead,
+        })
+    }
+}
+
+/// Share of the lips that something lies over.
+fn covered(frame: &Frame, points: &Points) -> f32 {
+    let lips = points.inner.iter().chain(&points.outer).flatten();
+    let (mut bare, mut count) = (0.0, 0.0);
+    for &point in lips {
+        let most = (SIZE - 1) as f32;
+        let [x, y] = frame.source[point].map(|at| at.round().clamp(0.0, most) as usize);
+        bare += frame.bare[y * SIZE + x];
+        count += 1.0;
+    }
+    1.0 - bare / count
+}
+
+/// The middle of places.
+pub fn mean<const N: usize>(places: [[f32; 2]; N]) -> [f32; 2] {
+    [0, 1].map(|axis| places.iter().map(|at| at[axis]).sum::<f32>() / N as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{points::tests::face, *};
+
+    const SCENE: Scene = Scene {
+        scale: 3.0,
+        nose: [47.5, 3.8],
+        line: 52.0,
+        jaw: 0.0,
+        seen_gap: 0.5,
+        skin: [0.7, 0.5, 0.4],
+        lips: [0.6, 0.35, 0.33],
+        blur: 0.3,
+        passed: 0.04,
+    };
+
+    /// What is drawn of a mouth with such a gap: size, whether any of it shows, and `instead`.
+    fn drawn(scene: &Scene, gap: f32, spoil: impl Fn(&mut [f32])) -> Option<(usize, bool, f32)> {
+        let (landmarks, points) = face(gap);
+        let (rest, _) = face(0.0);
+        let scene = Scene {
+            jaw: points.jaw(&rest),
+            ..*scene
+        };
+        let mut target = landmarks.as_flattened().to_vec();
+        spoil(&mut target);
+        let mask = vec![1.0; SIZE * SIZE];
+        let mut mouth = InnerMouth::new();
+        let overlay = mouth.draw(&scene, &Affine::IDENTITY, &target, &points, &mask)?;
+        let drawn = overlay.patch.drawn?;
+        assert!(!overlay.is_remembered);
+        assert!(drawn.rgb.iter().all(|value| (0.0..=1.5).contains(value)));
+        let shows = drawn.alpha.iter().any(|&alpha| alpha > 0.99);
+        Some((overlay.patch.size, shows, overlay.instead))
+    }
+
+    #[test]
+    fn an_open_mouth_is_drawn_and_a_shut_one_is_not() {
+        let (size, shows, instead) = drawn(&SCENE, 8.0, |_| ()).expect("a mouth");
+        assert!(
+            (100..140).contains(&size) && shows && instead == 1.0,
+            "{size}"
+        );
+        assert_eq!(drawn(&SCENE, 0.5, |_| ()), None);
+    }
+
+    #[test]
+    fn what_the_frame_itself_shows_is_not_hidden() {
+        let open = Scene {
+            seen_gap: 6.0,
+            ..SCENE
+        };
+        assert_eq!(drawn(&open, 8.0, |_| ()), None);
+    }
+
+    #[test]
+    fn a_small_mouth_is_left_to_the_renderer() {
+        let small = Scene {
+            scale: 1.0,
+            ..SCENE
+        };
+        assert_eq!(drawn(&small, 8.0, |_| ()), None);
+    }
+
+    #[test]
+    fn what_is_no_number_harms_nothing() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30] {
+            for at in 0..24 {
+                drawn_or_not(&SCENE, |target| target[at] = bad);
+            }
+            let spoiled: [fn(&mut Scene, f32); 4] = [
+                |scene, bad| scene.scale = bad,
+                |scene, bad| scene.nose = [bad; 2],
+                |scene, bad| scene.skin = [bad; 3],
+                |scene, bad| scene.blur = bad,
+            ];
+            for spoil in spoiled {
+                let mut scene = SCENE;
+                spoil(&mut scene, bad);
+                drawn_or_not(&scene, |_| ());
+            }
+        }
+    }
+
+    fn drawn_or_not(scene: &Scene, spoil: impl Fn(&mut [f32])) {
+        let (landmarks, points) = face(8.0);
+        let mut target = landmarks.as_flattened().to_vec();
+        spoil(&mut target);
+        let mask = vec![1.0; SIZE * SIZE];
+        InnerMouth::new().draw(scene, &Affine::IDENTITY, &target, &points, &mask);
+    }
+}

@@ -1,0 +1,192 @@
+//! What a stream has shown of a person's open mouth is what an opened mouth of the same person shows,
+//! and of nobody else.
+
+use std::path::Path;
+
+use lipsync_core::{
+    assembly::Config,
+    generator::Remembered,
+    pixels::Affine,
+    render::{Controls, Engine, Outcome},
+    sound::{MONO, SampleFormat, Sound},
+};
+
+use crate::{FRAME_NS, clips, picture::Picture};
+
+/// A person whose mouth is some 90 pixels wide.
+const LARGE: &str = "s4_bbaf2a";
+
+fn engine() -> Option<Engine> {
+    match Engine::new(&Config::default()) {
+        Ok((engine, _)) => Some(engine),
+        Err(err @ lipsync_core::Error::RuntimeMissing { .. }) => {
+            println!("skipped: {err}");
+            None
+        }
+        Err(err) => panic!("{err}"),
+    }
+}
+
+fn speech() -> Option<Sound> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("media/speech.wav");
+    let Ok(bytes) = std::fs::read(path) else {
+        println!("skipped: no media/speech.wav");
+        return None;
+    };
+    const HEADER: usize = 44;
+    let mut sound = Sound::new();
+    sound
+        .configure(SampleFormat::S16, 16_000, MONO)
+        .expect("16 kHz mono is usable");
+    sound.push(&bytes[HEADER..], 0, true);
+    sound.finish();
+    Some(sound)
+}
+
+/// A running engine.
+struct Stream {
+    engine: Engine,
+    sound: Sound,
+    controls: Controls,
+    frame: i64,
+}
+
+impl Stream {
+    fn new(mouth_memory: bool) -> Option<Self> {
+        Some(Self {
+            engine: engine()?,
+            sound: speech()?,
+            controls: Controls {
+                mouth_memory,
+                ..Controls::default()
+            },
+            frame: 0,
+        })
+    }
+
+    /// The next frame, redrawn, and what is remembered after it.
+    fn redraw(&mut self, original: &Picture) -> (Picture, Remembered) {
+        let mut picture = original.clone();
+        let time_ns = self.frame * FRAME_NS;
+        self.frame += 1;
+        let (view, sound) = (&mut picture.view(), &mut self.sound);
+        let outcome = self
+            .engine
+            .process(view, time_ns, sound, &[], &self.controls);
+        assert_ne!(outcome.expect("inference works"), Outcome::Late);
+        (picture, self.engine.remembered())
+    }
+}
+
+/// The picture twice as large.
+fn doubled(picture: &Picture) -> Picture {
+    let to_here = Affine {
+        a: 0.5,
+        d: 0.5,
+        tx: -0.25,
+        ty: -0.25,
+        ..Affine::IDENTITY
+    };
+    picture.moved(2 * picture.width, 2 * picture.height, &to_here)
+}
+
+/// Mean difference of bytes.
+fn difference(one: &Picture, other: &Picture) -> f64 {
+    let pairs = one.data.iter().zip(&other.data);
+    let sum: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / one.data.len() as f64
+}
+
+#[test]
+fn a_mouth_that_was_seen_open_is_drawn_from_what_was_seen() {
+    let Some(frames) = clips::frames(LARGE, 75) else {
+        return;
+    };
+    let (Some(mut with), Some(mut without)) = (Stream::new(true), Stream::new(false)) else {
+        return;
+    };
+    for frame in &frames {
+        with.redraw(frame);
+        without.redraw(frame);
+    }
+    // From here on the source shows a closed mouth.
+    let closed = &frames[frames.len() - 1];
+    let (mut drawn, mut differ) = (0, 0);
+    for _ in 0..50 {
+        let (remembered, known) = with.redraw(closed);
+        let (by_rule, nothing) = without.redraw(closed);
+        assert_eq!(nothing, Remembered::default());
+        assert!((2..=12).contains(&known.glimpses), "{known:?}");
+        drawn += u32::from(known.is_drawn);
+        differ += u32::from(difference(&remembered, &by_rule) > 0.01);
+        assert!(known.is_drawn || difference(&remembered, &by_rule) < 0.05);
+    }
+    assert!(drawn > 10, "{drawn} of 50 frames were drawn from memory");
+    assert!(differ > 5, "{differ} of {drawn} frames differ");
+}
+
+#[test]
+fn nothing_that_was_seen_of_a_person_is_kept_for_the_next() {
+    let people = [LARGE, "s31_bgiq6p", "x00", "x15", "x12"];
+    let clips: Option<Vec<_>> = people
+        .into_iter()
+        .map(|name| {
+            let frames = clips::frames(name, 75)?;
+            Some(match name == LARGE {
+                true => frames,
+                false => frames.iter().map(doubled).collect(),
+            })
+        })
+        .collect();
+    let (Some(clips), Some(mut stream)) = (clips, Stream::new(true)) else {
+        return;
+    };
+    const CUTS: usize = 20;
+    const FRAMES: usize = 15;
+    let mut known = 0;
+    for cut in 0..CUTS {
+        // Round and round, with other words each time.
+        let clip = &clips[cut % clips.len()];
+        let first = (20 + 12 * (cut / clips.len())).min(clip.len() - FRAMES);
+        for (nth, frame) in clip[first..first + FRAMES].iter().enumerate() {
+            let (_, remembered) = stream.redraw(frame);
+            if nth == 0 {
+                // No more than this frame itself has shown.
+                assert!(remembered.glimpses == 0, "cut {cut}: {remembered:?}");
+                assert!(!remembered.is_drawn, "cut {cut}");
+            }
+            known += usize::from(nth == FRAMES - 1 && remembered.glimpses > 0);
+        }
+    }
+    assert!(known > CUTS / 3, "{known} of {CUTS} people were remembered");
+}
+
+#[test]
+fn a_seek_forgets() {
+    let Some(frames) = clips::frames(LARGE, 75) else {
+        return;
+    };
+    let Some(mut stream) = Stream::new(true) else {
+        return;
+    };
+    let seen = frames.iter().map(|frame| stream.redraw(frame).1).last();
+    assert!(seen.is_some_and(|seen| seen.glimpses >= 2), "{seen:?}");
+    stream.engine.reset();
+    let (_, after) = stream.redraw(&frames[0]);
+    assert_eq!((after.glimpses, after.is_drawn), (0, false));
+}
+
+#[test]
+fn a_painting_that_stands_still_is_not_taken_for_a_mouth_that_was_seen() {
+    let Some(painting) = Picture::load("self-portrait-1885.jpg") else {
+        return;
+    };
+    let (Some(mut with), Some(mut without)) = (Stream::new(true), Stream::new(false)) else {
+        return;
+    };
+    for _ in 0..40 {
+        let (drawn, remembered) = with.redraw(&painting);
+        assert!(!remembered.is_drawn, "{remembered:?}");
+        assert!(drawn.data == without.redraw(&painting).0.data);
+    }
+}
