@@ -11,7 +11,7 @@ use lipsync_core::pixels::{
         colour::{Range, Siting},
     },
     read::{opencv_resize::Extent, sample},
-    write::{draw::Pen, stamp},
+    write::{debug_pen::Pen, stamp},
 };
 use proptest::prelude::*;
 
