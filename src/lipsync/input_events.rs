@@ -25,7 +25,9 @@ impl Lipsync {
             gst::EventView::Caps(caps) => {
                 let reason = match gst_video::VideoInfo::from_caps(caps.caps()) {
                     Ok(info) if info.interlace_mode() == gst_video::VideoInterlaceMode::Fields => {
-                        "fields behind each other in one buffer are not supported".to_owned()
+                        "found interlace-mode=fields; expected progressive, interleaved, mixed or alternate: \
+                         `deinterlace` makes progressive frames of it"
+                            .to_owned()
                     }
                     Ok(_) => String::new(),
                     Err(err) => err.to_string(),

@@ -275,12 +275,13 @@ impl Lipsync {
         let obj = self.obj();
         let mut model = lock(&self.models.model);
         let Some(loaded) = model.loaded.clone() else {
-            let is_wanted = order.fail();
             drop(model);
-            if is_wanted {
+            // Before frames fail of it: who stops at the first error is to see this one.
+            if order.is_wanted() {
                 self.post_progress(gst::ProgressType::Error, FAILED);
                 self.post_error_message(messages::error_message(err));
             }
+            order.fail();
             return;
         };
         if !order.withdraw() {

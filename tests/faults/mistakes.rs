@@ -153,6 +153,36 @@ fn a_model_that_cannot_be_read_says_why() {
     }
 }
 
+/// Who stops at the first error sees this one, and not that of an element whose buffers are refused.
+#[test]
+fn the_first_error_is_that_of_the_model() {
+    let Some(library) = onnxruntime() else {
+        return;
+    };
+    init();
+    let model = temporary("greeting.onnx", b"hello\n");
+    for _ in 0..10 {
+        let pipeline = gst::parse::launch(&format!(
+            "videotestsrc ! l.video_sink audiotestsrc ! l.audio_sink
+             lipsyncbin name=l onnxruntime-library={library} model={} ! fakesink l.audio_src ! fakesink",
+            model.display()
+        ))
+        .unwrap();
+        // May fail at once or later.
+        let _ = pipeline.set_state(gst::State::Playing);
+        let patience = gst::ClockTime::try_from(PATIENCE).unwrap();
+        let bus = pipeline.bus().unwrap();
+        let message = bus.timed_pop_filtered(patience, &[gst::MessageType::Error]);
+        let message = message.expect("an error");
+        let gst::MessageView::Error(error) = message.view() else {
+            unreachable!("filtered")
+        };
+        let text = error.error().to_string();
+        assert!(text.contains("it is no ONNX file"), "{text}");
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
+}
+
 #[test]
 fn a_model_of_another_kind_says_what_it_is() {
     let Some(library) = onnxruntime() else { return };
@@ -367,7 +397,9 @@ fn frames_whose_fields_lie_behind_each_other_are_refused() {
     feeding.join();
     let errors = rig.errors();
     assert!(
-        errors.iter().any(|error| error.contains("fields behind")),
+        errors
+            .iter()
+            .any(|error| error.contains("interlace-mode=fields")),
         "{errors:?}"
     );
 }

@@ -154,7 +154,7 @@ impl Shared {
             builder(model, runtime, level, &dimensions)
                 .and_then(|builder| Ok(builder.with_intra_threads(threads)?))
                 .and_then(|mut builder| builder.commit_from_memory(&model.bytes))
-                .map_err(|error| model.unreadable(error.to_string()))
+                .map_err(|error| model.unreadable(reason(&error.to_string())))
         };
         // An accelerator may take minutes to compile: the CPU tells the shapes, and what is wrong
         // with the model.
@@ -191,6 +191,15 @@ impl Shared {
                 false => cpu_cores::runs_at_once(threads),
             }),
         })
+    }
+}
+
+/// Why ONNX Runtime cannot read a model.
+fn reason(error: &str) -> String {
+    let error = error.trim().trim_end_matches('.');
+    match error.contains("protobuf parsing failed") {
+        true => format!("it is no ONNX file, or a part of one ({error}); export or copy it again"),
+        false => error.to_owned(),
     }
 }
 
