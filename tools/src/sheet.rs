@@ -5,7 +5,7 @@ use image::{
     RgbImage,
     codecs::png::{CompressionType, FilterType, PngEncoder},
 };
-use lipsync_core::pixels::{Format, write::draw::Pen};
+use lipsync_core::pixels::{Format, write::debug_pen::Pen};
 
 use crate::picture::{Picture, Square, packed_view};
 
