@@ -1,6 +1,6 @@
 """Turn a folder of talking-head clips into training data: tracked, canonically aligned crops, mesh points, mel.
 
-    python training/prepare.py --clips CLIPS --models models --out DATA
+    python training/prepare.py --clips CLIPS [MORE] --models models --out DATA
 
 Writes one DATA/<clip>.npz for each usable clip and, at the end, DATA/sync.json.
 
@@ -34,12 +34,13 @@ MARGIN = 16
 CROP = geometry.SIZE + 2 * MARGIN
 #: A face whose alignment moves further than this between frames (canonical pixels) was mistracked.
 JUMP = 12.0
-#: Speakers whose clips carry no name: which clips show the same person (seen by eye).
+#: Which names of clips show the same person (seen by eye): each is called as the corpus calls him, where that is known.
 SAME_PERSON = {
-    "x16": "s4", "x20": "s26", "x08": "x04", "x10": "x04", "x07": "x05", "x09": "x05", "x11": "x05", "x21": "x17",
+    "x17": "s2", "x21": "s2", "x16": "s4", "x20": "s26", "x05": "s30", "x07": "s30", "x09": "s30", "x11": "s30", "x19": "s32",
+    "x04": "s33", "x08": "s33", "x10": "s33", "id23": "x15",
 }
-#: People that no network is trained on.
-UNSEEN = ("s31", "x12", "x17", "x19")
+#: People that neither the renderer nor the sync judge is trained on.
+JUDGED = ("s31", "x12", "s2", "s32")
 #: Of the speakers with many clips every twelfth is held out as well.
 HELD_EVERY = 12
 SYNC_RANGE = 0.32  # seconds
@@ -47,19 +48,25 @@ SYNC_STEP = 0.01
 
 
 def speaker(name):
-    """The person in a clip: `s1_bbaf2n` -> `s1`, `x21` -> `x17`."""
+    """The person in a clip: `s1_bbaf2n` -> `s1`, `x21` -> `s2`."""
     first = pathlib.Path(name).stem.split("_")[0]
     return SAME_PERSON.get(first, first)
 
 
-def split(names):
-    """Clip names -> dict of `train`, `held` (known people, other clips) and `unseen` (people never trained on)."""
+def clips(folders):
+    """The clips in the folders, each name once: where two have the same, the one of the earlier folder."""
+    found = {p.stem: p for folder in reversed(folders) for p in folder.iterdir() if p.suffix in (".mkv", ".mp4", ".mpg", ".avi", ".mov")}
+    return [found[stem] for stem in sorted(found)]
+
+
+def split(names, left_out=JUDGED):
+    """Clip names -> dict of `train`, `held` (known people, other clips) and `unseen` (the people `left_out`)."""
     parts = {"train": [], "held": [], "unseen": []}
     seen = {}
     for name in sorted(names):
         person = speaker(name)
         seen[person] = seen.get(person, 0) + 1
-        if person in UNSEEN:
+        if person in left_out:
             parts["unseen"].append(name)
         elif person in ("s1", "s4") and seen[person] % HELD_EVERY == 0:
             parts["held"].append(name)
@@ -200,13 +207,13 @@ def estimate_sync(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--clips", type=pathlib.Path, required=True, help="folder with the clips (any container)")
+    parser.add_argument("--clips", type=pathlib.Path, nargs="+", required=True, help="folders of clips (any container); of two with one name the first counts")
     parser.add_argument("--models", type=pathlib.Path, required=True, help="folder with face_detector.onnx and face_mesh.onnx")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the .npz files")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    paths = sorted(p for p in arguments.clips.iterdir() if p.suffix in (".mkv", ".mp4", ".mpg", ".avi", ".mov"))
+    paths = clips(arguments.clips)
     jobs = [(paths[i :: arguments.jobs], arguments.models, arguments.out) for i in range(arguments.jobs)]
     with concurrent.futures.ProcessPoolExecutor(arguments.jobs) as pool:
         list(pool.map(work, jobs))
