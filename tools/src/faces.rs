@@ -17,6 +17,7 @@ pub const CANONICAL_SIZE: usize = 96;
 /// Middle of the inner lips in the face mesh, upper and lower.
 const UPPER_LIP: usize = 13;
 const LOWER_LIP: usize = 14;
+const CORNERS: [usize; 2] = [61, 291];
 /// Sides of the face in the mesh, where its width is measured.
 const SIDES: [usize; 2] = [234, 454];
 
@@ -121,6 +122,12 @@ impl Mouth {
     /// Gap between the inner lips, in canonical pixels (78 between the outer corners of the eyes).
     pub fn opening(&self) -> f64 {
         f64::from(self.canonical(LOWER_LIP)[1] - self.canonical(UPPER_LIP)[1])
+    }
+
+    /// Distance between the corners of the mouth, in canonical pixels.
+    pub fn spread(&self) -> f64 {
+        let [right, left] = CORNERS.map(|corner| self.canonical(corner));
+        f64::from((left[0] - right[0]).hypot(left[1] - right[1]))
     }
 
     /// The points of both lip contours, in canonical pixels.

@@ -9,9 +9,23 @@ use lipsync_tools::{
     picture::Picture,
 };
 
-/// Clips whose names do not tell that they show a person that another shows (seen by eye, see
-/// `training/prepare.py`).
-const SAME_PERSON: [(&str, &str); 1] = [("x21", "x17")];
+/// Which names of clips show the same person (seen by eye, see `training/prepare.py`): each is
+/// called as the corpus calls him, where that is known.
+const SAME_PERSON: [(&str, &str); 13] = [
+    ("x17", "s2"),
+    ("x21", "s2"),
+    ("x16", "s4"),
+    ("x20", "s26"),
+    ("x05", "s30"),
+    ("x07", "s30"),
+    ("x09", "s30"),
+    ("x11", "s30"),
+    ("x19", "s32"),
+    ("x04", "s33"),
+    ("x08", "s33"),
+    ("x10", "s33"),
+    ("id23", "x15"),
+];
 /// How far the other words are away, in seconds.
 const SHIFT: f64 = 1.2;
 /// A shift means nothing in less.

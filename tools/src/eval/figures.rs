@@ -52,7 +52,7 @@ impl Line {
 }
 
 /// What a model must reach; then what else there is to know.
-pub const LINES: [Line; 59] = [
+pub const LINES: [Line; 63] = [
     line("aperture correlation, first frame frozen", 2).limits(AtLeast(0.70), AtLeast(0.90)),
     line("aperture correlation, source says other words", 2).limits(AtLeast(0.65), AtLeast(0.85)),
     line("amplitude, output / real", 2).limits(Between(0.4, 1.6), Between(0.8, 1.2)),
@@ -68,6 +68,10 @@ pub const LINES: [Line; 59] = [
     line("jitter in a steady tone / the tracker's", 2).limits(AtMost(1.0), AtMost(0.0)),
     line("seam, output / input", 3).limits(AtMost(1.1), AtMost(1.02)),
     line("cost, both networks, one core, ms a frame", 1).limits(AtMost(12.0), AtMost(4.0)),
+    line("width correlation, first frame frozen", 2),
+    line("width correlation, source says other words", 2),
+    line("amplitude off, log of the ratio", 2),
+    line("share of the source's own opening, other words", 2),
     line("judge's distance, real", 2),
     line("judge's distance, frozen", 2),
     line("judge's distance, other words", 2),

@@ -53,6 +53,26 @@ pub fn openings(mouths: &[Mouth]) -> Vec<f64> {
     mouths.iter().map(Mouth::opening).collect()
 }
 
+pub fn spreads(mouths: &[Mouth]) -> Vec<f64> {
+    mouths.iter().map(Mouth::spread).collect()
+}
+
+/// Share of the source's own opening in the output's, beside what the true one explains: the slope of
+/// a least-squares fit on both. 0 where the source does not move.
+pub fn shows_through(output: &[f64], real: &[f64], source: &[f64]) -> f64 {
+    let covariance = |a: &[f64], b: &[f64]| {
+        numbers::correlation(a, b) * numbers::deviation(a) * numbers::deviation(b)
+    };
+    let (of_real, of_source) = (covariance(real, real), covariance(source, source));
+    let shared = covariance(real, source);
+    let independent = of_real * of_source - shared * shared;
+    if independent > f64::EPSILON {
+        (covariance(output, source) * of_real - covariance(output, real) * shared) / independent
+    } else {
+        0.0
+    }
+}
+
 /// How much closer the lips come to the real ones than those of a mouth that does not move.
 pub fn landmark_distance(real: &[Mouth], output: &[Mouth]) -> f64 {
     let mean_to_real = |lips: &dyn Fn(usize) -> Vec<[f32; 2]>| {
@@ -123,6 +143,15 @@ mod tests {
         let mut late = real.clone();
         late.rotate_right(3);
         assert_eq!(speech(&real, &late, clip.rate()).unwrap().lag, 3);
+
+        let mixed: Vec<f64> = real
+            .iter()
+            .zip(&late)
+            .map(|(a, b)| 0.8 * a + 0.3 * b)
+            .collect();
+        assert!((shows_through(&mixed, &real, &late) - 0.3).abs() < 1e-9);
+        assert!(shows_through(&real, &real, &late).abs() < 1e-9);
+        assert_eq!(shows_through(&late, &real, &vec![1.0; late.len()]), 0.0);
 
         let still = vec![clip.mouths[0].clone(); clip.mouths.len()];
         assert_eq!(jitter(&still), 0.0);

@@ -39,7 +39,7 @@ use report::Tables;
 use setting::Setting;
 
 /// GRID speakers that `training/` keeps out of training.
-const HELD_OUT: [&str; 4] = ["s31", "x12", "x17", "x19"];
+const HELD_OUT: [&str; 4] = ["s31", "x12", "s2", "s32"];
 const VIDEOS: [&str; 5] = ["mkv", "mp4", "mov", "mpg", "webm"];
 
 /// Measures the mouths on people that the model has never seen.

@@ -4,6 +4,7 @@ use anyhow::Result;
 use lipsync_tools::{
     faces::{Mouth, Watcher},
     judge::Judge,
+    numbers,
     picture::Picture,
     sheet::Column,
 };
@@ -57,6 +58,16 @@ pub fn measure(clip: &Clip, setting: &Setting) -> Result<Measured> {
         followed.correlation,
     );
     figures.put("amplitude, output / real", followed.amplitude);
+    figures.put(
+        "amplitude off, log of the ratio",
+        followed.amplitude.ln().abs(),
+    );
+    let real_widths = follow::spreads(&clip.mouths);
+    let width = |mouths: &[Mouth]| numbers::correlation(&real_widths, &follow::spreads(mouths));
+    figures.put(
+        "width correlation, first frame frozen",
+        width(&frozen_mouths),
+    );
     figures.put("lag, frozen, frames", followed.fine_lag);
     figures.put("fast motion, frozen, output / real", followed.fast);
     let distance = follow::landmark_distance(&clip.mouths, &frozen_mouths);
@@ -69,6 +80,15 @@ pub fn measure(clip: &Clip, setting: &Setting) -> Result<Measured> {
         other_words.correlation,
     );
     figures.put("amplitude, other words", other_words.amplitude);
+    figures.put(
+        "width correlation, source says other words",
+        width(&shifted_mouths),
+    );
+    let source = openings(&Watcher::watch_all(&scrambled)?);
+    figures.put(
+        "share of the source's own opening, other words",
+        follow::shows_through(&openings(&shifted_mouths), &real, &source),
+    );
     figures.put("lag, other words, frames", other_words.fine_lag);
     figures.put("fast motion, other words, output / real", other_words.fast);
     figures.put(
