@@ -3,7 +3,7 @@
     python training/languages.py FOLDER
 
 Writes FOLDER/<language>.wav and FOLDER/<language>.tsv for `cargo xtask eval`: a line a phoneme, with `shut` (p b m),
-`teeth` (f v) or `wide` (open vowels), its begin and its end in seconds. Needs libespeak-ng and nothing else: no package of
+`teeth` (f v), `wide` (open vowels), `round` (u o y and their like) or `spread` (i e), its begin and its end in seconds. Needs libespeak-ng and nothing else: no package of
 Python's.
 """
 
@@ -13,18 +13,22 @@ import pathlib
 import sys
 import wave
 
-#: A voice of espeak-ng and what it says.
+#: A voice of espeak-ng and what it says. The last two are never trained on, nor are these plain voices of the others (spoken.py).
 SENTENCES = {
-    "en": "Maybe five people from Boston have a map of the farm. My puppy never bit a famous baby.",
+    "en": "Maybe five people from Boston have a map of the farm. My puppy never bit a famous baby. Who knew the truth?",
     "de": "Mein Bruder baut am Abend fünf Boote. Viele Familien waschen Pflaumen und Äpfel im Bad.",
     "fr": "Papa achète beaucoup de pommes. Ma femme va boire un verre de vin blanc avec un ami.",
     "es": "Mi madre compra pan para una familia. Fuimos a ver un mapa enfermo de papá en febrero.",
+    "it": "Il mio bambino beve poca acqua. Un uomo vive con molti buoi; forse venerdì fu più freddo e buio.",
+    "pt": "Minha mãe comprou pão e uvas para a família. O povo vive bem, mas o fumo é um problema.",
     "pl": "Mama kupiła białe buty. Potem fryzjer widział w filmie bardzo wesołą babcię.",
     "cmn-latn-pinyin": "ba4ba ma1ma mai3 ping2guo3. fei1 chang2 pa4 feng1, ming2tian1 bu4 fang4 mian4bao1.",
 }
 #: In the International Phonetic Alphabet, as espeak-ng names phonemes; what follows (length, breath, palate) does not matter.
 KINDS = {"p": "shut", "b": "shut", "m": "shut", "f": "teeth", "v": "teeth"}
 WIDE = ("a", "ɑ", "æ", "ɐ", "ɒ")
+ROUND = ("u", "ʊ", "o", "y", "ʏ", "ø", "œ")
+SPREAD = ("i", "ɪ", "e")
 #: Without a voice a stop is silence, then a burst, which is where espeak-ng says that it begins.
 LONGEST_HOLD = 0.08
 QUIET = 16
@@ -91,7 +95,8 @@ class Speaker:
 
 
 def kind(name):
-    return KINDS.get(name[:1]) or ("wide" if name.startswith(WIDE) else None)
+    vowels = {"wide": WIDE, "round": ROUND, "spread": SPREAD}
+    return KINDS.get(name[:1]) or next((shape for shape, names in vowels.items() if name.startswith(names)), None)
 
 
 def write(path, rate, samples):

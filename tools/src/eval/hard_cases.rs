@@ -63,6 +63,10 @@ pub fn measure(
         figures.put_percent("other languages, p b m shut, %", lips.shut);
         figures.put_percent("other languages, f v near the teeth, %", lips.teeth);
         figures.put("other languages, open vowels, px of 96", lips.wide);
+        figures.put(
+            "other languages, rounded narrower than spread, px of 96",
+            lips.rounded,
+        );
     }
     Ok(())
 }

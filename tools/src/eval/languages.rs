@@ -1,8 +1,12 @@
 //! Lips to synthetic voices of other languages, which say when lips must be shut (p b m), on the
-//! teeth (f v), and wide (open vowels).
+//! teeth (f v), wide (open vowels), narrow (rounded vowels) or not (spread ones).
 
 use anyhow::Result;
-use lipsync_tools::{faces::Watcher, numbers, picture::Picture};
+use lipsync_tools::{
+    faces::{Mouth, Watcher},
+    numbers,
+    picture::Picture,
+};
 
 use crate::{
     clip::Clip,
@@ -27,6 +31,9 @@ pub struct Lips {
     pub teeth: f64,
     /// Mean of the greatest openings in wide vowels, canonical pixels.
     pub wide: f64,
+    /// Canonical pixels by which the mouth is narrower in the middle of rounded vowels than in that of
+    /// spread ones, between their medians; 0 where one of them is missing.
+    pub rounded: f64,
 }
 
 impl Lips {
@@ -37,6 +44,7 @@ impl Lips {
             shut: mean(|lips| lips.shut),
             teeth: mean(|lips| lips.teeth),
             wide: mean(|lips| lips.wide),
+            rounded: mean(|lips| lips.rounded),
         }
     }
 }
@@ -48,13 +56,14 @@ pub fn measure(clip: &Clip, setting: &Setting) -> Result<Vec<(String, Lips)>> {
         .map(|spoken| {
             let frames = clip.frozen_for(spoken.sound.len());
             let (output, _) = setting.drive(&frames, &spoken.sound)?;
-            let openings = follow::openings(&Watcher::watch_all(&output)?);
-            Ok((spoken.language.clone(), lips(spoken, &frames, &openings)))
+            let mouths = Watcher::watch_all(&output)?;
+            Ok((spoken.language.clone(), lips(spoken, &frames, &mouths)))
         })
         .collect()
 }
 
-fn lips(spoken: &Spoken, frames: &[Picture], openings: &[f64]) -> Lips {
+fn lips(spoken: &Spoken, frames: &[Picture], mouths: &[Mouth]) -> Lips {
+    let (openings, spreads) = (&follow::openings(mouths), follow::spreads(mouths));
     let during = |shape: Shape, most: fn(f64, f64) -> f64| -> Vec<f64> {
         spoken
             .phonemes
@@ -75,9 +84,25 @@ fn lips(spoken: &Spoken, frames: &[Picture], openings: &[f64]) -> Lips {
         let near = openings.iter().filter(|opening| **opening < bound).count();
         near as f64 / openings.len().max(1) as f64
     };
+    let middle = |shape: Shape| -> Option<f64> {
+        let of_shape = spoken
+            .phonemes
+            .iter()
+            .filter(|phoneme| phoneme.shape == shape);
+        let nearest = of_shape.filter_map(|phoneme| {
+            let middle = (phoneme.begin + phoneme.end) / 2.0;
+            let after = frames
+                .iter()
+                .position(|frame| frame.seconds() >= middle - TOLERANCE)?;
+            Some(spreads[after])
+        });
+        numbers::median(&nearest.collect::<Vec<_>>())
+    };
+    let rounded = middle(Shape::Spread).zip(middle(Shape::Round));
     Lips {
         shut: below(&during(Shape::Shut, f64::min), OPEN),
         teeth: below(&during(Shape::Teeth, f64::min), TEETH),
         wide: numbers::mean(&during(Shape::Wide, f64::max)),
+        rounded: rounded.map_or(0.0, |(spread, round)| spread - round),
     }
 }

@@ -101,6 +101,7 @@ fn languages(people: &[Person]) -> Table {
         "p b m shut",
         "f v near the teeth",
         "open vowels",
+        "rounded narrower than spread",
     ];
     let mut table = Table::new("lr", head);
     let clips = people.iter().flat_map(|person| &person.clips);
@@ -109,9 +110,10 @@ fn languages(people: &[Person]) -> Table {
         .filter(|lips| !lips.is_empty());
     let measured: Vec<_> = measured.collect();
     for (index, (name, _)) in measured.first().into_iter().copied().flatten().enumerate() {
-        let Lips { shut, teeth, wide } = Lips::mean(measured.iter().map(|all| &all[index].1));
-        let [shut, teeth] = [shut, teeth].map(|share| format!("{:.0} %", share * 100.0));
-        table.row([name.clone(), shut, teeth, format!("{wide:.1} px")]);
+        let lips = Lips::mean(measured.iter().map(|all| &all[index].1));
+        let [shut, teeth] = [lips.shut, lips.teeth].map(|share| format!("{:.0} %", share * 100.0));
+        let [wide, rounded] = [lips.wide, lips.rounded].map(|pixels| format!("{pixels:.1} px"));
+        table.row([name.clone(), shut, teeth, wide, rounded]);
     }
     table
 }

@@ -20,6 +20,8 @@ pub enum Shape {
     Shut,
     Teeth,
     Wide,
+    Round,
+    Spread,
 }
 
 pub struct Phoneme {
@@ -63,6 +65,8 @@ fn phoneme(line: &str) -> Result<Phoneme> {
         "shut" => Shape::Shut,
         "teeth" => Shape::Teeth,
         "wide" => Shape::Wide,
+        "round" => Shape::Round,
+        "spread" => Shape::Spread,
         _ => bail!("no shape `{shape}`"),
     };
     Ok(Phoneme {
@@ -80,6 +84,7 @@ mod tests {
     fn phonemes_are_read_and_others_refused() {
         let read = phoneme("teeth\t0.5\t0.625").unwrap();
         assert!(read.shape == Shape::Teeth && read.begin == 0.5 && read.end == 0.625);
+        assert!(phoneme("round\t0.5\t0.6").unwrap().shape == Shape::Round);
         assert!(phoneme("teeth\t0.5").is_err());
         assert!(phoneme("tongue\t0.5\t0.6").is_err());
         assert!(phoneme("shut\t0.5\tsoon").is_err());
