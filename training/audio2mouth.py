@@ -1,6 +1,6 @@
 """Sound to mouth shape: a window of log-mel -> displacement of the mouth's landmarks from the closed rest mouth.
 
-    python training/audio2mouth.py --data DATA --out RUN [--steps 4000]
+The network, its window and its target; batches.py draws what it learns from, learn.py trains it.
 
 Window
     W = 32 columns of mel.py, 80 a second. For a frame whose exposure starts at t the last column is
@@ -12,16 +12,7 @@ Target
     amplitude (how widely a stranger opens the mouth cannot be heard). The network gives codes of an uncentred PCA: code 0 is the
     closed mouth. Inside the graph the codes are decoded with a basis that is calibrated before export (Decoder.calibrate), and lips that would cross
     are made to meet.
-
-Generalisation comes from rare speakers drawn more often, mirrored mouths, other voices (clips played slower and faster, warped
-frequency axis; synthetic ones: spoken.py), gain, rooms, codecs, an expander, and from what else sounds (noise.py): under a voice with
-the target unchanged, alone with a closed mouth as its target.
 """
-
-import argparse
-import json
-import pathlib
-import time
 
 import numpy as np
 import torch
@@ -31,18 +22,18 @@ from torch import nn
 import geometry
 import mel
 import noise
+import phones
 import prepare
+import spoken
 
 COLUMNS = 32
+#: Where in the window the network has features before its last layers, and how many columns apart.
+PLACES, PLACE_STEP = 8, 4
 LOOK_AHEAD = 0.160
 HALF_STFT = 0.025
 CODES = 16
 SILENCE = -4.0
 SPEEDS = (0.82, 0.88, 0.94, 1.0, 1.07, 1.15, 1.23)
-#: Share of the windows that come from synthetic voices (spoken.py).
-SPOKEN = 0.4
-#: Lips this far apart, in pixels, count as shut: the mesh sees about so much between lips that touch.
-SHUT = 1.5
 LIPS = 40  # the first 40 landmarks
 #: Weight of lips and of skin in the PCA and in the loss.
 POINT_WEIGHT = np.array([1.0] * LIPS + [0.4] * (geometry.COUNT - LIPS), np.float32)
@@ -110,6 +101,20 @@ class Decoder(nn.Module):
         return torch.stack([x, y], 2)
 
 
+class Lessons(nn.Module):
+    """What is asked of the network beside the mouth while it learns, and left off on export: which phones are spoken at each place of the
+    window, and FACEGOOD's channels of the face."""
+
+    def __init__(self):
+        super().__init__()
+        self.phones = nn.Conv1d(128, phones.COUNT, 1)
+        self.faces = nn.Linear(192, len(spoken.FACES))
+
+    def forward(self, network, heard):
+        """From AudioToMouth.hear: logits [N, phones, PLACES], faces [N, F]."""
+        return self.phones(heard), self.faces(network.out[:-2](heard))
+
+
 class AudioToMouth(nn.Module):
     """mel [N, 1, 80, 32] -> codes [N, K], displacement [N, 87, 2]."""
 
@@ -117,7 +122,7 @@ class AudioToMouth(nn.Module):
         super().__init__()
         self.bands = nn.Sequential(  # along frequency, weights shared: voices differ in where their formants lie
             nn.Conv2d(1, 16, (5, 3), (2, 1), (2, 1), bias=False), nn.BatchNorm2d(16), nn.ReLU(),
-            nn.Conv2d(16, 24, (5, 3), (2, 1), (2, 1), bias=False), nn.BatchNorm2d(24), nn.ReLU(),
+            nn.Conv2d(16, 24, (5, 3), (2, 2), (2, 1), bias=False), nn.BatchNorm2d(24), nn.ReLU(),
         )  # fmt: skip
         width = 128
 
@@ -128,16 +133,20 @@ class AudioToMouth(nn.Module):
 
         self.enter = nn.Sequential(nn.Dropout1d(0.1), step(24 * 20, kernel=1))
         self.time1 = nn.Sequential(step(width), step(width, 2))
-        self.time2 = nn.Sequential(step(width), step(width, 2))
+        self.time2 = nn.Sequential(step(width), step(width))
         self.time3 = step(width)
         self.out = nn.Sequential(
-            nn.Flatten(), nn.Dropout(drop), nn.Linear(width * COLUMNS // 4, 192), nn.ReLU(), nn.Dropout(drop), nn.Linear(192, len(basis))
+            nn.Flatten(), nn.Dropout(drop), nn.Linear(width * PLACES, 192), nn.ReLU(), nn.Dropout(drop), nn.Linear(192, len(basis))
         )
         self.decoder = Decoder(basis)
 
-    def codes(self, spectrum):
+    def hear(self, spectrum):
+        """What is spoken: [N, 128, PLACES], PLACE_STEP columns apart, the first centred on the first column."""
         x = self.bands((spectrum + 2) * 0.5).flatten(1, 2)
-        return self.out(self.time3(self.time2(self.time1(self.enter(x)))))
+        return self.time3(self.time2(self.time1(self.enter(x))))
+
+    def codes(self, spectrum):
+        return self.out(self.hear(spectrum))
 
     def forward(self, spectrum):
         codes = self.codes(spectrum)
@@ -155,6 +164,8 @@ class AudioToMouth(nn.Module):
 class Clip:
     """One clip: its mel and the displacement of its landmarks from its own rest mouth."""
 
+    phones = faces = change = None  # until listened to
+
     def __init__(self, folder, name):
         with np.load(folder / f"{name}.npz") as z:
             points = z["points"][:, geometry.LANDMARKS]
@@ -164,11 +175,18 @@ class Clip:
         self.raw = points - self.rest
         padded = np.pad(self.raw, ((1, 1), (0, 0), (0, 0)), "edge")
         self.shape = (0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]).astype(np.float32)  # less tracker noise
-        self.settle()
+        self.settle(self.sound[mel.SAMPLE_RATE // 2 : -mel.SAMPLE_RATE // 2])
+        heard = folder / "phones" / f"{name}.npy"
+        self.listen(np.load(heard) if heard.exists() else None)
 
-    def settle(self):
-        """What is the same for every kind of clip, once its sound is known."""
-        self.level = noise.level_db(self.sound[mel.SAMPLE_RATE // 2 : -mel.SAMPLE_RATE // 2])  # of the words
+    def listen(self, heard):
+        """Take what the recogniser heard (phones.py), or None."""
+        self.phones, self.faces = heard, None
+        self.change = None if heard is None else phones.change(heard)
+
+    def settle(self, words):
+        """What is the same for every kind of clip, once its sound is known; `words` is the part of it that is spoken."""
+        self.level = noise.level_db(words)
         self.played = []
         self.late = 0.0  # how late the sound is
         self.scale = 1.0  # to the common amplitude
@@ -193,8 +211,69 @@ class Clip:
         return (self.shape[i] * (1 - f) + self.shape[i + 1] * f) * self.scale
 
 
+    def spoken_at(self, t, speed):
+        """Which phones are spoken at the places of the windows for times t, if the sound is played at `speed`: [T, phones, PLACES]."""
+        first = last_column(t) + 1 - COLUMNS
+        seconds = (first[:, None] + PLACE_STEP * np.arange(PLACES)) / mel.COLUMNS_PER_SECOND * speed
+        return phones.at(self.phones, seconds).transpose(0, 2, 1)
+
+    def faces_at(self, t):
+        """FACEGOOD's channels in standard deviations at times t of the sound, NaN where they are not known: [T, F]."""
+        if self.faces is None:
+            return np.full((len(t), len(spoken.FACES)), np.nan, np.float32)
+        at = np.asarray(t) * spoken.FACES_RATE
+        return np.stack([np.interp(at, np.arange(len(self.faces)), f) for f in self.faces.T], 1).astype(np.float32)
+
+
+class Voice(Clip):
+    """Speech without a picture, as spoken.py writes it. Until it is `taught` its mouth stays shut."""
+
+    FPS = 50
+    #: Lips close and open in about this time, in seconds.
+    RAMP = 0.055
+
+    def __init__(self, path):
+        with np.load(path) as z:
+            self.sound, heard, self.closures = z["sound"], z["phones"], z["closures"]
+            faces = z["faces"] if "faces" in z else None
+        self.mel, self.fps = mel.melspectrogram(self.sound), self.FPS
+        self.name, self.person = path.stem, "synthetic " + path.stem.split("_")[0]
+        self.raw = self.shape = np.zeros((int(len(self.sound) / mel.SAMPLE_RATE * self.fps), geometry.COUNT, 2), np.float32)
+        self.settle(self.sound)
+        self.listen(heard)
+        self.faces = faces
+
+    def may_open(self, t):
+        """How far the lips may open at times t: 0 where they are shut, 1 away from all closures."""
+        share = np.ones(len(t))
+        for begin, end, least in self.closures:
+            away = np.maximum(0, np.maximum(begin - t, t - end)) / self.RAMP
+            share = np.minimum(share, least + (1 - least) * np.clip(away, 0, 1) ** 1.5)
+        return share
+
+    def taught(self, teacher):
+        """With the mouth that the teacher hears, and the closures that the synthesiser tells."""
+        t = self.times()
+        moved = teacher.mouth(self, t + 0.02)
+        shut = np.maximum(geometry.gaps(moved), 0) * (1 - self.may_open(t + 0.02))[:, None]
+        moved[..., 1] += geometry.CLOSE_WEIGHT * shut[:, geometry.CLOSE_PAIR]
+        self.raw = self.shape = moved.astype(np.float32)
+        return self
+
+
 def load(folder, names):
     return [Clip(folder, n) for n in names]
+
+
+def load_voices(folder):
+    """What spoken.py wrote; FACEGOOD's channels in their standard deviations."""
+    voices = [Voice(p) for p in sorted(folder.glob("*.npz"))]
+    known = [v.faces for v in voices if v.faces is not None]
+    if known:
+        spread = np.concatenate(known).std(0) + 1e-6
+        for v in voices:
+            v.faces = None if v.faces is None else v.faces / spread
+    return voices
 
 
 def level_speakers(clips):
@@ -252,263 +331,3 @@ def habit(network, clips, relaxing, each=6):
             closed = geometry.close_lips(c.rest + start) + relaxing.shift(c.rest + start) - c.rest
             left_over[c.person].append((c.raw - closed - moved).mean(0))
     return np.mean([np.mean(of_person, 0) for of_person in left_over.values()], 0)
-
-
-class Batches:
-    """Random windows, augmented, with their displacements. Rows come in pairs of neighbours in time (40 ms apart)."""
-
-    def __init__(self, clips, seed=0):
-        self.clips, self.random = clips, np.random.default_rng(seed)
-        people = sorted({c.person for c in clips})
-        self.by_person = [[c for c in clips if c.person == p] for p in people]
-        seen = np.array([not p.startswith("synthetic") for p in people])
-        share = np.array([len(c) ** 0.45 for c in self.by_person])
-        self.share = np.where(seen, (1 - SPOKEN) * share / share[seen].sum(), SPOKEN / max(1, (~seen).sum()))
-        self.share /= self.share.sum()
-        self.sounds = noise.library(np.random.default_rng(1), [c.sound[8000:40000] for c in clips[::4]])
-
-    def draw(self, pairs):
-        r, spectra, shapes, levels = self.random, [], [], []
-        for person in r.choice(len(self.by_person), pairs, p=self.share):
-            clip = self.by_person[person][r.integers(len(self.by_person[person]))]
-            speed, spectrum = clip.speeds()[r.integers(len(SPEEDS))]
-            t = r.uniform(0, len(clip.raw) / clip.fps / speed - 0.04) + np.array([0, 0.04])
-            spectra.append(windows(spectrum, t + clip.late / speed, edge=r.random() < 0.5))
-            shape = clip.at(t * speed)
-            shapes.append(mirror(shape) if r.random() < 0.5 else shape)
-            levels.append(clip.level)
-        spectra, shapes = self.augment(np.stack(spectra), np.array(levels)), np.stack(shapes)
-        quiet = r.random(pairs) < 0.16
-        if quiet.any():
-            spectra[quiet] = self.silence(int(quiet.sum()))
-            shapes[quiet] = 0
-        return torch.from_numpy(spectra).flatten(0, 1)[:, None], torch.from_numpy(shapes).flatten(0, 1)
-
-    def augment(self, x, level):
-        """x [P, 2, 80, W] of voices `level` dBFS loud: the same change for both rows of a pair."""
-        r, n = self.random, len(x)
-
-        def some(share):
-            return r.random((n, 1, 1, 1)) < share
-
-        # another voice: the frequency axis stretched and shifted
-        stretch, shift = r.normal(0, 0.06, (n, 1)).clip(-0.15, 0.15), r.normal(0, 1.0, (n, 1))
-        at = np.clip((np.arange(80) - 30) * (1 + stretch) + 30 + shift, 0, 78.999)
-        low = at.astype(int)
-        f = (at - low).astype(np.float32)[:, None, :, None]
-        rows = np.arange(n)[:, None]
-        x = x.transpose(0, 2, 1, 3)
-        x = (x[rows, low] * (1 - f.transpose(0, 2, 1, 3)) + x[rows, low + 1] * f.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3)
-        # reverberation: every band falls no faster than so much a column
-        tail = x.copy()
-        fall = r.uniform(0.08, 0.5, (n, 1, 1))
-        for i in range(1, COLUMNS):
-            tail[..., i] = np.maximum(tail[..., i], tail[..., i - 1] - fall)
-        x = np.where(some(0.2), tail, x)
-        # what else sounds in the room
-        kinds = r.choice(list(self.sounds), n)
-        least = np.where(np.isin(kinds, noise.MUTE[:5]), 0, 5)  # dB by which the voice is louder
-        loud = level - r.uniform(least, 45)
-        x = np.where(some(0.5), noise.add(x, self.sound(kinds, loud)), x)
-        # gain and colour of the microphone, an expander
-        bend = np.cumsum(r.normal(0, 0.06, (n, 1, 80, 1)), 2)
-        x = x + r.uniform(-1.3, 1.0, (n, 1, 1, 1)) + bend - bend.mean(2, keepdims=True) + r.normal(0, 0.08, (n, 1, 80, 1))
-        threshold = r.uniform(-3.5, -1.0, (n, 1, 1, 1))
-        gated = np.where(x < threshold, np.maximum(SILENCE, threshold - (threshold - x) * r.uniform(1, 5, (n, 1, 1, 1))), x)
-        x = np.where(some(0.25), gated, x)
-        # codecs and telephones: nothing above one band, little below another
-        band = np.arange(80)[None, None, :, None]
-        dull = np.where(band >= r.integers(45, 80, (n, 1, 1, 1)), np.minimum(x, r.uniform(-4.5, -2.5, (n, 1, 1, 1))), x)
-        x = np.where(some(0.25), dull, x)
-        thin = np.where(band < r.integers(1, 10, (n, 1, 1, 1)), x - r.uniform(0.5, 3, (n, 1, 1, 1)), x)
-        x = np.where(some(0.15), thin, x)
-        return (x + r.normal(0, 0.06, x.shape)).clip(-4, 4).astype(np.float32)
-
-    def sound(self, kinds, level):
-        """Excerpts of the library `level` dBFS loud, now and then beginning or ending in the window: [n, 2, 80, W]."""
-        r, out = self.random, []
-        for kind, loud in zip(kinds, level):
-            of_kind = self.sounds[kind]
-            spectrum = of_kind[r.integers(len(of_kind))]
-            start = r.integers(spectrum.shape[1] - COLUMNS - 3)
-            pair = np.stack([spectrum[:, start + i : start + i + COLUMNS] for i in (0, 3)]) + loud / noise.UNIT_DB
-            if r.random() < 0.3:
-                edge = r.integers(COLUMNS)
-                for row, i in zip(pair, (0, 3)):
-                    if edge % 2:
-                        row[:, : max(edge - i, 0)] = 2 * SILENCE
-                    else:
-                        row[:, max(edge - i, 0) :] = 2 * SILENCE
-            out.append(pair)
-        return np.stack(out) + r.normal(0, 0.1, (len(out), 1, 80, 1))
-
-    def silence(self, n):
-        """Nobody speaks: digital silence, rooms, machines, music; talkers far away."""
-        r = self.random
-        kinds = r.choice(list(self.sounds), n)
-        level = r.uniform(-75, np.where(kinds == "talkers", -50, -18))
-        x = self.sound(kinds, level) + np.cumsum(r.normal(0, 0.06, (n, 1, 80, 1)), 2)
-        x = np.where(r.random((n, 1, 1, 1)) < 0.2, SILENCE, x)
-        return x.clip(-4, 4).astype(np.float32)
-
-
-# --- training -----------------------------------------------------------------------------------------------------
-
-
-def correlation(a, b):
-    a, b = a - a.mean(), b - b.mean()
-    return (a * b).sum() / ((a * a).sum() * (b * b).sum()).clamp(min=1e-6).sqrt()
-
-
-def loss_of(network, x, y):
-    """Distance of landmarks, of their change in 40 ms, and correlation of the opening over the batch."""
-    with torch.autocast("cpu", torch.bfloat16):
-        codes = network.codes(x)
-    linear = (codes.float() @ network.decoder.basis).view_as(y)
-    weight = torch.from_numpy(POINT_WEIGHT)[None, :, None]
-    distance = (F.smooth_l1_loss(linear, y, beta=0.5, reduction="none") * weight).mean()
-    change = ((linear[1::2] - linear[::2]) - (y[1::2] - y[::2])).abs() * weight
-    opening, wanted = geometry.opening(linear), geometry.opening(y)
-    width, wide = linear[:, 10, 0] - linear[:, 0, 0], y[:, 10, 0] - y[:, 0, 0]
-    return (
-        distance
-        + 0.5 * change.mean()
-        + 0.15 * (opening - wanted).abs().mean()
-        + 0.15 * (F.relu(opening - wanted) * 2 * torch.exp(-((wanted / SHUT) ** 2))).mean()  # lips that meet do meet
-        + 0.3 * (1 - correlation(opening, wanted))
-        + 0.15 * (1 - correlation(width, wide))
-    )
-
-
-@torch.no_grad()
-def predict(network, clip):
-    return network(torch.from_numpy(windows(clip.mel, clip.times()))[:, None])[1].numpy()
-
-
-def figures(network, clips):
-    """Mean over clips: correlation of the opening, deviation predicted / real, best lag, landmark error / closed mouth's."""
-    network.eval()
-    rows = []
-    for c in clips:
-        moved = predict(network, c)
-        a, b = geometry.opening(moved), geometry.opening(c.raw)
-        lags = [np.corrcoef(a[max(0, d) : len(a) + min(0, d)], b[max(0, -d) : len(b) + min(0, -d)])[0, 1] for d in range(-10, 11)]
-        error = np.linalg.norm(moved - c.raw, axis=2)[:, :LIPS].mean() / np.linalg.norm(c.raw, axis=2)[:, :LIPS].mean()
-        rows.append((np.corrcoef(a, b)[0, 1], a.std() / b.std(), int(np.argmax(lags)) - 10, error))
-    network.train()
-    return np.array(rows)
-
-
-@torch.no_grad()
-def silence_opening(network, batches):
-    """Largest and mean opening under digital silence and under noise, in canonical pixels."""
-    network.eval()
-    digital = geometry.opening(network(torch.full((1, 1, 80, COLUMNS), SILENCE))[1]).item()
-    quiet = torch.from_numpy(batches.silence(200)).flatten(0, 1)[:, None]
-    opened = geometry.opening(network(quiet)[1])
-    network.train()
-    return digital, opened.mean().item(), opened.quantile(0.95).item()
-
-
-def report(network, parts, batches):
-    for part, clips in parts.items():
-        if not clips:
-            continue
-        people = sorted({c.person for c in clips})
-        rows = figures(network, clips)
-        who = np.array([c.person for c in clips])
-        each = np.array([rows[who == p].mean(0) for p in people])  # every person counts once
-        lag = np.abs([rows[who == p][:, 2].mean() for p in people]).max()
-        print(f"  {part}: opening correlation {each[:, 0].mean():.3f}, amplitude {each[:, 1].mean():.2f}, largest mean lag "
-              f"{lag:.1f}, landmark error {each[:, 3].mean():.2f} of a closed mouth's"
-              + ("  [" + " ".join(f"{p} {e[0]:.2f}/{e[1]:.2f}" for p, e in zip(people, each)) + "]"))  # fmt: skip
-    digital, mean, most = silence_opening(network, batches)
-    print(f"  silence opens the mouth by {digital:.3f} px, noise by {mean:.2f} (95 %: {most:.2f})", flush=True)
-
-
-def blend(start, end, share):
-    """Weights between two states: what was learned of closures is kept in good part, what was forgotten of pictures hardly lost."""
-    return {k: torch.lerp(v, end[k], share) if v.is_floating_point() else end[k] for k, v in start.items()}
-
-
-def mean_of(states):
-    """The mean of the weights of several networks that began as one: near the best of them, whichever that is."""
-    mean = dict(states[0])
-    for i, state in enumerate(states[1:], 2):
-        mean = blend(mean, state, 1 / i)
-    return mean
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for checkpoints")
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--pairs", type=int, default=96)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--voices", type=int, default=0, help="sentences of each voice of flite and each language of espeak-ng (needs --start)")
-    parser.add_argument("--start", type=pathlib.Path, nargs="+", help="checkpoint whose weights to start from; of several, their mean")
-    parser.add_argument("--seed", type=int, default=0, help="of the windows drawn and what is done to them")
-    parser.add_argument("--tail-only", action="store_true", help="leave the layers along frequency as they are (needs --start)")
-    parser.add_argument("--share", type=float, default=1.0, help="how far to go from --start to what was learned, 0 to 1")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(arguments.seed)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    names = prepare.split(p.stem for p in arguments.data.glob("*.npz"))
-    parts = {k: load(arguments.data, v) for k, v in names.items()}
-    offsets = json.loads((arguments.data / "sync.json").read_text())
-    for c in parts["train"]:
-        c.late = offsets[c.person] if abs(offsets[c.person]) >= 0.02 else 0.0
-    level_speakers(parts["train"])
-    basis = principal_shapes(parts["train"], CODES)
-    network = AudioToMouth(basis)
-    if arguments.start:
-        states = [torch.load(path, weights_only=False)["state"] for path in arguments.start]
-        network.load_state_dict(mean_of(states), strict=False)
-    print(f"{len(parts['train'])} clips, {sum(p.numel() for p in network.parameters())} parameters", flush=True)
-    heard = parts["train"]
-    if arguments.voices:
-        import spoken
-
-        network.eval().settle()
-        heard = heard + spoken.voices(network, arguments.voices)
-    start_state = {k: v.clone() for k, v in network.state_dict().items()}
-    batches = Batches(heard, arguments.seed)
-    if arguments.tail_only:
-        network.bands.requires_grad_(False)
-        network.enter.requires_grad_(False)
-    learning = [p for p in network.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(learning, arguments.rate, weight_decay=2e-2)
-    from renderer import Average
-
-    average, judge = Average(network), AudioToMouth(basis)
-    start, total = time.time(), 0.0
-    for step in range(1, arguments.steps + 1):
-        left = 1 - step / arguments.steps
-        for group in optimiser.param_groups:
-            group["lr"] = arguments.rate * min(1, step / 100) * max(0.02, left)
-        if arguments.tail_only:
-            network.bands.eval()
-            network.enter[1].eval()
-        x, y = batches.draw(arguments.pairs)
-        loss = loss_of(network, x, y)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        average.update(network)
-        total += loss.item()
-        if step % 150 == 0 or step == arguments.steps:
-            print(f"{step} {time.time() - start:.0f}s loss {total / 150:.4f}", flush=True)
-            total = 0.0
-            state = blend(start_state, average.state, arguments.share)
-            judge.load_state_dict(state)
-            judge.eval().settle()
-            report(judge, {k: parts[k] for k in ("held", "unseen")}, batches)
-            torch.save(dict(state=state, basis=basis, mean=mean_shape(parts["train"])), arguments.out / "audio2mouth.pt")
-
-
-if __name__ == "__main__":
-    main()

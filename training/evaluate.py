@@ -1,8 +1,11 @@
 """The figures of the built-in generator, end to end through the exported ONNX files, on people never trained on.
 
-    python training/evaluate.py --clips CLIPS --data DATA --models models [--builtin models/builtin] [--sheets FOLDER]
+    python training/evaluate.py --clips CLIPS [MORE] --data DATA --models models --builtin FOLDS/<fold> --people s31 x02 [--sheets FOLDER]
 
-For every clip of the unseen people, three times: the first frame frozen, the frames shifted by 1.2 s (the mouth says other
+The shipped audio2mouth knows everybody in DATA: the figures are those of strangers if FOLDS/<fold> is the folder of a fold (folds.py) and
+the people are the ones whom that fold left out. The renderer does not know prepare.JUDGED.
+
+For every clip of these people, three times: the first frame frozen, the frames shifted by 1.2 s (the mouth says other
 words), and the first frame under digital silence. The true sound drives the mouth; the output frames are measured by the
 face mesh again, from scratch, and compared with the mesh of the real frames. Every person counts once.
 
@@ -63,7 +66,7 @@ class Clip:
     """A clip's frames, its tracked face and its sound."""
 
     def __init__(self, clips, data, name):
-        path = next(p for p in clips.iterdir() if p.stem == name)
+        path = next(p for p in prepare.clips(clips) if p.stem == name)
         self.frames, self.fps = prepare.read_frames(path)
         with np.load(data / f"{name}.npz") as z:
             self.matrix, self.mel = z["matrix"], z["mel"]
@@ -202,20 +205,20 @@ def sheet(clip, kept, columns=9, side=200):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--clips", type=pathlib.Path, required=True)
+    parser.add_argument("--clips", type=pathlib.Path, nargs="+", required=True)
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
     parser.add_argument("--models", type=pathlib.Path, required=True)
     parser.add_argument("--builtin", type=pathlib.Path, help="folder of audio2mouth.onnx and renderer.onnx, if elsewhere")
     parser.add_argument("--judge", type=pathlib.Path, help="folder of the sync judge, if elsewhere than in --models")
-    parser.add_argument("--part", default="unseen", choices=["unseen", "held"],
-                        help="the sync judge was trained on the held clips: its figures mean something on the unseen people only")  # fmt: skip
+    parser.add_argument("--people", nargs="+", default=prepare.JUDGED,
+                        help="the sync judge does not know the default ones: what it says means something on them only")  # fmt: skip
     parser.add_argument("--each", type=int, default=3, help="at most so many clips of one person")
     parser.add_argument("--sheets", type=pathlib.Path, help="folder for pictures to look at")
     arguments = parser.parse_args()
     mouth = Mouth(arguments.builtin or arguments.models / "builtin")
     tracker = FaceTracker(arguments.models)
     watcher = judge.Judge(arguments.judge or arguments.models / "judge")
-    names = prepare.split(p.stem for p in arguments.data.glob("*.npz"))[arguments.part]
+    names = prepare.split((p.stem for p in arguments.data.glob("*.npz")), arguments.people)["unseen"]
     people = {}
     for name in names:
         people.setdefault(prepare.speaker(name), []).append(name)

@@ -1,4 +1,4 @@
-"""Checkpoints -> models/builtin: audio2mouth.onnx, renderer.onnx, manifest.toml.
+"""Checkpoints -> models/builtin: audio2mouth.onnx, renderer.onnx, manifest.toml. A renderer that is exported already is taken as it is.
 
     python training/export.py --data DATA --audio2mouth RUN/audio2mouth.pt --renderer RUN/renderer.pt --out models/builtin
 
@@ -21,10 +21,11 @@ from torch import nn
 import audio2mouth
 import geometry
 import mel
-import prepare
 import renderer
 import rest
 
+#: How the motion is calibrated (audio2mouth.Decoder.calibrate).
+MEAN_SHARE, OPENING = -0.2, 1.8
 OPSET = 17
 IR_VERSION = 8
 
@@ -140,41 +141,56 @@ height = {wrapped(of_height)}
 """
 
 
+def calibrated(path, people, relaxing=None, mean_share=MEAN_SHARE, opening=OPENING, closing=0.0):
+    """The network of a checkpoint, its motion calibrated by the people it was trained on."""
+    saved = torch.load(path, weights_only=False)
+    network = audio2mouth.AudioToMouth(saved["basis"])
+    network.load_state_dict(saved["state"], strict=False)
+    network.eval().settle()
+    network.decoder.calibrate(saved["mean"], mean_share, opening, closing)
+    network.decoder.habit.copy_(torch.from_numpy(audio2mouth.habit(network, people, relaxing or rest.fit(people))))
+    return network
+
+
+def draws(checkpoint, path):
+    """Write renderer.onnx; returns its sha256."""
+    if checkpoint.suffix == ".onnx":
+        if checkpoint.resolve() != path.resolve():
+            path.write_bytes(checkpoint.read_bytes())
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    network = renderer.Renderer()
+    network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+    points = torch.rand(1, geometry.COUNT, 2) * 60 + 18
+    inputs = dict(crop=torch.rand(1, 3, 96, 96), source=points, target=points + torch.randn_like(points))
+    return write(RendererGraph(network), inputs, ["flow", "alpha", "rgb"], path)
+
+
+def folder(sound, drawing, relaxing, out):
+    """A folder that the plugin runs: of an audio2mouth network, and of a renderer's checkpoint or renderer.onnx."""
+    out.mkdir(parents=True, exist_ok=True)
+    heard = dict(mel=torch.rand(1, 1, 80, audio2mouth.COLUMNS) * 8 - 4)
+    hashes = dict(
+        audio2mouth=write(sound, heard, ["coefficients", "displacement"], out / "audio2mouth.onnx"),
+        renderer=draws(drawing, out / "renderer.onnx"),
+    )
+    (out / "manifest.toml").write_text(manifest(hashes, relaxing))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--audio2mouth", type=pathlib.Path, required=True)
-    parser.add_argument("--renderer", type=pathlib.Path, required=True)
+    parser.add_argument("--renderer", type=pathlib.Path, required=True, help="checkpoint, or renderer.onnx")
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
-    parser.add_argument("--mean-share", type=float, default=-0.2, help="how much is kept of the mean displacement")
-    parser.add_argument("--opening", type=float, default=1.85, help="multiplies the opening of the mouth")
+    parser.add_argument("--mean-share", type=float, default=MEAN_SHARE, help="how much is kept of the mean displacement")
+    parser.add_argument("--opening", type=float, default=OPENING, help="multiplies the opening of the mouth")
     parser.add_argument("--closing", type=float, default=0.0, help="pixels by which all openings are reduced")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    saved = torch.load(arguments.audio2mouth, weights_only=False)
-    sound = audio2mouth.AudioToMouth(saved["basis"])
-    sound.load_state_dict(saved["state"], strict=False)
-    sound.eval().settle()
-    sound.decoder.calibrate(saved["mean"], arguments.mean_share, arguments.opening, arguments.closing)
-    names = prepare.split(p.stem for p in arguments.data.glob("*.npz"))
-    people = audio2mouth.load(arguments.data, sorted(names["train"]))
+    people = audio2mouth.load(arguments.data, sorted(p.stem for p in arguments.data.glob("*.npz")))
     relaxing = rest.fit(people)
-    sound.decoder.habit.copy_(torch.from_numpy(audio2mouth.habit(sound, people, relaxing)))
-    drawing = renderer.Renderer()
-    drawing.load_state_dict(torch.load(arguments.renderer, weights_only=True)["average"])
-    points = torch.rand(1, geometry.COUNT, 2) * 60 + 18
-    hashes = dict(
-        audio2mouth=write(
-            sound, dict(mel=torch.rand(1, 1, 80, audio2mouth.COLUMNS) * 8 - 4), ["coefficients", "displacement"],
-            arguments.out / "audio2mouth.onnx",
-        ),
-        renderer=write(
-            RendererGraph(drawing), dict(crop=torch.rand(1, 3, 96, 96), source=points, target=points + torch.randn_like(points)),
-            ["flow", "alpha", "rgb"], arguments.out / "renderer.onnx",
-        ),
-    )  # fmt: skip
-    (arguments.out / "manifest.toml").write_text(manifest(hashes, relaxing))
+    sound = calibrated(arguments.audio2mouth, people, relaxing, arguments.mean_share, arguments.opening, arguments.closing)
+    folder(sound, arguments.renderer, relaxing, arguments.out)
 
 
 if __name__ == "__main__":

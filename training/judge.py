@@ -169,7 +169,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
     parser.add_argument("--judge", type=pathlib.Path, default=pathlib.Path("models/judge"), help="folder of mouth.onnx and sound.onnx")
-    parser.add_argument("--people", nargs="+", default=prepare.UNSEEN)
+    parser.add_argument("--people", nargs="+", default=prepare.JUDGED)
     arguments = parser.parse_args()
     names = prepare.split(p.stem for p in arguments.data.glob("*.npz"))["unseen"]
     clips = [load(arguments.data / f"{n}.npz") for n in names if prepare.speaker(n) in arguments.people]

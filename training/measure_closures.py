@@ -25,6 +25,7 @@ SENTENCES = (
     "My mother remembers a summer of plums and blackberries.",
     "The problem will probably become important tomorrow morning.",
 )
+SHUT_PHONEMES = {"p", "b", "m"}
 WIDE = {"aa", "ae", "ao", "ay", "aw"}
 #: In canonical pixels; the mesh sees about so much between real lips that touch.
 SHUT = 1.5
@@ -43,7 +44,7 @@ def openings(network, voice, sentence):
     for name, begin, end in phonemes:
         first, last = (begin + 0.5 - TOLERANCE) * RATE, (end + 0.5 + TOLERANCE) * RATE
         around = opening[int(first) : int(last) + 1]
-        if name in spoken.SHUT:
+        if name in SHUT_PHONEMES:
             shut.append(around.min())
         elif name in WIDE:
             wide.append(around.max())

@@ -52,7 +52,7 @@ def figures(tracker, clip, real, frames, order):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--clips", type=pathlib.Path, required=True)
+    parser.add_argument("--clips", type=pathlib.Path, nargs="+", required=True)
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py wrote")
     parser.add_argument("--models", type=pathlib.Path, required=True)
     arguments = parser.parse_args()

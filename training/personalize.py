@@ -40,10 +40,12 @@ import evaluate
 import export
 import geometry
 import inner_mouth
+import learn
 import mel
 import prepare
 import renderer
 import rest
+from batches import Batches
 from compose import Mouth
 from faces import FaceTracker
 from person import Person, pictures
@@ -205,14 +207,14 @@ def tune_layers(network, parts, person, late, seconds, steps):
     start = {k: v.clone() for k, v in network.state_dict().items()}
     for take in parts["teach"]:
         take.late, take.shape = late, take.shape - network.decoder.habit.numpy()  # which the decoder adds
-    batches = audio2mouth.Batches(parts["teach"])
+    batches = Batches(parts["teach"])
     learning = [p for m in (network.time2, network.time3, network.out) for p in m.parameters()]
     optimiser = torch.optim.AdamW(learning, 3e-4, weight_decay=2e-2)
     average = renderer.Average(network, 0.99)
     began, step = time.process_time(), 0
     while step < steps and time.process_time() - began < seconds:
         network.out.train()  # its dropout; the normalisations stay folded
-        loss = audio2mouth.loss_of(network, *batches.draw(48))
+        loss = learn.loss_of(network, *batches.draw(48)[:2])
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(learning, 1.0)
@@ -221,12 +223,12 @@ def tune_layers(network, parts, person, late, seconds, steps):
         step += 1
     judged, best, least = truth(parts["choose"]), 0.0, np.inf
     for share in STEPS_OF_THE_WAY:
-        network.load_state_dict(audio2mouth.blend(start, average.state, share))
+        network.load_state_dict(learn.blend(start, average.state, share))
         network.eval().settle()
         score = misfit(decoded(network.decoder, codes(network, parts["choose"], person, late)), judged)
         if score < (0.99 if share else 1) * least:
             best, least = share, score
-    network.load_state_dict(audio2mouth.blend(start, average.state, best))
+    network.load_state_dict(learn.blend(start, average.state, best))
     network.eval().settle()
     return f"later layers: {step} steps, {best:.0%} of the way taken"
 
@@ -283,12 +285,12 @@ def tune_renderer(network, parts, fixed, seconds, steps):
         step += 1
     best, least = 0.0, np.inf
     for share in STEPS_OF_THE_WAY:
-        network.load_state_dict(audio2mouth.blend(start, average.state, share))
+        network.load_state_dict(learn.blend(start, average.state, share))
         network.eval()
         error = judge_renderer(network, fixed)
         if error < (0.99 if share else 1) * least:
             best, least = share, error
-    network.load_state_dict(audio2mouth.blend(start, average.state, best))
+    network.load_state_dict(learn.blend(start, average.state, best))
     network.eval()
     return best > 0, f"renderer: {step} steps, {best:.0%} of the way taken"
 

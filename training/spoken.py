@@ -1,23 +1,28 @@
-"""Clips without a picture: synthetic voices that say what GRID's 51 words do not, and when their lips are shut.
+"""Speech without a picture: synthetic voices that say what GRID's 51 words do not, and a voice whose face was measured.
 
-flite and espeak-ng tell when each phoneme begins and ends. What the mouth does between closures is taken from a network
-trained on pictures, hearing the clean voice; in p, b and m the lips are made to meet. So training learns closures, other
-voices and other words, and loses nothing else.
+    python training/spoken.py --out SPEECH [--facegood FOLDER]
+
+Writes SPEECH/<voice>_<n>.npz: `sound` at 16 kHz, `phones` (phones.py), and
+    closures  float32 [n, 3]   of each p, b, m, f and v: begin and end of its hold in seconds, how far the lips may open in it (share)
+    faces     float32 [T, F]   FACES at 30 a second, of FACEGOOD's takes alone
+
+flite and espeak-ng tell when each phoneme begins and ends. What the mouth does between closures says teacher.py; in p, b and m the
+lips are made to meet, in f and v to come near the teeth. So training learns closures, other voices and other words.
 
 Kept for measuring: kal16 of flite; of espeak-ng the plain voices that languages.py has speak, all of Polish and Mandarin.
 """
 
+import argparse
+import pathlib
 import re
 import subprocess
 import tempfile
 
 import numpy as np
-import torch
 
-import audio2mouth
-import geometry
 import languages
 import mel
+import phones
 import prepare
 
 #: Voices of flite 2.2.
@@ -30,12 +35,15 @@ FOREIGN = {
     "fr": "fr+m2 fr+f1 fr+m5",
     "es": "es+m3 es+f4 es+m1",
     "it": "it it+f2 it+m4",
+    "pt": "pt+m2 pt+f3 pt-br+m5",
+    "nl": "nl+m1 nl+f4 nl+m6",
 }  # fmt: skip
-FPS = 50
-#: Lips close and open in about this time, in seconds.
-RAMP = 0.055
-#: The part of a phoneme in which the lips touch: p and b open with a burst before their end.
-SHUT = {"p": (0.0, 0.65), "b": (0.0, 0.65), "m": (0.1, 0.9)}
+#: The part of a phoneme in which the lips are shut or on the teeth, and how far they may then open, as a share: p and b open with a
+#: burst before their end.
+HOLD = {"p": (0.0, 0.65, 0.0), "b": (0.0, 0.65, 0.0), "m": (0.1, 0.9, 0.0), "f": (0.1, 0.9, 0.35), "v": (0.1, 0.9, 0.35)}
+#: Of FACEGOOD's channels those that move with speech.
+FACES = ("mouth_stretch_c", "mouth_oh_c", "mouth_pucker_l", "mouth_funnel_dl", "mouth_funnel_ul", "mouth_lowerLipDepress_l", "mouth_upperLipRaise_l", "mouth_press_l")  # fmt: skip
+FACES_RATE = 30
 WORDS = """
 a the my your his our some many more most every any both same other another people baby brother mother member number summer winter
 maybe always never often simply probably become begin bring build buy carry climb compare complete drop empty finish give
@@ -70,6 +78,16 @@ mamma papà pane poco ponte porta prima bene bello bambino bocca barca bianco al
 settimana nome uomo tempo ombra gamba problema importante il la un una e non con per casa acqua giorno notte parlare abbiamo
 subito libro sabato
 """.split(),
+    "pt": """
+mamãe papai pão pouco povo porta primeiro bem bom barco boca branco árvore cabeça homem fome sempre tempo campo mão mesa mundo amigo
+comer tomar cama semana nome também sobre problema importante o a os um uma e não com para por casa água dia noite falar uva vivo
+fumo favor lua fruta azul livro
+""".split(),
+    "nl": """
+mama papa boom broer moeder vader morgen avond beeld boot baan bloem brood boek papier plaats probleem persoon park prijs appel kop
+soep lip man melk muziek maan naam nummer komen nemen warm om hem met boven lief geven schrijven verf werk half vijf vier veel de het
+een en is niet wij ze water huis dag nacht goed mooi vuur voet zeven
+""".split(),
 }  # fmt: skip
 
 
@@ -91,61 +109,72 @@ def speak(voice, text):
 
 
 def speak_foreign(speaker, voice, text):
-    """The same by espeak-ng, of p, b and m alone."""
+    """The same by espeak-ng, of p, b, m, f and v alone."""
     told_samples, told = speaker.say(voice, text)
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         languages.write(file.name, speaker.rate, told_samples)
         samples = prepare.read_sound(file.name)
     phonemes = []
     for (name, begin), (_, end) in zip(told, told[1:]):
-        if languages.kind(name) == "shut":
+        if languages.kind(name) in ("shut", "teeth"):
             hold = speaker.hold(told_samples, begin) if name.startswith("p") else 0.0
             if hold:  # its begin is the burst: the lips are shut just before
-                closed = SHUT["p"][1]
+                closed = HOLD["p"][1]
                 begin, end = begin - hold, begin + hold * (1 / closed - 1)
             phonemes.append((name[0], begin, end))
     return samples, phonemes
 
 
-def open_share(phonemes, t):
-    """How far the lips may open at times t: 0 in a closure, 1 away from all of them."""
-    share = np.ones(len(t))
-    for name, begin, end in phonemes:
-        if name in SHUT:
-            first, last = (begin + f * (end - begin) for f in SHUT[name])
-            away = np.maximum(0, np.maximum(first - t, t - last)) / RAMP
-            share = np.minimum(share, np.clip(away, 0, 1) ** 1.5)
-    return share
+def closures(phonemes):
+    """Begin and end of each hold, and how far the lips may open in it: [n, 3]."""
+    holds = [(b + HOLD[n][0] * (e - b), b + HOLD[n][1] * (e - b), HOLD[n][2]) for n, b, e in phonemes if n in HOLD]
+    return np.array(holds, np.float32).reshape(-1, 3)
 
 
-class Voice(audio2mouth.Clip):
-    """A sentence of a synthetic voice, with the mouth that `network` hears and the closures that the phonemes tell."""
-
-    @torch.no_grad()
-    def __init__(self, person, spoken, network):
-        self.sound, phonemes = spoken
-        self.sound = self.sound * 0.5
-        self.mel, self.fps = mel.melspectrogram(self.sound), FPS
-        self.name = self.person = person
-        t = np.arange(int(len(self.sound) / mel.SAMPLE_RATE * FPS)) / FPS
-        codes = network.codes(torch.from_numpy(audio2mouth.windows(self.mel, t))[:, None])
-        moved = (codes @ network.decoder.basis).view(-1, geometry.COUNT, 2).numpy()
-        shut = np.maximum(geometry.gaps(moved), 0) * (1 - open_share(phonemes, t))[:, None]
-        moved[..., 1] += geometry.CLOSE_WEIGHT * shut[:, geometry.CLOSE_PAIR]
-        self.raw = self.shape = moved.astype(np.float32)
-        self.settle()
-
-
-def voices(network, each, seed=0):
-    """Sentences with the mouths of `network`: `each` of every voice of flite, and of every language of espeak-ng."""
+def sentences(each, seed=0):
+    """`each` of every voice of flite and of every language of espeak-ng: (voice, (samples, phonemes))."""
     random = np.random.default_rng(seed)
-    network.eval()
-    made = [Voice(f"synthetic {v}", speak(v, sentence(random)), network) for v in VOICES for _ in range(each)]
+    for voice in VOICES:
+        for _ in range(each):
+            yield voice, speak(voice, sentence(random))
     speaker = languages.Speaker()
     for language, known in FOREIGN.items():
         known = known.split()
         for i in range(each):
-            said = speak_foreign(speaker, known[i % len(known)], sentence(random, FOREIGN_WORDS[language]))
-            made.append(Voice(f"synthetic {language}", said, network))
-    network.train()
-    return made
+            yield language, speak_foreign(speaker, known[i % len(known)], sentence(random, FOREIGN_WORDS[language]))
+
+
+def takes(folder, seconds=6):
+    """FACEGOOD's takes in pieces: (samples, faces)."""
+    for path in sorted(folder.glob("*.flac")):
+        sound = prepare.read_sound(path)
+        with np.load(path.with_suffix(".npz")) as z:
+            names, faces = list(z["names"]), z["values"]
+        faces = np.stack([faces[:, names.index(n)] if n in names else np.zeros(len(faces)) for n in FACES], 1).astype(np.float32)
+        for start in range(0, len(faces) - FACES_RATE * seconds, FACES_RATE * seconds):
+            first = start * mel.SAMPLE_RATE // FACES_RATE
+            yield sound[first : first + seconds * mel.SAMPLE_RATE], faces[start : start + FACES_RATE * seconds]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--each", type=int, default=70, help="sentences of each voice of flite and of each language of espeak-ng")
+    parser.add_argument("--facegood", type=pathlib.Path, help="folder of FACEGOOD's takes: <take>.flac and <take>.npz")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    recogniser = phones.Recogniser()
+
+    def write(voice, number, sound, **more):
+        sound = (0.5 * sound).astype(np.float32)
+        np.savez(arguments.out / f"{voice}_{number:03}.npz", sound=sound, phones=recogniser.hear(sound), **more)
+
+    for number, (voice, (sound, phonemes)) in enumerate(sentences(arguments.each)):
+        write(voice, number, sound, closures=closures(phonemes))
+    if arguments.facegood:
+        for number, (sound, faces) in enumerate(takes(arguments.facegood)):
+            write("facegood", number, sound, closures=closures([]), faces=faces)
+
+
+if __name__ == "__main__":
+    main()

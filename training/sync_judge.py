@@ -7,7 +7,7 @@ judge.py says what the windows are, and measures the result. The towers learn by
 own sound among all windows of the step (the same clip at other moments, other clips), and the clip as a whole its offset among
 -15..15 frames.
 
-What it is trained on: clips that the generator never saw, and nobody of the unseen people (prepare.UNSEEN), so that both can be
+What it is trained on: clips that the generator never saw, and nobody of the unseen people (prepare.JUDGED), so that both can be
 measured on those. These are the `held` clips of DATA and the clips of MORE, a second folder that prepare.py wrote, of clips of
 the same corpus that are not in DATA. For comparison only: --wide adds the generator's own clips of other people than s1, --fold P
 the other unseen people (a judge for P alone).

@@ -1,0 +1,130 @@
+"""How well are strangers followed? Every person is left out once, with the people of his fold, and the networks that never saw him are measured.
+
+    python training/folds.py --data DATA --speech SPEECH --start RUN0/audio2mouth.pt --work WORK
+
+RUN0 has learned to hear on SPEECH alone (learn.py --hear), so it knows nobody of DATA. Each fold's network is trained as the shipped one is, and
+calibrated as export.py does by the people it was trained on, then compared with the mesh of the real frames: landmarks alone, nothing is drawn. Nothing is chosen by
+these figures. A run that was broken off goes on where it was. WORK/without-<lever>/<fold> is a folder of models for `lipsync model=` and
+`cargo xtask eval --model` that knows nobody of the fold, WORK/without-<lever>.md the table.
+
+--without leaves one lever of the recipe out, for comparison: `phones` (what the recogniser hears), `speech` (the voices without a picture),
+`hear` (the start that has learned to hear), `moving` (frames weighted by how fast the phones change); `all` of them is the recipe before.
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+import torch
+
+import export
+import geometry
+import learn
+import rest
+from audio2mouth import level_speakers, load_voices, mean_shape, windows
+
+FOLDS = (("bbab8n", "s31", "x02"), ("s1", "s32", "x12"), ("s2", "s33", "x15"), ("s26", "s4"), ("s30", "x00"))
+LEVERS = ("phones", "speech", "hear", "moving")
+#: At most so many clips of one person are measured.
+MOST_CLIPS = 20
+REACH = 5  # frames
+RENDERER = pathlib.Path(__file__).resolve().parent.parent / "models" / "builtin" / "renderer.onnx"
+FIGURES = ("opening correlation", "width correlation", "amplitude", "amplitude off", "lag", "landmark error")
+
+
+def width(points):
+    """Distance of the corners of the mouth, [..., L, 2] -> [...]."""
+    return points[..., geometry.INDEX[291], 0] - points[..., geometry.INDEX[61], 0]
+
+
+def correlation(a, b):
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def lag(a, b):
+    """Frames by which a comes after b."""
+    found = [correlation(a[max(0, d) : len(a) + min(0, d)], b[max(0, -d) : len(b) + min(0, -d)]) for d in range(-REACH, REACH + 1)]
+    return int(np.argmax(found)) - REACH
+
+
+@torch.no_grad()
+def follow(network, clip):
+    """One clip's FIGURES."""
+    moved = network(torch.from_numpy(windows(clip.mel, clip.times()))[:, None])[1].numpy()
+    opening, real = geometry.opening(moved), geometry.opening(clip.raw)
+    amplitude = opening.std() / real.std()
+    error = np.linalg.norm(moved - clip.raw, axis=2)[:, :40].mean() / np.linalg.norm(clip.raw, axis=2)[:, :40].mean()
+    return correlation(opening, real), correlation(width(moved), width(clip.raw)), amplitude, abs(np.log(amplitude)), lag(opening, real), error
+
+
+def measure(network, kept):
+    """Person -> mean FIGURES of his clips."""
+    network.eval()
+    of_person = {}
+    for clip in kept:
+        of_person.setdefault(clip.person, []).append(clip)
+    return {person: np.mean([follow(network, c) for c in clips[:MOST_CLIPS]], 0) for person, clips in of_person.items()}
+
+
+def interval(values, seed=0):
+    """The mean over people and its 95 % interval, people drawn again."""
+    random = np.random.default_rng(seed)
+    means = [np.mean(random.choice(values, len(values))) for _ in range(4000)]
+    return np.mean(values), *np.quantile(means, (0.025, 0.975))
+
+
+def table(found):
+    lines = ["| figure | mean of people | 95 % interval | " + " | ".join(found) + " |", "|" + " --- |" * (len(found) + 3)]
+    for i, figure in enumerate(FIGURES):
+        values = np.array([row[i] for row in found.values()])
+        mean, low, high = interval(values)
+        lines.append(f"| {figure} | {mean:.3f} | {low:.3f} to {high:.3f} | " + " | ".join(f"{v:.2f}" for v in values) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def fold(clips, voices, out, path, arguments):
+    """Train the network of one fold unless it is there, and measure it on the people it does not know."""
+    taught, kept = [c for c in clips if c.person not in out], [c for c in clips if c.person in out]
+    level_speakers(taught)
+    if not path.exists():
+        start = torch.load(arguments.start, weights_only=False) if arguments.start else None
+        network, basis = learn.learn(taught, voices, start, arguments.steps, path.with_suffix(".going-on"), arguments.seed)
+        torch.save(dict(state=network.state_dict(), basis=basis, mean=mean_shape(taught)), path)
+    relaxing = rest.fit(taught)
+    network = export.calibrated(path, taught, relaxing)
+    export.folder(network, arguments.renderer, relaxing, path.with_suffix(""))
+    return measure(network, kept)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py and phones.py wrote")
+    parser.add_argument("--speech", type=pathlib.Path, required=True, help="folder that spoken.py wrote")
+    parser.add_argument("--start", type=pathlib.Path, required=True, help="checkpoint of learn.py --hear")
+    parser.add_argument("--work", type=pathlib.Path, required=True, help="folder for checkpoints and tables")
+    parser.add_argument("--renderer", type=pathlib.Path, default=RENDERER, help="for the folders of models")
+    parser.add_argument("--without", default="nothing", choices=("nothing", *LEVERS, "all"), help="lever of the recipe to leave out")
+    parser.add_argument("--steps", type=int, default=learn.STEPS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folds", type=int, nargs="*", default=range(len(FOLDS)), help="numbers of the folds, if not all")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = arguments.work / f"without-{arguments.without}"
+    folder.mkdir(parents=True, exist_ok=True)
+    without = LEVERS if arguments.without == "all" else (arguments.without,)
+    if "phones" in without:
+        learn.PHONES_WEIGHT, learn.FACES_WEIGHT = 0.0, 0.0
+    if "moving" in without:
+        learn.STEADY = 1.0
+    if "hear" in without:
+        arguments.start = None
+    clips, voices = learn.people(arguments.data)[0], [] if "speech" in without else load_voices(arguments.speech)
+    found = {}
+    for i in arguments.folds:
+        found |= fold(clips, voices, FOLDS[i], folder / f"{'-'.join(FOLDS[i])}.pt", arguments)
+        print(table(found), flush=True)
+    folder.with_suffix(".md").write_text(table(found))
+
+
+if __name__ == "__main__":
+    main()
