@@ -126,14 +126,6 @@ def blend(start, end, share):
     return {k: torch.lerp(v, end[k], share) if v.is_floating_point() else end[k] for k, v in start.items()}
 
 
-def mean_of(states):
-    """The mean of the weights of several networks that began as one: near the best of them, whichever that is."""
-    mean = dict(states[0])
-    for i, state in enumerate(states[1:], 2):
-        mean = blend(mean, state, 1 / i)
-    return mean
-
-
 def train(network, lessons, batches, steps, path, rate=1.5e-3, pairs=64, hear_only=False):
     """Train in place and leave the averaged weights there. `path` keeps what a run that is broken off needs to go on."""
     both = nn.ModuleDict(dict(network=network) | (dict(lessons=lessons) if lessons else {}))

@@ -1,4 +1,4 @@
-//! `cargo xtask eval`: how well the mouths match, on people that the model has never seen. The
+//! `cargo xtask eval`: how well the mouths match, on people that the renderer has never seen. The
 //! work is done by `lipsync-eval` of `tools/`; here it is built and given its clips.
 
 use std::{
@@ -40,7 +40,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         bail!(
             "no clips to measure on: {} is not a folder. Give one with --clips: videos of the GRID corpus \
              (Cooke, Barker, Cunningham, Shao 2006) of speakers that the model was not trained on, \
-             named s31_*, x12.*, x17.*, x19.*, with their sound",
+             or those that its renderer was not: s2_*, s31_*, s32_*, x12.*, x17.*, x19.*, x21.*",
             clips.display()
         );
     }

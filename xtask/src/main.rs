@@ -39,7 +39,7 @@ enum Command {
     Demo(demo::Arguments),
     /// Run the tests of the whole workspace, with real pipelines
     Test(test::Arguments),
-    /// Measure the mouths on people that the model has never seen
+    /// Measure the mouths on people that the renderer has never seen
     Eval(eval::Arguments),
     /// Measure the time of a frame beside the original Python pipelines
     Bench(bench::Arguments),

@@ -1,4 +1,4 @@
-//! `lipsync-eval`: how well the mouths match, measured on people that the model has never seen.
+//! `lipsync-eval`: how well the mouths match, measured on people that the renderer has never seen.
 //! Started by `cargo xtask eval`.
 //!
 //! Every figure is taken from the frames that come out of the real element; the plugin's face
@@ -38,11 +38,11 @@ use people::Person;
 use report::Tables;
 use setting::Setting;
 
-/// GRID speakers that `training/` keeps out of training.
+/// GRID speakers that `training/` keeps from renderer and judge.
 const HELD_OUT: [&str; 4] = ["s31", "x12", "s2", "s32"];
 const VIDEOS: [&str; 5] = ["mkv", "mp4", "mov", "mpg", "webm"];
 
-/// Measures the mouths on people that the model has never seen.
+/// Measures the mouths on people that the renderer has never seen.
 #[derive(Parser)]
 #[command(name = "lipsync-eval")]
 struct Arguments {
@@ -85,7 +85,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     };
 
     let jobs = jobs(clips_in(&arguments.clips)?);
-    println!("{} clips of people not trained on", jobs.len());
+    println!("{} clips", jobs.len());
     let people = measure(&jobs, &setting)?;
     let tables = Tables::of(&people);
     print!("\n{}", tables.text());
