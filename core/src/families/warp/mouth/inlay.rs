@@ -2,9 +2,11 @@
 //!
 //! Must not know what is remembered, or why it is drawn.
 
+use std::ops::Range;
+
 use super::{
     SIZE,
-    carry::{Carried, Carrier, Wanted},
+    carry::{Carrier, Wanted},
     glimpse::{FINEST, Glimpse, scaled},
     scene::Scene,
     teeth::{Palette, Place, Teeth},
@@ -36,6 +38,7 @@ pub struct Inlay {
     alpha: Vec<f32>,
     /// `[size, size]`, 0..1: where the frame may change.
     mask: Vec<f32>,
+    columns: Vec<Column>,
     carriers: [Carrier; 2],
     teeth: Teeth,
 }
@@ -103,66 +106,114 @@ impl Inlay {
             }
         }
         self.teeth.prepare(scale.round(), scene.blur);
-        let palette = Palette::new(scene, style.teeth);
-        let place = Place::new(contours, wanted.shape.skull(), wanted.shape.jaw, scene);
 
         let soft = 2.0 * (SOFT_BY_BLUR * scene.blur).max(SOFT);
         let reach = soft + 1.5 / scale;
         let row_at = |y: f32| ((y - origin[1]) * scale).clamp(0.0, size as f32) as usize;
-        for (column, x) in xs().enumerate() {
+        self.columns.clear();
+        self.columns.reserve(room);
+        self.columns.extend(xs().map(|x| {
             let lips = contours.at(x);
             let beside = (x - contours.left).min(contours.right - x);
             let open = ((lips[1] - lips[0]) / OPEN).clamp(0.0, 1.0);
-            let there = style.strength * open * smoothstep([-soft, soft], beside);
-            if beside < -reach || open <= 0.0 {
-                continue;
+            let rows = match beside > -reach && open > 0.0 {
+                true => row_at(lips[0] - reach)..row_at(lips[1] + reach),
+                false => 0..0,
+            };
+            Column {
+                x,
+                lips,
+                there: style.strength * open * smoothstep([-soft, soft], beside),
+                rows,
             }
-            for row in row_at(lips[0] - reach)..row_at(lips[1] + reach) {
-                let y = origin[1] + row as f32 / scale;
-                let at = row * size + column;
-                self.mask[at] = masked(style.mask, [x, y]);
-                let within = (y - lips[0]).min(lips[1] - y);
-                let alpha = there * smoothstep([-soft, soft], within);
-                if !(alpha > 0.0 && self.mask[at] > 0.0) {
+        }));
+        let inside = Inside {
+            carriers: &self.carriers,
+            parts: &style.parts,
+            teeth: &self.teeth,
+            palette: Palette::new(scene, style.teeth),
+            place: Place::new(contours, wanted.shape.skull(), wanted.shape.jaw, scene),
+        };
+        let used = || self.columns.iter().filter(|column| !column.rows.is_empty());
+        let top = used().map(|column| column.rows.start).min().unwrap_or(0);
+        let bottom = used().map(|column| column.rows.end).max().unwrap_or(0);
+        for row in top..bottom {
+            let y = origin[1] + row as f32 / scale;
+            for (nth, column) in self.columns.iter().enumerate() {
+                if !column.rows.contains(&row) {
                     continue;
                 }
-                let (mut colour, mut by_rule, mut behind) = ([0.0; 3], 0.0, 0.0);
-                for (carrier, (glimpse, share)) in self.carriers.iter().zip(&style.parts) {
-                    let Some(glimpse) = glimpse.filter(|_| *share > 0.0) else {
-                        by_rule += share;
-                        continue;
-                    };
-                    let Carried {
-                        colour: carried,
-                        missing,
-                        torn,
-                    } = carrier.at(glimpse, column, y);
-                    by_rule += share * missing;
-                    behind += share * (1.0 - missing) * torn;
-                    let shown = share * (1.0 - missing) * (1.0 - torn);
-                    for (sum, value) in colour.iter_mut().zip(carried) {
-                        *sum += shown * value;
+                let at = row * size + nth;
+                self.mask[at] = masked(style.mask, [column.x, y]);
+                let within = (y - column.lips[0]).min(column.lips[1] - y);
+                let alpha = column.there * smoothstep([-soft, soft], within);
+                if alpha > 0.0 && self.mask[at] > 0.0 {
+                    self.alpha[at] = alpha;
+                    let colour = inside.colour(nth, column, y);
+                    for (channel, value) in colour.into_iter().enumerate() {
+                        self.rgb[channel * area + at] = value;
                     }
-                }
-                if by_rule > 0.0 {
-                    let drawn = self.teeth.at(&place, &palette, [x, y], lips);
-                    for (sum, value) in colour.iter_mut().zip(drawn) {
-                        *sum += by_rule * value;
-                    }
-                }
-                if behind > 0.0 {
-                    let drawn = place.behind(&palette, [x, y], lips);
-                    for (sum, value) in colour.iter_mut().zip(drawn) {
-                        *sum += behind * value;
-                    }
-                }
-                self.alpha[at] = alpha;
-                for (channel, value) in colour.into_iter().enumerate() {
-                    self.rgb[channel * area + at] = value;
                 }
             }
         }
         true
+    }
+}
+
+/// A column of the square.
+struct Column {
+    x: f32,
+    /// Heights of the contours.
+    lips: [f32; 2],
+    /// How much of a mouth there is, 0..1.
+    there: f32,
+    /// Where it may show.
+    rows: Range<usize>,
+}
+
+/// What colours the inside of one mouth.
+struct Inside<'a> {
+    carriers: &'a [Carrier; 2],
+    parts: &'a [Part<'a>; 2],
+    teeth: &'a Teeth,
+    palette: Palette,
+    place: Place,
+}
+
+impl Inside<'_> {
+    /// R, G, B, 0..1 at a height of the `nth` column.
+    fn colour(&self, nth: usize, column: &Column, y: f32) -> [f32; 3] {
+        let (mut colour, mut by_rule, mut behind) = ([0.0; 3], 0.0, 0.0);
+        for (carrier, (glimpse, share)) in self.carriers.iter().zip(self.parts) {
+            let Some(glimpse) = glimpse.filter(|_| *share > 0.0) else {
+                by_rule += share;
+                continue;
+            };
+            let carried = carrier.at(glimpse, nth, y);
+            let seen = share * (1.0 - carried.missing);
+            by_rule += share * carried.missing;
+            behind += seen * carried.torn;
+            add(&mut colour, seen * (1.0 - carried.torn), carried.colour);
+        }
+        let (place, lips) = ([column.x, y], column.lips);
+        if by_rule > 0.0 {
+            let drawn = self.teeth.at(&self.place, &self.palette, place, lips);
+            add(&mut colour, by_rule, drawn);
+        }
+        if behind > 0.0 {
+            add(
+                &mut colour,
+                behind,
+                self.place.behind(&self.palette, place, lips),
+            );
+        }
+        colour
+    }
+}
+
+fn add(sum: &mut [f32; 3], share: f32, colour: [f32; 3]) {
+    for (sum, value) in sum.iter_mut().zip(colour) {
+        *sum += share * value;
     }
 }
 

@@ -172,10 +172,12 @@ impl InnerMouth {
                 speed,
             };
             self.looker.look(&sight, &contours);
-            self.gauged_ns = Some(frame.time_ns);
-            if let Some(blur) = self.looker.blur() {
-                let known = self.blur.get_or_insert(blur);
-                *known += FOLLOW * (blur - *known);
+            if gauges {
+                self.gauged_ns = Some(frame.time_ns);
+                if let Some(blur) = self.looker.blur() {
+                    let known = self.blur.get_or_insert(blur);
+                    *known += FOLLOW * (blur - *known);
+                }
             }
             if takes {
                 self.taken_ns = Some(frame.time_ns);

@@ -75,7 +75,7 @@ impl Gauge {
 }
 
 /// Gives each value the most extreme one within [`REACH`].
-fn spread(values: &mut [f32], line: &mut [f32], extreme: fn(f32, f32) -> f32) {
+fn spread(values: &mut [f32], line: &mut [f32], extreme: impl Fn(f32, f32) -> f32) {
     for (first, step) in [(CLOSE_SIZE, 1), (1, CLOSE_SIZE)] {
         for start in (0..CLOSE_SIZE).map(|nth| nth * first) {
             for (nth, value) in line.iter_mut().enumerate() {
@@ -83,7 +83,7 @@ fn spread(values: &mut [f32], line: &mut [f32], extreme: fn(f32, f32) -> f32) {
             }
             for nth in 0..CLOSE_SIZE {
                 let near = nth.saturating_sub(REACH)..(nth + REACH + 1).min(CLOSE_SIZE);
-                let found = line[near].iter().copied().reduce(extreme);
+                let found = line[near].iter().copied().reduce(&extreme);
                 values[start + nth * step] = found.unwrap_or_default();
             }
         }
