@@ -497,7 +497,7 @@ impl Brush for Aligned {
         if let (Some(inner_mouth), Some(points)) = (&mut self.inner_mouth, &geometry.inner_mouth) {
             // A face found anew may be another one, unless it was lost behind what is in front of it.
             if !self.occlusion.has_recognised() {
-                inner_mouth.forget();
+                inner_mouth.meet();
             }
             let frame = mouth::Frame {
                 view,

@@ -202,6 +202,7 @@ mod tests {
         lips: [0.5, 0.3, 0.3],
         blur: 0.5,
         passed: 0.04,
+        news: 0.0,
     };
 
     /// A mouth with such a gap, and its jaw as low.

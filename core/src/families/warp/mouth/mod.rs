@@ -11,6 +11,7 @@ mod contours;
 mod fade;
 mod glimpse;
 mod inlay;
+mod news;
 mod points;
 mod scene;
 mod sharpness;
@@ -23,6 +24,7 @@ use contours::Contours;
 use fade::Fade;
 use glimpse::{FINEST, Looker, Shape, Sight};
 use inlay::{Inlay, Style};
+use news::{Item, News};
 
 pub use points::{NOSE_TIP, Points};
 pub use scene::Scene;
@@ -87,6 +89,7 @@ pub struct Frame<'a, 'v> {
 /// What is remembered of one person's mouth, and what draws it.
 pub struct InnerMouth {
     looker: Looker,
+    news: News,
     bank: Bank,
     fade: Fade,
     inlay: Inlay,
@@ -104,6 +107,7 @@ impl InnerMouth {
     pub fn new() -> Self {
         Self {
             looker: Looker::new(),
+            news: News::default(),
             bank: Bank::default(),
             fade: Fade::default(),
             inlay: Inlay::default(),
@@ -116,13 +120,41 @@ impl InnerMouth {
         }
     }
 
-    /// Forgets the person.
+    /// Forgets the person at once.
     pub fn forget(&mut self) {
-        self.bank.forget();
-        self.fade = Fade::default();
+        while let Some(item) = self.news.next_up_to(self.news.newest()) {
+            self.learn(item);
+        }
+        self.learn(Item::Another);
+        self.begin_anew();
+    }
+
+    /// The next frame shows somebody else, as far as is known.
+    pub fn meet(&mut self) {
+        self.tell(Item::Another);
+        self.begin_anew();
+    }
+
+    fn begin_anew(&mut self) {
         self.blur = None;
         self.last_ns = None;
         (self.taken_ns, self.gauged_ns) = (None, None);
+    }
+
+    fn tell(&mut self, item: Item) {
+        if let Some(late) = self.news.push(item) {
+            self.learn(late);
+        }
+    }
+
+    fn learn(&mut self, item: Item) {
+        match item {
+            Item::Glimpse(glimpse) => self.bank.offer(glimpse, &self.fade.glimpses()),
+            Item::Another => {
+                self.bank.forget();
+                self.fade = Fade::default();
+            }
+        }
     }
 
     /// Glimpses that are kept.
@@ -149,10 +181,11 @@ impl InnerMouth {
             lips,
             blur: 0.0,
             passed: (passed as f32 * 1e-9).clamp(0.0, 1.0),
+            news: 0.0,
         };
         let speed = self.speed(frame.source, points, scene.passed);
-        if !remembers {
-            self.bank.forget();
+        if !remembers && self.kept() > 0 {
+            self.tell(Item::Another);
         }
         let is_due = |last: Option<i64>, between_ns| {
             last.is_none_or(|last| {
@@ -183,12 +216,13 @@ impl InnerMouth {
                 self.taken_ns = Some(frame.time_ns);
                 let mut glimpse = self.bank.blank();
                 match self.looker.take(&sight, points, &mut glimpse) {
-                    true => self.bank.offer(glimpse, &self.fade.glimpses()),
+                    true => self.tell(Item::Glimpse(glimpse)),
                     false => self.bank.give_back(glimpse),
                 }
             }
         }
         scene.blur = self.blur.unwrap_or_default();
+        scene.news = self.news.newest();
         scene
     }
 
@@ -219,6 +253,9 @@ impl InnerMouth {
         points: &Points,
         mask: &[f32],
     ) -> Option<Overlay<'_>> {
+        while let Some(item) = self.news.next_up_to(scene.news) {
+            self.learn(item);
+        }
         self.target.clear();
         let pairs = target.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
         self.target.extend(pairs);
@@ -308,6 +345,7 @@ mod tests {
         lips: [0.6, 0.35, 0.33],
         blur: 0.3,
         passed: 0.04,
+        news: 0.0,
     };
 
     /// What is drawn of a mouth with such a gap: size, whether any of it shows, and `instead`.

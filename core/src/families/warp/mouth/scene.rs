@@ -22,10 +22,12 @@ pub struct Scene {
     pub blur: f32,
     /// Seconds since the frame before.
     pub passed: f32,
+    /// Number of the last thing that frames up to this one told of the person ([`News`](super::news)).
+    pub news: f32,
 }
 
 impl Scene {
-    const LENGTH: usize = 14;
+    const LENGTH: usize = 15;
 
     pub fn to_array(self) -> [f32; Self::LENGTH] {
         let Self {
@@ -38,10 +40,11 @@ impl Scene {
             lips,
             blur,
             passed,
+            news,
         } = self;
         [
             scale, nose[0], nose[1], line, jaw, seen_gap, skin[0], skin[1], skin[2], lips[0],
-            lips[1], lips[2], blur, passed,
+            lips[1], lips[2], blur, passed, news,
         ]
     }
 
@@ -58,6 +61,7 @@ impl Scene {
             lips: [all[9], all[10], all[11]],
             blur: all[12],
             passed: all[13],
+            news: all[14],
         })
     }
 }
@@ -128,6 +132,7 @@ mod tests {
             lips: [10.0, 11.0, 12.0],
             blur: 13.0,
             passed: 14.0,
+            news: 15.0,
         };
         assert_eq!(Scene::from_slice(&scene.to_array()), Some(scene));
         assert_eq!(Scene::from_slice(&[]), None);

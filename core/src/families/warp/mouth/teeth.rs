@@ -358,6 +358,7 @@ mod tests {
         lips: [0.6, 0.35, 0.33],
         blur: 0.25,
         passed: 0.04,
+        news: 0.0,
     };
 
     /// Brightness along a row of the mouth, of a gap of 10, so many pixels below the upper lip.
