@@ -56,8 +56,11 @@ const BELOW: [f32; 2] = [2.0, 12.0];
 const SOFT: f32 = 0.16;
 const SOFT_BY_BLUR: f32 = 0.6;
 const NEARLY: f32 = 0.3;
-/// Share of the skin's hue in the teeth's.
+/// Share of the skin's hue in the teeth's, in white light.
 const HUE: f32 = 0.6;
+/// The tint, ln of red over blue, that skin has of its own at most; what goes beyond it is the light's,
+/// which falls on teeth as well: 1.4 and 1.2 in a clip under amber light.
+const OWN_TINT: f32 = 0.4;
 /// Middle of the face.
 const MIDDLE: f32 = 47.5;
 
@@ -107,7 +110,9 @@ impl Palette {
         let Scene { skin, lips, .. } = *scene;
         let level = luma(skin).max(0.016);
         let ratio = luma(lips) / level;
-        let hue = skin.map(|value| (value.max(0.008) / level).powf(HUE));
+        let tint = (skin[0].max(0.008) / skin[2].max(0.008)).ln();
+        let share = HUE.max(1.0 - OWN_TINT / tint.max(OWN_TINT));
+        let hue = skin.map(|value| (value.max(0.008) / level).powf(share));
         let bright = level * (0.55 + 0.73 * ratio).clamp(0.9, 1.45) / luma(hue);
         let by_rule = hue.map(|value| value * bright);
         let seen = teeth.map(|teeth| [0, 1, 2].map(|i| 0.95 * teeth[i] * skin[i]));
@@ -403,6 +408,15 @@ mod tests {
         // By rule they are paler than the skin.
         let [red, green, _] = Palette::new(&SCENE, None).teeth;
         assert!(red / green < SCENE.skin[0] / SCENE.skin[1]);
+    }
+
+    #[test]
+    fn coloured_light_falls_on_teeth_too() {
+        let tint = |[red, _, blue]: [f32; 3]| (red / blue).ln();
+        let of_teeth = |skin| tint(Palette::new(&Scene { skin, ..SCENE }, None).teeth);
+        let (white, amber) = ([0.8, 0.62, 0.52], [0.78, 0.475, 0.19]);
+        assert!(of_teeth(white) < 0.65 * tint(white));
+        assert!(of_teeth(amber) > 0.7 * tint(amber));
     }
 
     #[test]
