@@ -11,6 +11,10 @@ const MOST: usize = 8;
 /// Numbers begin anew here: whole, and exact as `f32`.
 const NUMBERS: u32 = 1 << 20;
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are a few, and a box would be allocated for each"
+)]
 pub enum Item {
     Glimpse(Glimpse),
     /// From here on it is somebody else.
