@@ -128,7 +128,8 @@ proptest! {
                 let (was, is) = (before.get(part, x, y), frame.get(part, x, y));
                 // At the frame's edge the gradient stops, so interpolation there is not exact.
                 let inner = x > 1 && y > 1 && x + 2 < columns as i64 && y + 2 < rows as i64;
-                let allowed = if inner { 2.0 + part.step() / 16.0 } else { 6.0 * part.step() };
+                // The patch is not read exactly where it ends: with 16 bits some twenty of 65,535.
+                let allowed = if inner { 2.0 + part.step() / 8.0 } else { 6.0 * part.step() };
                 prop_assert!((was - is).abs() <= allowed, "{} became {} at {}, {}", was, is, x, y);
             }
         }
