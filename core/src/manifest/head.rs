@@ -16,6 +16,12 @@ pub fn family(text: &str, path: &Path) -> Result<String, Error> {
         version: u32,
         family: String,
     }
+    if text.trim().is_empty() {
+        return Err(Error::ModelUnreadable {
+            path: path.to_owned(),
+            reason: "the file is empty, a manifest begins with its version and family".into(),
+        });
+    }
     let head: Head = parse(text, path)?;
     if head.version != VERSION {
         return Err(Error::ModelUnreadable {
@@ -92,4 +98,17 @@ pub struct Data {
     pub path: PathBuf,
     /// Hexadecimal, of the whole file.
     pub sha256: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_manifest_is_called_empty() {
+        for text in ["", " \n\n"] {
+            let error = family(text, Path::new("model.toml")).unwrap_err();
+            assert!(error.to_string().contains("the file is empty"), "{error}");
+        }
+    }
 }
