@@ -4,6 +4,8 @@
 mod clips;
 #[path = "../support/picture.rs"]
 mod picture;
+#[path = "../support/running.rs"]
+mod running;
 
 mod finding;
 mod mouth_memory;

@@ -1,47 +1,21 @@
 //! What a stream has shown of a person's open mouth is what an opened mouth of the same person shows,
 //! and of nobody else.
 
-use std::path::Path;
-
 use lipsync_core::{
-    assembly::Config,
     generator::Remembered,
     pixels::Affine,
     render::{Controls, Engine, Outcome},
-    sound::{MONO, SampleFormat, Sound},
+    sound::Sound,
 };
 
-use crate::{FRAME_NS, clips, picture::Picture};
+use crate::{
+    FRAME_NS, clips,
+    picture::Picture,
+    running::{engine, speech},
+};
 
 /// A person whose mouth is some 90 pixels wide.
 const LARGE: &str = "s4_bbaf2a";
-
-fn engine() -> Option<Engine> {
-    match Engine::new(&Config::default()) {
-        Ok((engine, _)) => Some(engine),
-        Err(err @ lipsync_core::Error::RuntimeMissing { .. }) => {
-            println!("skipped: {err}");
-            None
-        }
-        Err(err) => panic!("{err}"),
-    }
-}
-
-fn speech() -> Option<Sound> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("media/speech.wav");
-    let Ok(bytes) = std::fs::read(path) else {
-        println!("skipped: no media/speech.wav");
-        return None;
-    };
-    const HEADER: usize = 44;
-    let mut sound = Sound::new();
-    sound
-        .configure(SampleFormat::S16, 16_000, MONO)
-        .expect("16 kHz mono is usable");
-    sound.push(&bytes[HEADER..], 0, true);
-    sound.finish();
-    Some(sound)
-}
 
 /// A running engine.
 struct Stream {
@@ -55,7 +29,7 @@ impl Stream {
     fn new(mouth_memory: bool) -> Option<Self> {
         Some(Self {
             engine: engine()?,
-            sound: speech()?,
+            sound: speech(0, 0.0)?,
             controls: Controls {
                 mouth_memory,
                 ..Controls::default()

@@ -2,58 +2,21 @@
 
 use std::path::Path;
 
-use crate::picture::Picture;
+use crate::{
+    picture::Picture,
+    running::{engine, speech},
+};
 use lipsync_core::{
-    assembly::{self, Config},
+    assembly,
     face::{self, Tracker},
     inference,
     pixels::Affine,
     render::{Controls, Engine, Outcome, Silence},
-    sound::{MONO, SampleFormat, Sound},
+    sound::Sound,
 };
 
 const PAINTING: &str = "young-woman-in-mauve.jpg";
 const FRAME_NS: i64 = 40_000_000;
-
-/// The engine, or `None` with the reason printed where no ONNX Runtime is installed.
-fn engine() -> Option<Engine> {
-    match Engine::new(&Config::default()) {
-        Ok((engine, _)) => Some(engine),
-        Err(err @ lipsync_core::Error::RuntimeMissing { .. }) => {
-            println!("skipped: {err}");
-            None
-        }
-        Err(err) => panic!("{err}"),
-    }
-}
-
-/// Real speech from the start of running time, or `None` with the reason printed.
-fn speech() -> Option<Sound> {
-    softer_speech(0.0)
-}
-
-/// The same at so many dB less.
-fn softer_speech(softer_db: f32) -> Option<Sound> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("media/speech.wav");
-    let Ok(bytes) = std::fs::read(path) else {
-        println!("skipped: no media/speech.wav");
-        return None;
-    };
-    const HEADER: usize = 44;
-    let gain = 10_f32.powf(-softer_db / 20.0);
-    let (samples, _) = bytes[HEADER..].as_chunks();
-    let softer: Vec<u8> = (samples.iter())
-        .map(|&sample| (f32::from(i16::from_le_bytes(sample)) * gain).round() as i16)
-        .flat_map(i16::to_le_bytes)
-        .collect();
-    let mut sound = Sound::new();
-    sound
-        .configure(SampleFormat::S16, 16_000, MONO)
-        .expect("16 kHz mono is usable");
-    sound.push(&softer, 0, true);
-    sound.finish();
-    Some(sound)
-}
 
 fn silence() -> Sound {
     let mut sound = Sound::new();
@@ -77,7 +40,7 @@ fn changed(before: &Picture, after: &Picture) -> Option<[usize; 4]> {
 #[test]
 fn a_painting_speaks_and_only_its_mouth_changes() {
     let (Some(painting), Some(mut sound), Some(mut engine)) =
-        (Picture::load(PAINTING), speech(), engine())
+        (Picture::load(PAINTING), speech(0, 0.0), engine())
     else {
         return;
     };
@@ -149,7 +112,7 @@ fn share_changed(before: &Picture, after: &Picture, [x0, y0, x1, y1]: [usize; 4]
 #[test]
 fn what_is_held_before_a_mouth_is_not_painted_over() {
     let (Some(painting), Some(mut sound), Some(mut engine)) =
-        (Picture::load(PAINTING), speech(), engine())
+        (Picture::load(PAINTING), speech(0, 0.0), engine())
     else {
         return;
     };
@@ -249,7 +212,8 @@ fn noise_has_no_face_and_is_left_alone() {
 fn every_stream_draws_what_it_draws_alone() {
     const STREAMS: usize = 3;
     const FRAMES: i64 = 3;
-    let (Some(picture), true, Some(_)) = (Picture::load(PAINTING), engine().is_some(), speech())
+    let (Some(picture), true, Some(_)) =
+        (Picture::load(PAINTING), engine().is_some(), speech(0, 0.0))
     else {
         return;
     };
@@ -268,7 +232,7 @@ fn every_stream_draws_what_it_draws_alone() {
         })
         .collect();
     let drawn = |stream: usize| -> Option<Vec<Vec<u8>>> {
-        let (mut engine, mut sound) = (engine()?, speech()?);
+        let (mut engine, mut sound) = (engine()?, speech(0, 0.0)?);
         let frames = (0..FRAMES).map(|frame| {
             let mut picture = seen[stream].clone();
             let time_ns = (frame + 25 + 10 * stream as i64) * FRAME_NS;
@@ -346,7 +310,7 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
 #[test]
 fn a_quiet_voice_moves_the_mouth_as_a_loud_one_does() {
     let (Some(painting), Some(mut loud), Some(mut engine)) =
-        (Picture::load(PAINTING), softer_speech(0.0), engine())
+        (Picture::load(PAINTING), speech(0, 0.0), engine())
     else {
         return;
     };
@@ -355,7 +319,7 @@ fn a_quiet_voice_moves_the_mouth_as_a_loud_one_does() {
     let controls = Controls::default();
     let (silent, want) = spoken(&mut engine, &painting, &mut loud, &controls, FRAMES);
     for softer_db in [21.0, 31.0] {
-        let mut quiet = softer_speech(softer_db).expect("it was there");
+        let mut quiet = speech(0, softer_db).expect("it was there");
         let (more_silent, openings) = spoken(&mut engine, &painting, &mut quiet, &controls, FRAMES);
         // The speech begins with the first frame; a quiet one is met within some frames.
         let correlation = correlation(&openings[MET..], &want[MET..]);
@@ -374,7 +338,7 @@ fn a_quiet_voice_moves_the_mouth_as_a_loud_one_does() {
         silence_threshold_db: Some(-50.0),
         ..controls
     };
-    let mut quiet = softer_speech(31.0).expect("it was there");
+    let mut quiet = speech(0, 31.0).expect("it was there");
     let (shut, _) = spoken(&mut engine, &painting, &mut quiet, &fixed, FRAMES);
     assert!(shut > FRAMES as usize / 2, "{shut}");
 }

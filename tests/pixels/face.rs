@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use gst::prelude::*;
 use lipsync_core::{
     Error, assembly,
     face::{self, Face, Select, Settings, Tracker},
@@ -11,7 +10,7 @@ use lipsync_core::{
     rect::Rect,
 };
 
-use crate::picture::Picture;
+use crate::picture::{Picture, of_clip};
 
 const FRAME_NS: i64 = 40_000_000;
 /// The demo's portraits and where their faces are, brows to chin, told by eye.
@@ -582,36 +581,6 @@ fn other_networks_are_refused() {
     }
 }
 
-/// Frames of a clip as RGB pictures.
-fn frames(clip: &Path) -> Vec<Picture> {
-    gst::init().unwrap();
-    let line = "filesrc name=file ! decodebin ! videoconvert ! video/x-raw,format=RGB ! \
-                appsink name=sink sync=false";
-    let pipeline = gst::parse::launch(line).unwrap();
-    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
-    pipeline
-        .by_name("file")
-        .unwrap()
-        .set_property("location", clip.to_str().unwrap());
-    let sink = pipeline.by_name("sink").unwrap();
-    let sink = sink.downcast::<gst_app::AppSink>().unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let mut pictures = Vec::new();
-    while let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_seconds(10)) {
-        let info = gst_video::VideoInfo::from_caps(sample.caps().unwrap()).unwrap();
-        let map = sample.buffer().unwrap().map_readable().unwrap();
-        let (width, stride) = (info.width() as usize, info.stride()[0] as usize);
-        let rows = map.chunks(stride).take(info.height() as usize);
-        pictures.push(Picture {
-            width,
-            height: info.height() as usize,
-            data: rows.flat_map(|row| row[..width * 3].to_vec()).collect(),
-        });
-    }
-    pipeline.set_state(gst::State::Null).unwrap();
-    pictures
-}
-
 #[test]
 fn people_who_talk_are_followed_through_whole_clips() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media/grid");
@@ -629,7 +598,7 @@ fn people_who_talk_are_followed_through_whole_clips() {
     clips.sort();
     for clip in clips.iter().take(4) {
         let mut tracker = tracker(Settings::default());
-        let mut pictures = frames(clip);
+        let mut pictures = of_clip(clip, usize::MAX);
         assert!(pictures.len() > 50, "{}", clip.display());
         for (i, picture) in pictures.iter_mut().enumerate() {
             let faces = see(&mut tracker, picture, i as i64);
@@ -664,7 +633,7 @@ fn nothing_lies_over_people_who_talk() {
             continue;
         }
         let mut tracker = tracker(Settings::default());
-        for (i, picture) in frames(&clip).iter_mut().enumerate().step_by(3) {
+        for (i, picture) in of_clip(&clip, usize::MAX).iter_mut().enumerate().step_by(3) {
             for face in see(&mut tracker, picture, i as i64) {
                 assert!(face.cover.is_bare(), "{name}, frame {i}");
             }

@@ -4,6 +4,8 @@
 mod frames;
 #[path = "../support/picture.rs"]
 mod picture;
+#[path = "../support/running.rs"]
+mod running;
 
 mod engine;
 mod face;

@@ -1,17 +1,17 @@
 //! Captions, masks and microphones over real faces from their first frame on, and what is behind
 //! heads: all of it stays as it came.
 
-use std::path::Path;
-
 use lipsync_core::{
-    assembly::Config,
     face::{Face, Mesh, geometry::FACE_OVAL},
     pixels::Affine,
-    render::{Controls, Engine, Outcome, Silence},
-    sound::{MONO, SampleFormat, Sound},
+    render::{Controls, Outcome, Silence},
+    sound::Sound,
 };
 
-use crate::picture::Picture;
+use crate::{
+    picture::Picture,
+    running::{engine, speech},
+};
 
 const PICTURES: [&str; 3] = [
     "astronaut.png",
@@ -32,36 +32,6 @@ const JAW: [usize; 13] = [
     93, 58, 172, 136, 150, 176, 152, 400, 379, 365, 397, 288, 323,
 ];
 
-/// The engine, or `None` with the reason printed where no ONNX Runtime is installed.
-fn engine() -> Option<Engine> {
-    match Engine::new(&Config::default()) {
-        Ok((engine, _)) => Some(engine),
-        Err(err @ lipsync_core::Error::RuntimeMissing { .. }) => {
-            println!("skipped: {err}");
-            None
-        }
-        Err(err) => panic!("{err}"),
-    }
-}
-
-/// Real speech, some way in.
-fn speech() -> Option<Sound> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/media/speech.wav");
-    let Ok(bytes) = std::fs::read(path) else {
-        println!("skipped: no speech.wav; `cargo xtask setup` provides it");
-        return None;
-    };
-    const HEADER: usize = 44;
-    const SECOND: usize = 32_000;
-    let mut sound = Sound::new();
-    sound
-        .configure(SampleFormat::S16, 16_000, MONO)
-        .expect("16 kHz mono is usable");
-    sound.push(&bytes[HEADER + SECOND..], 0, true);
-    sound.finish();
-    Some(sound)
-}
-
 fn speaking() -> Controls {
     Controls {
         silence: Silence::Animate,
@@ -74,7 +44,7 @@ fn face_of(picture: &Picture) -> Option<Face> {
     let mut engine = engine()?;
     let mut bare = picture.clone();
     let outcome = engine
-        .process(&mut bare.view(), 0, &mut speech()?, &[], &speaking())
+        .process(&mut bare.view(), 0, &mut speech(1, 0.0)?, &[], &speaking())
         .expect("the networks run");
     assert_eq!(outcome, Outcome::Synced);
     Some(engine.faces()[0].clone())
@@ -82,7 +52,7 @@ fn face_of(picture: &Picture) -> Option<Face> {
 
 /// What becomes of a picture that is there from the first frame on, while somebody speaks.
 fn redrawn(picture: &Picture) -> Option<Vec<(Outcome, Picture)>> {
-    let (mut engine, mut sound) = (engine()?, speech()?);
+    let (mut engine, mut sound) = (engine()?, speech(1, 0.0)?);
     let frames = (0..FRAMES).map(|frame| {
         let mut shown = picture.clone();
         let time_ns = frame * FRAME_NS;
@@ -443,7 +413,7 @@ fn what_is_behind_a_turned_head_stays() {
 fn a_wide_mouth_is_shut_without_moving_what_is_below_the_chin() {
     let name = PICTURES[1];
     let (Some(picture), Some(mut engine), Some(mut sound)) =
-        (Picture::load(name), engine(), speech())
+        (Picture::load(name), engine(), speech(1, 0.0))
     else {
         return;
     };

@@ -5,8 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use gst::prelude::*;
-
 use crate::picture::Picture;
 
 /// A clip each of ten people.
@@ -37,32 +35,7 @@ pub fn clip(name: &str) -> Option<PathBuf> {
 /// The first frames of a clip, at most `count`, as RGB pictures.
 pub fn frames(name: &str, count: usize) -> Option<Vec<Picture>> {
     let path = clip(name)?;
-    gst::init().unwrap();
-    let line = "filesrc name=file ! decodebin ! videoconvert ! video/x-raw,format=RGB ! \
-                appsink name=sink sync=false max-buffers=2";
-    let pipeline = gst::parse::launch(line).unwrap();
-    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
-    let file = pipeline.by_name("file").unwrap();
-    file.set_property("location", path.to_str().unwrap());
-    let sink = pipeline.by_name("sink").unwrap();
-    let sink = sink.downcast::<gst_app::AppSink>().unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let mut pictures = Vec::new();
-    while pictures.len() < count
-        && let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_seconds(10))
-    {
-        let info = gst_video::VideoInfo::from_caps(sample.caps().unwrap()).unwrap();
-        let map = sample.buffer().unwrap().map_readable().unwrap();
-        let (width, stride) = (info.width() as usize, info.stride()[0] as usize);
-        let rows = map.chunks(stride).take(info.height() as usize);
-        pictures.push(Picture {
-            width,
-            height: info.height() as usize,
-            data: rows.flat_map(|row| row[..width * 3].to_vec()).collect(),
-        });
-    }
-    pipeline.set_state(gst::State::Null).unwrap();
-    Some(pictures)
+    Some(crate::picture::of_clip(&path, count))
 }
 
 /// The first frame of a clip.
