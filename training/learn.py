@@ -126,6 +126,13 @@ def blend(start, end, share):
     return {k: torch.lerp(v, end[k], share) if v.is_floating_point() else end[k] for k, v in start.items()}
 
 
+def save(checkpoint, path):
+    """Write it whole or not at all: a run may be broken off while it writes."""
+    partial = path.with_suffix(".partial")
+    torch.save(checkpoint, partial)
+    partial.replace(path)
+
+
 def train(network, lessons, batches, steps, path, rate=1.5e-3, pairs=64, hear_only=False):
     """Train in place and leave the averaged weights there. `path` keeps what a run that is broken off needs to go on."""
     both = nn.ModuleDict(dict(network=network) | (dict(lessons=lessons) if lessons else {}))
@@ -157,8 +164,8 @@ def train(network, lessons, batches, steps, path, rate=1.5e-3, pairs=64, hear_on
         if step % SAVE_EVERY == 0 or step == steps:
             print(f"{step} {time.time() - start:.0f}s loss {total / SAVE_EVERY:.4f}", flush=True)
             total = 0.0
-            torch.save(dict(both=both.state_dict(), optimiser=optimiser.state_dict(), average=average.state, step=step,
-                            random=batches.random.bit_generator.state, torch=torch.get_rng_state()), path)  # fmt: skip
+            save(dict(both=both.state_dict(), optimiser=optimiser.state_dict(), average=average.state, step=step,
+                      random=batches.random.bit_generator.state, torch=torch.get_rng_state()), path)  # fmt: skip
     both.load_state_dict(average.state)
 
 
@@ -208,13 +215,13 @@ def main():
         torch.manual_seed(arguments.seed)
         network, lessons = AudioToMouth(np.zeros((CODES, 2 * geometry.COUNT), np.float32)), Lessons()
         train(network, lessons, Batches(voices, arguments.seed), arguments.steps, broken_off, hear_only=True)
-        torch.save(dict(state=network.state_dict(), lessons=lessons.state_dict()), arguments.out / "audio2mouth.pt")
+        save(dict(state=network.state_dict(), lessons=lessons.state_dict()), arguments.out / "audio2mouth.pt")
         return
     taught, kept = people(arguments.data, arguments.leave_out)
     start = torch.load(arguments.start, weights_only=False) if arguments.start else None
     network, basis = learn(taught, voices, start, arguments.steps, broken_off, arguments.seed)
     report(network, dict(taught=taught[::9], left_out=kept), Batches(taught, arguments.seed))
-    torch.save(dict(state=network.state_dict(), basis=basis, mean=mean_shape(taught)), arguments.out / "audio2mouth.pt")
+    save(dict(state=network.state_dict(), basis=basis, mean=mean_shape(taught)), arguments.out / "audio2mouth.pt")
 
 
 if __name__ == "__main__":
