@@ -94,6 +94,22 @@ impl Clip {
         self.reordered(|index| (index + shift) % count)
     }
 
+    /// Such frames so many times in turn, and as often the true audio.
+    pub fn repeated(&self, frames: &[Picture], times: usize) -> (Vec<Picture>, Vec<f32>) {
+        let seconds = frames.len() as f64 / self.rate();
+        let samples = (seconds * f64::from(SOUND_RATE)).round() as usize;
+        let sound = (0..times).flat_map(|_| {
+            let silence = std::iter::repeat(&0.0);
+            self.sound.iter().chain(silence).take(samples).copied()
+        });
+        let later = |turn: usize, frame: &Picture| Picture {
+            time: frame.time + gst::ClockTime::from_seconds_f64(turn as f64 * seconds),
+            ..frame.clone()
+        };
+        let turns = (0..times).flat_map(|turn| frames.iter().map(move |frame| later(turn, frame)));
+        (turns.collect(), sound.collect())
+    }
+
     fn reordered(&self, source: impl Fn(usize) -> usize) -> Vec<Picture> {
         let frames = self.frames.iter().enumerate();
         let reordered = frames.map(|(index, frame)| Picture {

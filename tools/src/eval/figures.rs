@@ -52,7 +52,7 @@ impl Line {
 }
 
 /// What a model must reach; then what else there is to know.
-pub const LINES: [Line; 64] = [
+pub const LINES: [Line; 68] = [
     line("aperture correlation, first frame frozen", 2).limits(AtLeast(0.70), AtLeast(0.90)),
     line("aperture correlation, source says other words", 2).limits(AtLeast(0.65), AtLeast(0.85)),
     line("amplitude, output / real", 2).limits(Between(0.4, 1.6), Between(0.8, 1.2)),
@@ -72,6 +72,10 @@ pub const LINES: [Line; 64] = [
     line("width correlation, source says other words", 2),
     line("amplitude off, log of the ratio", 2),
     line("share of the source's own opening, other words", 2),
+    line("aperture correlation, once the mouth is known", 2),
+    line("amplitude, once the mouth is known", 2).limits(Between(0.7, 1.4), Between(0.85, 1.2)),
+    line("amplitude off, once the mouth is known", 2),
+    line("width correlation, once the mouth is known", 2).limits(AtLeast(0.40), AtLeast(0.60)),
     line("judge's distance, real", 2),
     line("judge's distance, frozen", 2),
     line("judge's distance, other words", 2),

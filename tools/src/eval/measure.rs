@@ -33,6 +33,9 @@ pub struct Measured {
     pub languages: Vec<(String, Lips)>,
 }
 
+/// Times that the element sees a clip until it knows how this mouth moves.
+const KNOWN_AFTER: usize = 3;
+
 /// Openings over time, for plots.
 pub struct Trace {
     /// Frames a second.
@@ -90,6 +93,21 @@ pub fn measure(clip: &Clip, setting: &Setting) -> Result<Measured> {
         follow::shows_through(&openings(&shifted_mouths), &real, &source),
     );
     figures.put("lag, other words, frames", other_words.fine_lag);
+    let (seen, heard) = clip.repeated(&scrambled, KNOWN_AFTER);
+    let (_, known_mouths) = setting.watch(&seen, &heard)?;
+    let known_mouths = &known_mouths[seen.len() - scrambled.len()..];
+    let known = spoken(known_mouths)?;
+    figures.put(
+        "aperture correlation, once the mouth is known",
+        known.correlation,
+    );
+    figures.put("amplitude, once the mouth is known", known.amplitude);
+    let off = known.amplitude.ln().abs();
+    figures.put("amplitude off, once the mouth is known", off);
+    figures.put(
+        "width correlation, once the mouth is known",
+        width(known_mouths),
+    );
     figures.put("fast motion, other words, output / real", other_words.fast);
     figures.put(
         "lag in frames, all clips",
