@@ -20,6 +20,7 @@ from torch import nn
 
 import audio2mouth
 import geometry
+import habits
 import mel
 import renderer
 import rest
@@ -85,6 +86,7 @@ def wrapped(values, indent="  ", width=118):
 def manifest(
     hashes,
     relaxing,
+    spread,
     name="Built-in mouth",
     source="trained by training/ on clips of the GRID corpus (CC BY 4.0), see models/builtin/README.md",
     writer="training/export.py",
@@ -138,6 +140,15 @@ mean = [{relaxing.mean[0]:.3f}, {relaxing.mean[1]:.3f}]
 range = [{", ".join(f"[{least:.3f}, {most:.3f}]" for least, most in relaxing.range)}]
 width = {wrapped(of_width)}
 height = {wrapped(of_height)}
+{"" if spread is None else spreading(spread)}"""
+
+
+def spreading(spread):
+    """What the manifest says of mouths that spread."""
+    return f"""
+# How a mouth spreads: landmark i += spread[i] * pixels by which the corners are further apart
+[articulation]
+spread = {wrapped(f"[{x:.4f}, {y:.4f}]" for x, y in spread)}
 """
 
 
@@ -165,7 +176,7 @@ def draws(checkpoint, path):
     return write(RendererGraph(network), inputs, ["flow", "alpha", "rgb"], path)
 
 
-def folder(sound, drawing, relaxing, out):
+def folder(sound, drawing, relaxing, spread, out):
     """A folder that the plugin runs: of an audio2mouth network, and of a renderer's checkpoint or renderer.onnx."""
     out.mkdir(parents=True, exist_ok=True)
     heard = dict(mel=torch.rand(1, 1, 80, audio2mouth.COLUMNS) * 8 - 4)
@@ -173,7 +184,7 @@ def folder(sound, drawing, relaxing, out):
         audio2mouth=write(sound, heard, ["coefficients", "displacement"], out / "audio2mouth.onnx"),
         renderer=draws(drawing, out / "renderer.onnx"),
     )
-    (out / "manifest.toml").write_text(manifest(hashes, relaxing))
+    (out / "manifest.toml").write_text(manifest(hashes, relaxing, spread))
 
 
 def main():
@@ -190,7 +201,7 @@ def main():
     people = audio2mouth.load(arguments.data, sorted(p.stem for p in arguments.data.glob("*.npz")))
     relaxing = rest.fit(people)
     sound = calibrated(arguments.audio2mouth, people, relaxing, arguments.mean_share, arguments.opening, arguments.closing)
-    folder(sound, arguments.renderer, relaxing, arguments.out)
+    folder(sound, arguments.renderer, relaxing, habits.spread(people), arguments.out)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ calibrated as export.py does by the people it was trained on, then compared with
 these figures. A run that was broken off goes on where it was. WORK/without-<lever>/<fold> is a folder of models for `lipsync model=` and
 `cargo xtask eval --model` that knows nobody of the fold, WORK/without-<lever>.md the table.
 
---without leaves one lever of the recipe out, for comparison: `phones` (what the recogniser hears), `speech` (the voices without a picture),
-`hear` (the start that has learned to hear), `moving` (frames weighted by how fast the phones change); `all` of them is the recipe before.
+--without leaves one lever of the recipe out, --only leaves all but one out, for comparison: `phones` (what the recogniser hears), `speech` (the
+synthetic voices), `facegood` (FACEGOOD's voice and the channels of its face), `hear` (the start that has learned to hear), `moving` (frames weighted
+by how fast the phones change); `--without all` is the recipe before.
 """
 
 import argparse
@@ -19,12 +20,13 @@ import torch
 
 import export
 import geometry
+import habits
 import learn
 import rest
 from audio2mouth import level_speakers, load_voices, mean_shape, windows
 
 FOLDS = (("bbab8n", "s31", "x02"), ("s1", "s32", "x12"), ("s2", "s33", "x15"), ("s26", "s4"), ("s30", "x00"))
-LEVERS = ("phones", "speech", "hear", "moving")
+LEVERS = ("phones", "speech", "facegood", "hear", "moving")
 #: At most so many clips of one person are measured.
 MOST_CLIPS = 20
 REACH = 5  # frames
@@ -89,10 +91,10 @@ def fold(clips, voices, out, path, arguments):
     if not path.exists():
         start = torch.load(arguments.start, weights_only=False) if arguments.start else None
         network, basis = learn.learn(taught, voices, start, arguments.steps, path.with_suffix(".going-on"), arguments.seed)
-        torch.save(dict(state=network.state_dict(), basis=basis, mean=mean_shape(taught)), path)
+        learn.save(dict(state=network.state_dict(), basis=basis, mean=mean_shape(taught)), path)
     relaxing = rest.fit(taught)
     network = export.calibrated(path, taught, relaxing)
-    export.folder(network, arguments.renderer, relaxing, path.with_suffix(""))
+    export.folder(network, arguments.renderer, relaxing, habits.spread(taught), path.with_suffix(""))
     return measure(network, kept)
 
 
@@ -103,22 +105,31 @@ def main():
     parser.add_argument("--start", type=pathlib.Path, required=True, help="checkpoint of learn.py --hear")
     parser.add_argument("--work", type=pathlib.Path, required=True, help="folder for checkpoints and tables")
     parser.add_argument("--renderer", type=pathlib.Path, default=RENDERER, help="for the folders of models")
-    parser.add_argument("--without", default="nothing", choices=("nothing", *LEVERS, "all"), help="lever of the recipe to leave out")
+    compared = parser.add_mutually_exclusive_group()
+    compared.add_argument("--without", default="nothing", choices=("nothing", *LEVERS, "all"), help="lever of the recipe to leave out")
+    compared.add_argument("--only", choices=LEVERS, help="the one lever to keep")
     parser.add_argument("--steps", type=int, default=learn.STEPS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folds", type=int, nargs="*", default=range(len(FOLDS)), help="numbers of the folds, if not all")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    folder = arguments.work / f"without-{arguments.without}"
+    used = {"nothing": set(LEVERS), "all": set()}.get(arguments.without, set(LEVERS) - {arguments.without})
+    name = f"without-{arguments.without}"
+    if arguments.only:
+        used, name = {arguments.only}, f"only-{arguments.only}"
+    folder = arguments.work / name
     folder.mkdir(parents=True, exist_ok=True)
-    without = LEVERS if arguments.without == "all" else (arguments.without,)
-    if "phones" in without:
-        learn.PHONES_WEIGHT, learn.FACES_WEIGHT = 0.0, 0.0
-    if "moving" in without:
+    voices = load_voices(arguments.speech) if used & {"speech", "facegood"} else []
+    voices = [v for v in voices if ("speech" if v.faces is None else "facegood") in used]
+    if "phones" not in used:
+        learn.PHONES_WEIGHT = 0.0
+    if "facegood" not in used:
+        learn.FACES_WEIGHT = 0.0
+    if "moving" not in used:
         learn.STEADY = 1.0
-    if "hear" in without:
+    if "hear" not in used:
         arguments.start = None
-    clips, voices = learn.people(arguments.data)[0], [] if "speech" in without else load_voices(arguments.speech)
+    clips = learn.people(arguments.data)[0]
     found = {}
     for i in arguments.folds:
         found |= fold(clips, voices, FOLDS[i], folder / f"{'-'.join(FOLDS[i])}.pt", arguments)

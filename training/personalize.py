@@ -39,6 +39,7 @@ import audio2mouth
 import evaluate
 import export
 import geometry
+import habits
 import inner_mouth
 import learn
 import mel
@@ -512,7 +513,7 @@ def main():
         print(line, flush=True)
 
     say(f"sound: {1000 * late:+.0f} ms later than the picture; the generic opening then correlates by {follows:.2f}")
-    generic_rest = rest.Relaxing.read(generic)
+    generic_rest, spread = rest.Relaxing.read(generic), habits.read_spread(generic)
     relaxing, line = fit_rest(parts["teach"] + parts["choose"], generic_rest)
     say(line)
     say(fit_shapes(sound, parts, person, late))
@@ -527,7 +528,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         candidates = work / "candidates"
-        (candidates / "manifest.toml").write_text(export.manifest(write(candidates, sound, drawing), relaxing, inside="renderer"))
+        (candidates / "manifest.toml").write_text(export.manifest(write(candidates, sound, drawing), relaxing, spread, inside="renderer"))
         say(fit_opening(sound, candidates, Shown(person, parts["teach"], late, CORRECTED_FRAMES, tracker)))
         write(candidates, sound, drawing)
         shown = Shown(person, parts["report"], late, REPORTED_FRAMES, tracker)
@@ -556,7 +557,7 @@ def main():
     source = f"built-in networks, changed by training/personalize.py with a clip of sha256 {clip_hash}"
     (arguments.out / "manifest.toml").write_text(
         export.manifest(
-            hashes, relaxing if "audio2mouth" in chosen else generic_rest, "Mouth of one person", source, "training/personalize.py",
+            hashes, relaxing if "audio2mouth" in chosen else generic_rest, spread, "Mouth of one person", source, "training/personalize.py",
             "renderer" if "renderer" in chosen else "remembered",
         )  # fmt: skip
     )

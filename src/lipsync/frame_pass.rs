@@ -327,6 +327,7 @@ impl Lipsync {
                 stats.count(outcome, Some(&timings));
                 if let Some(engine) = stream.engine() {
                     stats.count_memory(engine.remembered());
+                    stats.note_articulation(engine.articulation());
                 }
                 drop(stats);
                 lock(&self.lateness).painted(timings.blend);

@@ -354,6 +354,23 @@ fn table() -> Vec<Property> {
                 .build(),
             setting!(mouth_memory),
         ),
+        (
+            glib::ParamSpecDouble::builder("articulation")
+                .nick("Articulation")
+                .blurb(
+                    "How far the mouth opens: 0 = automatic: as far as the person's own mouth does \
+                     when speaking in the stream, spreading or narrowing as it does; as the model \
+                     draws it until the stream has shown that. Otherwise the factor on the model's \
+                     opening: 1 = as the model draws it. For the built-in model",
+                )
+                .minimum(0.0)
+                .maximum(3.0)
+                .default_value(default.articulation)
+                .mutable_playing()
+                .controllable()
+                .build(),
+            setting!(articulation),
+        ),
         // Time.
         (
             glib::ParamSpecInt64::builder("sync-offset")

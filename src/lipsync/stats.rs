@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use lipsync_core::{
-    generator::Remembered,
+    generator::{Articulation, Remembered},
     render::{Outcome, Timings},
 };
 
@@ -27,6 +27,8 @@ pub struct Stats {
     remembered: u64,
     /// Glimpses of open mouths that are kept, of the last frame's faces.
     glimpses_last: u64,
+    /// Of the last frame with a drawn mouth, where its movement is changed.
+    articulation: Option<Articulation>,
     /// Frames whose networks were late, with the last mouth, and as they were.
     repeated: u64,
     pub skipped: u64,
@@ -110,6 +112,11 @@ impl Stats {
         self.remembered += u64::from(remembered.is_drawn);
     }
 
+    /// Takes in how the movement of the mouth in a frame that was drawn was changed.
+    pub fn note_articulation(&mut self, articulation: Option<Articulation>) {
+        self.articulation = articulation;
+    }
+
     /// The share of the frames with a drawn mouth that were drawn from memory, 0..1.
     fn memory_share(&self) -> f64 {
         let drawn = self.synced + self.silent + self.repeated;
@@ -127,6 +134,7 @@ impl Stats {
     }
 
     pub fn to_structure(&self) -> gst::Structure {
+        let Articulation { opening, spread } = self.articulation.unwrap_or(Articulation::USUAL);
         let mut structure = gst::Structure::builder("lipsync-stats")
             .field("frames-in", self.frames_in)
             .field("frames-out", self.frames_out)
@@ -147,6 +155,8 @@ impl Stats {
             .field("faces-last", self.faces_last)
             .field("mouth-glimpses", self.glimpses_last)
             .field("mouth-memory-share", self.memory_share())
+            .field("articulation", f64::from(opening))
+            .field("articulation-spread", f64::from(spread))
             .field("detect-runs", self.detect_runs)
             .field("av-offset-ns", self.av_offset_ns)
             .field("active-execution-provider", self.provider)
@@ -319,6 +329,8 @@ mod tests {
             "faces-last",
             "mouth-glimpses",
             "mouth-memory-share",
+            "articulation",
+            "articulation-spread",
             "detect-runs",
             "track-last",
             "track-mean",

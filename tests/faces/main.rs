@@ -7,6 +7,7 @@ mod picture;
 #[path = "../support/running.rs"]
 mod running;
 
+mod articulation;
 mod finding;
 mod mouth_memory;
 mod people;

@@ -397,7 +397,7 @@ fn open_sizes_are_the_manifests_or_the_familys() {
         let mut picture = noise();
         let face = face(SIZE, SIZE);
         let mut brush = generator.brushes()();
-        assert!(brush.sample(&picture.view(), Some(&face), 0, &mut seen, &mut spot));
+        assert!(brush.sample(&picture.view(), Some(&face), 0, true, &mut seen, &mut spot));
         seen.len()
     };
     assert_eq!(seen(""), 6 * 96 * 96);

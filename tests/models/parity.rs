@@ -296,6 +296,7 @@ impl Case {
             activity: 1.0,
             feather: 0.5,
             remembers: true,
+            articulation: None,
         };
         let mut pictures = Vec::new();
         let mut features = Vec::new();

@@ -158,6 +158,7 @@ impl<S: Send> Brush for StandInBrush<S> {
         view: &View,
         _face: Option<&Face>,
         _time_ns: i64,
+        _is_speech: bool,
         seen: &mut Vec<f32>,
         spot: &mut Spot,
     ) -> bool {

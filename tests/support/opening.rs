@@ -18,6 +18,7 @@ pub const LOOK: Look = Look {
     activity: 1.0,
     feather: 0.5,
     remembers: true,
+    articulation: None,
 };
 
 /// A folder of its own for each model of a test file.

@@ -156,7 +156,7 @@ pub fn redraw(
         ..Sketch::default()
     };
     let mut spot = Spot::default();
-    if brush.sample(&picture.view(), face, 0, &mut sketch.seen, &mut spot) {
+    if brush.sample(&picture.view(), face, 0, true, &mut sketch.seen, &mut spot) {
         generator.draw(std::slice::from_mut(&mut sketch))?;
         brush.paint(&mut picture.view(), face, look, &mut spot, &sketch.drawn);
     }

@@ -26,6 +26,26 @@ pub struct Look {
     pub feather: f32,
     /// Whether the inside of a mouth may be drawn as the stream has shown it before.
     pub remembers: bool,
+    /// What a mouth's opening is multiplied by; `None` makes it open and spread as the person's own
+    /// does in the stream.
+    pub articulation: Option<f32>,
+}
+
+/// What the movement of a drawn mouth was changed by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Articulation {
+    /// Multiplies the opening.
+    pub opening: f32,
+    /// How much further it spreads as it opens: the corners' distance over the opening.
+    pub spread: f32,
+}
+
+impl Articulation {
+    /// As the generator draws it.
+    pub const USUAL: Self = Self {
+        opening: 1.0,
+        spread: 0.0,
+    };
 }
 
 /// What a brush remembers of the inside of a mouth.
@@ -144,16 +164,18 @@ pub trait Generator: Send {
 /// must not run networks. Several frames may be sampled before the first of them is painted.
 pub trait Brush: Send {
     /// Writes to `seen` what the generator wants of this face, and to `spot` what painting will.
-    /// False where there is nothing to draw. `time_ns` is the frame's running time.
+    /// False where there is nothing to draw. `time_ns` is the frame's running time, `is_speech`
+    /// whether a voice is heard.
     fn sample(
         &mut self,
         view: &View,
         face: Option<&Face>,
         time_ns: i64,
+        is_speech: bool,
         seen: &mut Vec<f32>,
         spot: &mut Spot,
     ) -> bool {
-        let _ = (view, face, time_ns, seen, spot);
+        let _ = (view, face, time_ns, is_speech, seen, spot);
         true
     }
 
@@ -172,6 +194,11 @@ pub trait Brush: Send {
     /// What it remembers of this face's mouth.
     fn remembered(&self) -> Remembered {
         Remembered::default()
+    }
+
+    /// How the movement of the mouth that was painted last was changed, where that is done.
+    fn articulation(&self) -> Option<Articulation> {
+        None
     }
 
     /// Forgets everything about earlier frames: another face comes next.

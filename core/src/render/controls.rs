@@ -52,6 +52,8 @@ pub struct Controls {
     pub silence_hold_ns: i64,
     /// Whether the inside of a mouth may be drawn as the stream has shown it before.
     pub mouth_memory: bool,
+    /// What a mouth's opening is multiplied by; `None`: as the person's own mouth moves.
+    pub articulation: Option<f32>,
     pub late: Late,
     pub outlook: face::Outlook,
     /// Draws what the engine knows into the picture.
@@ -69,6 +71,7 @@ impl Default for Controls {
             silence_threshold_db: None,
             silence_hold_ns: 120_000_000,
             mouth_memory: true,
+            articulation: None,
             late: Late::LastMouth,
             outlook: face::Outlook::default(),
             draw_debug: false,

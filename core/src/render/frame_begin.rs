@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::{
     face::{self, Face, Select, Tracker},
-    generator::{Hearing, Look, Remembered},
+    generator::{Articulation, Hearing, Look, Remembered},
     pixels::View,
     render::{
         Engine, Timings,
@@ -33,6 +33,10 @@ pub(super) struct Frame {
     pub sampled: Vec<Sampled>,
     /// Of the mouths that were painted.
     pub remembered: Remembered,
+    /// Of the first mouth that was painted.
+    pub articulation: Option<Articulation>,
+    /// Whether a voice is heard.
+    pub is_speech: bool,
     pub timings: Timings,
 }
 
@@ -74,6 +78,7 @@ impl Engine {
         frame.draw_debug = controls.draw_debug;
         frame.timings = std::mem::take(&mut self.late);
         frame.remembered = Remembered::default();
+        frame.articulation = None;
         (frame.stage, frame.outcome) = (Stage::Settled, Outcome::Bypassed);
         if controls.draws() {
             self.sample_faces(&mut frame, view, sound, controls, networks);
@@ -133,7 +138,9 @@ impl Engine {
             },
             feather: controls.feather,
             remembers: controls.mouth_memory,
+            articulation: controls.articulation,
         };
+        frame.is_speech = activity > 0.0;
         if found && !hidden && strength > 0.0 {
             match networks == Networks::Skip || self.is_behind() {
                 true => self.locate_mouths(frame, view),
@@ -149,7 +156,10 @@ impl Engine {
                 continue;
             }
             let mouth = self.mouths.of(face, &frame.faces);
-            let found = self.mouths.sample(mouth, view, index, face, frame.time_ns);
+            let (time_ns, is_speech) = (frame.time_ns, frame.is_speech);
+            let found = self
+                .mouths
+                .sample(mouth, view, index, face, time_ns, is_speech);
             let Some((sampled, mut sketch)) = found else {
                 continue;
             };
@@ -188,7 +198,10 @@ impl Engine {
             else {
                 continue;
             };
-            let found = self.mouths.sample(mouth, view, index, face, frame.time_ns);
+            let (time_ns, is_speech) = (frame.time_ns, frame.is_speech);
+            let found = self
+                .mouths
+                .sample(mouth, view, index, face, time_ns, is_speech);
             if let Some((sampled, sketch)) = found {
                 self.mouths.drop(sketch);
                 frame.sampled.push(sampled);

@@ -33,7 +33,7 @@ use speakers::Speakers;
 use crate::{
     Error,
     face::{self, Face, Tracker},
-    generator::{Hearing, OpenGenerator, Remembered},
+    generator::{Articulation, Hearing, OpenGenerator, Remembered},
     inference,
     pixels::View,
     rect::Rect,
@@ -214,6 +214,11 @@ impl Engine {
         self.shown.remembered
     }
 
+    /// How the movement of a mouth in that frame was changed: of the first one, if there are several.
+    pub fn articulation(&self) -> Option<Articulation> {
+        self.shown.articulation
+    }
+
     /// How often the face detector has run.
     pub fn detector_runs(&self) -> u64 {
         self.tracker.as_ref().map_or(0, Tracker::detector_runs)
@@ -291,6 +296,7 @@ impl Engine {
         if let Err(err) = self.track(view, time_ns, regions, controls) {
             self.shown.faces.clear();
             self.shown.timings = Timings::default();
+            self.shown.articulation = None;
             self.shown.draw_debug = controls.draw_debug;
             self.show(view);
             return Err(err);
@@ -522,7 +528,7 @@ impl Engine {
     fn show(&mut self, view: &mut View) {
         let shown = &self.shown;
         if shown.draw_debug {
-            overlay::draw(view, &shown.faces, &shown.timings, shown.level_db);
+            overlay::draw(view, shown);
         }
     }
 
@@ -541,6 +547,7 @@ impl Engine {
                 let of_mouth = mouths.remembered(sampled);
                 frame.remembered.glimpses += of_mouth.glimpses;
                 frame.remembered.is_drawn |= of_mouth.is_drawn;
+                frame.articulation = frame.articulation.or(mouths.articulation(sampled));
             }
         }
         painted

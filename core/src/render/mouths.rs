@@ -4,7 +4,7 @@
 
 use crate::{
     face::Face,
-    generator::{Brush, Brushes, Look, Remembered, Sketch, Spot},
+    generator::{Articulation, Brush, Brushes, Look, Remembered, Sketch, Spot},
     pixels::View,
 };
 
@@ -93,7 +93,7 @@ impl Mouths {
     }
 
     /// Samples the mouth of the `index`-th face, for the networks and to be painted. `None` where
-    /// there is nothing to draw.
+    /// there is nothing to draw. [`Brush::sample`] tells what the arguments are.
     pub fn sample(
         &mut self,
         mouth: usize,
@@ -101,6 +101,7 @@ impl Mouths {
         index: usize,
         face: Option<&Face>,
         time_ns: i64,
+        is_speech: bool,
     ) -> Option<(Sampled, Sketch)> {
         let this = &mut self.all[mouth];
         if face.is_some_and(|face| face.fresh) {
@@ -109,8 +110,8 @@ impl Mouths {
         }
         let mut sketch = self.sketches.pop().unwrap_or_default();
         let mut spot = self.spots.pop().unwrap_or_default();
-        let seen = &mut sketch.seen;
-        if !this.brush.sample(view, face, time_ns, seen, &mut spot) {
+        let (brush, seen) = (&mut this.brush, &mut sketch.seen);
+        if !brush.sample(view, face, time_ns, is_speech, seen, &mut spot) {
             self.sketches.push(sketch);
             self.spots.push(spot);
             return None;
@@ -153,6 +154,11 @@ impl Mouths {
     /// What is remembered of the mouth that was sampled.
     pub fn remembered(&self, sampled: &Sampled) -> Remembered {
         self.all[sampled.mouth].brush.remembered()
+    }
+
+    /// How the movement of the mouth that was sampled was changed.
+    pub fn articulation(&self, sampled: &Sampled) -> Option<Articulation> {
+        self.all[sampled.mouth].brush.articulation()
     }
 
     /// Takes back what was found in a frame that is done with at `time_ns`, and keeps what was drawn

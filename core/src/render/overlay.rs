@@ -3,12 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::{
-    face::{
-        Face,
-        geometry::{LIPS_INNER, LIPS_OUTER},
-    },
+    face::geometry::{LIPS_INNER, LIPS_OUTER},
+    generator::Articulation,
     pixels::{View, write::debug_pen::Pen},
-    render::Timings,
+    render::frame_begin::Frame,
 };
 
 const FACE: [f32; 3] = [0.1, 0.9, 0.2];
@@ -23,8 +21,16 @@ const FLOOR_DB: f32 = -60.0;
 /// Letters are 1/51 of that high then, and the longest line still fits where it is the width.
 const SIDE_PER_PIXEL: usize = 360;
 
-/// Draws faces (box, mesh, lips), the sound level and the frame's timings.
-pub fn draw(view: &mut View, faces: &[Face], timings: &Timings, level_db: f32) {
+/// Draws faces (box, mesh, lips), the sound level, what mouths are changed by, and the frame's timings.
+pub(super) fn draw(view: &mut View, frame: &Frame) {
+    let Frame {
+        faces,
+        timings,
+        level_db,
+        articulation,
+        ..
+    } = frame;
+    let level_db = *level_db;
     let side = view.height.min(view.width);
     let width = (side / SIDE_PER_PIXEL).max(1) as i32;
     for face in faces {
@@ -46,6 +52,9 @@ pub fn draw(view: &mut View, faces: &[Face], timings: &Timings, level_db: f32) {
     let ms = |time: std::time::Duration| time.as_secs_f32() * 1e3;
     // A line that is cut at the buffer's end is still worth showing.
     let _ = write!(lines[0], "{level_db:.0} DBFS  FACES {}", faces.len());
+    if let Some(Articulation { opening, spread }) = articulation {
+        let _ = write!(lines[0], "  OPENING X{opening:.2}  SPREAD {spread:+.2}");
+    }
     let _ = write!(
         lines[1],
         "TRACK {:.1} FEAT {:.1} INFER {:.1} BLEND {:.1} TOTAL {:.1} MS",
@@ -107,7 +116,10 @@ impl std::fmt::Write for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pixels::{Colour, Format, Plane, Rows};
+    use crate::{
+        pixels::{Colour, Format, Plane, Rows},
+        render::Timings,
+    };
 
     fn plane(data: &mut [u8], stride: usize) -> Plane<'_> {
         Plane { data, stride }
@@ -138,7 +150,13 @@ mod tests {
                         plane(&mut [], 0),
                     ],
                 };
-                draw(&mut view, &[], &timings, -23.0);
+                let frame = Frame {
+                    timings,
+                    level_db: -23.0,
+                    articulation: Some(Articulation::USUAL),
+                    ..Frame::default()
+                };
+                draw(&mut view, &frame);
                 let size = format!("{width}x{height} on {background}");
                 let is_letter = |byte: &u8| *byte > 230;
                 let is_behind = |byte: &u8| *byte < 20;

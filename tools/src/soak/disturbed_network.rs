@@ -164,11 +164,12 @@ impl Brush for MarkingBrush {
         view: &View,
         face: Option<&Face>,
         time_ns: i64,
+        is_speech: bool,
         seen: &mut Vec<f32>,
         spot: &mut Spot,
     ) -> bool {
         match &mut self.real {
-            Some(real) => real.sample(view, face, time_ns, seen, spot),
+            Some(real) => real.sample(view, face, time_ns, is_speech, seen, spot),
             None => true,
         }
     }

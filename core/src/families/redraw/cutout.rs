@@ -258,6 +258,7 @@ impl Brush for Cutout {
         view: &View,
         face: Option<&Face>,
         _time_ns: i64,
+        _is_speech: bool,
         seen: &mut Vec<f32>,
         spot: &mut Spot,
     ) -> bool {

@@ -35,6 +35,16 @@ pub struct Manifest {
     pub closing: Closing,
     /// Without it a glimpse tells nothing of the mouth at rest but that its lips are closed.
     pub rest: Option<Relaxing>,
+    /// Without it a mouth spreads as the network says, whatever the person's own does.
+    pub articulation: Option<Articulation>,
+}
+
+/// How a person's own mouth moves beside what any audio tells.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Articulation {
+    /// For each landmark: x and y by which it moves for each pixel that a mouth spreads.
+    pub spread: Vec<[f32; 2]>,
 }
 
 /// What draws the inside of a mouth.
@@ -166,6 +176,10 @@ impl Manifest {
             for (name, found) in [("[rest] width", width), ("[rest] height", height)] {
                 same_length.push((name, found.len(), "landmarks", landmarks.len()));
             }
+        }
+        if let Some(Articulation { spread }) = &self.articulation {
+            let name = "[articulation] spread";
+            same_length.push((name, spread.len(), "landmarks", landmarks.len()));
         }
         for (name, found, like, expected) in same_length {
             if found != expected {
@@ -300,6 +314,11 @@ mod tests {
             ),
             ("mean = [", "mean = 1.0 # [", "invalid type: floating point"),
             ("range = [", "width = 1 # [", "duplicate key"),
+            (
+                "spread = [\n  [",
+                "spread = [\n  [0.0, 0.0], [",
+                "[articulation] spread has 88 entries, 87 are expected",
+            ),
             ("[rest]\n", "[rest]\ndepth = 1\n", "unknown field `depth`"),
         ];
         for (passage, other, expected) in cases {
@@ -312,7 +331,8 @@ mod tests {
     #[test]
     fn the_rest_mouth_need_not_be_told_of() {
         let (without, _) = BUILTIN.split_once("[rest]").expect("the table is the last");
-        assert!(parse(without).expect("a good manifest").rest.is_none());
+        let manifest = parse(without).expect("a good manifest");
+        assert!(manifest.rest.is_none() && manifest.articulation.is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! Method, data and training: `models/builtin/README.md` and `training/`.
 
+mod articulation;
 mod contour;
 pub mod manifest;
 mod mouth;
@@ -16,14 +17,15 @@ use crate::{
     face::{Face, geometry},
     families::{Family, ModelFiles},
     generator::{
-        Brush, Brushes, Generator, Heard, Hearing, Look, OpenGenerator, Remembered, Sketch, Spot,
-        finite, smoothstep,
+        Articulation, Brush, Brushes, Generator, Heard, Hearing, Look, OpenGenerator, Remembered,
+        Sketch, Spot, finite, smoothstep,
     },
     inference::{self, Model, ModelSource, Network, Opener, Snapshot, add_fallbacks, describe},
     manifest::Named,
     pixels::{Affine, Blender, Drawn, Patch, View, sample},
     sound::{self, Spectrum},
 };
+use articulation::{Learner, Manner, Opening};
 use contour::Contour;
 use manifest::{Inside, Manifest};
 use mouth::{InnerMouth, NOSE_TIP, Points, Scene};
@@ -120,6 +122,11 @@ pub struct BuiltIn {
     geometry: Arc<Geometry>,
     /// Faces that the renderer draws at once.
     batch: usize,
+    /// How the voice moves mouths.
+    voice: Learner,
+    /// Memory: displacements, and gaps between lips.
+    moved: Vec<[f32; 2]>,
+    gaps: Vec<f32>,
 }
 
 /// Parts of [`Sketch::seen`].
@@ -130,14 +137,18 @@ struct Seen<S> {
     source: S,
     /// Landmarks of the mouth at rest.
     rest: S,
+    /// How the person's own mouth moves: a [`Manner`].
+    manner: S,
 }
 
-/// Parts of [`Sketch::drawn`]: tensors of the renderer, and the landmarks that it aimed at.
+/// Parts of [`Sketch::drawn`]: tensors of the renderer, the landmarks that it aimed at, and what their
+/// movement was changed by.
 struct Rendered<'a> {
     flow: &'a [f32],
     alpha: &'a [f32],
     rgb: &'a [f32],
     target: &'a [f32],
+    articulation: &'a [f32],
 }
 
 impl Geometry {
@@ -149,28 +160,42 @@ impl Geometry {
     fn seen<'a>(&self, all: &'a [f32]) -> Seen<&'a [f32]> {
         let [crop, landmarks] = self.lengths();
         let (crop, all) = all.split_at(crop);
-        let (source, rest) = all.split_at(landmarks);
-        Seen { crop, source, rest }
+        let (source, all) = all.split_at(landmarks);
+        let (rest, manner) = all.split_at(landmarks);
+        Seen {
+            crop,
+            source,
+            rest,
+            manner,
+        }
     }
 
     fn seen_mut<'a>(&self, all: &'a mut Vec<f32>) -> Seen<&'a mut [f32]> {
         let [crop, landmarks] = self.lengths();
-        all.resize(crop + 2 * landmarks, 0.0);
+        all.resize(crop + 2 * landmarks + articulation::NUMBERS, 0.0);
         let (crop, all) = all.split_at_mut(crop);
-        let (source, rest) = all.split_at_mut(landmarks);
-        Seen { crop, source, rest }
+        let (source, all) = all.split_at_mut(landmarks);
+        let (rest, manner) = all.split_at_mut(landmarks);
+        Seen {
+            crop,
+            source,
+            rest,
+            manner,
+        }
     }
 
     fn rendered<'a>(&self, all: &'a [f32]) -> Rendered<'a> {
         let plane = self.size * self.size;
         let (flow, all) = all.split_at(2 * plane);
         let (alpha, all) = all.split_at(plane);
-        let (rgb, target) = all.split_at(3 * plane);
+        let (rgb, all) = all.split_at(3 * plane);
+        let (target, articulation) = all.split_at(2 * self.landmarks.len());
         Rendered {
             flow,
             alpha,
             rgb,
             target,
+            articulation,
         }
     }
 }
@@ -238,6 +263,9 @@ impl BuiltIn {
                     weight: manifest.closing.weight,
                 },
                 relaxing: manifest.rest,
+                spread: manifest
+                    .articulation
+                    .map_or_else(Vec::new, |articulation| articulation.spread),
                 corners: [
                     canonical.landmark(CORNERS[0])?,
                     canonical.landmark(CORNERS[1])?,
@@ -277,6 +305,9 @@ impl BuiltIn {
                 renderer: renderer.network,
                 batch,
                 geometry: Arc::new(geometry),
+                voice: Learner::default(),
+                moved: Vec::with_capacity(count),
+                gaps: Vec::new(),
             }),
         })
     }
@@ -300,7 +331,8 @@ impl Generator for BuiltIn {
         self.batch
     }
 
-    /// `out` is the displacement of each landmark from the rest mouth, x, y.
+    /// `out` is the displacement of each landmark from the rest mouth, x, y, and how the voice moves
+    /// mouths: a [`Manner`].
     fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error> {
         self.audio2mouth.input(MEL).copy_from_slice(heard.mel);
         self.audio2mouth.run()?;
@@ -308,6 +340,10 @@ impl Generator for BuiltIn {
         finite(displacement, self.audio2mouth.name())?;
         out.clear();
         out.extend_from_slice(displacement);
+        let (moved, _) = displacement.as_chunks();
+        let mouth = Opening::of(moved, &self.geometry.anatomy);
+        self.voice.watch(mouth, heard.time_ns);
+        out.extend(self.voice.manner().to_array());
         Ok(())
     }
 
@@ -319,8 +355,14 @@ impl Generator for BuiltIn {
             let part = |length| index * length..(index + 1) * length;
             self.renderer.input(CROP)[part(crop)].copy_from_slice(seen.crop);
             self.renderer.input(SOURCE)[part(landmarks)].copy_from_slice(seen.source);
+            self.moved.clear();
+            let (displacement, voice) = heard_parts(&sketch.heard, landmarks);
+            self.moved.extend_from_slice(displacement);
+            let articulation = articulated(&sketch.look, seen.manner, voice);
+            let anatomy = &self.geometry.anatomy;
+            articulation::apply(&articulation, anatomy, &mut self.moved, &mut self.gaps);
             let target = &mut self.renderer.input(TARGET)[part(landmarks)];
-            aim(&sketch.look, &seen, &sketch.heard, target);
+            aim(&sketch.look, &seen, self.moved.as_flattened(), target);
         }
         self.renderer.run()?;
         for (index, sketch) in sketches.iter_mut().enumerate() {
@@ -334,8 +376,33 @@ impl Generator for BuiltIn {
             }
             let target = &self.renderer.input(TARGET)[index * landmarks..][..landmarks];
             sketch.drawn.extend_from_slice(target);
+            let manner = self.geometry.seen(&sketch.seen).manner;
+            let (_, voice) = heard_parts(&sketch.heard, landmarks);
+            let Articulation { opening, spread } = articulated(&sketch.look, manner, voice);
+            sketch.drawn.extend([opening, spread]);
         }
         Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.voice.forget();
+    }
+}
+
+/// Parts of [`Sketch::heard`]: displacements, and how the voice moves mouths.
+fn heard_parts(heard: &[f32], landmarks: usize) -> (&[[f32; 2]], Manner) {
+    let (displacement, voice) = heard.split_at(landmarks.min(heard.len()));
+    (displacement.as_chunks().0, Manner::from_slice(voice))
+}
+
+/// What the movement of a mouth is changed by whose own moves in this `manner`.
+fn articulated(look: &Look, manner: &[f32], voice: Manner) -> Articulation {
+    match look.articulation {
+        Some(opening) => Articulation {
+            opening,
+            ..Articulation::USUAL
+        },
+        None => articulation::between(Manner::from_slice(manner), voice),
     }
 }
 
@@ -357,6 +424,8 @@ fn aim(look: &Look, seen: &Seen<&[f32]>, displacement: &[f32], target: &mut [f32
 struct Aligned {
     geometry: Arc<Geometry>,
     rest_mouth: RestMouth,
+    /// How the person's own mouth moves.
+    own: Learner,
     source: Vec<[f32; 2]>,
     rest: Vec<[f32; 2]>,
     rigid: Vec<[f32; 2]>,
@@ -377,6 +446,8 @@ struct Aligned {
     /// Whether glimpses are taken, and whether the last mouth was drawn from one.
     remembers: bool,
     is_remembered: bool,
+    /// What the last mouth's movement was changed by.
+    articulation: Option<Articulation>,
 }
 
 impl Aligned {
@@ -384,6 +455,7 @@ impl Aligned {
         let count = geometry.landmarks.len();
         Self {
             rest_mouth: RestMouth::new(count, &geometry.anatomy),
+            own: Learner::default(),
             source: vec![[0.0; 2]; count],
             rest: vec![[0.0; 2]; count],
             rigid: vec![[0.0; 2]; geometry.rigid.len()],
@@ -399,6 +471,7 @@ impl Aligned {
             inner_mouth: geometry.inner_mouth.as_ref().map(|_| InnerMouth::new()),
             remembers: true,
             is_remembered: false,
+            articulation: None,
             geometry,
         }
     }
@@ -429,6 +502,7 @@ impl Brush for Aligned {
         view: &View,
         face: Option<&Face>,
         time_ns: i64,
+        is_speech: bool,
         seen: &mut Vec<f32>,
         spot: &mut Spot,
     ) -> bool {
@@ -492,11 +566,20 @@ impl Brush for Aligned {
             self.rest_mouth
                 .update(&self.source, time_ns, &geometry.anatomy, &mut self.rest);
         }
+        // A face found anew may be another one, unless it was lost behind what is in front of it.
+        let is_known = self.occlusion.has_recognised();
+        if !is_known {
+            self.own.forget();
+        }
+        if is_speech && self.occlusion.of_mouth() < HIDDEN {
+            let mouth = Opening::of(&self.source, &geometry.anatomy);
+            self.own.watch(mouth, time_ns);
+        }
+        seen.manner.copy_from_slice(&self.own.manner().to_array());
         seen.source.copy_from_slice(self.source.as_flattened());
         seen.rest.copy_from_slice(self.rest.as_flattened());
         if let (Some(inner_mouth), Some(points)) = (&mut self.inner_mouth, &geometry.inner_mouth) {
-            // A face found anew may be another one, unless it was lost behind what is in front of it.
-            if !self.occlusion.has_recognised() {
+            if !is_known {
                 inner_mouth.meet();
             }
             let frame = mouth::Frame {
@@ -532,7 +615,12 @@ impl Brush for Aligned {
             alpha,
             rgb,
             target,
+            articulation,
         } = self.geometry.rendered(drawn);
+        self.articulation = match *articulation {
+            [opening, spread] => Some(Articulation { opening, spread }),
+            _ => None,
+        };
         let (bare, others) = spot.pixels.split_at(size * size);
         let (mask, others) = others.split_at(size * size);
         let (freedom, scene) = others.split_at(size * size);
@@ -586,8 +674,13 @@ impl Brush for Aligned {
         }
     }
 
+    fn articulation(&self) -> Option<Articulation> {
+        self.articulation
+    }
+
     fn reset(&mut self) {
         self.rest_mouth.forget();
+        self.own.forget();
         self.occlusion.forget();
         if let Some(inner_mouth) = &mut self.inner_mouth {
             inner_mouth.forget();

@@ -7,7 +7,8 @@ use serde::Deserialize;
 /// How the lips of a landmark list close. Tables come from the model's manifest.
 #[derive(Clone, Debug)]
 pub struct Closing {
-    /// Pairs of inner-lip landmarks (upper, lower) that touch when the mouth is closed.
+    /// Pairs of inner-lip landmarks (upper, lower) that touch when the mouth is closed, from one
+    /// corner to the other.
     pub pairs: Vec<[usize; 2]>,
     /// For each landmark, the pair whose gap moves it down by `weight` of that gap.
     pub pair: Vec<usize>,
@@ -20,8 +21,27 @@ impl Closing {
         for (gap, &[upper, lower]) in gaps.iter_mut().zip(&self.pairs) {
             *gap = (points[lower][1] - points[upper][1]).max(0.0);
         }
+        self.move_by(points, gaps, 1.0);
+    }
+
+    /// Multiplies the gaps between the lips, in place, skin and jaw following. `gaps` is memory.
+    pub fn scale(&self, points: &mut [[f32; 2]], gaps: &mut Vec<f32>, factor: f32) {
+        gaps.clear();
+        let between = |&[upper, lower]: &[usize; 2]| points[lower][1] - points[upper][1];
+        gaps.extend(self.pairs.iter().map(|pair| between(pair).max(0.0)));
+        self.move_by(points, gaps, 1.0 - factor);
+    }
+
+    /// The gap in the middle of the lips; less than 0 where they cross.
+    pub fn gap(&self, points: &[[f32; 2]]) -> f32 {
+        let middle = self.pairs.get(self.pairs.len() / 2);
+        middle.map_or(0.0, |&[upper, lower]| points[lower][1] - points[upper][1])
+    }
+
+    /// Closes lips with such gaps by a share of them.
+    fn move_by(&self, points: &mut [[f32; 2]], gaps: &[f32], share: f32) {
         for ((point, &pair), &weight) in points.iter_mut().zip(&self.pair).zip(&self.weight) {
-            point[1] += weight * gaps[pair];
+            point[1] += weight * share * gaps[pair];
         }
     }
 }
@@ -61,10 +81,20 @@ impl Relaxing {
 pub struct Anatomy {
     pub closing: Closing,
     pub relaxing: Option<Relaxing>,
+    /// For each landmark: x and y by which it moves for each pixel that a mouth spreads. May be empty.
+    pub spread: Vec<[f32; 2]>,
     /// Landmarks of the right and the left corner of the mouth.
     pub corners: [usize; 2],
     /// Landmarks at the base of the nose.
     pub nose_base: [usize; 2],
+}
+
+impl Anatomy {
+    /// Distance of the corners along x.
+    pub fn width(&self, points: &[[f32; 2]]) -> f32 {
+        let [right, left] = self.corners;
+        points[left][0] - points[right][0]
+    }
 }
 
 /// How long the estimate takes to follow a mouth that is closed, in seconds.
@@ -179,6 +209,7 @@ mod tests {
                 weight: vec![0.25, -0.75, -0.5, 0.0, 0.0, 0.0],
             },
             relaxing: None,
+            spread: Vec::new(),
             corners: [RIGHT, LEFT],
             nose_base: [NOSE, NOSE],
         }
