@@ -2,6 +2,8 @@
 //!
 //! Must not know where faces were before.
 
+use ndarray::{Axis, Ix2, Ix3};
+
 use crate::{
     Error,
     face::{geometry::Region, mesh::MARGIN},
@@ -101,10 +103,15 @@ impl Detector {
     }
 
     fn fill(&mut self, view: &View, to_frame: &Affine) {
-        let input = self.network.input(0);
-        let (red, rest) = input.split_at_mut(SIZE * SIZE);
-        let (green, blue) = rest.split_at_mut(SIZE * SIZE);
-        sample(view, to_frame, SIZE, 2.0, -1.0, [red, green, blue]);
+        let mut planes = self.network.input_planes(0);
+        sample(
+            view,
+            to_frame,
+            SIZE,
+            2.0,
+            -1.0,
+            planes.each_mut().map(|plane| &mut **plane),
+        );
         let inside = |[x, y]: [f32; 2]| {
             let within = |v: f32, size: usize| v > -0.5 && v < size as f32 - 0.5;
             within(x, view.width) && within(y, view.height)
@@ -118,7 +125,7 @@ impl Detector {
         for index in 0..SIZE * SIZE {
             let place = [(index % SIZE) as f32, (index / SIZE) as f32];
             if !inside(to_frame.apply(place)) {
-                for plane in input.chunks_exact_mut(SIZE * SIZE) {
+                for plane in &mut planes {
                     plane[index] = -1.0;
                 }
             }
@@ -127,10 +134,12 @@ impl Detector {
 
     /// Collects the anchors that see a face.
     fn read(&mut self, to_frame: &Affine, min_confidence: f32) {
-        let boxes = self.network.output(0).chunks_exact(BOX_NUMBERS);
-        let scores = self.network.output(1);
+        let boxes = self.network.output_array::<Ix3>(0);
+        let scores = self.network.output_array::<Ix2>(1);
         self.candidates.clear();
-        for ((numbers, &score), anchor) in boxes.zip(scores).zip(&self.anchors) {
+        let seen = boxes.index_axis(Axis(0), 0);
+        let seen = seen.outer_iter().zip(scores.row(0)).zip(&self.anchors);
+        for ((numbers, &score), anchor) in seen {
             let is_sure = score.is_finite() && score >= min_confidence;
             if !is_sure || numbers.iter().any(|n| !n.is_finite()) {
                 continue;

@@ -2,6 +2,8 @@
 //!
 //! Must not know how the face was found or where it was before.
 
+use ndarray::{Axis, Ix3};
+
 use crate::{
     Error,
     face::{
@@ -100,12 +102,12 @@ impl MeshNetwork {
     /// [`Error::Inference`].
     pub fn run(&mut self, view: &View, region: &Region, mesh: &mut Mesh) -> Result<(), Error> {
         let to_frame = region.to_frame(SIZE);
-        let (red, rest) = self.network.input(0).split_at_mut(SIZE * SIZE);
-        let (green, blue) = rest.split_at_mut(SIZE * SIZE);
-        sample(view, &to_frame, SIZE, 1.0, 0.0, [red, green, blue]);
+        let planes = self.network.input_planes(0);
+        sample(view, &to_frame, SIZE, 1.0, 0.0, planes);
         self.network.run()?;
-        let points = self.network.output(0).chunks_exact(3);
-        for (point, xyz) in mesh.points.iter_mut().zip(points) {
+        let points = self.network.output_array::<Ix3>(0);
+        let points = points.index_axis(Axis(0), 0);
+        for (point, xyz) in mesh.points.iter_mut().zip(points.outer_iter()) {
             *point = to_frame.apply([xyz[0], xyz[1]]);
         }
         mesh.score = self.network.output(1)[0];

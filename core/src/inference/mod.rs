@@ -4,6 +4,7 @@
 
 use crate::Error;
 
+mod arrays;
 mod backend;
 mod companions;
 mod file_snapshot;

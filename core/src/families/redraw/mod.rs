@@ -374,10 +374,8 @@ impl Generator for Painter {
             self.put(index, sketch);
         }
         self.network.run()?;
-        let output = &self.network.outputs()[self.ports.output].shape;
-        let length = output[1..].iter().product();
-        let drawn = self.network.output(self.ports.output);
-        for (sketch, drawn) in sketches.iter_mut().zip(drawn.chunks_exact(length)) {
+        for (index, sketch) in sketches.iter_mut().enumerate() {
+            let drawn = self.network.output_entry(self.ports.output, index);
             finite(drawn, self.network.name())?;
             sketch.drawn.clear();
             sketch.drawn.extend_from_slice(drawn);
@@ -396,10 +394,10 @@ impl Painter {
     /// Gives the network a face, at its place in the batch.
     fn put(&mut self, index: usize, sketch: &Sketch) {
         let look = &sketch.look;
-        let image = part(&mut *self.network, self.ports.image, index);
+        let image = self.network.input_entry(self.ports.image, index);
         image[..sketch.seen.len()].copy_from_slice(&sketch.seen);
         // The network knows no mouth at rest; in silence it hears silence.
-        let sound = part(&mut *self.network, self.ports.sound, index).iter_mut();
+        let sound = self.network.input_entry(self.ports.sound, index).iter_mut();
         for ((out, heard), silence) in sound.zip(&sketch.heard).zip(&self.silence) {
             *out = match look.activity < 1.0 {
                 true => silence + look.activity * (heard - silence),
@@ -408,13 +406,7 @@ impl Painter {
         }
         if let Some(weight) = self.ports.weight {
             let value = (self.weight * look.strength.max(1.0)).min(1.0);
-            part(&mut *self.network, weight, index).fill(value);
+            self.network.input_entry(weight, index).fill(value);
         }
     }
-}
-
-/// The part of an input that belongs to one face of the batch.
-fn part(network: &mut dyn Network, input: usize, index: usize) -> &mut [f32] {
-    let length: usize = network.inputs()[input].shape.iter().skip(1).product();
-    &mut network.input(input)[index * length..][..length]
 }

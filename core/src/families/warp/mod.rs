@@ -348,33 +348,32 @@ impl Generator for BuiltIn {
     }
 
     fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
-        let [crop, landmarks] = self.geometry.lengths();
+        let [_, landmarks] = self.geometry.lengths();
         // Where there are fewer faces than the network takes, the others are anybody's.
         for (index, sketch) in sketches.iter().enumerate() {
             let seen = self.geometry.seen(&sketch.seen);
-            let part = |length| index * length..(index + 1) * length;
-            self.renderer.input(CROP)[part(crop)].copy_from_slice(seen.crop);
-            self.renderer.input(SOURCE)[part(landmarks)].copy_from_slice(seen.source);
+            for (tensor, values) in [(CROP, seen.crop), (SOURCE, seen.source)] {
+                let input = self.renderer.input_entry(tensor, index);
+                input.copy_from_slice(values);
+            }
             self.moved.clear();
             let (displacement, voice) = heard_parts(&sketch.heard, landmarks);
             self.moved.extend_from_slice(displacement);
             let articulation = articulated(&sketch.look, seen.manner, voice);
             let anatomy = &self.geometry.anatomy;
             articulation::apply(&articulation, anatomy, &mut self.moved, &mut self.gaps);
-            let target = &mut self.renderer.input(TARGET)[part(landmarks)];
+            let target = self.renderer.input_entry(TARGET, index);
             aim(&sketch.look, &seen, self.moved.as_flattened(), target);
         }
         self.renderer.run()?;
         for (index, sketch) in sketches.iter_mut().enumerate() {
             sketch.drawn.clear();
             for tensor in [FLOW, ALPHA, RGB] {
-                let all = self.renderer.output(tensor);
-                let length = all.len() / self.batch;
-                let drawn = &all[index * length..][..length];
+                let drawn = self.renderer.output_entry(tensor, index);
                 finite(drawn, self.renderer.name())?;
                 sketch.drawn.extend_from_slice(drawn);
             }
-            let target = &self.renderer.input(TARGET)[index * landmarks..][..landmarks];
+            let target = self.renderer.input_entry(TARGET, index);
             sketch.drawn.extend_from_slice(target);
             let manner = self.geometry.seen(&sketch.seen).manner;
             let (_, voice) = heard_parts(&sketch.heard, landmarks);
