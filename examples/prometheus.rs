@@ -27,8 +27,16 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What became of frames that were looked at: each is one of these.
-const OUTCOMES: [&str; 9] = [
-    "synced", "silent", "no-face", "occluded", "bypassed", "repeated", "skipped", "error",
+const OUTCOMES: [&str; 10] = [
+    "synced",
+    "silent",
+    "no-face",
+    "no-speaker",
+    "occluded",
+    "bypassed",
+    "repeated",
+    "skipped",
+    "error",
     "loading",
 ];
 const STAGES: [&str; 5] = ["track", "features", "infer", "blend", "total"];

@@ -10,12 +10,12 @@ use gst_base::{prelude::*, subclass::prelude::*};
 
 use crate::lipsync::{
     frame_queue,
-    imp::{CAT, FURTHEST_NS, Lipsync, lock},
+    imp::{FURTHEST_NS, Lipsync, lock},
+    input_events,
     pad_level::Level,
     stream_state::{Heard, Stream},
     video_input::WAITING_SLACK,
 };
-use lipsync_core::Error;
 
 /// The request pad, where there is one, and what other threads know of it.
 #[derive(Default)]
@@ -79,17 +79,16 @@ impl AudioInput {
         self.level.remove();
         Some(buffer)
     }
-}
 
-impl Lipsync {
     /// Takes in the sound of the frame at `running_ns`; whether all of it is there.
     ///
     /// What only later frames need stays on the pad: a fast upstream would keep us here for ever,
     /// and beside a `tee` whose other branch is full the next buffer may not come before the frames
     /// have gone. Where the sound is not all there the pad is empty, so that the element is not
     /// called again before more has come.
-    pub(super) fn hear(
+    pub fn hear(
         &self,
+        imp: &Lipsync,
         stream: &mut Stream,
         pad: &gst_base::AggregatorPad,
         running_ns: i64,
@@ -98,11 +97,11 @@ impl Lipsync {
         loop {
             let covered = stream.is_covered(running_ns, sync_offset_ns);
             // A gap without end lasts until something comes behind it.
-            let is_open = stream.awaits_sound() && self.audio.level.has_more();
+            let is_open = stream.awaits_sound() && self.level.has_more();
             if covered && !is_open {
                 return Ok(true);
             }
-            if !self.hear_next(stream, pad)? {
+            if !self.hear_next(imp, stream, pad)? {
                 if pad.is_eos() {
                     stream.end_audio();
                     return Ok(true);
@@ -119,6 +118,7 @@ impl Lipsync {
     /// many frames need.
     fn hear_next(
         &self,
+        imp: &Lipsync,
         stream: &mut Stream,
         pad: &gst_base::AggregatorPad,
     ) -> Result<bool, gst::FlowError> {
@@ -126,7 +126,7 @@ impl Lipsync {
             Some(buffer) => buffer,
             None => {
                 let Some(buffer) = pad.peek_buffer() else {
-                    self.audio.level.found_empty();
+                    self.level.found_empty();
                     return Ok(false);
                 };
                 stream.heard = Some(buffer.clone());
@@ -134,8 +134,8 @@ impl Lipsync {
             }
         };
         let lasts = buffer.duration();
-        self.take_in(stream, pad, buffer)?;
-        self.check_queues(stream, pad, lasts);
+        self.take_in(imp, stream, pad, buffer)?;
+        imp.latency.check_queues(imp, stream, pad, lasts);
         Ok(true)
     }
 
@@ -147,27 +147,27 @@ impl Lipsync {
         pad: &gst_base::AggregatorPad,
     ) -> Option<gst::Buffer> {
         let heard = stream.heard.take()?;
-        self.audio
-            .pop(pad)
+        self.pop(pad)
             .filter(|popped| popped.as_ptr() != heard.as_ptr())
     }
 
     fn take_in(
         &self,
+        imp: &Lipsync,
         stream: &mut Stream,
         pad: &gst_base::AggregatorPad,
         buffer: gst::Buffer,
     ) -> Result<(), gst::FlowError> {
-        let channel = lock(&self.settings).audio_channel;
+        let channel = lock(&imp.settings).audio_channel;
         if !stream.listen_to(channel) {
             gst::element_imp_warning!(
-                self,
+                imp,
                 gst::StreamError::Format,
                 ("audio-channel={channel} is none of the audio's channels, so auto is used")
             );
         }
-        let heard = stream.hear(buffer, &self.time_segment(pad)?);
-        let mut stats = lock(&self.stats);
+        let heard = stream.hear(buffer, &input_events::time_segment(imp, pad)?);
+        let mut stats = lock(&imp.stats);
         match heard {
             Heard::Samples(samples) => stats.audio_samples_in += samples,
             Heard::Gap => stats.audio_gaps += 1,
@@ -179,18 +179,19 @@ impl Lipsync {
     /// When the sound on the pad is to be taken though no frame has come, less the latency: when it
     /// sounds, or has sounded where it was heard already. In a live pipeline it goes on without
     /// frames, and upstream must not be held up with it, as a microphone has others that listen.
-    pub(super) fn sound_due(
+    pub fn due(
         &self,
+        imp: &Lipsync,
         stream: &Stream,
         pad: &gst_base::AggregatorPad,
     ) -> Option<gst::ClockTime> {
         let buffer = pad.peek_buffer()?;
         let segment = pad.segment().downcast::<gst::ClockTime>().ok()?;
         // Aggregator's lock is held here: it cannot be asked.
-        let latency = self.latency.whole()?;
+        let latency = imp.latency.whole()?;
         let heard = stream.heard.as_ref();
         let due_ns = match heard.is_some_and(|heard| heard.as_ptr() == buffer.as_ptr()) {
-            true if self.audio.level.has_more() => 0,
+            true if self.level.has_more() => 0,
             true => stream.heard_until(),
             false => frame_queue::running_ns(&buffer, &segment).unwrap_or(0),
         };
@@ -202,26 +203,26 @@ impl Lipsync {
     }
 
     /// Takes sound for which no frame has come, and keeps what frames may need that come late.
-    pub(super) fn hear_ahead(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
-        let Some(pad) = self.audio.pad() else {
+    pub fn hear_ahead(&self, imp: &Lipsync, stream: &mut Stream) -> Result<(), gst::FlowError> {
+        let Some(pad) = self.pad() else {
             return Ok(());
         };
         let buffer = match stream.heard.is_some() {
             true => self.drop_heard(stream, &pad),
-            false => self.audio.pop(&pad),
+            false => self.pop(&pad),
         };
         if let Some(buffer) = buffer {
-            self.take_in(stream, &pad, buffer)?;
+            self.take_in(imp, stream, &pad, buffer)?;
         }
-        let latency = self.latency.reported() + WAITING_SLACK;
+        let latency = imp.latency.reported() + WAITING_SLACK;
         stream.forget_sound_but(i64::try_from(latency.nseconds()).unwrap_or(i64::MAX));
         Ok(())
     }
 
     /// Counts what comes to the audio pad.
-    pub(super) fn watch_audio(&self, pad: &gst_base::AggregatorPad) {
-        self.audio.level.reset();
-        let weak = self.downgrade();
+    pub fn watch(&self, imp: &Lipsync, pad: &gst_base::AggregatorPad) {
+        self.level.reset();
+        let weak = imp.downgrade();
         let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
         pad.add_probe(kinds, move |pad, info| {
             let is_counted = match &info.data {
@@ -238,55 +239,14 @@ impl Lipsync {
 
     /// Another segment begins after SEGMENT_DONE: sound comes again, and frames are to wait for it.
     /// To Aggregator only STREAM_START ends an end.
-    pub(super) fn revive_sound(&self, stream: &mut Stream) {
-        let audio_pad = self.audio.pad();
+    pub fn revive(&self, imp: &Lipsync, stream: &mut Stream) {
+        let audio_pad = self.pad();
         if std::mem::take(&mut stream.awaits_segment)
             && let Some(pad) = audio_pad
             && let Some(start) = pad.sticky_event::<gst::event::StreamStart>(0)
         {
             stream.begin_audio();
-            self.parent_sink_event(&pad, start.into());
-        }
-    }
-
-    pub(super) fn audio_event(
-        &self,
-        stream: &mut Stream,
-        pad: &gst_base::AggregatorPad,
-        event: gst::Event,
-    ) -> bool {
-        match event.view() {
-            gst::EventView::Caps(caps) => {
-                let result = gst_audio::AudioInfo::from_caps(caps.caps())
-                    .map_err(|err| Error::SoundFormat(err.to_string()))
-                    .and_then(|info| stream.set_audio(info));
-                if let Err(err) = result {
-                    gst::error!(CAT, obj = pad, "{err}: {:?}", caps.caps());
-                    return false;
-                }
-                gst::info!(CAT, imp = self, "Audio is {}", caps.caps());
-                self.latency.set_resampler(stream.sound_latency_ns());
-                self.update_latency();
-                true
-            }
-            gst::EventView::StreamStart(_) => {
-                stream.begin_audio();
-                self.parent_sink_event(pad, event)
-            }
-            gst::EventView::Segment(segment) => {
-                gst::debug!(CAT, imp = self, "Audio follows {:?}", segment.segment());
-                self.revive_sound(stream);
-                // No frame may ever come.
-                self.ask_latency();
-                self.parent_sink_event(pad, event)
-            }
-            // No sound comes before the next segment, and frames must not wait for it.
-            gst::EventView::SegmentDone(_) => {
-                stream.awaits_segment = true;
-                self.parent_sink_event(pad, gst::event::Eos::new())
-            }
-            // What else comes with the sound is of no concern to the pictures.
-            _ => true,
+            imp.parent_sink_event(&pad, start.into());
         }
     }
 }

@@ -16,10 +16,11 @@ use crate::lipsync::{
     OnError,
     frame_queue::{Frame, signed_ns},
     imp::{CAT, Lipsync, lock},
+    input_events,
     latency::USUAL_FRAME_NS,
     lateness::Verdict,
     log::{Change, Time},
-    messages,
+    memory_layout, messages, qos,
     qos::Deadline,
     stream_state::Stream,
     turn::{Course, FrameSettings, Turn},
@@ -33,88 +34,98 @@ use lipsync_core::{
 /// What of a live frame's time the search for new faces may take.
 const SEARCH_SHARE: f64 = 0.75;
 
-impl Lipsync {
+/// The frames of a stream whose turn it is.
+pub struct FramePass<'a> {
+    imp: &'a Lipsync,
+    stream: &'a mut Stream,
+}
+
+impl<'a> FramePass<'a> {
+    pub fn new(imp: &'a Lipsync, stream: &'a mut Stream) -> Self {
+        Self { imp, stream }
+    }
+
     /// Takes a frame whose sound is there, and begins it with those that were collected before it
     /// unless more are wanted. Sends what need not be waited for, or was waited for long enough:
     /// what is left is to be sent by [`send_begun`](Self::send_begun) when there is nothing better
     /// to do. `None` where nothing was sent.
-    pub(super) fn collect(
-        &self,
-        stream: &mut Stream,
+    pub fn collect(
+        &mut self,
         frame: Frame,
         listens: bool,
     ) -> Result<Option<gst::FlowSuccess>, gst::FlowError> {
         if frame.is_gap() {
-            self.send_batch(stream)?;
-            self.send_tags(stream);
+            self.send_batch()?;
+            input_events::send_tags(self.imp, self.stream);
             return Ok(Some(self.send_gap(&frame)));
         }
         // A frame that is not drawn has nothing to wait for.
         let most = match listens {
-            true => self.batch_size(stream),
+            true => self.batch_size(),
             false => 1,
         };
-        let settings = lock(&self.settings).for_frame();
-        stream.batch.push_back(Turn::new(frame, listens, settings));
-        if stream.batch.len() < most {
+        let settings = lock(&self.imp.settings).for_frame();
+        self.stream
+            .batch
+            .push_back(Turn::new(frame, listens, settings));
+        if self.stream.batch.len() < most {
             return Ok(None);
         }
         let mut sent = None;
-        if !self.can_wait(stream) {
-            sent = self.send_begun(stream, 0)?;
+        if !self.can_wait() {
+            sent = self.send_begun(0)?;
         }
-        let drawn = self.begin_batch(stream);
-        Ok(self.send_begun(stream, drawn)?.or(sent))
+        let drawn = self.begin_batch();
+        Ok(self.send_begun(drawn)?.or(sent))
     }
 
     /// Whether the frames that are begun are in time when another batch is begun before they go out.
-    fn can_wait(&self, stream: &Stream) -> bool {
-        let first = stream.begun.front().and_then(|turn| {
-            let left_ns = self.time_limit(turn)?.left_ns();
+    fn can_wait(&self) -> bool {
+        let first = self.stream.begun.front().and_then(|turn| {
+            let left_ns = Deadline::of(self.imp, turn)?.left_ns();
             Some((left_ns, turn.settings.work_ns))
         });
-        let lateness = lock(&self.lateness);
+        let lateness = lock(&self.imp.lateness);
         first.is_none_or(|(left_ns, work_ns)| {
             let left_ns = left_ns.saturating_sub(lateness.reserve_ns(work_ns));
-            lateness.begins_within(left_ns, stream.batch.len())
+            lateness.begins_within(left_ns, self.stream.batch.len())
         })
     }
 
-    fn batch_size(&self, stream: &Stream) -> usize {
-        let wanted = lock(&self.settings).setup.batch_size as usize;
-        let engine = stream.engine();
+    fn batch_size(&self) -> usize {
+        let wanted = lock(&self.imp.settings).setup.batch_size as usize;
+        let engine = self.stream.engine();
         engine.map_or(1, |engine| engine.batch().min(wanted))
     }
 
     /// As [`send_batch`](Self::send_batch), where nobody can be told what comes of it: the next
     /// call will be.
-    pub(super) fn send_batch_early(&self, stream: &mut Stream) {
-        if let Err(err) = self.send_batch(stream) {
-            stream.failed = Some(err);
+    pub fn send_batch_early(&mut self) {
+        if let Err(err) = self.send_batch() {
+            self.stream.failed = Some(err);
         }
     }
 
     /// Redraws the frames that were collected, and pushes them. What cannot go out is dropped.
-    pub(super) fn send_batch(
-        &self,
-        stream: &mut Stream,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.begin_batch(stream);
-        let sent = self.send_begun(stream, 0)?;
+    pub fn send_batch(&mut self) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.begin_batch();
+        let sent = self.send_begun(0)?;
         Ok(sent.unwrap_or(gst::FlowSuccess::Ok))
     }
 
     /// Begins the frames that were collected. How many of them may be drawn while others are begun.
-    fn begin_batch(&self, stream: &mut Stream) -> usize {
-        let mut turns = std::mem::take(&mut stream.batch);
+    fn begin_batch(&mut self) -> usize {
+        let mut turns = std::mem::take(&mut self.stream.batch);
         for turn in &mut turns {
-            self.begin(stream, turn);
+            self.begin(turn);
         }
-        let is_limited = turns.iter().any(|turn| self.time_limit(turn).is_some());
+        let is_limited = turns
+            .iter()
+            .any(|turn| Deadline::of(self.imp, turn).is_some());
         let is_drawn = |turn: &Turn| matches!(turn.course, Course::Begun(Some(Ok(()))));
         let mut drawn = 0;
         if turns.iter().any(is_drawn)
-            && let Some(engine) = stream.engine_mut()
+            && let Some(engine) = self.stream.engine_mut()
         {
             let overlaps = engine.overlaps();
             if overlaps || is_limited {
@@ -124,82 +135,74 @@ impl Lipsync {
                 drawn = turns.len();
             }
         }
-        stream.begun.append(&mut turns);
-        stream.batch = turns;
+        self.stream.begun.append(&mut turns);
+        self.stream.batch = turns;
         drawn
     }
 
     /// Finishes and pushes the frames that were begun, but for the last `kept`. What cannot go out
     /// is dropped. `None` where nothing was sent.
-    pub(super) fn send_begun(
-        &self,
-        stream: &mut Stream,
-        kept: usize,
-    ) -> Result<Option<gst::FlowSuccess>, gst::FlowError> {
+    pub fn send_begun(&mut self, kept: usize) -> Result<Option<gst::FlowSuccess>, gst::FlowError> {
         let mut sent = Ok(None);
         while sent.is_ok()
-            && stream.begun.len() > kept
-            && !self.video.is_flushed()
-            && let Some(turn) = stream.begun.pop_front()
+            && self.stream.begun.len() > kept
+            && !self.imp.video.is_flushed()
+            && let Some(turn) = self.stream.begun.pop_front()
         {
-            sent = self.finish(stream, turn).map(Some);
+            sent = self.finish(turn).map(Some);
             if sent.is_err() {
-                lock(&self.stats).dropped += 1;
+                lock(&self.imp.stats).dropped += 1;
             }
         }
         if sent.is_err() {
-            stream.begun.append(&mut stream.batch);
+            self.stream.begun.append(&mut self.stream.batch);
         }
-        if sent.is_err() || stream.begun.len() > kept {
-            lock(&self.stats).dropped += stream.begun.len() as u64;
-            stream.begun.clear();
-            if let Some(engine) = stream.engine_mut() {
+        if sent.is_err() || self.stream.begun.len() > kept {
+            lock(&self.imp.stats).dropped += self.stream.begun.len() as u64;
+            self.stream.begun.clear();
+            if let Some(engine) = self.stream.engine_mut() {
                 engine.abandon();
             }
         }
         sent
     }
 
-    /// When the frame has to be out, where that is of concern.
-    pub(super) fn time_limit(&self, turn: &Turn) -> Option<Deadline> {
-        let qos = turn.settings.qos;
-        qos.then(|| self.deadline(&turn.frame)).flatten()
-    }
-
     /// Begins to do with the frame what there is time for.
-    fn begin(&self, stream: &mut Stream, turn: &mut Turn) {
-        let obj = self.obj();
+    fn begin(&mut self, turn: &mut Turn) {
+        let obj = self.imp.obj();
         if let Some(time) = turn.frame.stream_time
             && obj.has_active_control_bindings()
             && let Err(err) = obj.sync_values(time)
         {
-            gst::warning!(CAT, imp = self, "{err}");
+            gst::warning!(CAT, imp = self.imp, "{err}");
         }
-        let settings = lock(&self.settings).for_frame();
+        let settings = lock(&self.imp.settings).for_frame();
         turn.settings = settings;
-        let limit = self.time_limit(turn);
+        let limit = Deadline::of(self.imp, turn);
         let mut wanted = settings.controls;
         wanted.outlook = Outlook {
-            upright: stream.orientation.upright(),
-            effort: self.effort(stream, &turn.frame, limit.as_ref(), settings.work_ns),
+            upright: self.stream.orientation.upright(),
+            effort: self.effort(&turn.frame, limit.as_ref(), settings.work_ns),
         };
-        let can_draw = turn.listens && stream.engine().is_some();
-        turn.controls = stream.fade(&turn.frame, wanted, settings.fade_ns, can_draw);
+        let can_draw = turn.listens && self.stream.engine().is_some();
+        turn.controls = self
+            .stream
+            .fade(&turn.frame, wanted, settings.fade_ns, can_draw);
         let (verdict, late_ns) = match settings.qos {
-            true => self.verdict(&turn.frame, limit.as_ref(), settings.work_ns),
+            true => qos::verdict(self.imp, &turn.frame, limit.as_ref(), settings.work_ns),
             false => (Verdict::Draw, 0),
         };
         turn.late_ns = late_ns;
         turn.course = match verdict {
             Verdict::Drop => {
-                lock(&self.stats).dropped += 1;
-                self.tell_of_loss(stream, &turn.frame, late_ns);
+                lock(&self.imp.stats).dropped += 1;
+                qos::report_loss(self.imp, self.stream, &turn.frame, late_ns);
                 Course::Dropped
             }
-            _ if !self.draws(stream, &turn.controls, turn.listens) => Course::Untouched,
+            _ if !self.draws(&turn.controls, turn.listens) => Course::Untouched,
             Verdict::Pass => {
-                lock(&self.stats).skipped += 1;
-                self.tell_of_loss(stream, &turn.frame, late_ns);
+                lock(&self.imp.stats).skipped += 1;
+                qos::report_loss(self.imp, self.stream, &turn.frame, late_ns);
                 Course::Untouched
             }
             Verdict::Repeat | Verdict::Draw => {
@@ -209,8 +212,10 @@ impl Lipsync {
                     _ => Networks::Skip,
                 };
                 let started = Instant::now();
-                let begun = stream.begin(&mut turn.frame, &turn.controls, settings.metas, networks);
-                lock(&self.lateness).begun(started.elapsed());
+                let begun =
+                    self.stream
+                        .begin(&mut turn.frame, &turn.controls, settings.metas, networks);
+                lock(&self.imp.lateness).begun(started.elapsed());
                 Course::Begun(begun)
             }
         };
@@ -218,38 +223,31 @@ impl Lipsync {
 
     /// How long the search for faces may take in each picture of this frame: as long as it does,
     /// unless somebody waits for the frame.
-    fn effort(
-        &self,
-        stream: &Stream,
-        frame: &Frame,
-        limit: Option<&Deadline>,
-        work_ns: i64,
-    ) -> Effort {
-        let is_live = self.obj().latency().is_some();
+    fn effort(&self, frame: &Frame, limit: Option<&Deadline>, work_ns: i64) -> Effort {
+        let is_live = self.imp.obj().latency().is_some();
         let (is_watched, reserve_ns) = {
-            let lateness = lock(&self.lateness);
+            let lateness = lock(&self.imp.lateness);
             (lateness.is_watched(), lateness.reserve_ns(work_ns))
         };
         if !is_live && !is_watched {
             return Effort::Thorough;
         }
-        let lasts_ns = stream.duration(frame).map_or(USUAL_FRAME_NS, signed_ns);
+        let lasts_ns = self
+            .stream
+            .duration(frame)
+            .map_or(USUAL_FRAME_NS, signed_ns);
         let lasts = Duration::from_nanos(u64::try_from(lasts_ns).unwrap_or(0));
         let left = limit.map_or(lasts, |limit| limit.left_but(reserve_ns));
-        let pictures = stream.pictures(frame).len().max(1) as u32;
+        let pictures = self.stream.pictures(frame).len().max(1) as u32;
         Effort::Within(lasts.min(left).mul_f64(SEARCH_SHARE) / pictures)
     }
 
     /// Finishes the frame and pushes it.
-    fn finish(
-        &self,
-        stream: &mut Stream,
-        mut turn: Turn,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let obj = self.obj();
+    fn finish(&mut self, mut turn: Turn) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let obj = self.imp.obj();
         let goes_on = !matches!(turn.course, Course::Dropped);
         if let Course::Begun(begun) = std::mem::take(&mut turn.course) {
-            self.redraw(stream, &mut turn, begun)?;
+            self.redraw(&mut turn, begun)?;
         }
         let Turn {
             frame,
@@ -257,39 +255,40 @@ impl Lipsync {
             settings,
             ..
         } = turn;
-        let duration = stream.duration(&frame);
+        let duration = self.stream.duration(&frame);
         let mut buffer = frame.buffer;
         let (pts, dts) = (buffer.pts(), buffer.dts());
-        lock(&self.lateness).frames_last(duration.map_or(0, signed_ns));
-        stream.forget_sound_before(frame.running_ns, controls.sync_offset_ns);
+        lock(&self.imp.lateness).frames_last(duration.map_or(0, signed_ns));
+        self.stream
+            .forget_sound_before(frame.running_ns, controls.sync_offset_ns);
         obj.selected_samples(pts, dts, duration, None);
         if let Some(pts) = pts {
             obj.set_position(pts.saturating_add(duration.unwrap_or_default()));
         }
         if !goes_on {
-            stream.has_dropped = true;
+            self.stream.has_dropped = true;
             self.post_stats(settings.stats_interval);
             return Ok(gst::FlowSuccess::Ok);
         }
-        if std::mem::take(&mut stream.has_dropped) {
+        if std::mem::take(&mut self.stream.has_dropped) {
             buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
         }
-        self.send_tags(stream);
-        let buffer = self.laid_out(stream, buffer);
+        input_events::send_tags(self.imp, self.stream);
+        let buffer = memory_layout::laid_out(self.imp, self.stream, buffer);
         let success = obj.finish_buffer(buffer)?;
-        lock(&self.stats).frames_out += 1;
+        lock(&self.imp.stats).frames_out += 1;
         self.post_stats(settings.stats_interval);
         Ok(success)
     }
 
     /// Whether there is anything to be drawn; counts the frame where there is not.
-    fn draws(&self, stream: &Stream, controls: &Controls, listens: bool) -> bool {
+    fn draws(&self, controls: &Controls, listens: bool) -> bool {
         if !listens || !controls.draws() {
-            lock(&self.stats).count(Outcome::Bypassed, None);
+            lock(&self.imp.stats).count(Outcome::Bypassed, None);
             return false;
         }
-        if stream.engine().is_none() {
-            lock(&self.stats).loading += 1;
+        if self.stream.engine().is_none() {
+            lock(&self.imp.stats).loading += 1;
             return false;
         }
         true
@@ -297,27 +296,26 @@ impl Lipsync {
 
     /// Finishes the redrawing of the frame, as it was `begun`.
     fn redraw(
-        &self,
-        stream: &mut Stream,
+        &mut self,
         turn: &mut Turn,
         begun: Option<Result<(), Error>>,
     ) -> Result<(), gst::FlowError> {
         let FrameSettings { metas, work_ns, .. } = turn.settings;
-        let limit = self.time_limit(turn);
-        let reserve_ns = lock(&self.lateness).reserve_ns(work_ns);
+        let limit = Deadline::of(self.imp, turn);
+        let reserve_ns = lock(&self.imp.lateness).reserve_ns(work_ns);
         let frame = &mut turn.frame;
         let frame_ns = frame.running_ns;
         let result = match (begun, &limit) {
-            (Some(Ok(())), None) => stream.finish(frame, metas, None),
+            (Some(Ok(())), None) => self.stream.finish(frame, metas, None),
             (Some(Ok(())), Some(limit)) => {
                 let mut left = || limit.left_but(reserve_ns);
-                stream.finish(frame, metas, Some(&mut left))
+                self.stream.finish(frame, metas, Some(&mut left))
             }
             (Some(Err(err)), _) => Some(Err(err)),
             (None, _) => None,
         };
-        let mut stats = lock(&self.stats);
-        if let Some(engine) = stream.engine() {
+        let mut stats = lock(&self.imp.stats);
+        if let Some(engine) = self.stream.engine() {
             stats.faces_last = engine.faces().len() as u64;
             stats.detect_runs = engine.detector_runs();
         }
@@ -325,22 +323,22 @@ impl Lipsync {
         match result {
             Some(Ok((outcome, timings))) => {
                 stats.count(outcome, Some(&timings));
-                if let Some(engine) = stream.engine() {
+                if let Some(engine) = self.stream.engine() {
                     stats.count_memory(engine.remembered());
                     stats.note_articulation(engine.articulation());
                 }
                 drop(stats);
-                lock(&self.lateness).painted(timings.blend);
+                lock(&self.imp.lateness).painted(timings.blend);
                 gst::trace!(
                     CAT,
-                    imp = self,
+                    imp = self.imp,
                     "Frame at {}: {outcome:?}, {:?} in all",
                     Time(frame.running_ns),
                     timings.total
                 );
-                self.log_faces(stream, frame_ns);
+                self.log_faces(frame_ns);
                 if turn.settings.tags(outcome) {
-                    stream.mark.set();
+                    self.stream.mark.set();
                 }
                 if matches!(outcome, Outcome::Repeated | Outcome::Late) {
                     let late_ns = match &limit {
@@ -349,26 +347,26 @@ impl Lipsync {
                         }
                         _ => turn.late_ns,
                     };
-                    self.tell_of_loss(stream, frame, late_ns);
+                    qos::report_loss(self.imp, self.stream, frame, late_ns);
                 }
                 Ok(())
             }
             // It was interrupted.
-            Some(Err(_)) if self.stops.load(Ordering::Acquire) => {
+            Some(Err(_)) if self.imp.stops.load(Ordering::Acquire) => {
                 stats.skipped += 1;
                 Ok(())
             }
             Some(Err(err)) => {
                 stats.errors += 1;
                 drop(stats);
-                self.report(stream, &err, turn.settings.on_error)
+                self.report(&err, turn.settings.on_error)
             }
             None => {
                 stats.errors += 1;
                 drop(stats);
                 gst::warning!(
                     CAT,
-                    imp = self,
+                    imp = self.imp,
                     "{:?} is no frame of its caps",
                     frame.buffer
                 );
@@ -378,7 +376,7 @@ impl Lipsync {
     }
 
     /// Logs what is another shot, and which faces came and went.
-    fn log_faces(&self, stream: &mut Stream, running_ns: i64) {
+    fn log_faces(&mut self, running_ns: i64) {
         if !CAT.above_threshold(gst::DebugLevel::Debug) {
             return;
         }
@@ -387,20 +385,20 @@ impl Lipsync {
             faces,
             shots,
             ..
-        } = stream
+        } = &mut *self.stream
         else {
             return;
         };
         let time = Time(running_ns);
         if std::mem::replace(shots, engine.shots()) != engine.shots() {
-            gst::debug!(CAT, imp = self, "Another shot, by the frame at {time}");
+            gst::debug!(CAT, imp = self.imp, "Another shot, by the frame at {time}");
         }
         faces.follow(engine.faces(), |change| match change {
             Change::Found(Face { id, mesh, .. }) => {
                 let [x0, y0, x1, y1] = mesh.bbox().edges().map(f32::round);
                 gst::debug!(
                     CAT,
-                    imp = self,
+                    imp = self.imp,
                     "Face {id} found in the frame at {time}: {}x{} at ({x0}, {y0}), confidence {:.2}",
                     x1 - x0,
                     y1 - y0,
@@ -408,27 +406,22 @@ impl Lipsync {
                 );
             }
             Change::Lost(id) => {
-                gst::debug!(CAT, imp = self, "Face {id} lost in the frame at {time}");
+                gst::debug!(CAT, imp = self.imp, "Face {id} lost in the frame at {time}");
             }
         });
     }
 
     /// A frame could not be redrawn: the first time of each kind is worth a warning, unless it is
-    /// to end the stream.
-    fn report(
-        &self,
-        stream: &mut Stream,
-        err: &Error,
-        on_error: OnError,
-    ) -> Result<(), gst::FlowError> {
+    /// to end the self.stream.
+    fn report(&mut self, err: &Error, on_error: OnError) -> Result<(), gst::FlowError> {
         if on_error == OnError::Error {
-            self.post_error_message(messages::error_message(err));
+            self.imp.post_error_message(messages::error_message(err));
             return Err(gst::FlowError::Error);
         }
-        gst::warning!(CAT, imp = self, "{err}");
-        if stream.is_first_of_its_kind(err) {
+        gst::warning!(CAT, imp = self.imp, "{err}");
+        if self.stream.is_first_of_its_kind(err) {
             gst::element_imp_warning!(
-                self,
+                self.imp,
                 gst::StreamError::Failed,
                 ("{err}. The original frames go on; `stats` counts them")
             );
@@ -438,7 +431,7 @@ impl Lipsync {
 
     /// Where upstream had no picture, downstream gets none.
     fn send_gap(&self, frame: &Frame) -> gst::FlowSuccess {
-        let src_pad = self.obj().src_pad().clone();
+        let src_pad = self.imp.obj().src_pad().clone();
         let begun = src_pad.sticky_event::<gst::event::Segment>(0).is_some();
         if let Some(pts) = frame.buffer.pts().filter(|_| begun) {
             let gap = gst::event::Gap::builder(pts).duration(frame.buffer.duration());
@@ -452,9 +445,9 @@ impl Lipsync {
         let Some(interval) = interval else {
             return;
         };
-        let due = lock(&self.stats).due(Instant::now(), interval);
+        let due = lock(&self.imp.stats).due(Instant::now(), interval);
         if let Some(structure) = due {
-            let obj = self.obj();
+            let obj = self.imp.obj();
             let message = gst::message::Element::builder(structure).src(&*obj);
             // Fails where nobody listens.
             let _ = obj.post_message(message.build());

@@ -124,8 +124,18 @@ use gst::{glib, prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::prelude::*};
 
 use crate::lipsync::{
-    audio_input::AudioInput, latency::Latency, lateness::Lateness, mapped_frame,
-    model_swap::ModelSwap, properties, settings::Settings, stats::Stats, stream_state::Stream,
+    audio_input::AudioInput,
+    frame_pass::FramePass,
+    input_events,
+    latency::Latency,
+    lateness::Lateness,
+    mapped_frame, memory_layout, messages,
+    model_swap::ModelSwap,
+    properties, qos,
+    schedule::{self, Schedule},
+    settings::Settings,
+    stats::Stats,
+    stream_state::Stream,
     video_input::VideoInput,
 };
 use lipsync_core::sound;
@@ -217,15 +227,15 @@ impl ObjectImpl for Lipsync {
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
         let set = lock(&self.settings).set(pspec.name(), value);
         if let Err(expected) = set {
-            self.warn_of_value(pspec.name(), value, expected);
+            messages::warn_of_value(self, pspec.name(), value, expected);
             return;
         }
         match pspec.name() {
-            "sync-offset" | "processing-deadline" => self.update_latency(),
+            "sync-offset" | "processing-deadline" => self.latency.update(self),
             // Untouched frames need no model.
             "bypass" | "strength" => self.models.loader.wake(),
-            "model" => self.reread(),
-            _ => self.swap(),
+            "model" => self.models.reread(self),
+            _ => self.models.swap(self),
         }
     }
 
@@ -256,7 +266,7 @@ impl ObjectImpl for Lipsync {
         obj.src_pad()
             .add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
                 if let Some(this) = weak.upgrade() {
-                    this.name_stream(info);
+                    input_events::name_stream(&this, info);
                 }
                 gst::PadProbeReturn::Ok
             });
@@ -322,7 +332,7 @@ impl ElementImpl for Lipsync {
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         match transition {
             gst::StateChange::NullToReady => {
-                if let Err(message) = self.set_up() {
+                if let Err(message) = self.models.set_up(self) {
                     self.post_error_message(message);
                     return Err(gst::StateChangeError);
                 }
@@ -346,7 +356,7 @@ impl ElementImpl for Lipsync {
         }
         let success = success?;
         if transition == gst::StateChange::ReadyToNull {
-            self.unload();
+            self.models.unload(self);
         }
         Ok(success)
     }
@@ -364,9 +374,9 @@ impl ElementImpl for Lipsync {
             gst::warning!(CAT, imp = self, "There is one audio pad at most");
             return None;
         };
-        self.watch_audio(&pad);
+        self.audio.watch(self, &pad);
         self.audio.ask_to_flush();
-        self.update_latency();
+        self.latency.update(self);
         if let Err(err) = self.obj().add_pad(&pad) {
             gst::error!(CAT, imp = self, "{err}");
             self.audio.release(pad.upcast_ref());
@@ -382,13 +392,13 @@ impl ElementImpl for Lipsync {
         self.models.loader.wake();
         self.parent_release_pad(pad);
         self.audio.ask_to_flush();
-        self.update_latency();
+        self.latency.update(self);
     }
 }
 
 impl AggregatorImpl for Lipsync {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
-        self.set_up()?;
+        self.models.set_up(self)?;
         let stream = self.take_stream().unwrap_or_default();
         let look_ahead_ns = self.latency.look_ahead_ns();
         let mut stream = stream.restarted(look_ahead_ns);
@@ -400,15 +410,15 @@ impl AggregatorImpl for Lipsync {
         lock(&self.lateness).reset();
         self.video.reset();
         self.audio.reset();
-        self.swap_from_now_on();
+        self.models.swap_from_now_on(self);
         Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        self.stop_swapping();
+        self.models.stop_swapping();
         // Frames and sound go now, the engine stays until NULL.
         if let Some(stream) = self.take_stream() {
-            self.drop_waiting(&stream);
+            schedule::drop_waiting(self, &stream);
             self.put_stream(Box::new(stream.restarted(0)));
         }
         Ok(())
@@ -439,21 +449,23 @@ impl AggregatorImpl for Lipsync {
         let (collected_ns, next_ns, heard_alone) = {
             let stream = lock(&self.stream);
             let stream = stream.as_deref()?;
-            let wants_room = self.wants_room(stream);
+            let wants_room = self.video.wants_room(self, stream);
             self.woken_for_room.store(wants_room, Ordering::Relaxed);
             if wants_room {
                 return Some(gst::ClockTime::ZERO);
             }
             let collected = stream.batch.front().map(|turn| turn.frame.running_ns);
             let waiting = stream.waiting.first_ns();
-            let next = waiting.or_else(|| self.pad_ns(stream));
+            let next = waiting.or_else(|| self.video.pad_ns(stream));
             let heard_alone = match next {
                 Some(_) => None,
-                None => self.sound_due(stream, &audio_pad),
+                None => self.audio.due(self, stream, &audio_pad),
             };
             (collected, next, heard_alone)
         };
-        let due = collected_ns.or(next_ns).and_then(|ns| self.frame_due(ns));
+        let due = collected_ns
+            .or(next_ns)
+            .and_then(|ns| schedule::frame_due(self, ns));
         let sound_is_first = heard_alone.is_some() && due.is_none_or(|due| heard_alone < Some(due));
         if !sound_is_first {
             return due;
@@ -466,7 +478,7 @@ impl AggregatorImpl for Lipsync {
         let Some(mut stream) = self.take_stream() else {
             return Err(gst::FlowError::Flushing);
         };
-        let flow = self.work(&mut stream, timeout);
+        let flow = Schedule::new(self, &mut stream).work(timeout);
         self.put_stream(stream);
         flow
     }
@@ -495,12 +507,12 @@ impl AggregatorImpl for Lipsync {
                 let Some(mut stream) = self.take_stream() else {
                     return false;
                 };
-                self.apply_flushes(&mut stream);
+                schedule::apply_flushes(self, &mut stream);
                 // It comes behind them, or changes the sound that they hear.
-                self.send_batch_early(&mut stream);
+                FramePass::new(self, &mut stream).send_batch_early();
                 let done = match is_video {
-                    true => self.video_event(&mut stream, pad, event),
-                    false => self.audio_event(&mut stream, pad, event),
+                    true => input_events::video_event(self, &mut stream, pad, event),
+                    false => input_events::audio_event(self, &mut stream, pad, event),
                 };
                 self.put_stream(stream);
                 done
@@ -510,7 +522,7 @@ impl AggregatorImpl for Lipsync {
 
     fn src_event(&self, event: gst::Event) -> bool {
         if let gst::EventView::Qos(qos) = event.view() {
-            self.downstream_said(qos);
+            qos::downstream_said(self, qos);
         }
         match event.type_() {
             // Frames and sound go on from another time, or wait for each other.
@@ -532,7 +544,7 @@ impl AggregatorImpl for Lipsync {
                 // not ask again.
                 self.obj().src_pad().peer_query(query);
                 if let gst::QueryViewMut::Allocation(allocation) = query.view_mut() {
-                    self.widen_allocation(allocation);
+                    memory_layout::widen_allocation(self, allocation);
                 }
                 true
             }

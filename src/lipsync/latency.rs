@@ -121,55 +121,54 @@ impl Latency {
     fn queues_are_due(&self) -> bool {
         self.queues_are_due.swap(false, Ordering::Relaxed)
     }
-}
 
-impl Lipsync {
     /// The whole latency where the pipeline is live; remembered for when it cannot be asked for.
-    pub(super) fn ask_latency(&self) -> Option<gst::ClockTime> {
-        let whole = self.obj().latency();
-        self.latency.remember(whole);
+    pub fn ask(&self, imp: &Lipsync) -> Option<gst::ClockTime> {
+        let whole = imp.obj().latency();
+        self.remember(whole);
         whole
     }
 
     /// Tells the pipeline when frames come out later, or earlier, than was reported.
-    pub(super) fn update_latency(&self) {
-        let listens = self.audio.is_there();
+    pub fn update(&self, imp: &Lipsync) {
+        let listens = imp.audio.is_there();
         let (work, extra_ns) = {
-            let settings = lock(&self.settings);
+            let settings = lock(&imp.settings);
             (
                 settings.processing_deadline(),
                 settings.extra_look_ahead_ns(),
             )
         };
-        let Some(Report { whole, parts_ns }) = self.latency.report(work, extra_ns, listens) else {
+        let Some(Report { whole, parts_ns }) = self.report(work, extra_ns, listens) else {
             return;
         };
         let [look_ahead, resampling, offset, collecting] = parts_ns.map(Time);
         gst::info!(
             CAT,
-            imp = self,
+            imp = imp,
             "Latency {whole}: {look_ahead} look-ahead of the model, {resampling} resampling, {offset} for a negative \
              sync-offset, {collecting} for a batch, {work} processing-deadline"
         );
-        self.obj().set_latency(whole, gst::ClockTime::NONE);
+        imp.obj().set_latency(whole, gst::ClockTime::NONE);
     }
 
     /// Warns, once for each change of what is needed, of a queue beside this element that is too
     /// small for the sound that is heard ahead here. `lasts` is the length of a buffer of it.
-    pub(super) fn check_queues(
+    pub fn check_queues(
         &self,
+        imp: &Lipsync,
         stream: &mut Stream,
         pad: &gst_base::AggregatorPad,
         lasts: Option<gst::ClockTime>,
     ) {
-        if !self.latency.queues_are_due() {
+        if !self.queues_are_due() {
             return;
         }
-        let reported = self.latency.reported();
-        let wait = match self.obj().latency() {
+        let reported = self.reported();
+        let wait = match imp.obj().latency() {
             // What is played waits as long as the frame.
             Some(_) => reported,
-            None => reported.saturating_sub(lock(&self.settings).processing_deadline()),
+            None => reported.saturating_sub(lock(&imp.settings).processing_deadline()),
         };
         let flow = queue_check::Flow {
             bytes_per_second: stream.bytes_per_second(),
@@ -187,7 +186,7 @@ impl Lipsync {
         }) = &found
         {
             gst::element_imp_warning!(
-                self,
+                imp,
                 gst::LibraryError::Settings,
                 ("lipsync hears {wait} ahead of what is played, but the queue `{queue}` behind \
                      the same tee is limited to {property}={has}, where playing may come to a \

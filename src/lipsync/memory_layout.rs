@@ -93,70 +93,64 @@ impl Drop for Copies {
     }
 }
 
-impl Lipsync {
-    /// Passes downstream's offer on with room for the frames that wait here. What downstream does not
-    /// offer is not offered: frames leave in the memory in which they came.
-    pub(super) fn widen_allocation(&self, allocation: &mut gst::query::Allocation) {
-        let held = self.frames_held();
-        let pools: Vec<_> = allocation.allocation_pools().collect();
-        for (index, (pool, size, min, max)) in pools.into_iter().enumerate().rev() {
-            let min = min.saturating_add(held);
-            if max != 0 && max < min {
-                allocation.remove_nth_allocation_pool(index as u32);
-            } else {
-                allocation.set_nth_allocation_pool(index as u32, pool.as_ref(), size, min, max);
-            }
+/// Passes downstream's offer on with room for the frames that wait here. What downstream does not
+/// offer is not offered: frames leave in the memory in which they came.
+pub fn widen_allocation(imp: &Lipsync, allocation: &mut gst::query::Allocation) {
+    let held = frames_held(imp);
+    let pools: Vec<_> = allocation.allocation_pools().collect();
+    for (index, (pool, size, min, max)) in pools.into_iter().enumerate().rev() {
+        let min = min.saturating_add(held);
+        if max != 0 && max < min {
+            allocation.remove_nth_allocation_pool(index as u32);
+        } else {
+            allocation.set_nth_allocation_pool(index as u32, pool.as_ref(), size, min, max);
         }
     }
+}
 
-    /// The frame as downstream understands it: where rows and planes lie elsewhere than the caps
-    /// say, and downstream does not read where, in a copy.
-    pub(super) fn laid_out(&self, stream: &mut Stream, buffer: gst::Buffer) -> gst::Buffer {
-        let Some(info) = &stream.video else {
-            return buffer;
-        };
-        if is_as_caps_say(&buffer, info) {
-            return buffer;
-        }
-        let reads_meta = *stream
-            .reads_video_meta
-            .get_or_insert_with(|| self.downstream_reads_video_meta());
-        if reads_meta {
-            return buffer;
-        }
-        stream.copies.copy(&buffer, info).unwrap_or_else(|err| {
-            gst::warning!(CAT, imp = self, "{buffer:?} stays as it is: {err}");
-            buffer
-        })
+/// The frame as downstream understands it: where rows and planes lie elsewhere than the caps
+/// say, and downstream does not read where, in a copy.
+pub fn laid_out(imp: &Lipsync, stream: &mut Stream, buffer: gst::Buffer) -> gst::Buffer {
+    let Some(info) = &stream.video else {
+        return buffer;
+    };
+    if is_as_caps_say(&buffer, info) {
+        return buffer;
     }
-
-    fn downstream_reads_video_meta(&self) -> bool {
-        let src_pad = self.obj().src_pad().clone();
-        let caps = src_pad.current_caps();
-        let mut allocation = gst::query::Allocation::new(caps.as_ref(), false);
-        let reads_meta = src_pad.peer_query(&mut allocation)
-            && (allocation.find_allocation_meta::<gst_video::VideoMeta>()).is_some();
-        gst::debug!(
-            CAT,
-            imp = self,
-            "Downstream reads video metas: {reads_meta}"
-        );
-        reads_meta
+    let reads_meta = *stream
+        .reads_video_meta
+        .get_or_insert_with(|| downstream_reads_video_meta(imp));
+    if reads_meta {
+        return buffer;
     }
+    stream.copies.copy(&buffer, info).unwrap_or_else(|err| {
+        gst::warning!(CAT, imp = imp, "{buffer:?} stays as it is: {err}");
+        buffer
+    })
+}
 
-    /// How many frames wait here at most when the pipeline is live.
-    fn frames_held(&self) -> u32 {
-        let wait = self.latency.reported();
-        let frame = lock(&self.stream)
-            .as_ref()
-            .and_then(|stream| mapped_frame::duration(stream.video.as_ref()?));
-        match frame {
-            Some(frame) => {
-                let frames = wait.nseconds().div_ceil(frame.nseconds().max(1));
-                u32::try_from(frames).unwrap_or(u32::MAX)
-            }
-            None => lock(&self.settings).setup.batch_size,
+fn downstream_reads_video_meta(imp: &Lipsync) -> bool {
+    let src_pad = imp.obj().src_pad().clone();
+    let caps = src_pad.current_caps();
+    let mut allocation = gst::query::Allocation::new(caps.as_ref(), false);
+    let reads_meta = src_pad.peer_query(&mut allocation)
+        && (allocation.find_allocation_meta::<gst_video::VideoMeta>()).is_some();
+    gst::debug!(CAT, imp = imp, "Downstream reads video metas: {reads_meta}");
+    reads_meta
+}
+
+/// How many frames wait here at most when the pipeline is live.
+fn frames_held(imp: &Lipsync) -> u32 {
+    let wait = imp.latency.reported();
+    let frame = lock(&imp.stream)
+        .as_ref()
+        .and_then(|stream| mapped_frame::duration(stream.video.as_ref()?));
+    match frame {
+        Some(frame) => {
+            let frames = wait.nseconds().div_ceil(frame.nseconds().max(1));
+            u32::try_from(frames).unwrap_or(u32::MAX)
         }
+        None => lock(&imp.settings).setup.batch_size,
     }
 }
 

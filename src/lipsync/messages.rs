@@ -77,64 +77,61 @@ pub fn route_runtime_log() {
     });
 }
 
-impl Lipsync {
-    /// Says, once in a stream, that frames come and no sound ever can.
-    pub(super) fn warn_of_no_audio(&self, stream: &mut Stream, running_ns: i64, draws: bool) {
-        if draws && stream.is_long_unheard(running_ns) {
-            gst::element_imp_warning!(
-                self,
-                gst::CoreError::Pad,
-                ("frames come, but there is no pad `audio` from which lipsync could hear: they pass through \
-                  unchanged. Link an audio stream to it. What has room for one video filter only, such as \
-                  playbin's `video-filter` or an effect in GES, cannot: use lipsyncbin in a pipeline of its own, not there")
-            );
-        }
-    }
-
-    /// Says at the end of a stream how many frames had a face; that none had any is worth a warning.
-    pub(super) fn sum_up(&self, stream: &mut Stream) {
-        if std::mem::replace(&mut stream.is_summed_up, true) {
-            return;
-        }
-        let (frames, found, synced) = lock(&self.stats).looked_at_found_and_synced();
-        if frames == 0 {
-            return;
-        }
-        if found == 0 {
-            gst::element_imp_warning!(
-                self,
-                gst::StreamError::Failed,
-                ("no face was found in any of {frames} frames: no mouth was redrawn")
-            );
-            return;
-        }
-        let text = format!(
-            "{found} of {frames} frames had a face ({} %), {synced} were synced ({} %)",
-            found * 100 / frames,
-            synced * 100 / frames
+/// Says, once in a stream, that frames come and no sound ever can.
+pub fn warn_of_no_audio(imp: &Lipsync, stream: &mut Stream, running_ns: i64, draws: bool) {
+    if draws && stream.is_long_unheard(running_ns) {
+        gst::element_imp_warning!(
+            imp,
+            gst::CoreError::Pad,
+            ("frames come, but there is no pad `audio` from which lipsync could hear: they pass through \
+              unchanged. Link an audio stream to it. What has room for one video filter only, such as \
+              playbin's `video-filter` or an effect in GES, cannot: use lipsyncbin in a pipeline of its own, not there")
         );
-        // `gst-launch-1.0` prints only the second.
-        gst::element_imp_info!(self, gst::StreamError::Failed, ("{text}"), ["{text}"]);
     }
+}
 
-    /// Warns of a value that a property cannot have. The bus of a pipeline in NULL takes no messages, so
-    /// it is said again on the way to READY.
-    pub(super) fn warn_of_value(&self, name: &str, value: &glib::Value, expected: &str) {
-        let found = value
-            .get::<Option<&str>>()
-            .ok()
-            .flatten()
-            .unwrap_or_default();
-        let kept = self.obj().property_value(name);
-        let kept = kept.get::<&str>().unwrap_or_default();
-        let warning =
-            format!("{name} cannot be \"{found}\" and stays {kept}; expected: {expected}");
-        match self.obj().current_state() {
-            gst::State::Null => {
-                gst::warning!(CAT, imp = self, "{warning}");
-                *lock(&self.refused) = Some(warning);
-            }
-            _ => gst::element_imp_warning!(self, gst::LibraryError::Settings, ("{warning}")),
+/// Says at the end of a stream how many frames had a face; that none had any is worth a warning.
+pub fn sum_up(imp: &Lipsync, stream: &mut Stream) {
+    if std::mem::replace(&mut stream.is_summed_up, true) {
+        return;
+    }
+    let (frames, found, synced) = lock(&imp.stats).looked_at_found_and_synced();
+    if frames == 0 {
+        return;
+    }
+    if found == 0 {
+        gst::element_imp_warning!(
+            imp,
+            gst::StreamError::Failed,
+            ("no face was found in any of {frames} frames: no mouth was redrawn")
+        );
+        return;
+    }
+    let text = format!(
+        "{found} of {frames} frames had a face ({} %), {synced} were synced ({} %)",
+        found * 100 / frames,
+        synced * 100 / frames
+    );
+    // `gst-launch-1.0` prints only the second.
+    gst::element_imp_info!(imp, gst::StreamError::Failed, ("{text}"), ["{text}"]);
+}
+
+/// Warns of a value that a property cannot have. The bus of a pipeline in NULL takes no messages, so
+/// it is said again on the way to READY.
+pub fn warn_of_value(imp: &Lipsync, name: &str, value: &glib::Value, expected: &str) {
+    let found = value
+        .get::<Option<&str>>()
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    let kept = imp.obj().property_value(name);
+    let kept = kept.get::<&str>().unwrap_or_default();
+    let warning = format!("{name} cannot be \"{found}\" and stays {kept}; expected: {expected}");
+    match imp.obj().current_state() {
+        gst::State::Null => {
+            gst::warning!(CAT, imp = imp, "{warning}");
+            *lock(&imp.refused) = Some(warning);
         }
+        _ => gst::element_imp_warning!(imp, gst::LibraryError::Settings, ("{warning}")),
     }
 }

@@ -39,7 +39,7 @@ impl Lipsync {
     /// Lets a generator of the program's own draw the mouths, in place of what the property
     /// `model` names. Holds from the next change from NULL to READY.
     pub fn set_generator(&self, source: catalogue::Source) {
-        self.imp().set_generator(source);
+        self.imp().models.set_source(source);
     }
 }
 

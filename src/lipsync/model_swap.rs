@@ -13,6 +13,7 @@ use gst_base::prelude::*;
 
 use crate::lipsync::{
     background::{self, LoadState, Loader, Order},
+    frame_pass::FramePass,
     imp::{CAT, Lipsync, lock},
     log::Time,
     messages,
@@ -92,123 +93,124 @@ impl Model {
 /// An engine with the providers that it does without; `None` where nobody wants it any more.
 type Loaded = Result<Option<(Engine, Vec<Fallback>)>, Error>;
 
-impl Lipsync {
-    pub fn set_generator(&self, source: catalogue::Source) {
-        *lock(&self.models.source) = Some(source);
+impl ModelSwap {
+    pub fn set_source(&self, source: catalogue::Source) {
+        *lock(&self.source) = Some(source);
     }
 
     /// Begins to load the model, unless that of the same settings is there or on its way. Fails
     /// where a person has to do something about it and that can be told at once.
-    pub(super) fn set_up(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = lock(&self.settings).clone();
-        if lock(&self.models.model).newest() == Some(&settings.setup) {
+    pub fn set_up(&self, imp: &Lipsync) -> Result<(), gst::ErrorMessage> {
+        let settings = lock(&imp.settings).clone();
+        if lock(&self.model).newest() == Some(&settings.setup) {
             return Ok(());
         }
-        self.unload();
+        self.unload(imp);
         let config = self.engine_config(&settings);
-        self.post_progress(gst::ProgressType::Start, opening(&config));
+        post_progress(imp, gst::ProgressType::Start, opening(&config));
         let refused = |err: Error| {
-            gst::error!(CAT, imp = self, "{err}");
-            self.post_progress(gst::ProgressType::Error, FAILED);
+            gst::error!(CAT, imp = imp, "{err}");
+            post_progress(imp, gst::ProgressType::Error, FAILED);
             messages::error_message(&err)
         };
         let prepared = Prepared::new(&config).map_err(refused)?;
         let setup = settings.setup;
-        self.know_delays(
+        know_delays(
+            imp,
             prepared.look_ahead_ns().unwrap_or(0),
             setup.batch_size as usize,
         );
         if prepared.has_networks() {
-            let mut model = lock(&self.models.model);
-            return self.load(&mut model, setup, |goes_on| prepared.load(goes_on));
+            let mut model = lock(&self.model);
+            return self.load(imp, &mut model, setup, |goes_on| prepared.load(goes_on));
         }
         if let Some((engine, fallbacks)) = prepared.load(|_| true).map_err(refused)? {
-            lock(&self.models.model).has_loaded(setup, engine.files().clone());
-            self.tell_loaded(&About::of(&engine), fallbacks, true);
-            self.models.loader.put(engine);
+            lock(&self.model).has_loaded(setup, engine.files().clone());
+            tell_loaded(imp, &About::of(&engine), fallbacks, true);
+            self.loader.put(engine);
         }
         Ok(())
     }
 
     /// From here on a change of the settings has another model loaded at once.
-    pub(super) fn swap_from_now_on(&self) {
-        lock(&self.models.model).is_swapped = true;
+    pub fn swap_from_now_on(&self, imp: &Lipsync) {
+        lock(&self.model).is_swapped = true;
         // What was changed since they were looked at.
-        self.swap();
+        self.swap(imp);
     }
 
     /// Until the next start only what is on its way goes on. What has failed is tried again then.
-    pub(super) fn stop_swapping(&self) {
-        let mut model = lock(&self.models.model);
+    pub fn stop_swapping(&self) {
+        let mut model = lock(&self.model);
         model.is_swapped = false;
-        if self.models.loader.load_state() == LoadState::Failed {
+        if self.loader.load_state() == LoadState::Failed {
             model.wanted = None;
         }
     }
 
     /// The settings have changed: while frames flow, what they ask for is loaded beside the model
     /// that draws.
-    pub(super) fn swap(&self) {
-        let mut model = lock(&self.models.model);
-        if !model.is_swapped || model.newest() == Some(&lock(&self.settings).setup) {
+    pub fn swap(&self, imp: &Lipsync) {
+        let mut model = lock(&self.model);
+        if !model.is_swapped || model.newest() == Some(&lock(&imp.settings).setup) {
             return;
         }
-        let settings = lock(&self.settings).clone();
-        let was_busy = self.models.loader.cancel();
+        let settings = lock(&imp.settings).clone();
+        let was_busy = self.loader.cancel();
         model.wanted = None;
         if model.current() == Some(&settings.setup) {
             drop(model);
-            self.post_canceled(was_busy);
+            post_canceled(imp, was_busy);
             return;
         }
         let config = self.engine_config(&settings);
         let text = opening(&config);
         let (go, may_go) = mpsc::channel::<()>();
-        let started = self.load(&mut model, settings.setup, move |goes_on| {
+        let started = self.load(imp, &mut model, settings.setup, move |goes_on| {
             // Messages come in order.
             let _ = may_go.recv();
             Prepared::new(&config)?.load(goes_on)
         });
         drop(model);
-        self.post_canceled(was_busy);
-        self.post_progress(gst::ProgressType::Start, text);
+        post_canceled(imp, was_busy);
+        post_progress(imp, gst::ProgressType::Start, text);
         drop(go);
         if let Err(message) = started {
-            self.post_error_message(message);
+            imp.post_error_message(message);
         }
     }
 
     /// `model` was set, maybe to what it was: files that have changed since they were read are read
     /// again, and what is on its way begins anew.
-    pub(super) fn reread(&self) {
-        let files = lock(&self.models.model).files.clone();
+    pub fn reread(&self, imp: &Lipsync) {
+        let files = lock(&self.model).files.clone();
         let is_stale = files.has_changed();
         {
-            let mut model = lock(&self.models.model);
+            let mut model = lock(&self.model);
             model.is_stale = is_stale;
-            if model.wanted.as_ref() == Some(&lock(&self.settings).setup) {
+            if model.wanted.as_ref() == Some(&lock(&imp.settings).setup) {
                 model.wanted = None;
             }
         }
-        self.swap();
+        self.swap(imp);
     }
 
     /// Drops the model and whatever is on its way.
-    pub(super) fn unload(&self) {
+    pub fn unload(&self, imp: &Lipsync) {
         let was_busy = {
-            let mut model = lock(&self.models.model);
+            let mut model = lock(&self.model);
             *model = Model {
                 is_swapped: model.is_swapped,
                 ..Model::default()
             };
-            self.models.loader.cancel()
+            self.loader.cancel()
         };
-        self.post_canceled(was_busy);
-        drop(self.models.loader.take());
+        post_canceled(imp, was_busy);
+        drop(self.loader.take());
         // Whose networks may be at work on a frame that nobody waits for any more.
-        self.models.interrupt();
-        drop(self.take_stream());
-        let mut stats = lock(&self.stats);
+        self.interrupt();
+        drop(imp.take_stream());
+        let mut stats = lock(&imp.stats);
         stats.provider = None;
         stats.model.clear();
     }
@@ -216,7 +218,7 @@ impl Lipsync {
     fn engine_config(&self, settings: &Settings) -> assembly::Config {
         messages::route_runtime_log();
         let mut config = settings.engine_config();
-        if let Some(source) = lock(&self.models.source).clone() {
+        if let Some(source) = lock(&self.source).clone() {
             config.generator = source;
         }
         config
@@ -225,34 +227,35 @@ impl Lipsync {
     /// `make` is told to ask before each step whether it is still to go on.
     fn load(
         &self,
+        imp: &Lipsync,
         model: &mut Model,
         setup: Setup,
         make: impl FnOnce(&mut dyn FnMut(Step) -> bool) -> Loaded + Send + 'static,
     ) -> Result<(), gst::ErrorMessage> {
         model.wanted = Some(setup.clone());
-        let weak = self.downgrade();
+        let weak = imp.downgrade();
         let work = AtWork::begin();
-        let started = self.models.loader.load(move |order| {
+        let started = self.loader.load(move |order| {
             work.in_this_thread();
             let loaded = make(&mut |step| {
                 let this = weak.upgrade().filter(|_| order.is_wanted());
-                this.inspect(|this| this.post_progress(gst::ProgressType::Continue, about(step)))
+                this.inspect(|this| post_progress(this, gst::ProgressType::Continue, about(step)))
                     .is_some()
             });
             if let Some(this) = weak.upgrade() {
-                this.catch_panic(|| (), |this| this.settle(order, setup, loaded));
+                this.catch_panic(|| (), |this| this.models.settle(this, order, setup, loaded));
             }
         });
         started.map_err(|err| gst::error_msg!(gst::CoreError::Thread, ("no thread: {err}")))
     }
 
     /// In the loader's thread.
-    fn settle(&self, order: Order<Engine>, setup: Setup, loaded: Loaded) {
+    fn settle(&self, imp: &Lipsync, order: Order<Engine>, setup: Setup, loaded: Loaded) {
         match loaded {
             Ok(Some((engine, fallbacks))) => {
                 let about = About::of(&engine);
                 let files = engine.files().clone();
-                let mut model = lock(&self.models.model);
+                let mut model = lock(&self.model);
                 let is_first = model.loaded.is_none();
                 let delivered = order.deliver(engine);
                 if delivered.is_ok() {
@@ -260,26 +263,26 @@ impl Lipsync {
                 }
                 drop(model);
                 if delivered.is_ok() {
-                    self.tell_loaded(&about, fallbacks, is_first);
+                    tell_loaded(imp, &about, fallbacks, is_first);
                 }
             }
             Ok(None) => (),
-            Err(err) => self.refuse(order, &setup, &err),
+            Err(err) => self.refuse(imp, order, &setup, &err),
         }
     }
 
     /// A model that cannot be loaded is an error, unless there is another one that runs: then all
     /// that says what was asked for says again what runs.
-    fn refuse(&self, order: Order<Engine>, setup: &Setup, err: &Error) {
-        gst::error!(CAT, imp = self, "{err}");
-        let obj = self.obj();
-        let mut model = lock(&self.models.model);
+    fn refuse(&self, imp: &Lipsync, order: Order<Engine>, setup: &Setup, err: &Error) {
+        gst::error!(CAT, imp = imp, "{err}");
+        let obj = imp.obj();
+        let mut model = lock(&self.model);
         let Some(loaded) = model.loaded.clone() else {
             drop(model);
             // Before frames fail of it: who stops at the first error is to see this one.
             if order.is_wanted() {
-                self.post_progress(gst::ProgressType::Error, FAILED);
-                self.post_error_message(messages::error_message(err));
+                post_progress(imp, gst::ProgressType::Error, FAILED);
+                imp.post_error_message(messages::error_message(err));
             }
             order.fail();
             return;
@@ -290,74 +293,34 @@ impl Lipsync {
         model.wanted = None;
         // Until `model` is set again.
         model.is_stale = false;
-        let changed = lock(&self.settings).put_back(setup, loaded);
+        let changed = lock(&imp.settings).put_back(setup, loaded);
         drop(model);
-        self.post_progress(gst::ProgressType::Error, FAILED);
+        post_progress(imp, gst::ProgressType::Error, FAILED);
         messages::post_warning(obj.upcast_ref(), err, STAYS);
         for name in changed {
             obj.notify(name);
         }
     }
 
-    fn tell_loaded(&self, about: &About, fallbacks: Vec<Fallback>, is_first: bool) {
-        if is_first {
-            self.know_delays(about.look_ahead_ns, about.batch);
-            self.show(about);
-        }
-        gst::info!(CAT, imp = self, "Loaded {about}");
-        for fallback in fallbacks {
-            gst::element_imp_warning!(
-                self,
-                gst::LibraryError::Init,
-                (
-                    "a network runs on `{}`, not on the execution provider `{}`: {}",
-                    fallback.taken.name(),
-                    fallback.requested,
-                    fallback.reason
-                )
-            );
-        }
-        let wanted = lock(&self.settings).setup.batch_size as usize;
-        if about.batch < wanted {
-            gst::element_imp_warning!(
-                self,
-                gst::LibraryError::Settings,
-                (
-                    "batch-size is {wanted}, but `{}` draws {} at once, and so many frames are \
-                     collected: expected a network whose first dimension is open, or {wanted}",
-                    about.name,
-                    about.batch
-                )
-            );
-        }
-        self.post_progress(gst::ProgressType::Complete, &about.line);
-    }
-
-    /// What `stats` says of the model that draws.
-    fn show(&self, about: &About) {
-        let mut stats = lock(&self.stats);
-        stats.provider = about.provider;
-        stats.model.clone_from(&about.name);
-    }
-
     /// Whether the next frame can go on: drawn upon by the model that was loaded last, or untouched
     /// where it need not or cannot wait for one.
-    pub(super) fn has_its_model(
+    pub fn has_arrived(
         &self,
+        imp: &Lipsync,
         stream: &mut Stream,
         listens: bool,
         controls: &Controls,
     ) -> Result<bool, gst::FlowError> {
-        self.take_over(stream);
+        self.take_over(imp, stream);
         if stream.engine().is_some() || !listens || !controls.draws() {
             return Ok(true);
         }
-        let is_live = self.obj().latency().is_some();
+        let is_live = imp.obj().latency().is_some();
         if !is_live {
-            self.models.loader.wait(|| self.is_patient());
-            self.take_over(stream);
+            self.loader.wait(|| is_patient(imp));
+            self.take_over(imp, stream);
         }
-        match self.models.loader.load_state() {
+        match self.loader.load_state() {
             _ if stream.engine().is_some() => Ok(true),
             LoadState::Failed => Err(gst::FlowError::Error),
             LoadState::Busy => Ok(is_live),
@@ -365,29 +328,18 @@ impl Lipsync {
         }
     }
 
-    /// Whether the streaming thread has nothing better to do than to wait for the model.
-    fn is_patient(&self) -> bool {
-        let audio_pad = self.audio.pad();
-        let is_open =
-            |pad: &gst_base::AggregatorPad| !pad.pad_flags().contains(gst::PadFlags::FLUSHING);
-        lock(&self.settings).controls().draws()
-            && !self.stops.load(Ordering::Acquire)
-            && is_open(&self.video.pad)
-            && audio_pad.is_some_and(|pad| is_open(&pad))
-    }
-
     /// Goes on with the engine that was loaded last.
-    fn take_over(&self, stream: &mut Stream) {
-        let Some(mut engine) = self.models.loader.take() else {
+    fn take_over(&self, imp: &Lipsync, stream: &mut Stream) {
+        let Some(mut engine) = self.loader.take() else {
             return;
         };
         // What was collected is heard as far as the engine before hears.
-        self.send_batch_early(stream);
-        engine.set_tracking(lock(&self.settings).tracking());
+        FramePass::new(imp, stream).send_batch_early();
+        engine.set_tracking(lock(&imp.settings).tracking());
         let about = About::of(&engine);
-        self.show(&about);
-        gst::info!(CAT, imp = self, "Goes on with {about}");
-        *lock(&self.models.interrupt) = engine.interrupt();
+        show(imp, &about);
+        gst::info!(CAT, imp = imp, "Goes on with {about}");
+        *lock(&self.interrupt) = engine.interrupt();
         if let Some(old) = stream.go_on_with(engine) {
             // May take a while.
             let work = AtWork::begin();
@@ -396,27 +348,79 @@ impl Lipsync {
                 drop(old);
             });
         }
-        self.know_delays(about.look_ahead_ns, about.batch);
+        know_delays(imp, about.look_ahead_ns, about.batch);
     }
+}
 
-    /// `batch` is what the networks take at once.
-    fn know_delays(&self, look_ahead_ns: i64, batch: usize) {
-        let wanted = lock(&self.settings).setup.batch_size as usize;
-        self.latency.set_model(look_ahead_ns, batch.min(wanted));
-        self.update_latency();
+fn tell_loaded(imp: &Lipsync, about: &About, fallbacks: Vec<Fallback>, is_first: bool) {
+    if is_first {
+        know_delays(imp, about.look_ahead_ns, about.batch);
+        show(imp, about);
     }
-
-    fn post_progress(&self, kind: gst::ProgressType, text: &str) {
-        let obj = self.obj();
-        let message = gst::message::Progress::builder(kind, PROGRESS_CODE, text).src(&*obj);
-        // Fails where there is no bus: then nobody waits for it.
-        let _ = obj.post_message(message.build());
+    gst::info!(CAT, imp = imp, "Loaded {about}");
+    for fallback in fallbacks {
+        gst::element_imp_warning!(
+            imp,
+            gst::LibraryError::Init,
+            (
+                "a network runs on `{}`, not on the execution provider `{}`: {}",
+                fallback.taken.name(),
+                fallback.requested,
+                fallback.reason
+            )
+        );
     }
+    let wanted = lock(&imp.settings).setup.batch_size as usize;
+    if about.batch < wanted {
+        gst::element_imp_warning!(
+            imp,
+            gst::LibraryError::Settings,
+            (
+                "batch-size is {wanted}, but `{}` draws {} at once, and so many frames are \
+                 collected: expected a network whose first dimension is open, or {wanted}",
+                about.name,
+                about.batch
+            )
+        );
+    }
+    post_progress(imp, gst::ProgressType::Complete, &about.line);
+}
 
-    fn post_canceled(&self, was_busy: bool) {
-        if was_busy {
-            self.post_progress(gst::ProgressType::Canceled, CANCELED);
-        }
+/// What `stats` says of the model that draws.
+fn show(imp: &Lipsync, about: &About) {
+    let mut stats = lock(&imp.stats);
+    stats.provider = about.provider;
+    stats.model.clone_from(&about.name);
+}
+
+/// Whether the streaming thread has nothing better to do than to wait for the model.
+fn is_patient(imp: &Lipsync) -> bool {
+    let audio_pad = imp.audio.pad();
+    let is_open =
+        |pad: &gst_base::AggregatorPad| !pad.pad_flags().contains(gst::PadFlags::FLUSHING);
+    lock(&imp.settings).controls().draws()
+        && !imp.stops.load(Ordering::Acquire)
+        && is_open(&imp.video.pad)
+        && audio_pad.is_some_and(|pad| is_open(&pad))
+}
+
+/// `batch` is what the networks take at once.
+fn know_delays(imp: &Lipsync, look_ahead_ns: i64, batch: usize) {
+    let wanted = lock(&imp.settings).setup.batch_size as usize;
+    imp.latency.set_model(look_ahead_ns, batch.min(wanted));
+    imp.latency.update(imp);
+}
+
+fn post_progress(imp: &Lipsync, kind: gst::ProgressType, text: &str) {
+    let obj = imp.obj();
+    let message = gst::message::Progress::builder(kind, PROGRESS_CODE, text).src(&*obj);
+    // Fails where there is no bus: then nobody waits for it.
+    let _ = obj.post_message(message.build());
+}
+
+fn post_canceled(imp: &Lipsync, was_busy: bool) {
+    if was_busy {
+        post_progress(imp, gst::ProgressType::Canceled, CANCELED);
     }
 }
 

@@ -502,8 +502,9 @@ fn table() -> Vec<Property> {
             glib::ParamSpecBoolean::builder("attach-meta")
                 .nick("Attach metas")
                 .blurb(
-                    "Marks each face on its frame with a region-of-interest meta of type \
-                     \"lipsync-face\": confidence, and openness of the mouth as it came in",
+                    "Marks each face that is drawn on its frame with a region-of-interest meta of type \
+                     \"lipsync-face\": confidence, and openness of the mouth as it came in. Frames that \
+                     pass through unchanged have none",
                 )
                 .default_value(default.attach_meta)
                 .mutable_playing()

@@ -12,6 +12,7 @@ use crate::lipsync::{
     lateness::Verdict,
     log::Time,
     stream_state::Stream,
+    turn::Turn,
 };
 
 /// When a frame has to be out, by the pipeline's clock.
@@ -21,6 +22,21 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
+    /// When the frame has to be out in a live pipeline; `None` elsewhere, and where lateness is of
+    /// no concern.
+    pub fn of(imp: &Lipsync, turn: &Turn) -> Option<Self> {
+        let obj = imp.obj();
+        let latency = obj.latency()?;
+        if !turn.settings.qos || obj.current_state() != gst::State::Playing {
+            return None;
+        }
+        let (clock, base_time) = obj.clock().zip(obj.base_time())?;
+        Some(Self {
+            clock,
+            at_ns: signed_ns(base_time + latency).saturating_add(turn.frame.running_ns),
+        })
+    }
+
     /// Nanoseconds that are left, less than nothing afterwards.
     pub(super) fn left_ns(&self) -> i64 {
         self.at_ns.saturating_sub(signed_ns(self.clock.time()))
@@ -33,71 +49,54 @@ impl Deadline {
     }
 }
 
-impl Lipsync {
-    /// Takes in what downstream says of its lateness. The event goes on upstream all the same.
-    pub(super) fn downstream_said(&self, event: &gst::event::Qos) {
-        let (_, proportion, late_ns, timestamp) = event.get();
-        let Some(timestamp) = timestamp else {
-            return;
-        };
-        let is_live = self.obj().latency().is_some();
-        lock(&self.lateness).downstream_said(signed_ns(timestamp), late_ns, proportion, is_live);
-    }
+/// Takes in what downstream says of its lateness. The event goes on upstream all the same.
+pub fn downstream_said(imp: &Lipsync, event: &gst::event::Qos) {
+    let (_, proportion, late_ns, timestamp) = event.get();
+    let Some(timestamp) = timestamp else {
+        return;
+    };
+    let is_live = imp.obj().latency().is_some();
+    lock(&imp.lateness).downstream_said(signed_ns(timestamp), late_ns, proportion, is_live);
+}
 
-    /// When the frame has to be out in a live pipeline; `None` elsewhere, and where lateness is of
-    /// no concern.
-    pub(super) fn deadline(&self, frame: &Frame) -> Option<Deadline> {
-        let obj = self.obj();
-        let latency = obj.latency()?;
-        if obj.current_state() != gst::State::Playing {
-            return None;
-        }
-        let (clock, base_time) = obj.clock().zip(obj.base_time())?;
-        Some(Deadline {
-            clock,
-            at_ns: signed_ns(base_time + latency).saturating_add(frame.running_ns),
-        })
-    }
+/// What there is time for, and how late the frame is for more.
+/// `work_ns` is kept for work.
+pub fn verdict(
+    imp: &Lipsync,
+    frame: &Frame,
+    deadline: Option<&Deadline>,
+    work_ns: i64,
+) -> (Verdict, i64) {
+    let left_ns = deadline.map(Deadline::left_ns);
+    lock(&imp.lateness).judge(frame.running_ns, left_ns, work_ns)
+}
 
-    /// What there is time for, and how late the frame is for more.
-    /// `work_ns` is kept for work.
-    pub(super) fn verdict(
-        &self,
-        frame: &Frame,
-        deadline: Option<&Deadline>,
-        work_ns: i64,
-    ) -> (Verdict, i64) {
-        let left_ns = deadline.map(Deadline::left_ns);
-        lock(&self.lateness).judge(frame.running_ns, left_ns, work_ns)
-    }
-
-    /// Tells the bus of a frame that had too little time.
-    pub(super) fn tell_of_loss(&self, stream: &Stream, frame: &Frame, late_ns: i64) {
-        gst::debug!(
-            CAT,
-            imp = self,
-            "Frame at {} is {} late",
-            Time(frame.running_ns),
-            Time(late_ns)
-        );
-        let obj = self.obj();
-        let running_time = u64::try_from(frame.running_ns).ok();
-        let proportion = lock(&self.lateness).proportion();
-        let (processed, lost) = lock(&self.stats).in_time_and_lost();
-        let message = gst::message::Qos::builder(obj.latency().is_some())
-            .running_time(running_time.map(gst::ClockTime::from_nseconds))
-            .stream_time(frame.stream_time)
-            .timestamp(frame.buffer.pts())
-            .duration(stream.duration(frame))
-            .values(late_ns, proportion, QUALITY_MAX)
-            .stats(
-                gst::format::Buffers::from_u64(processed),
-                gst::format::Buffers::from_u64(lost),
-            )
-            .src(&*obj);
-        // Fails where nobody listens.
-        let _ = obj.post_message(message.build());
-    }
+/// Tells the bus of a frame that had too little time.
+pub fn report_loss(imp: &Lipsync, stream: &Stream, frame: &Frame, late_ns: i64) {
+    gst::debug!(
+        CAT,
+        imp = imp,
+        "Frame at {} is {} late",
+        Time(frame.running_ns),
+        Time(late_ns)
+    );
+    let obj = imp.obj();
+    let running_time = u64::try_from(frame.running_ns).ok();
+    let proportion = lock(&imp.lateness).proportion();
+    let (processed, lost) = lock(&imp.stats).in_time_and_lost();
+    let message = gst::message::Qos::builder(obj.latency().is_some())
+        .running_time(running_time.map(gst::ClockTime::from_nseconds))
+        .stream_time(frame.stream_time)
+        .timestamp(frame.buffer.pts())
+        .duration(stream.duration(frame))
+        .values(late_ns, proportion, QUALITY_MAX)
+        .stats(
+            gst::format::Buffers::from_u64(processed),
+            gst::format::Buffers::from_u64(lost),
+        )
+        .src(&*obj);
+    // Fails where nobody listens.
+    let _ = obj.post_message(message.build());
 }
 
 /// What GStreamer's elements call full quality.

@@ -19,6 +19,8 @@ pub struct Stats {
     pub dropped: u64,
     synced: u64,
     no_face: u64,
+    /// Frames with faces of which none was chosen.
+    no_speaker: u64,
     silent: u64,
     bypassed: u64,
     /// Frames of which no mouth was to be seen: something lay over it.
@@ -74,15 +76,20 @@ impl Stats {
     /// Frames that were given the time they needed, and those that were not.
     pub fn in_time_and_lost(&self) -> (u64, u64) {
         (
-            self.synced + self.no_face + self.silent + self.bypassed + self.occluded,
+            self.found_in_time() + self.no_face + self.bypassed,
             self.repeated + self.skipped + self.dropped,
         )
+    }
+
+    /// Frames with a face that were given the time they needed.
+    fn found_in_time(&self) -> u64 {
+        self.synced + self.silent + self.occluded + self.no_speaker
     }
 
     /// Of the frames in which faces were looked for, and that had the time: how many there were, how many had one,
     /// and how many show a mouth that follows the sound.
     pub fn looked_at_found_and_synced(&self) -> (u64, u64, u64) {
-        let found = self.synced + self.silent + self.repeated;
+        let found = self.found_in_time() + self.repeated;
         (found + self.no_face, found, self.synced)
     }
 
@@ -91,6 +98,7 @@ impl Stats {
         match outcome {
             Outcome::Synced => self.synced += 1,
             Outcome::NoFace => self.no_face += 1,
+            Outcome::NoSpeaker => self.no_speaker += 1,
             Outcome::Silent => self.silent += 1,
             Outcome::Bypassed => self.bypassed += 1,
             Outcome::Occluded => self.occluded += 1,
@@ -142,6 +150,7 @@ impl Stats {
             .field("frames-held", self.frames_held())
             .field("frames-synced", self.synced)
             .field("frames-no-face", self.no_face)
+            .field("frames-no-speaker", self.no_speaker)
             .field("frames-silent", self.silent)
             .field("frames-bypassed", self.bypassed)
             .field("frames-occluded", self.occluded)
@@ -316,6 +325,7 @@ mod tests {
             "frames-held",
             "frames-synced",
             "frames-no-face",
+            "frames-no-speaker",
             "frames-silent",
             "frames-bypassed",
             "frames-occluded",

@@ -49,7 +49,11 @@ impl FrameSettings {
         let alters = match outcome {
             Outcome::Synced | Outcome::Repeated => true,
             Outcome::Silent => self.silence_alters,
-            Outcome::NoFace | Outcome::Occluded | Outcome::Bypassed | Outcome::Late => false,
+            Outcome::NoFace
+            | Outcome::NoSpeaker
+            | Outcome::Occluded
+            | Outcome::Bypassed
+            | Outcome::Late => false,
         };
         alters && self.tag_altered
     }
@@ -107,7 +111,9 @@ mod tests {
             ..Settings::default()
         };
         let settings = settings.for_frame();
-        let all = [Synced, Silent, NoFace, Bypassed, Repeated, Late];
+        let all = [
+            Synced, Silent, NoFace, NoSpeaker, Occluded, Bypassed, Repeated, Late,
+        ];
         all.into_iter()
             .filter(|outcome| settings.tags(*outcome))
             .collect()

@@ -7,6 +7,7 @@ use gst_base::prelude::*;
 use crate::lipsync::{
     frame_queue::{self, Frame, signed_ns},
     imp::{Lipsync, lock},
+    input_events,
     pad_level::Level,
     stream_state::Stream,
 };
@@ -51,25 +52,23 @@ impl VideoInput {
         self.level.reset();
         self.flush.store(false, Ordering::Release);
     }
-}
 
-impl Lipsync {
     /// Whether frames should be taken off the video pad though they cannot go out yet: in a live
     /// pipeline upstream must not be held up while they wait for their sound, and before GStreamer
     /// 1.28 the pad's own queue does not grow with the latency. One frame stays on the pad: as long
     /// as it is there, each buffer of sound has the element called.
-    pub(super) fn wants_room(&self, stream: &Stream) -> bool {
-        let latency = self.latency.reported() + WAITING_SLACK;
+    pub fn wants_room(&self, imp: &Lipsync, stream: &Stream) -> bool {
+        let latency = imp.latency.reported() + WAITING_SLACK;
         let span_ns = i64::try_from(latency.nseconds()).unwrap_or(i64::MAX);
-        self.video.level.has_more() && stream.waiting.span_ns() < span_ns
+        self.level.has_more() && stream.waiting.span_ns() < span_ns
     }
 
-    pub(super) fn make_room(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
-        if self.ask_latency().is_none() {
+    pub fn make_room(&self, imp: &Lipsync, stream: &mut Stream) -> Result<(), gst::FlowError> {
+        if imp.latency.ask(imp).is_none() {
             return Ok(());
         }
-        while self.wants_room(stream) {
-            let Some(frame) = self.pop_frame(stream)? else {
+        while self.wants_room(imp, stream) {
+            let Some(frame) = self.pop_frame(imp, stream)? else {
                 break;
             };
             stream.waiting.push_frame(frame);
@@ -78,23 +77,31 @@ impl Lipsync {
     }
 
     /// The frame that goes out next.
-    pub(super) fn next_frame(&self, stream: &mut Stream) -> Result<Option<Frame>, gst::FlowError> {
+    pub fn next_frame(
+        &self,
+        imp: &Lipsync,
+        stream: &mut Stream,
+    ) -> Result<Option<Frame>, gst::FlowError> {
         match stream.waiting.pop_frame() {
             Some(frame) => Ok(Some(frame)),
-            None => self.pop_frame(stream),
+            None => self.pop_frame(imp, stream),
         }
     }
 
-    fn pop_frame(&self, stream: &mut Stream) -> Result<Option<Frame>, gst::FlowError> {
-        let Some(buffer) = self.video.pad.pop_buffer() else {
+    fn pop_frame(
+        &self,
+        imp: &Lipsync,
+        stream: &mut Stream,
+    ) -> Result<Option<Frame>, gst::FlowError> {
+        let Some(buffer) = self.pad.pop_buffer() else {
             return Ok(None);
         };
-        let segment = self.time_segment(&self.video.pad)?;
+        let segment = input_events::time_segment(imp, &self.pad)?;
         let frame = Frame::new(buffer, &segment, stream.video_next_ns);
         // GAP events become buffers inside the pad, where nobody has counted them.
         if !frame.is_gap() {
-            self.video.level.remove();
-            lock(&self.stats).frames_in += 1;
+            self.level.remove();
+            lock(&imp.stats).frames_in += 1;
             let lasts_ns = stream.duration(&frame).map_or(0, signed_ns);
             stream.video_next_ns = frame.running_ns.saturating_add(lasts_ns);
         }
@@ -102,18 +109,18 @@ impl Lipsync {
     }
 
     /// Running time of the frame that goes out next.
-    pub(super) fn next_ns(&self, stream: &Stream) -> Result<Option<i64>, gst::FlowError> {
+    pub fn next_ns(&self, imp: &Lipsync, stream: &Stream) -> Result<Option<i64>, gst::FlowError> {
         let waiting = stream.waiting.first_ns();
-        if waiting.is_none() && self.video.pad.has_buffer() {
-            self.time_segment(&self.video.pad)?;
+        if waiting.is_none() && self.pad.has_buffer() {
+            input_events::time_segment(imp, &self.pad)?;
         }
         Ok(waiting.or_else(|| self.pad_ns(stream)))
     }
 
     /// Running time of the frame on the video pad.
-    pub(super) fn pad_ns(&self, stream: &Stream) -> Option<i64> {
-        let buffer = self.video.pad.peek_buffer()?;
-        let segment = self.video.pad.segment().downcast::<gst::ClockTime>().ok()?;
+    pub fn pad_ns(&self, stream: &Stream) -> Option<i64> {
+        let buffer = self.pad.peek_buffer()?;
+        let segment = self.pad.segment().downcast::<gst::ClockTime>().ok()?;
         Some(frame_queue::running_ns(&buffer, &segment).unwrap_or(stream.video_next_ns))
     }
 }

@@ -34,12 +34,20 @@ fn drawn(clips: [&str; 2], stands: bool, sound: usize) -> Option<Vec<Vec<u32>>> 
     let sink = pipeline.by_name("sink").unwrap();
     let sink = sink.downcast::<gst_app::AppSink>().unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
-    let mut drawn = Vec::new();
+    let mut drawn: Vec<Vec<u32>> = Vec::new();
     while let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_seconds(60)) {
         let buffer = sample.buffer().unwrap();
         let metas = buffer.iter_meta::<gst_video::VideoRegionOfInterestMeta>();
         drawn.push(metas.map(|meta| meta.rect().0).collect());
     }
+    let stats = pipeline
+        .by_name("l")
+        .unwrap()
+        .property::<gst::Structure>("stats");
+    let [no_face, no_speaker] =
+        ["no-face", "no-speaker"].map(|name| stats.get::<u64>(format!("frames-{name}")).unwrap());
+    let unmarked = drawn.iter().filter(|faces| faces.is_empty()).count() as u64;
+    assert_eq!([no_face, no_speaker], [0, unmarked], "{stats}");
     pipeline.set_state(gst::State::Null).unwrap();
     assert!(drawn.len() > 60, "{} frames", drawn.len());
     Some(drawn)

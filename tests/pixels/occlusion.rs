@@ -50,6 +50,15 @@ fn face_of(picture: &Picture) -> Option<Face> {
     Some(engine.faces()[0].clone())
 }
 
+/// Pictures with a face that nothing lies over; none where they, or networks, are missing.
+fn portraits() -> impl Iterator<Item = (&'static str, Picture, Face)> {
+    PICTURES.into_iter().map_while(|name| {
+        let picture = Picture::load(name)?;
+        let face = face_of(&picture)?;
+        Some((name, picture, face))
+    })
+}
+
 /// What becomes of a picture that is there from the first frame on, while somebody speaks.
 fn redrawn(picture: &Picture) -> Option<Vec<(Outcome, Picture)>> {
     let (mut engine, mut sound) = (engine()?, speech(1, 0.0)?);
@@ -108,12 +117,21 @@ fn is_ink([x, y]: [f32; 2], [left, top]: [f32; 2], height: f32) -> bool {
     column % 6 < 5 && (letter[row] >> (4 - column % 6)) & 1 == 1
 }
 
-/// White letters over the whole width, with a black outline or on a box that lets so much through.
+/// What letters stand on.
+enum Back {
+    Nothing,
+    /// Black.
+    Outline,
+    /// A colour, and how much of it.
+    Box([f32; 3], f32),
+}
+
+/// Letters over the whole width.
 struct Caption {
     top: f32,
     height: f32,
     ink: [f32; 3],
-    back: Option<([f32; 3], f32)>,
+    back: Back,
 }
 
 impl Caption {
@@ -129,8 +147,9 @@ impl Caption {
         let near = [-outline, 0.0, outline];
         let begin = [3.0, self.top];
         match self.back {
-            Some(_) => self.covers(place),
-            None => near
+            Back::Nothing => is_ink(at, begin, self.height),
+            Back::Box(..) => self.covers(place),
+            Back::Outline => near
                 .iter()
                 .flat_map(|dx| near.map(|dy| [at[0] + dx, at[1] + dy]))
                 .any(|at| is_ink(at, begin, self.height)),
@@ -141,7 +160,10 @@ impl Caption {
         let mut out = picture.clone();
         paint(&mut out, |at| {
             let place = at.map(|at| at as usize);
-            let back = self.back.unwrap_or(([0.0; 3], 1.0));
+            let back = match self.back {
+                Back::Box(colour, share) => (colour, share),
+                Back::Outline | Back::Nothing => ([0.0; 3], 1.0),
+            };
             match is_ink(at, [3.0, self.top], self.height) {
                 true => Some((self.ink, 1.0)),
                 false => self.is_drawn(place).then_some(back),
@@ -151,7 +173,7 @@ impl Caption {
     }
 }
 
-fn captions(mesh: &Mesh) -> [Caption; 5] {
+fn captions(mesh: &Mesh) -> [Caption; 7] {
     let y = |point: usize| mesh.points[point][1];
     let chin = y(CHIN) - y(LOWER_LIP);
     let white = [255.0; 3];
@@ -161,45 +183,52 @@ fn captions(mesh: &Mesh) -> [Caption; 5] {
             top: y(LOWER_LIP) + 0.45 * chin,
             height: 0.45 * chin,
             ink: white,
-            back: None,
+            back: Back::Outline,
         },
         Caption {
             top: y(LOWER_LIP) + 0.5 * chin,
             height: 0.5 * chin,
             ink: [250.0, 220.0, 20.0],
-            back: Some(([10.0, 20.0, 120.0], 1.0)),
+            back: Back::Box([10.0, 20.0, 120.0], 1.0),
         },
         Caption {
             top: y(LOWER_LIP) + 0.4 * chin,
             height: 0.6 * chin,
             ink: white,
-            back: Some(([0.0; 3], 0.6)),
+            back: Back::Box([0.0; 3], 0.6),
         },
         // Dark on light, and over the lips.
         Caption {
             top: y(LOWER_LIP) + 0.55 * chin,
             height: 0.4 * chin,
             ink: [15.0; 3],
-            back: Some(([235.0; 3], 0.95)),
+            back: Back::Box([235.0; 3], 0.95),
         },
         Caption {
             top: y(LIPS[0]) - 0.2 * chin,
             height: 0.5 * chin,
             ink: white,
-            back: None,
+            back: Back::Outline,
+        },
+        // Of a colour that lips have, too.
+        Caption {
+            top: y(LOWER_LIP) + 0.45 * chin,
+            height: 0.45 * chin,
+            ink: [235.0, 20.0, 25.0],
+            back: Back::Nothing,
+        },
+        Caption {
+            top: y(LOWER_LIP) + 0.5 * chin,
+            height: 0.3 * chin,
+            ink: [180.0, 15.0, 30.0],
+            back: Back::Nothing,
         },
     ]
 }
 
 #[test]
 fn lettering_stays_as_it_is_from_the_first_frame_on() {
-    for name in PICTURES {
-        let Some(picture) = Picture::load(name) else {
-            return;
-        };
-        let Some(face) = face_of(&picture) else {
-            return;
-        };
+    for (name, picture, face) in portraits() {
         for (nth, caption) in captions(&face.mesh).iter().enumerate() {
             let shown = caption.over(&picture);
             let Some(frames) = redrawn(&shown) else {
@@ -215,13 +244,7 @@ fn lettering_stays_as_it_is_from_the_first_frame_on() {
 
 #[test]
 fn a_mouth_above_a_caption_goes_on_speaking() {
-    for name in PICTURES {
-        let Some(picture) = Picture::load(name) else {
-            return;
-        };
-        let Some(face) = face_of(&picture) else {
-            return;
-        };
+    for (name, picture, face) in portraits() {
         let [outlined, ..] = captions(&face.mesh);
         let shown = outlined.over(&picture);
         let Some(frames) = redrawn(&shown) else {
@@ -256,13 +279,7 @@ fn a_face_mask_gets_no_lips_and_its_frames_are_counted() {
         [120.0, 30.0, 45.0],
         [60.0, 95.0, 60.0],
     ];
-    for name in PICTURES {
-        let Some(picture) = Picture::load(name) else {
-            return;
-        };
-        let Some(face) = face_of(&picture) else {
-            return;
-        };
+    for (name, picture, face) in portraits() {
         let point = |index: usize| face.mesh.points[index];
         let mut mask: Vec<_> = JAW.iter().map(|&index| point(index)).collect();
         let [bridge, tip] = [NOSE_BRIDGE, NOSE_TIP].map(point);
@@ -297,13 +314,7 @@ fn a_face_mask_gets_no_lips_and_its_frames_are_counted() {
 
 #[test]
 fn a_microphone_keeps_its_shape_from_the_first_frame_on() {
-    for name in PICTURES {
-        let Some(picture) = Picture::load(name) else {
-            return;
-        };
-        let Some(face) = face_of(&picture) else {
-            return;
-        };
+    for (name, picture, face) in portraits() {
         let point = |index: usize| face.mesh.points[index];
         let size = (point(CHEEKS[1])[0] - point(CHEEKS[0])[0]) * 0.16;
         let chin = 0.5 * (point(LOWER_LIP)[1] + point(CHIN)[1]);
@@ -335,13 +346,7 @@ type Light<'a> = &'a dyn Fn([f32; 2]) -> Option<([f32; 3], f32)>;
 
 #[test]
 fn bare_faces_are_bare() {
-    for name in PICTURES {
-        let Some(picture) = Picture::load(name) else {
-            return;
-        };
-        let Some(face) = face_of(&picture) else {
-            return;
-        };
+    for (name, picture, face) in portraits() {
         assert!(face.cover.is_bare(), "{name}");
         // In less light, in more, without colour, and in the shadow of a hat.
         let [middle, lips] = face.mesh.points[LIPS[0]];
@@ -365,13 +370,7 @@ fn bare_faces_are_bare() {
 
 #[test]
 fn what_is_behind_a_turned_head_stays() {
-    for name in PICTURES {
-        let Some(picture) = Picture::load(name) else {
-            return;
-        };
-        let Some(face) = face_of(&picture) else {
-            return;
-        };
+    for (name, picture, face) in portraits() {
         let point = |index: usize| face.mesh.points[index];
         let [middle, y] = point(NOSE_TIP);
         let [right, left] = CHEEKS.map(|index| point(index)[0]);

@@ -95,6 +95,8 @@ pub enum Outcome {
     Silent,
     /// No face: untouched.
     NoFace,
+    /// Of the faces none has spoken yet, with [`Select::Speaking`](crate::face::Select): untouched.
+    NoSpeaker,
     /// Something lies over every mouth: untouched.
     Occluded,
     /// `bypass` or strength 0: untouched.

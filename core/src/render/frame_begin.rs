@@ -102,9 +102,11 @@ impl Engine {
     ) {
         let heard_ns = frame.time_ns.saturating_sub(controls.sync_offset_ns);
         let activity = self.listen_for_voice(frame.time_ns, heard_ns, sound, controls);
+        let mut is_any_face = true;
         let found = match &mut self.tracker {
             Some(tracker) => {
                 tracker.take_faces(&mut frame.faces);
+                is_any_face = !frame.faces.is_empty();
                 let &face::Settings {
                     select, max_faces, ..
                 } = tracker.settings();
@@ -125,7 +127,8 @@ impl Engine {
             Silence::Close | Silence::Animate => controls.strength,
         };
         frame.outcome = match activity <= 0.0 {
-            _ if !found => Outcome::NoFace,
+            _ if !is_any_face => Outcome::NoFace,
+            _ if !found => Outcome::NoSpeaker,
             _ if hidden => Outcome::Occluded,
             true => Outcome::Silent,
             false => Outcome::Synced,

@@ -18,6 +18,7 @@ pub fn table(played: &Played, offset: Result<Offset, &str>) -> String {
         ("frames synced", "frames-synced"),
         ("  in silence", "frames-silent"),
         ("  without a face", "frames-no-face"),
+        ("  before anyone spoke", "frames-no-speaker"),
         ("  with a hidden mouth", "frames-occluded"),
         ("  late", "frames-late"),
         ("  failed", "frames-error"),

@@ -6,10 +6,11 @@
 //! suddenly looks otherwise, and is no change of light (that reaches the face above the mouth too),
 //! covers it. On the lips themselves speech changes everything but their colour: when they lose
 //! what sets them off from the skin, something is on them. What covers a mouth from the first
-//! frame on cannot be told from a face that looks so.
+//! frame on cannot be told from a face that looks so, unless no skin has its colour.
 
 mod memory;
 mod sight;
+mod tint;
 
 use crate::{
     generator::smoothstep,
@@ -20,6 +21,7 @@ use crate::{
 };
 use memory::Memory;
 use sight::Seen;
+use tint::Tint;
 
 pub use sight::{LIGHT_SIDE, Sight};
 
@@ -62,6 +64,7 @@ const LIPS_COUNT: f32 = 1.5;
 /// What is in front of one person's lower face.
 pub struct Occlusion {
     seen: Seen,
+    tint: Tint,
     memory: Memory,
     /// Redness of the lips beyond that of the skin: as known, and as seen of late.
     redness: f32,
@@ -81,6 +84,7 @@ impl Occlusion {
         let cells = || vec![0.0; CELLS];
         Self {
             seen: Seen::new(),
+            tint: Tint::new(),
             memory: Memory::new(),
             redness: 0.0,
             redness_now: 0.0,
@@ -152,6 +156,7 @@ impl Occlusion {
             .filter(|passed| (0.0..FORGET_AFTER).contains(passed));
         self.last_ns = Some(sight.time_ns);
         self.seen.take_in(sight);
+        self.tint.look(sight.crop, sight.size, &self.seen.skin);
         // A face found anew may be another one, unless it was lost behind what is in front of it.
         let is_fresh = sight.is_fresh && self.mouth_covered < HIDDEN[0];
         let known = passed.filter(|_| self.memory.recognise(sight.light, is_fresh));
@@ -169,7 +174,7 @@ impl Occlusion {
     /// Knows no more than this frame.
     fn begin(&mut self, light: &[f32]) {
         self.memory.begin(&self.seen.cells, light);
-        self.covered.fill(0.0);
+        self.covered.copy_from_slice(&self.tint.covered);
         self.mouth_covered = 0.0;
         self.redness = self.seen.redness();
         self.redness_now = self.redness;
@@ -203,7 +208,7 @@ impl Occlusion {
                 true => smoothstep(COVER, difference + on_lips * lips[at]),
                 false => 0.0,
             };
-            *covered = now.max(*covered * kept);
+            *covered = now.max(self.tint.covered[at]).max(*covered * kept);
             if *covered < BARELY {
                 *covered = 0.0;
             }
