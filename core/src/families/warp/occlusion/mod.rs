@@ -156,7 +156,8 @@ impl Occlusion {
             .filter(|passed| (0.0..FORGET_AFTER).contains(passed));
         self.last_ns = Some(sight.time_ns);
         self.seen.take_in(sight);
-        self.tint.look(sight.crop, sight.size, &self.seen.skin);
+        let Seen { mouth, skin, .. } = &self.seen;
+        self.tint.look(sight.crop, sight.size, mouth, skin);
         // A face found anew may be another one, unless it was lost behind what is in front of it.
         let is_fresh = sight.is_fresh && self.mouth_covered < HIDDEN[0];
         let known = passed.filter(|_| self.memory.recognise(sight.light, is_fresh));
@@ -175,7 +176,7 @@ impl Occlusion {
     fn begin(&mut self, light: &[f32]) {
         self.memory.begin(&self.seen.cells, light);
         self.covered.copy_from_slice(&self.tint.covered);
-        self.mouth_covered = 0.0;
+        self.mouth_covered = self.share_of_mouth();
         self.redness = self.seen.redness();
         self.redness_now = self.redness;
     }
@@ -200,7 +201,6 @@ impl Occlusion {
         blur::<SIDE>(lips, NEAR, spare);
 
         let kept = (-passed / RELEASE).exp();
-        let [mut on_mouth, mut of_mouth] = [0.0, 0.0];
         for (at, covered) in self.covered.iter_mut().enumerate() {
             let skin = near_skin[at] + FAR * wide_skin[at];
             let difference = (near[at] + FAR * wide[at]) / skin.max(FAR * FAR);
@@ -212,10 +212,18 @@ impl Occlusion {
             if *covered < BARELY {
                 *covered = 0.0;
             }
-            on_mouth += mouth[at];
-            of_mouth += mouth[at] * *covered;
         }
-        self.mouth_covered = of_mouth / f32::max(on_mouth, 1.0);
+        self.mouth_covered = self.share_of_mouth();
+    }
+
+    /// How much of the mouth is covered, 0..1.
+    fn share_of_mouth(&self) -> f32 {
+        let [mut all, mut covered] = [0.0, 0.0];
+        for (mouth, share) in self.seen.mouth.iter().zip(&self.covered) {
+            all += mouth;
+            covered += mouth * share;
+        }
+        covered / f32::max(all, 1.0)
     }
 
     /// How far the lips have lost what sets them off from the skin, 0..1.

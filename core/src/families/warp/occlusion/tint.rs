@@ -8,15 +8,18 @@
 use crate::families::warp::occlusion::{CELLS, SIDE};
 use crate::pixels::geometry::cells::grow;
 
-/// Times as red as the skin: surely none, and none where such cells are near.
+/// Times as red as the skin: surely none; none, and no lips, where such cells are near.
 const SURELY_NONE: f32 = 2.0;
 const NONE: f32 = 1.35;
+const NO_LIPS: f32 = 1.6;
 /// Less light has no colour, 0..1.
 const DARK: f32 = 0.06;
-/// Cells that are surely none, below which they are taken for a blemish.
+/// Cells of the skin that are surely none, below which they are a blemish, and lips painted.
 const FEW: usize = 3;
-/// How far letters reach whose strokes are too thin to be sure of, in cells; and how far their edges.
+/// How far letters reach whose strokes are too thin to be sure of, in cells; how often that leads on from one to the
+/// next; and how far their edges reach.
 const NEAR: usize = 2;
+const STEPS: usize = 3;
 const EDGE: usize = 1;
 
 /// See the module. Kept to be used again.
@@ -40,29 +43,39 @@ impl Tint {
         }
     }
 
-    /// Looks at a crop, `[3, size, size]`, R, G, B, 0..1. `skin` is 1 for cells of the face beside the mouth.
-    pub fn look(&mut self, crop: &[f32], size: usize, skin: &[f32]) {
+    /// Looks at a crop, `[3, size, size]`, R, G, B, 0..1. `mouth` is 1 for cells of the mouth, `skin` for those of
+    /// the face beside it.
+    pub fn look(&mut self, crop: &[f32], size: usize, mouth: &[f32], skin: &[f32]) {
         self.covered.fill(0.0);
         self.find_reddest(crop, size);
         let Some(usual) = self.median(skin) else {
             return;
         };
-        let mut sure = 0;
-        let cells = self.covered.iter_mut().zip(&self.reddest).zip(skin);
-        for ((covered, reddest), skin) in cells {
-            let is_sure = *skin > 0.0 && *reddest > SURELY_NONE * usual;
-            sure += usize::from(is_sure);
-            *covered = f32::from(u8::from(is_sure));
+        let sure = SURELY_NONE * usual;
+        let on_skin = self.reddest.iter().zip(skin);
+        let on_skin = on_skin.filter(|(reddest, skin)| **reddest > sure && **skin > 0.0);
+        let is_any_on_skin = on_skin.count() >= FEW;
+        let cells = self.covered.iter_mut().zip(&self.reddest);
+        for ((covered, reddest), (skin, mouth)) in cells.zip(skin.iter().zip(mouth)) {
+            let is_beside = *skin == 0.0 && *mouth == 0.0;
+            let is_covered = *reddest > sure && (is_any_on_skin || is_beside);
+            *covered = f32::from(u8::from(is_covered));
         }
-        if sure < FEW {
-            self.covered.fill(0.0);
+        if self.covered.iter().all(|&covered| covered == 0.0) {
             return;
         }
-        grow::<SIDE>(&mut self.covered, NEAR, &mut self.spare);
-        let cells = self.covered.iter_mut().zip(&self.reddest).zip(skin);
-        for ((covered, reddest), skin) in cells {
-            if *skin == 0.0 || *reddest <= NONE * usual {
-                *covered = 0.0;
+        for _ in 0..STEPS {
+            grow::<SIDE>(&mut self.covered, NEAR, &mut self.spare);
+            let cells = self.covered.iter_mut().zip(&self.reddest);
+            for ((covered, reddest), (skin, mouth)) in cells.zip(skin.iter().zip(mouth)) {
+                let limit = match (*skin > 0.0, *mouth > 0.0) {
+                    (true, _) => NONE,
+                    (false, true) => NO_LIPS,
+                    (false, false) => SURELY_NONE,
+                };
+                if *reddest <= limit * usual {
+                    *covered = 0.0;
+                }
             }
         }
         grow::<SIDE>(&mut self.covered, EDGE, &mut self.spare);
@@ -117,7 +130,7 @@ mod tests {
             let shaded =
                 |[x, _]: [usize; 2]| skin.map(|value| value * (0.4 + 0.6 * x as f32 / 127.0));
             let mut tint = Tint::new();
-            tint.look(&crop(shaded), SIZE, &[1.0; CELLS]);
+            tint.look(&crop(shaded), SIZE, &[0.0; CELLS], &[1.0; CELLS]);
             assert!(tint.covered.iter().all(|&covered| covered == 0.0));
 
             let is_stroke = |[x, y]: [usize; 2]| y / 12 == 5 && x % 10 < 2;
@@ -125,7 +138,7 @@ mod tests {
                 true => [0.8, 0.1, 0.1],
                 false => shaded(at),
             };
-            tint.look(&crop(lettered), SIZE, &[1.0; CELLS]);
+            tint.look(&crop(lettered), SIZE, &[0.0; CELLS], &[1.0; CELLS]);
             for y in 0..SIZE {
                 for x in 0..SIZE {
                     let covered = tint.covered[y * SIDE / SIZE * SIDE + x * SIDE / SIZE];
@@ -133,7 +146,8 @@ mod tests {
                     assert!(covered == 0.0 || (50..82).contains(&y), "{skin:?} {x} {y}");
                 }
             }
-            tint.look(&crop(lettered), SIZE, &[0.0; CELLS]);
+            // As lips may be painted.
+            tint.look(&crop(lettered), SIZE, &[1.0; CELLS], &[0.0; CELLS]);
             assert!(tint.covered.iter().all(|&covered| covered == 0.0));
         }
     }
