@@ -1,56 +1,13 @@
 //! Charts as SVG.
 
 use anyhow::{Result, anyhow};
-use plotters::{
-    prelude::*,
-    style::text_anchor::{HPos, Pos, VPos},
-};
+use plotters::prelude::*;
 
 pub use plotters::style::RGBColor as Colour;
 
 use crate::numbers::extremes;
 
-const WIDTH: i32 = 1000;
-const MARGIN: i32 = 16;
-/// Height of a bar with the space below it.
-const ROW: i32 = 22;
-/// Where bars begin, and how much room their numbers need behind them.
-const LABELS: i32 = 400;
-const NUMBERS: i32 = 90;
 const FONT: (&str, i32) = ("sans-serif", 15);
-
-/// Bars that share a scale.
-pub struct Group {
-    pub title: String,
-    /// Name, value and colour of each.
-    pub bars: Vec<(String, f64, RGBColor)>,
-}
-
-/// Groups of bars below each other, from left to right.
-pub fn bars(groups: &[Group]) -> Result<String> {
-    let rows: i32 = groups.iter().map(|group| group.bars.len() as i32 + 2).sum();
-    draw(WIDTH as u32, (rows * ROW + 2 * MARGIN) as u32, |area| {
-        let style = FONT.into_font().color(&BLACK);
-        let style = style.pos(Pos::new(HPos::Left, VPos::Top));
-        let text = |text: &str, x, y| area.draw(&Text::new(text.to_owned(), (x, y), style.clone()));
-        let mut top = MARGIN;
-        for Group { title, bars } in groups {
-            text(title, MARGIN, top)?;
-            let (_, most) = extremes(bars.iter().map(|(_, value, _)| *value));
-            for (label, value, colour) in bars {
-                top += ROW;
-                text(label, 2 * MARGIN, top)?;
-                let room = f64::from(WIDTH - LABELS - NUMBERS);
-                let right = LABELS + (room * value / most.max(f64::EPSILON)).round() as i32;
-                let corners = [(LABELS, top), (right, top + ROW - 6)];
-                area.draw(&Rectangle::new(corners, colour.filled()))?;
-                text(&format!("{value:.1}"), right + 8, top)?;
-            }
-            top += 2 * ROW;
-        }
-        Ok(())
-    })
-}
 
 /// Name, colour and points of a curve, from left to right.
 pub type Curve = (&'static str, RGBColor, Vec<(f64, f64)>);
@@ -112,23 +69,6 @@ fn draw(width: u32, height: u32, chart: impl FnOnce(&Area) -> Drawn) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bars_are_as_long_as_their_values() {
-        let bars = [10.0, 5.0].map(|value| ("a".to_owned(), value, BLUE));
-        let title = "t".into();
-        let svg = super::bars(&[Group {
-            title,
-            bars: bars.into(),
-        }])
-        .unwrap();
-        let room = WIDTH - LABELS - NUMBERS;
-        for length in [room, room / 2] {
-            assert!(svg.contains(&format!("width=\"{length}\"")), "{svg}");
-        }
-        assert!(svg.contains("10.0") && svg.contains("5.0"));
-        assert!(super::bars(&[]).is_ok());
-    }
 
     #[test]
     fn a_curve_leaves_out_what_has_no_value() {

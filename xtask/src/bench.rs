@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Fewer frames
     #[arg(long)]
     quick: bool,
-    /// Folder for benchmarks.md, benchmarks.json and the charts [default: docs]
+    /// Folder for benchmarks.md and benchmarks.json [default: docs]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

@@ -10,7 +10,6 @@ mod machine;
 mod measure;
 mod process;
 mod report;
-mod requirements;
 mod results;
 mod stack;
 
@@ -46,7 +45,7 @@ struct Arguments {
     /// A folder for what the measuring needs
     #[arg(long)]
     work: PathBuf,
-    /// Where benchmarks.md, benchmarks.json and the charts go
+    /// Where benchmarks.md and benchmarks.json go
     #[arg(long)]
     out: PathBuf,
     /// What Python runs on
@@ -96,19 +95,14 @@ fn run() -> Result<()> {
     bench.run(&arguments.models)?;
     let mut results = bench.results;
     results.load[1] = machine::load();
-    results.bars = requirements::all(&results);
 
     let out = &arguments.out;
     fs::create_dir_all(out)?;
     let file = |name: &str, text: String| fs::write(out.join(name), text);
     file("benchmarks.md", report::markdown(&results))?;
     file("benchmarks.json", serde_json::to_string(&results)? + "\n")?;
-    file("benchmarks.svg", report::frames_chart(&results)?)?;
-    if !results.streams.is_empty() {
-        file("benchmarks-streams.svg", report::streams_chart(&results)?)?;
-    }
     println!(
-        "\nwrote {0}/benchmarks.md, {0}/benchmarks.json and the charts",
+        "\nwrote {0}/benchmarks.md and {0}/benchmarks.json",
         out.display()
     );
     Ok(())

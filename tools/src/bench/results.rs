@@ -13,7 +13,6 @@ use serde_json::Value;
 use crate::{
     child::{Times, WHOLE},
     machine::Machine,
-    requirements::Requirement,
     stack::{Model, Stack, Variant},
 };
 
@@ -32,7 +31,6 @@ pub struct Results {
     /// Size of the frames.
     pub frame: String,
     pub quick: bool,
-    pub bars: Vec<Requirement>,
     pub models: Vec<String>,
     pub series: Vec<Series>,
     /// Several streams at once, as many as the first number.
@@ -135,14 +133,6 @@ impl Results {
         self.series
             .iter()
             .filter(|it| it.rounds.contains_key(START))
-    }
-
-    pub fn streams_at_once(
-        &self,
-        stack: Stack,
-    ) -> impl DoubleEndedIterator<Item = (usize, &AtOnce)> {
-        let streams = self.streams.iter();
-        streams.filter_map(move |(count, of, it)| (*of == stack).then_some((*count, it)))
     }
 }
 
