@@ -237,7 +237,28 @@ impl ElementImpl for LipsyncBin {
     }
 }
 
-impl BinImpl for LipsyncBin {}
+impl BinImpl for LipsyncBin {
+    /// `lipsync` warns of a pad that it has not. Of the bin it is an input that is not linked.
+    fn handle_message(&self, message: gst::Message) {
+        let is_deaf = matches!(message.view(), gst::MessageView::Warning(warning)
+            if warning.error().matches(gst::CoreError::Pad));
+        if !(is_deaf && message.src() == Some(self.lipsync.upcast_ref())) {
+            return self.parent_handle_message(message);
+        }
+        // Where its output is linked, this was said when that one ended.
+        if !self.audio_src.is_linked() {
+            gst::element_imp_warning!(
+                self,
+                gst::CoreError::Pad,
+                (
+                    "nothing is linked to `{}`, so frames pass through unchanged; expected the audio that \
+                     belongs to them",
+                    self.audio_sink.name()
+                )
+            );
+        }
+    }
+}
 
 impl LipsyncBin {
     /// A property of the bin that is under control moves `lipsync`'s.

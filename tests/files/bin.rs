@@ -181,6 +181,24 @@ fn of_one_stream_alone_a_muxer_makes_a_file_that_can_be_read() {
 }
 
 #[test]
+fn an_input_that_nobody_links_is_warned_of_once_and_by_its_name() {
+    init();
+    for output in ["", "l.audio_src ! fakesink"] {
+        let warnings = run(&format!(
+            "videotestsrc num-buffers=100 ! video/x-raw,width=320,height=240,framerate=25/1 ! l.video_sink
+             lipsyncbin name=l ! fakesink {output}"
+        ));
+        let [warning] = &warnings[..] else {
+            panic!("{output}: {warnings:?}");
+        };
+        assert!(
+            warning.contains("nothing is linked to `audio_sink`"),
+            "{warning}"
+        );
+    }
+}
+
+#[test]
 fn what_comes_alone_does_not_wait_where_nothing_else_is_to_go_out() {
     let mut around = Around::new(FILE);
     around.unlink("audio");
