@@ -181,7 +181,7 @@ fn work_on(frame: &mut Frame, work: &Work, width: u8) {
                 .as_ref()
                 .map(|(rgb, alpha)| (rgb.values(3 * area), alpha.values(area)));
             let patch = Patch {
-                size,
+                size: [size; 2],
                 to_frame: map.affine(),
                 flow: flow.as_deref(),
                 drawn: drawn.as_ref().map(|(rgb, alpha)| Drawn { rgb, alpha }),

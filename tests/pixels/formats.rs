@@ -2,7 +2,8 @@
 //! regions anywhere.
 
 use crate::frames::{
-    COLOURS, FORMATS, Frame, around, gradient, is_grey, parts, round_mask, stored,
+    COLOURS, FORMATS, Frame, around, around_oblong, gradient, is_grey, oval_mask, parts,
+    round_mask, stored,
 };
 use lipsync_core::pixels::{
     Affine, Blender, Colour, Drawn, Format, Patch, Rows, Stamp,
@@ -27,14 +28,14 @@ fn sizes(range: std::ops::Range<usize>) -> impl Strategy<Value = [usize; 2]> {
     [range.clone(), range]
 }
 
-/// A square map of `size`, interpolated at patch place (u, v); beyond its outermost pixels it
+/// A map of such a width and height, interpolated at patch place (u, v); beyond its outermost pixels it
 /// goes on.
-fn interpolated(map: &[f32], size: usize, u: f64, v: f64) -> f64 {
-    let last = size as f64 - 1.0;
-    let (u, v) = (u.clamp(0.0, last), v.clamp(0.0, last));
+fn interpolated(map: &[f32], [width, height]: [usize; 2], u: f64, v: f64) -> f64 {
+    let u = u.clamp(0.0, width as f64 - 1.0);
+    let v = v.clamp(0.0, height as f64 - 1.0);
     let (x, y) = (u.floor() as usize, v.floor() as usize);
     let (right, down) = (u - x as f64, v - y as f64);
-    let at = |x: usize, y: usize| f64::from(map[y.min(size - 1) * size + x.min(size - 1)]);
+    let at = |x: usize, y: usize| f64::from(map[y.min(height - 1) * width + x.min(width - 1)]);
     let upper = at(x, y) * (1.0 - right) + at(x + 1, y) * right;
     let lower = at(x, y + 1) * (1.0 - right) + at(x + 1, y + 1) * right;
     upper * (1.0 - down) + lower * down
@@ -57,9 +58,12 @@ fn in_patch(to_frame: &Affine, [x, y]: [f64; 2]) -> [f64; 2] {
     [(d * x - b * y) / det, (a * y - c * x) / det]
 }
 
-fn within(size: usize, [u, v]: [f64; 2], slack: f64) -> bool {
-    let covered = -0.5 - slack..=size as f64 - 0.5 + slack;
-    covered.contains(&u) && covered.contains(&v)
+fn within(size: [usize; 2], place: [f64; 2], slack: f64) -> bool {
+    let covered = size.map(|size| -0.5 - slack..=size as f64 - 0.5 + slack);
+    covered
+        .iter()
+        .zip(place)
+        .all(|(covered, at)| covered.contains(&at))
 }
 
 /// Bytes of `after` that differ from `before` where the mask leaves nothing, or in bits that belong
@@ -114,7 +118,7 @@ proptest! {
         let to_frame = around(scale, degrees, size, centre);
         let rgb = frame.sample(&to_frame, size).concat();
         let patch = Patch {
-            size,
+            size: [size; 2],
             to_frame,
             flow: None,
             drawn: Some(Drawn { rgb: &rgb, alpha: &vec![1.0; size * size] }),
@@ -141,20 +145,20 @@ proptest! {
         frame_size in sizes(1..40),
         padding in 0usize..9,
         seed in any::<u32>(),
-        size in 1usize..30,
+        size in sizes(1..30),
         scale in 0.2f32..9.0,
         degrees in -180.0f32..180.0,
         centre in [-20.0f32..60.0, -20.0f32..60.0],
     ) {
         let mut frame = Frame::noise(format, frame_size, padding, seed);
         let before = frame.clone();
-        let zeros = vec![0.0; 3 * size * size];
+        let zeros = vec![0.0; 3 * size[0] * size[1]];
         let patch = Patch {
             size,
-            to_frame: around(scale, degrees, size, centre),
+            to_frame: around_oblong(scale, degrees, size, centre),
             flow: Some(&zeros),
             drawn: Some(Drawn { rgb: &zeros, alpha: &zeros }),
-            mask: &vec![1.0; size * size],
+            mask: &vec![1.0; size[0] * size[1]],
         };
         Blender::new().blend(&mut frame.view(), &patch);
         prop_assert!(before.planes == frame.planes);
@@ -170,7 +174,7 @@ proptest! {
         frame_size in sizes(2..40),
         padding in 0usize..9,
         seed in any::<u32>(),
-        size in 2usize..16,
+        size in sizes(2..16),
         scale in 0.72f32..4.0,
         degrees in -180.0f32..180.0,
         centre in [-5.0f32..45.0, -5.0f32..45.0],
@@ -180,7 +184,7 @@ proptest! {
         let mut frame = Frame::noise_in(rows, format, frame_size, padding, seed);
         frame.colour = colour;
         let before = frame.clone();
-        let area = size * size;
+        let area = size[0] * size[1];
         let apart = if rows == Rows::All { 1 } else { 2 };
         let flow: Vec<f32> = (0..2 * area)
             .map(|index| waves[index / area] * (index as f32 * 0.7).sin())
@@ -189,8 +193,8 @@ proptest! {
         let alpha: Vec<f32> = (0..area)
             .map(|index| strength * (index as f32 * 0.21).cos().max(0.0))
             .collect();
-        let mask = round_mask(size);
-        let to_frame = around(scale, degrees, size, centre);
+        let mask = oval_mask(size);
+        let to_frame = around_oblong(scale, degrees, size, centre);
         let patch = Patch {
             size,
             to_frame,
@@ -278,7 +282,7 @@ proptest! {
         let rgb: Vec<_> = picture.iter().map(|value| value / 255.0).collect();
         let [tx, ty] = at.map(|at| at as f32);
         Blender::new().blend(&mut blended.view(), &Patch {
-            size: side,
+            size: [side; 2],
             to_frame: Affine { tx, ty, ..Affine::IDENTITY },
             flow: None,
             drawn: Some(Drawn { rgb: &rgb, alpha: &vec![1.0; side * side] }),
@@ -331,7 +335,7 @@ proptest! {
         format in format(),
         frame_size in sizes(1..24),
         padding in 0usize..4,
-        size in 0usize..12,
+        size in sizes(0..12),
         map in prop::array::uniform6(wild()),
         values in prop::collection::vec(wild(), 7 * 12 * 12),
     ) {
@@ -339,11 +343,11 @@ proptest! {
         let before = frame.clone();
         let [a, b, c, d, tx, ty] = map;
         let to_frame = Affine { a, b, c, d, tx, ty };
-        for plane in frame.sample(&to_frame, size) {
+        for plane in frame.sample(&to_frame, size[0]) {
             prop_assert!(plane.iter().all(|value| value.is_finite()));
         }
         prop_assert!(before.planes == frame.planes);
-        let area = size * size;
+        let area = size[0] * size[1];
         let (flow, rest) = values.split_at(2 * area);
         let (rgb, rest) = rest.split_at(3 * area);
         let (alpha, mask) = rest.split_at(area);
@@ -358,10 +362,10 @@ proptest! {
             Blender::new().blend(&mut frame.view(), &patch);
         }
         let mut view = frame.view();
-        let mut pen = Pen::new(&mut view, [a, b, c], 1 + size as i32 / 3);
+        let mut pen = Pen::new(&mut view, [a, b, c], 1 + size[0] as i32 / 3);
         pen.rectangle([tx, ty, a, b]);
         pen.line([a, b], [tx, ty]);
-        pen.cross([c, d], size as i32);
+        pen.cross([c, d], size[0] as i32);
         pen.bar([tx as i32, ty as i32, a as i32, b as i32], c);
         pen.text(tx as i32, ty as i32, "AZ 0.9 \u{e9}");
     }
@@ -389,7 +393,7 @@ fn whole_pixels_move_exactly() {
         let flow = [vec![dx / 1.5; size * size], vec![dy / 1.5; size * size]].concat();
         let to_frame = around(1.5, 0.0, size, [20.5, 16.0]);
         let patch = Patch {
-            size,
+            size: [size; 2],
             to_frame,
             flow: Some(&flow),
             drawn: None,
@@ -400,7 +404,11 @@ fn whole_pixels_move_exactly() {
         for part in parts(format) {
             let [columns, rows] = frame.size(part);
             for (x, y) in (0..rows).flat_map(|y| (0..columns).map(move |x| (x, y))) {
-                if !within(size, in_patch(&to_frame, frame.centre(part, x, y)), -0.01) {
+                if !within(
+                    [size; 2],
+                    in_patch(&to_frame, frame.centre(part, x, y)),
+                    -0.01,
+                ) {
                     continue;
                 }
                 let from = [
@@ -433,7 +441,7 @@ fn a_moved_ramp_keeps_all_its_levels() {
             .collect();
         flow.resize(2 * size * size, 0.0);
         let patch = Patch {
-            size,
+            size: [size; 2],
             to_frame,
             flow: Some(&flow),
             drawn: None,
@@ -467,7 +475,7 @@ fn high_dynamic_range_is_read_as_standard_and_written_back_as_it_was() {
         let to_frame = around(1.1, 20.0, size, [32.0, 24.0]);
         let rgb = frame.sample(&to_frame, size).concat();
         let patch = |rgb| Patch {
-            size,
+            size: [size; 2],
             to_frame,
             flow: None,
             drawn: Some(Drawn {
@@ -516,7 +524,7 @@ fn a_field_is_every_second_row_of_its_frame() {
             ..field.clone()
         };
         let patch = Patch {
-            size: 12,
+            size: [12; 2],
             to_frame: around(2.0, 15.0, 12, [18.0, 15.0]),
             flow: Some(&[1.5; 2 * 144]),
             drawn: None,
@@ -532,26 +540,34 @@ fn a_field_is_every_second_row_of_its_frame() {
 /// neither constants nor where the mask ends.
 #[test]
 fn large_and_small_faces_keep_their_mask() {
-    for (scale, size) in [(0.2, 64), (0.45, 33), (5.0, 24), (13.0, 16)] {
+    for (scale, size) in [
+        (0.2, [64, 64]),
+        (0.2, [90, 48]),
+        (0.45, [33, 21]),
+        (5.0, [24, 30]),
+        (13.0, [16, 14]),
+    ] {
+        let area = size[0] * size[1];
         for format in [Format::I420, Format::Rgb] {
             let mut frame = Frame::noise(format, [201, 190], 2, 11);
             let before = frame.clone();
-            let rgb = vec![0.25; 3 * size * size];
-            // An inner square only, so that zeros are inside of the patch too.
-            let mask: Vec<f32> = (0..size * size)
+            let rgb = vec![0.25; 3 * area];
+            // An inner rectangle only, so that zeros are inside of the patch too.
+            let mask: Vec<f32> = (0..area)
                 .map(|index| {
-                    let inner = size / 4..size - size / 4;
-                    let inside = inner.contains(&(index % size)) && inner.contains(&(index / size));
+                    let inner = size.map(|size| size / 4..size - size / 4);
+                    let inside = inner[0].contains(&(index % size[0]))
+                        && inner[1].contains(&(index / size[0]));
                     f32::from(u8::from(inside))
                 })
                 .collect();
             let patch = Patch {
                 size,
-                to_frame: around(scale, 17.0, size, [100.0, 95.0]),
+                to_frame: around_oblong(scale, 17.0, size, [100.0, 95.0]),
                 flow: None,
                 drawn: Some(Drawn {
                     rgb: &rgb,
-                    alpha: &vec![1.0; size * size],
+                    alpha: &vec![1.0; area],
                 }),
                 mask: &mask,
             };
@@ -582,7 +598,7 @@ fn drawn_colours_have_their_standard_codes() {
             frame.colour = colour;
             let planes = rgb.map(|value| vec![value; size * size]).concat();
             let patch = Patch {
-                size,
+                size: [size; 2],
                 to_frame: around(4.0, 30.0, size, [7.0, 6.0]),
                 flow: None,
                 drawn: Some(Drawn {
@@ -712,7 +728,7 @@ fn smallest_frames_and_missing_memory() {
         let patch_size = 6;
         let area = patch_size * patch_size;
         let patch = Patch {
-            size: patch_size,
+            size: [patch_size; 2],
             to_frame: around(2.0, 20.0, patch_size, [1.0, 1.0]),
             flow: Some(&vec![1.5; 2 * area]),
             drawn: Some(Drawn {
@@ -753,7 +769,7 @@ fn far_away_patches_change_nothing() {
         let mut frame = Frame::noise(format, [31, 17], 2, 9);
         let before = frame.clone();
         let patch = Patch {
-            size,
+            size: [size; 2],
             to_frame: around(3.0, 45.0, size, centre),
             flow: Some(&vec![3.0; 2 * size * size]),
             drawn: None,
@@ -850,7 +866,7 @@ fn cost() {
     for format in FORMATS {
         let mut frame = Frame::noise(format, [1920, 1080], 0, 1);
         let patch = Patch {
-            size,
+            size: [size; 2],
             to_frame: around(400.0 / size as f32, 5.0, size, [960.0, 530.0]),
             flow: Some(&flow),
             drawn: Some(Drawn {

@@ -494,22 +494,31 @@ fn turned(scale: f32, degrees: f32, [tx, ty]: [f32; 2]) -> Affine {
 
 /// A map whose patch of `size` has its centre at `centre`.
 pub fn around(scale: f32, degrees: f32, size: usize, centre: [f32; 2]) -> Affine {
+    around_oblong(scale, degrees, [size; 2], centre)
+}
+
+/// The same for such a width and height.
+pub fn around_oblong(scale: f32, degrees: f32, size: [usize; 2], centre: [f32; 2]) -> Affine {
     let map = turned(scale, degrees, [0.0; 2]);
-    let middle = (size as f32 - 1.0) / 2.0;
-    let [x, y] = map.apply([middle; 2]);
+    let [x, y] = map.apply(size.map(|size| (size as f32 - 1.0) / 2.0));
     turned(scale, degrees, [centre[0] - x, centre[1] - y])
 }
 
 /// One at the centre, falling smoothly to zero before the edge.
 pub fn round_mask(size: usize) -> Vec<f32> {
-    let middle = (size as f32 - 1.0) / 2.0;
-    (0..size * size)
+    oval_mask([size; 2])
+}
+
+/// The same for such a width and height.
+pub fn oval_mask([width, height]: [usize; 2]) -> Vec<f32> {
+    let along = |at: usize, size: usize| {
+        let middle = (size as f32 - 1.0) / 2.0;
+        (at as f32 - middle) / (middle + 0.5)
+    };
+    (0..width * height)
         .map(|index| {
-            let (x, y) = (
-                (index % size) as f32 - middle,
-                (index / size) as f32 - middle,
-            );
-            (1.6 - 1.8 * x.hypot(y) / (middle + 0.5)).clamp(0.0, 1.0)
+            let away = along(index % width, width).hypot(along(index / width, height));
+            (1.6 - 1.8 * away).clamp(0.0, 1.0)
         })
         .collect()
 }

@@ -218,7 +218,7 @@ impl Cutout {
         self.blender.blend(
             view,
             &Patch {
-                size: side,
+                size: [side; 2],
                 to_frame: *map,
                 flow: None,
                 drawn: Some(Drawn {

@@ -651,7 +651,7 @@ impl Brush for Aligned {
             *out = left * alpha;
         }
         let moved = Patch {
-            size,
+            size: [size; 2],
             to_frame: spot.to_frame,
             flow: Some(&self.flow),
             drawn: Some(Drawn {

@@ -19,30 +19,31 @@ use crate::pixels::{
     },
 };
 
-/// A redrawn square of `size` x `size` pixels and where it lies in the frame.
+/// A redrawn rectangle and where it lies in the frame.
 ///
 /// A frame pixel at patch place `p` becomes
 /// `frame * (1 - mask) + mask * (moved * (1 - alpha) + rgb * alpha)`, where `moved` is the frame
 /// at `p + flow(p)`, and all maps are interpolated at `p`. Values that are not finite count as no
 /// change, maps that are too short as absent.
 pub struct Patch<'a> {
-    pub size: usize,
+    /// Width and height in patch pixels.
+    pub size: [usize; 2],
     /// Patch pixels to frame pixels. Without an inverse the patch changes nothing.
     pub to_frame: Affine,
-    /// `[2, size, size]`: x and y in patch pixels to where the frame is read.
+    /// `[2, height, width]`: x and y in patch pixels to where the frame is read.
     pub flow: Option<&'a [f32]>,
     /// What lies over the moved frame.
     pub drawn: Option<Drawn<'a>>,
-    /// `[size, size]`, 0..1: how much of the result replaces the frame. The patch ends half a
+    /// `[height, width]`, 0..1: how much of the result replaces the frame. The patch ends half a
     /// pixel beyond the centres of its outermost pixels; there the mask should have come to 0.
     pub mask: &'a [f32],
 }
 
 /// A drawn picture.
 pub struct Drawn<'a> {
-    /// `[3, size, size]`: R, G, B, 0..1.
+    /// `[3, height, width]`: R, G, B, 0..1.
     pub rgb: &'a [f32],
-    /// `[size, size]`, 0..1: 1 hides the frame.
+    /// `[height, width]`, 0..1: 1 hides the frame.
     pub alpha: &'a [f32],
 }
 

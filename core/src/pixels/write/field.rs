@@ -24,17 +24,17 @@ const ALPHA: usize = 3;
 
 /// Doubled while a texel covers more frame pixels than this: bilinear facets stay invisible.
 const COARSE: f32 = 4.0;
-/// Doubled at most to this many texels a side.
+/// Doubled at most to this many texels along its longer side.
 const LARGEST: usize = 400;
 /// Halved while a texel covers fewer frame pixels than this.
 const FINE: f32 = std::f32::consts::FRAC_1_SQRT_2;
 /// Longest displacement in frame pixels: the largest frame's side.
 const FURTHEST: f32 = 16_384.0;
 
-/// The maps of one patch, `size` x `size` texels. Its memory is kept from patch to patch.
+/// The maps of one patch. Its memory is kept from patch to patch.
 pub(in crate::pixels) struct Field {
-    /// At least 2.
-    pub size: usize,
+    /// Width and height in texels, at least 2.
+    pub size: [usize; 2],
     /// Displacement x and y in frame pixels, mask 0..1, alpha 0..1.
     pub shape: Vec<Texel>,
     /// What is drawn, as stored values times alpha; empty when nothing is drawn.
@@ -45,21 +45,21 @@ pub(in crate::pixels) struct Field {
     pub extent: [[f32; 2]; 2],
     /// Longest displacements across and down, in frame pixels.
     pub reach: [f32; 2],
-    /// First and last texel coordinate that the patch covers, in x as in y.
-    edges: [f32; 2],
+    /// First and last texel coordinates that the patch covers: x, then y.
+    edges: [[f32; 2]; 2],
     spare: Vec<Texel>,
 }
 
 impl Field {
     pub fn new() -> Self {
         Self {
-            size: 0,
+            size: [0; 2],
             shape: Vec::new(),
             ink: Vec::new(),
             from_frame: Affine::IDENTITY,
             extent: [[0.0; 2]; 2],
             reach: [0.0; 2],
-            edges: [0.0; 2],
+            edges: [[0.0; 2]; 2],
             spare: Vec::new(),
         }
     }
@@ -70,19 +70,20 @@ impl Field {
         let Some(from_frame) = patch.to_frame.inverse() else {
             return false;
         };
-        let area = patch.size.saturating_mul(patch.size);
+        let area = patch.size[0].saturating_mul(patch.size[1]);
         if area == 0 || patch.mask.len() < area {
             return false;
         }
         self.gather(patch, area, encode);
         self.from_frame = from_frame;
-        self.edges = [-0.5, patch.size as f32 - 0.5];
+        self.edges = patch.size.map(|size| [-0.5, size as f32 - 0.5]);
         let mut pixels = patch.to_frame.scale();
-        while pixels > COARSE && 2 * self.size - 1 <= LARGEST {
+        let longest = |size: [usize; 2]| size[0].max(size[1]);
+        while pixels > COARSE && 2 * longest(self.size) - 1 <= LARGEST {
             self.double();
             pixels /= 2.0;
         }
-        while pixels < FINE && self.size > 2 {
+        while pixels < FINE && longest(self.size) > 2 {
             self.halve();
             pixels *= 2.0;
         }
@@ -117,13 +118,17 @@ impl Field {
             }
         }
         self.size = patch.size;
-        if self.size == 1 {
-            for texels in [&mut self.shape, &mut self.ink] {
-                let only = texels.first().copied();
-                texels.extend(only.into_iter().flat_map(|only| [only; 3]));
+        for texels in [&mut self.shape, &mut self.ink] {
+            if patch.size[0] == 1 {
+                self.spare.clear();
+                self.spare.extend(texels.iter().flat_map(|only| [*only; 2]));
+                std::mem::swap(texels, &mut self.spare);
             }
-            self.size = 2;
+            if patch.size[1] == 1 {
+                texels.extend_from_within(..);
+            }
         }
+        self.size = self.size.map(|size| size.max(2));
     }
 
     /// Puts a texel between any two.
@@ -135,17 +140,17 @@ impl Field {
         double(&mut self.ink, &mut self.spare, self.size, |a, b, c, d| {
             between(a, b, c, d).1
         });
-        self.resized(2 * self.size - 1, |place| 2.0 * place);
+        self.resized(self.size.map(|size| 2 * size - 1), |place| 2.0 * place);
     }
 
     /// Makes one texel of two by two. The mask stays zero wherever it was before.
     fn halve(&mut self) {
         halve(&mut self.shape, &mut self.spare, self.size, true);
         halve(&mut self.ink, &mut self.spare, self.size, false);
-        self.resized(self.size.div_ceil(2), |place| place / 2.0 - 0.25);
+        self.resized(self.size.map(halved), |place| place / 2.0 - 0.25);
     }
 
-    fn resized(&mut self, size: usize, place: impl Fn(f32) -> f32) {
+    fn resized(&mut self, size: [usize; 2], place: impl Fn(f32) -> f32) {
         let (origin, scale) = (place(0.0), place(1.0) - place(0.0));
         let resize = Affine {
             a: scale,
@@ -155,7 +160,7 @@ impl Field {
             ..Affine::IDENTITY
         };
         self.size = size;
-        self.edges = self.edges.map(place);
+        self.edges = self.edges.map(|ends| ends.map(&place));
         self.from_frame = resize.after(&self.from_frame);
     }
 
@@ -164,7 +169,7 @@ impl Field {
         let mut least = [usize::MAX; 2];
         let mut greatest = [0; 2];
         let mut reach = [0.0_f32; 2];
-        for (y, row) in self.shape.chunks_exact(self.size).enumerate() {
+        for (y, row) in self.shape.chunks_exact(self.size[0]).enumerate() {
             for (x, texel) in row.iter().enumerate() {
                 reach = [reach[0].max(texel[DX].abs()), reach[1].max(texel[DY].abs())];
                 if texel[MASK] > 0.0 {
@@ -174,16 +179,15 @@ impl Field {
             }
         }
         self.reach = reach;
-        let last = self.size - 1;
         self.extent = [0, 1].map(|axis| {
             // Interpolation carries the mask one texel on; at the patch's edge it ends.
             let from = if least[axis] == 0 {
-                self.edges[0]
+                self.edges[axis][0]
             } else {
                 least[axis] as f32 - 1.0
             };
-            let to = if greatest[axis] == last {
-                self.edges[1]
+            let to = if greatest[axis] == self.size[axis] - 1 {
+                self.edges[axis][1]
             } else {
                 greatest[axis] as f32 + 1.0
             };
@@ -209,11 +213,11 @@ impl Field {
     /// Bilinear; beyond the outermost texels their values go on.
     #[inline(always)]
     fn interpolate(&self, texels: &[Texel], [u, v]: [i64; 2]) -> Texel {
-        let last = self.size - 2;
-        let (x, right) = split(u, last);
-        let (y, down) = split(v, last);
-        let start = y * self.size + x;
-        let (upper, lower) = (&texels[start..start + 2], &texels[start + self.size..][..2]);
+        let [width, height] = self.size;
+        let (x, right) = split(u, width - 2);
+        let (y, down) = split(v, height - 2);
+        let start = y * width + x;
+        let (upper, lower) = (&texels[start..start + 2], &texels[start + width..][..2]);
         let upper = mix(upper[0], upper[1], right);
         let lower = mix(lower[0], lower[1], right);
         mix(upper, lower, down)
@@ -265,19 +269,19 @@ fn between(a: Texel, b: Texel, c: Texel, d: Texel) -> (Texel, Texel) {
     (smooth, min(max(smooth, min(b, c)), max(b, c)))
 }
 
-/// Doubles a map of `size` by `size` texels with `between`, across and then down.
+/// Doubles a map of `width` by `height` texels with `between`, across and then down.
 fn double(
     texels: &mut Vec<Texel>,
     spare: &mut Vec<Texel>,
-    size: usize,
+    [width, height]: [usize; 2],
     between: impl Fn(Texel, Texel, Texel, Texel) -> Texel,
 ) {
     if texels.is_empty() {
         return;
     }
-    let last = size - 1;
     spare.clear();
-    for row in texels.chunks_exact(size) {
+    for row in texels.chunks_exact(width) {
+        let last = width - 1;
         for x in 0..last {
             let around = [x.saturating_sub(1), x, x + 1, (x + 2).min(last)];
             let [a, b, c, d] = around.map(|x| row[x]);
@@ -285,9 +289,10 @@ fn double(
         }
         spare.push(row[last]);
     }
-    let width = 2 * size - 1;
+    let width = 2 * width - 1;
     let row = |y: usize| &spare[y * width..(y + 1) * width];
     texels.clear();
+    let last = height - 1;
     for y in 0..last {
         let around = [y.saturating_sub(1), y, y + 1, (y + 2).min(last)];
         let [a, b, c, d] = around.map(row);
@@ -297,16 +302,21 @@ fn double(
     texels.extend_from_slice(row(last));
 }
 
-/// Halves a map of `size` by `size` texels. With `keep_mask` a texel's mask is zero when any
-/// near it was: its interpolation reaches further than theirs did.
-fn halve(texels: &mut Vec<Texel>, spare: &mut Vec<Texel>, size: usize, keep_mask: bool) {
+/// Halves a map of `width` by `height` texels, but not to fewer than 2. With `keep_mask` a texel's mask is zero
+/// when any near it was: its interpolation reaches further than theirs did.
+fn halve(
+    texels: &mut Vec<Texel>,
+    spare: &mut Vec<Texel>,
+    [width, height]: [usize; 2],
+    keep_mask: bool,
+) {
     if texels.is_empty() {
         return;
     }
-    let at = |x: usize, y: usize| texels[y.min(size - 1) * size + x.min(size - 1)];
-    let half = size.div_ceil(2);
+    let at = |x: usize, y: usize| texels[y.min(height - 1) * width + x.min(width - 1)];
+    let [across, down] = [width, height].map(halved);
     spare.clear();
-    for (x, y) in (0..half).flat_map(|y| (0..half).map(move |x| (2 * x, 2 * y))) {
+    for (x, y) in (0..down).flat_map(|y| (0..across).map(move |x| (2 * x, 2 * y))) {
         let upper = add(at(x, y), at(x + 1, y));
         let lower = add(at(x, y + 1), at(x + 1, y + 1));
         let mut mean = scale(add(upper, lower), 0.25);
@@ -322,6 +332,11 @@ fn halve(texels: &mut Vec<Texel>, spare: &mut Vec<Texel>, size: usize, keep_mask
         spare.push(mean);
     }
     std::mem::swap(texels, spare);
+}
+
+/// Half of so many texels.
+fn halved(size: usize) -> usize {
+    size.div_ceil(2).max(2)
 }
 
 fn finite(value: f32) -> f32 {

@@ -28,6 +28,8 @@ const TORN: [f32; 2] = [0.3, 0.7];
 const APART: [f32; 2] = [2.5, 5.0];
 /// Columns for which there is room from the first on.
 const COLUMNS: usize = 512;
+/// Slope of the curve through read pixels: -0.5 is Catmull and Rom's.
+const SHARP: f32 = -0.5;
 /// Light may have changed by so much.
 const GAIN: [f32; 2] = [0.5, 2.0];
 
@@ -44,18 +46,25 @@ pub struct Carried {
 struct Column {
     /// Contours of the wanted mouth.
     wanted: [f32; 2],
-    /// Where it is read in the glimpse, the contours there, and the heights that may be read.
-    x: f32,
+    /// The contours where it is read in the glimpse, and the heights that may be read.
     glimpse: [f32; 2],
     readable: [f32; 2],
-    /// Between these heights the skull's part becomes the jaw's.
-    joint: [f32; 2],
+    /// The first of four pixels of the glimpse's rows that it is read from, and their shares.
+    first: usize,
+    shares: [f32; 4],
+    /// Where the skull's part begins to become the jaw's, and 1 / the length of that.
+    joint: f32,
+    per_joint: f32,
 }
 
 /// Carries one glimpse. Its memory is kept.
 #[derive(Default)]
 pub struct Carrier {
     columns: Vec<Column>,
+    /// `[rows, columns]`: R, G, B, 0..1 of the glimpse's rows from `top` on, at the columns.
+    across: Vec<[f32; 4]>,
+    top: usize,
+    rows: usize,
     skull: f32,
     jaw: f32,
     gain: [f32; 3],
@@ -95,97 +104,138 @@ impl Carrier {
                 [0, 1].map(|row| scene.line + EDGES[row] - BENDS[row] * beside * beside);
             edge_low += wanted.shape.jaw;
             (edge_up, edge_low) = (edge_up.min(edge_low - 0.4), edge_low.max(edge_up + 0.4));
+            let (first, shares) = taps((read - glimpse.origin[0]) * glimpse.scale, glimpse.size[0]);
             Column {
                 wanted: wanted.contours.at(x),
-                x: (read - glimpse.origin[0]) * glimpse.scale,
                 glimpse: [upper, lower],
                 readable: [from, (lower - margin).max(from + 0.01)],
-                joint: [edge_up - 0.2, edge_low + 0.2],
+                first,
+                shares,
+                joint: edge_up - 0.2,
+                per_joint: (edge_low - edge_up + 0.4).recip(),
             }
         }));
         self.gain = [0, 1, 2].map(|channel| {
             let ratio = scene.skin[channel] / glimpse.light[channel].max(0.016);
             ratio.clamp(GAIN[0], GAIN[1])
         });
+        self.read(glimpse);
+    }
+
+    /// Reads the rows that may be needed, at the columns.
+    fn read(&mut self, glimpse: &Glimpse) {
+        let [width, height] = glimpse.size;
+        let (least, most) = self.columns.iter().fold(
+            (f32::INFINITY, f32::NEG_INFINITY),
+            |(least, most), Column { readable, .. }| {
+                (least.min(readable[0]), most.max(readable[1]))
+            },
+        );
+        let row =
+            |y: f32| ((y - glimpse.origin[1]) * glimpse.scale).clamp(0.0, (height - 1) as f32);
+        // Four at least.
+        let bottom = (row(most) as usize + 3).clamp(4, height);
+        self.top = (row(least) as usize).saturating_sub(1).min(bottom - 4);
+        self.rows = bottom - self.top;
+        self.across.clear();
+        let room = COLUMNS.max(self.columns.len()) * height;
+        self.across.reserve(room);
+        for row in glimpse
+            .pixels
+            .chunks_exact(width)
+            .take(bottom)
+            .skip(self.top)
+        {
+            self.across.extend(self.columns.iter().map(|column| {
+                let mut sum = [0.0; 4];
+                let pixels = &row[column.first..][..4];
+                for (pixel, share) in pixels.iter().zip(column.shares) {
+                    for (sum, value) in sum.iter_mut().zip(pixel) {
+                        *sum += share * f32::from(*value);
+                    }
+                }
+                sum
+            }));
+        }
     }
 
     /// What is at height `y` of a column.
-    pub fn at(&self, glimpse: &Glimpse, column: usize, y: f32) -> Carried {
-        let column = &self.columns[column];
-        let of_jaw = smoothstep(column.joint, y);
-        let length = column.joint[1] - column.joint[0];
-        let slope = 1.0 - (self.jaw - self.skull) * steepness(column.joint, y) / length;
-        let from = y - (self.skull + of_jaw * (self.jaw - self.skull));
+    pub fn at(&self, glimpse: &Glimpse, nth: usize, y: f32) -> Carried {
+        let column = &self.columns[nth];
+        let along = ((y - column.joint) * column.per_joint).clamp(0.0, 1.0);
+        let of_jaw = along * along * (3.0 - 2.0 * along);
+        let apart = self.jaw - self.skull;
+        let from = y - (self.skull + of_jaw * apart);
         let [least, most] = column.readable;
         let missing = (least - from).max(from - most);
         // Not clamp, which panics on what is no number.
         let from = from.max(least).min(most);
-        let row = (from - glimpse.origin[1]) * glimpse.scale;
-        let colour = read(glimpse, [column.x, row]);
+        let row = (from - glimpse.origin[1]) * glimpse.scale - self.top as f32;
+        let (first, shares) = taps(row, self.rows);
+        let mut sum = [0.0; 4];
+        for (nth_row, share) in (first..first + 4).zip(shares) {
+            let pixel = self.across[nth_row * self.columns.len() + nth];
+            for (sum, value) in sum.iter_mut().zip(pixel) {
+                *sum += share * value;
+            }
+        }
         let shade = shade(column.wanted, y) / shade(column.glimpse, from);
-        let shade = shade.clamp(0.75, 1.25);
-        let colour = [0, 1, 2].map(|channel| colour[channel] * self.gain[channel] * shade);
+        let shade = shade.clamp(0.75, 1.25) / 65535.0;
+        let torn = if apart > APART[0] {
+            let slope = 1.0 - apart * 6.0 * along * (1.0 - along) * column.per_joint;
+            smoothstep(APART, apart) * (1.0 - smoothstep(TORN, slope))
+        } else {
+            0.0
+        };
         Carried {
-            colour,
-            missing: smoothstep(BEYOND, missing),
-            torn: smoothstep(APART, self.jaw - self.skull) * (1.0 - smoothstep(TORN, slope)),
+            colour: [0, 1, 2].map(|channel| sum[channel] * self.gain[channel] * shade),
+            missing: if missing > BEYOND[0] {
+                smoothstep(BEYOND, missing)
+            } else {
+                0.0
+            },
+            torn,
         }
     }
-}
-
-/// Slope of [`smoothstep`] over 0..1 at the same place.
-fn steepness([from, to]: [f32; 2], x: f32) -> f32 {
-    let t = ((x - from) / (to - from)).clamp(0.0, 1.0);
-    6.0 * t * (1.0 - t)
 }
 
 /// How much light comes past the lips to a height between them.
 fn shade([upper, lower]: [f32; 2], y: f32) -> f32 {
     let behind = (y - upper).min(1.3 * (lower - y)).max(0.0);
-    1.0 - 0.38 * fading(behind / 1.1)
+    1.0 - 0.38 * fading(behind * (1.0 / 1.1))
 }
 
 /// Like exp(-x) from 0 on, and cheaper.
 pub fn fading(x: f32) -> f32 {
-    (1.0 + x * (1.0 + x * (0.5 + x * (1.0 / 6.0 + x / 24.0)))).recip()
-}
-
-/// Bicubic (Catmull-Rom); beyond the outermost pixels their values go on.
-fn read(glimpse: &Glimpse, [x, y]: [f32; 2]) -> [f32; 3] {
-    let [width, height] = glimpse.size;
-    let (columns, across) = taps(x, width);
-    let (rows, down) = taps(y, height);
-    let mut sum = [0.0; 3];
-    for (row, down) in rows.into_iter().zip(down) {
-        let row = &glimpse.pixels[row * width..][..width];
-        let mut along = [0.0; 3];
-        for (column, across) in columns.into_iter().zip(across) {
-            let pixel = row[column];
-            for (sum, value) in along.iter_mut().zip(pixel) {
-                *sum += across * f32::from(value);
-            }
-        }
-        for (sum, along) in sum.iter_mut().zip(along) {
-            *sum += down * along;
-        }
+    let mut power = (1.0 - x * (1.0 / 32.0)).max(0.0);
+    for _ in 0..5 {
+        power *= power;
     }
-    sum.map(|sum| sum * (1.0 / 65535.0))
+    power
 }
 
-/// The four pixels round a place, and their weights.
-fn taps(place: f32, length: usize) -> ([usize; 4], [f32; 4]) {
+/// The first of the four pixels round a place in a row of such a `length`, 4 at least, and their
+/// shares: bicubic, a little sharper than Catmull and Rom's, for what is read was blurred when it
+/// was kept. Beyond the outermost pixels their values go on.
+fn taps(place: f32, length: usize) -> (usize, [f32; 4]) {
     let last = length - 1;
-    let place = place.clamp(0.0, last as f32);
-    let first = place as usize;
-    let t = place - first as f32;
-    let weights = [
-        t * (-0.5 + t * (1.0 - 0.5 * t)),
-        1.0 + t * t * (1.5 * t - 2.5),
-        t * (0.5 + t * (2.0 - 1.5 * t)),
-        t * t * (0.5 * t - 0.5),
+    let place = place.max(0.0).min(last as f32);
+    let before = (place as usize).min(last - 1);
+    let t = place - before as f32;
+    let u = 1.0 - t;
+    let shares = [
+        SHARP * t * u * u,
+        1.0 - t * t * ((3.0 + SHARP) - (2.0 + SHARP) * t),
+        1.0 - u * u * ((3.0 + SHARP) - (2.0 + SHARP) * u),
+        SHARP * t * t * u,
     ];
-    let at = |offset: usize| (first + offset).saturating_sub(1).min(last);
-    ([at(0), at(1), at(2), at(3)], weights)
+    // At the ends the pixel that is missing is the one beside it.
+    let [a, b, c, d] = shares;
+    match before {
+        0 => (0, [a + b, c, d, 0.0]),
+        _ if before + 2 > last => (before - 2, [0.0, a, b, c + d]),
+        _ => (before - 1, shares),
+    }
 }
 
 #[cfg(test)]
@@ -196,6 +246,7 @@ mod tests {
         scale: 2.0,
         nose: [47.5, 3.8],
         line: 52.0,
+        width: 36.0,
         jaw: 0.0,
         seen_gap: 0.0,
         skin: [0.6, 0.5, 0.4],

@@ -1,4 +1,4 @@
-//! The drawn inside of a mouth: a square of pixels as fine as the frame's.
+//! The drawn inside of a mouth: a rectangle of pixels as fine as the frame's.
 //!
 //! Must not know what is remembered, or why it is drawn.
 
@@ -16,11 +16,11 @@ use crate::{
     pixels::{Affine, Drawn, Patch},
 };
 
-/// Canonical pixels beyond the mouth that the square reaches.
+/// Canonical pixels beyond its corners that the rectangle reaches.
 const MARGIN: f32 = 1.5;
-/// Widest mouth, in canonical pixels, and widest one for which there is room from the first on.
-const WIDEST: f32 = 80.0;
-const ROOM: f32 = 60.0;
+/// Widest and highest mouth, in canonical pixels, and the largest one for which there is room from the first on.
+const LARGEST: f32 = 80.0;
+const ROOM: [f32; 2] = [60.0, 40.0];
 /// Least softness of the edge in canonical pixels, and its share of the frame's blur.
 const SOFT: f32 = 0.18;
 const SOFT_BY_BLUR: f32 = 0.45;
@@ -30,13 +30,14 @@ const OPEN: f32 = 1.2;
 /// Its memory is kept.
 #[derive(Default)]
 pub struct Inlay {
-    size: usize,
+    /// Width and height in pixels.
+    size: [usize; 2],
     to_canonical: Affine,
-    /// `[3, size, size]`: R, G, B, 0..1.
+    /// `[3, height, width]`: R, G, B, 0..1.
     rgb: Vec<f32>,
-    /// `[size, size]`, 0..1: what is inside the mouth.
+    /// `[height, width]`, 0..1: what is inside the mouth.
     alpha: Vec<f32>,
-    /// `[size, size]`, 0..1: where the frame may change.
+    /// `[height, width]`, 0..1: where the frame may change.
     mask: Vec<f32>,
     columns: Vec<Column>,
     carriers: [Carrier; 2],
@@ -76,57 +77,66 @@ impl Inlay {
     pub fn draw(&mut self, wanted: &Wanted, scene: &Scene, style: &Style) -> bool {
         let contours = &wanted.contours;
         let scale = scene.scale.clamp(1.0, FINEST);
-        let [upper, lower] = contours.midst();
-        let side = (contours.width() + 2.0 * MARGIN).clamp(4.0, WIDEST);
-        let middle = [contours.middle(), 0.5 * (upper + lower)];
-        let is_finite = [side, middle[0], middle[1]].iter().all(|at| at.is_finite());
+        let width = (contours.width() + 2.0 * MARGIN).clamp(4.0, LARGEST);
+        let is_finite = width.is_finite() && contours.middle().is_finite();
         if !(style.strength > 0.0 && is_finite) {
             return false;
         }
-        let size = (side * scale).ceil() as usize;
-        let origin = middle.map(|at| at - 0.5 * (size - 1) as f32 / scale);
-        self.size = size;
-        self.to_canonical = scaled(scale.recip(), origin);
-        let area = size * size;
-        // Mouths that open wider later are to find room.
-        let room = ((ROOM * scale.ceil()) as usize).max(size);
+        let width = (width * scale).ceil() as usize;
+        let room = ROOM.map(|length| (length * scale.ceil()) as usize);
+        let left = contours.middle() - 0.5 * (width - 1) as f32 / scale;
+        let xs = || (0..width).map(|column| left + column as f32 / scale);
+        let soft = 2.0 * (SOFT_BY_BLUR * scene.blur).max(SOFT);
+        let reach = soft + 1.5 / scale;
+        self.columns.clear();
+        self.columns.reserve(room[0]);
+        self.columns.extend(xs().map(|x| {
+            let lips = contours.at(x);
+            let beside = (x - contours.left).min(contours.right - x);
+            let open = ((lips[1] - lips[0]) / OPEN).clamp(0.0, 1.0);
+            Column {
+                x,
+                lips,
+                there: style.strength * open * smoothstep([-soft, soft], beside),
+                rows: 0..0,
+            }
+        }));
+        let used = || self.columns.iter().filter(|column| column.there > 0.0);
+        let top = used()
+            .map(|column| column.lips[0])
+            .fold(f32::INFINITY, f32::min)
+            - reach;
+        let bottom = used()
+            .map(|column| column.lips[1])
+            .fold(f32::NEG_INFINITY, f32::max)
+            + reach;
+        if !(top < bottom && bottom - top < LARGEST) {
+            return false;
+        }
+        let height = ((bottom - top) * scale).ceil() as usize;
+        for column in self.columns.iter_mut().filter(|column| column.there > 0.0) {
+            let [start, end] = [column.lips[0] - reach, column.lips[1] + reach]
+                .map(|y| ((y - top) * scale).clamp(0.0, height as f32) as usize);
+            column.rows = start..end;
+        }
+        self.size = [width, height];
+        self.to_canonical = scaled(scale.recip(), [left, top]);
         for (values, planes) in [
             (&mut self.rgb, 3),
             (&mut self.alpha, 1),
             (&mut self.mask, 1),
         ] {
             values.clear();
-            values.reserve(planes * room * room);
-            values.resize(planes * area, 0.0);
+            // Mouths that open wider later are to find room.
+            values.reserve(planes * (room[0] * room[1]).max(width * height));
+            values.resize(planes * width * height, 0.0);
         }
-        let xs = || (0..size).map(|column| origin[0] + column as f32 / scale);
         for (carrier, (glimpse, _)) in self.carriers.iter_mut().zip(&style.parts) {
             if let Some(glimpse) = glimpse {
                 carrier.aim(glimpse, wanted, scene, xs());
             }
         }
         self.teeth.prepare(scale.round(), scene.blur);
-
-        let soft = 2.0 * (SOFT_BY_BLUR * scene.blur).max(SOFT);
-        let reach = soft + 1.5 / scale;
-        let row_at = |y: f32| ((y - origin[1]) * scale).clamp(0.0, size as f32) as usize;
-        self.columns.clear();
-        self.columns.reserve(room);
-        self.columns.extend(xs().map(|x| {
-            let lips = contours.at(x);
-            let beside = (x - contours.left).min(contours.right - x);
-            let open = ((lips[1] - lips[0]) / OPEN).clamp(0.0, 1.0);
-            let rows = match beside > -reach && open > 0.0 {
-                true => row_at(lips[0] - reach)..row_at(lips[1] + reach),
-                false => 0..0,
-            };
-            Column {
-                x,
-                lips,
-                there: style.strength * open * smoothstep([-soft, soft], beside),
-                rows,
-            }
-        }));
         let inside = Inside {
             carriers: &self.carriers,
             parts: &style.parts,
@@ -134,25 +144,20 @@ impl Inlay {
             palette: Palette::new(scene, style.teeth),
             place: Place::new(contours, wanted.shape.skull(), wanted.shape.jaw, scene),
         };
-        let used = || self.columns.iter().filter(|column| !column.rows.is_empty());
-        let top = used().map(|column| column.rows.start).min().unwrap_or(0);
-        let bottom = used().map(|column| column.rows.end).max().unwrap_or(0);
-        for row in top..bottom {
-            let y = origin[1] + row as f32 / scale;
+        let [red, green, blue] = planes(&mut self.rgb, width * height);
+        for row in 0..height {
+            let y = top + row as f32 / scale;
             for (nth, column) in self.columns.iter().enumerate() {
                 if !column.rows.contains(&row) {
                     continue;
                 }
-                let at = row * size + nth;
+                let at = row * width + nth;
                 self.mask[at] = masked(style.mask, [column.x, y]);
                 let within = (y - column.lips[0]).min(column.lips[1] - y);
                 let alpha = column.there * smoothstep([-soft, soft], within);
                 if alpha > 0.0 && self.mask[at] > 0.0 {
                     self.alpha[at] = alpha;
-                    let colour = inside.colour(nth, column, y);
-                    for (channel, value) in colour.into_iter().enumerate() {
-                        self.rgb[channel * area + at] = value;
-                    }
+                    [red[at], green[at], blue[at]] = inside.colour(nth, column, y);
                 }
             }
         }
@@ -160,7 +165,14 @@ impl Inlay {
     }
 }
 
-/// A column of the square.
+/// R, G and B of a picture.
+fn planes(rgb: &mut [f32], area: usize) -> [&mut [f32]; 3] {
+    let (red, others) = rgb.split_at_mut(area);
+    let (green, blue) = others.split_at_mut(area);
+    [red, green, blue]
+}
+
+/// A column of the rectangle.
 struct Column {
     x: f32,
     /// Heights of the contours.

@@ -175,6 +175,7 @@ impl InnerMouth {
             scale: frame.to_frame.scale(),
             nose: frame.nose,
             line: points.line(frame.rest),
+            width: points.width(frame.rest),
             jaw: points.jaw(frame.rest),
             seen_gap: contours.mean_gap(),
             skin,
@@ -339,6 +340,7 @@ mod tests {
         scale: 3.0,
         nose: [47.5, 3.8],
         line: 52.0,
+        width: 36.0,
         jaw: 0.0,
         seen_gap: 0.5,
         skin: [0.7, 0.5, 0.4],
@@ -349,7 +351,11 @@ mod tests {
     };
 
     /// What is drawn of a mouth with such a gap: size, whether any of it shows, and `instead`.
-    fn drawn(scene: &Scene, gap: f32, spoil: impl Fn(&mut [f32])) -> Option<(usize, bool, f32)> {
+    fn drawn(
+        scene: &Scene,
+        gap: f32,
+        spoil: impl Fn(&mut [f32]),
+    ) -> Option<([usize; 2], bool, f32)> {
         let (landmarks, points) = face(gap);
         let (rest, _) = face(0.0);
         let scene = Scene {
@@ -370,11 +376,10 @@ mod tests {
 
     #[test]
     fn an_open_mouth_is_drawn_and_a_shut_one_is_not() {
-        let (size, shows, instead) = drawn(&SCENE, 8.0, |_| ()).expect("a mouth");
-        assert!(
-            (100..140).contains(&size) && shows && instead == 1.0,
-            "{size}"
-        );
+        let ([width, height], shows, instead) = drawn(&SCENE, 8.0, |_| ()).expect("a mouth");
+        assert!((100..140).contains(&width) && shows && instead == 1.0);
+        // No more than the opening.
+        assert!((24..36).contains(&height), "{height}");
         assert_eq!(drawn(&SCENE, 0.5, |_| ()), None);
     }
 

@@ -43,6 +43,12 @@ impl Points {
         0.5 * (upper + lower)
     }
 
+    /// Width between the inner corners.
+    pub fn width(&self, landmarks: &[[f32; 2]]) -> f32 {
+        let [right, left] = [0, 10].map(|corner| landmarks[self.inner[0][corner]][0]);
+        left - right
+    }
+
     /// How low the lower teeth are, as chin and lower lip tell, against any other mouth of the same
     /// face.
     pub fn jaw(&self, landmarks: &[[f32; 2]]) -> f32 {
@@ -99,7 +105,7 @@ pub mod tests {
     #[test]
     fn the_jaw_goes_down_with_chin_and_lower_lip() {
         let ((shut, points), (open, _)) = (face(0.0), face(8.0));
-        assert_eq!(points.line(&shut), 52.0);
+        assert_eq!((points.line(&shut), points.width(&shut)), (52.0, 36.0));
         let drop = points.jaw(&open) - points.jaw(&shut);
         assert!((drop - (0.75 * 4.0 + 0.3 * 4.0)).abs() < 1e-3, "{drop}");
     }

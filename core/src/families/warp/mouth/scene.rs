@@ -9,8 +9,9 @@ pub struct Scene {
     pub scale: f32,
     /// Tip of the nose: tells how the head is turned.
     pub nose: [f32; 2],
-    /// Height of the line where the lips meet at rest.
+    /// Height of the line where the lips meet at rest, and its length.
     pub line: f32,
+    pub width: f32,
     /// [`Points::jaw`] of the mouth at rest.
     pub jaw: f32,
     /// Mean gap between the lips in the frame.
@@ -27,13 +28,14 @@ pub struct Scene {
 }
 
 impl Scene {
-    const LENGTH: usize = 15;
+    const LENGTH: usize = 16;
 
     pub fn to_array(self) -> [f32; Self::LENGTH] {
         let Self {
             scale,
             nose,
             line,
+            width,
             jaw,
             seen_gap,
             skin,
@@ -43,8 +45,8 @@ impl Scene {
             news,
         } = self;
         [
-            scale, nose[0], nose[1], line, jaw, seen_gap, skin[0], skin[1], skin[2], lips[0],
-            lips[1], lips[2], blur, passed, news,
+            scale, nose[0], nose[1], line, width, jaw, seen_gap, skin[0], skin[1], skin[2],
+            lips[0], lips[1], lips[2], blur, passed, news,
         ]
     }
 
@@ -55,13 +57,14 @@ impl Scene {
             scale: all[0],
             nose: [all[1], all[2]],
             line: all[3],
-            jaw: all[4],
-            seen_gap: all[5],
-            skin: [all[6], all[7], all[8]],
-            lips: [all[9], all[10], all[11]],
-            blur: all[12],
-            passed: all[13],
-            news: all[14],
+            width: all[4],
+            jaw: all[5],
+            seen_gap: all[6],
+            skin: [all[7], all[8], all[9]],
+            lips: [all[10], all[11], all[12]],
+            blur: all[13],
+            passed: all[14],
+            news: all[15],
         })
     }
 }
@@ -126,6 +129,7 @@ mod tests {
             scale: 1.0,
             nose: [2.0, 3.0],
             line: 4.0,
+            width: 4.5,
             jaw: 5.0,
             seen_gap: 6.0,
             skin: [7.0, 8.0, 9.0],

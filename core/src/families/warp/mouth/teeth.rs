@@ -61,6 +61,11 @@ const HUE: f32 = 0.6;
 /// The tint, ln of red over blue, that skin has of its own at most; what goes beyond it is the light's,
 /// which falls on teeth as well: 1.4 and 1.2 in a clip under amber light.
 const OWN_TINT: f32 = 0.4;
+/// How much wider than at rest a smile is, and how far it brings the rows together.
+const SMILE: [f32; 2] = [0.5, 6.0];
+const SMILE_MOST: f32 = 0.8;
+/// How dark it is right below the upper teeth.
+const SHADOW: f32 = 0.5;
 /// Middle of the face.
 const MIDDLE: f32 = 47.5;
 
@@ -149,10 +154,19 @@ impl Place {
         ];
         Self {
             x: MIDDLE + skull[0],
-            edges: [0, 1].map(|row| {
-                let by_skull = scene.line + EDGES[row] + BY_JAW[row] * jaw;
-                by_skull + BY_LIPS[row] * (by_lips[row] - by_skull)
-            }),
+            edges: {
+                let [edge_up, edge_low] = [0, 1].map(|row| {
+                    let by_skull = scene.line + EDGES[row] + BY_JAW[row] * jaw;
+                    by_skull + BY_LIPS[row] * (by_lips[row] - by_skull)
+                });
+                // A smile bares teeth that are nearly shut.
+                let smile = SMILE_MOST * smoothstep(SMILE, contours.width() - scene.width);
+                let shut = upper + 0.62 * gap;
+                [
+                    edge_up + smile * (shut.min(upper + 9.0) - edge_up),
+                    edge_low + smile * (shut - 0.3 - edge_low),
+                ]
+            },
             middle: contours.middle(),
             half: (0.5 * contours.width()).max(1.0),
             lower: smoothstep([1.5, 4.5], gap),
@@ -214,7 +228,11 @@ impl Teeth {
         lips: [f32; 2],
     ) -> [f32; 3] {
         let shade = place.shade([x, y], lips);
-        let mut colour = place.behind(palette, [x, y], lips);
+        // Below the upper teeth lies their shadow.
+        let shadow = 1.0 - SHADOW * fading((y - place.edges[0]).max(0.0) / 1.5);
+        let mut colour = place
+            .behind(palette, [x, y], lips)
+            .map(|value| shadow * value);
         for which in [1, 0] {
             let row = &self.rows[which];
             let mut texel = row.at(self.scale, which, [x - place.x, y - place.edges[which]]);
@@ -357,6 +375,7 @@ mod tests {
         scale: 4.0,
         nose: [47.5, 3.8],
         line: 52.0,
+        width: 36.0,
         jaw: 0.0,
         seen_gap: 0.0,
         skin: [0.7, 0.5, 0.4],
