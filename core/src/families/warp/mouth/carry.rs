@@ -29,7 +29,7 @@ const APART: [f32; 2] = [2.5, 5.0];
 /// Columns for which there is room from the first on.
 const COLUMNS: usize = 512;
 /// Slope of the curve through read pixels: -0.5 is Catmull and Rom's.
-const SHARP: f32 = -0.5;
+const SHARP: f32 = -1.0;
 /// Light may have changed by so much.
 const GAIN: [f32; 2] = [0.5, 2.0];
 

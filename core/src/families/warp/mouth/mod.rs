@@ -101,6 +101,8 @@ pub struct InnerMouth {
     taken_ns: Option<i64>,
     gauged_ns: Option<i64>,
     target: Vec<[f32; 2]>,
+    /// Colour of the teeth as drawn by rule, as shares of lit skin's.
+    teeth: Option<[f32; 3]>,
 }
 
 impl InnerMouth {
@@ -117,6 +119,7 @@ impl InnerMouth {
             taken_ns: None,
             gauged_ns: None,
             target: Vec::new(),
+            teeth: None,
         }
     }
 
@@ -153,6 +156,7 @@ impl InnerMouth {
             Item::Another => {
                 self.bank.forget();
                 self.fade = Fade::default();
+                self.teeth = None;
             }
         }
     }
@@ -266,6 +270,22 @@ impl InnerMouth {
         self.draw_mouth(&Wanted { contours, shape }, scene, to_frame, mask)
     }
 
+    /// Brings the colour of teeth that are drawn by rule to that of those seen, at once where the mouth
+    /// is shut.
+    fn find_teeth(&mut self, scene: &Scene, is_shut: bool) {
+        let Some(seen) = self.bank.teeth() else {
+            self.teeth = None;
+            return;
+        };
+        let share = if is_shut { 1.0 } else { scene.passed };
+        let drawn = self
+            .teeth
+            .get_or_insert_with(|| teeth::usual(scene).map(|share| share / teeth::DIMMED));
+        for (drawn, seen) in drawn.iter_mut().zip(seen) {
+            *drawn += share * (seen - *drawn);
+        }
+    }
+
     fn draw_mouth(
         &mut self,
         wanted: &Wanted,
@@ -273,9 +293,15 @@ impl InnerMouth {
         to_frame: &Affine,
         mask: &[f32],
     ) -> Option<Overlay<'_>> {
+        let gap = wanted.contours.mean_gap();
+        let seen = (scene.seen_gap - CLOSED).max(0.0);
+        let hollow = ((gap - STRETCH * seen - 0.5) / 1.5).clamp(0.0, 1.0);
+        let shows = smoothstep(DRAWN, gap);
+        let is_shut = hollow * shows == 0.0;
+        self.find_teeth(scene, is_shut);
         let bank = &self.bank;
         let scale = scene.scale.min(FINEST);
-        self.fade.step(scene.passed, |current| {
+        self.fade.step(scene.passed, is_shut, |current| {
             bank.choose(&wanted.shape, scale, current)
         });
         let (numbers, shares) = (self.fade.glimpses(), self.fade.shares());
@@ -292,13 +318,10 @@ impl InnerMouth {
         parts
             .iter_mut()
             .for_each(|(_, share)| *share /= drawn.max(f32::MIN_POSITIVE));
-        let gap = wanted.contours.mean_gap();
-        let seen = (scene.seen_gap - CLOSED).max(0.0);
-        let hollow = ((gap - STRETCH * seen - 0.5) / 1.5).clamp(0.0, 1.0);
-        let instead = drawn * smoothstep(DRAWN, gap);
+        let instead = drawn * shows;
         let style = Style {
             parts,
-            teeth: bank.teeth(),
+            teeth: self.teeth,
             strength: instead * hollow,
             mask,
         };

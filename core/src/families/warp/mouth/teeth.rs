@@ -54,7 +54,7 @@ const BELOW: [f32; 2] = [2.0, 12.0];
 /// Least softness of the edges of teeth in canonical pixels, and its share of the frame's blur;
 /// how much it may be off (ln).
 const SOFT: f32 = 0.16;
-const SOFT_BY_BLUR: f32 = 0.6;
+const SOFT_BY_BLUR: f32 = 0.5;
 const NEARLY: f32 = 0.3;
 /// Share of the skin's hue in the teeth's, in white light.
 const HUE: f32 = 0.6;
@@ -62,10 +62,14 @@ const HUE: f32 = 0.6;
 /// which falls on teeth as well: 1.4 and 1.2 in a clip under amber light.
 const OWN_TINT: f32 = 0.4;
 /// How much wider than at rest a smile is, and how far it brings the rows together.
-const SMILE: [f32; 2] = [0.5, 6.0];
-const SMILE_MOST: f32 = 0.8;
+const SMILE: [f32; 2] = [1.0, 7.0];
+const SMILE_MOST: f32 = 0.85;
 /// How dark it is right below the upper teeth.
-const SHADOW: f32 = 0.5;
+const SHADOW: f32 = 0.35;
+/// Share of the seen brightness, that of bright teeth, in the drawn teeth's.
+pub const DIMMED: f32 = 0.95;
+/// How much light lips throw back.
+const GLOW: f32 = 0.35;
 /// Middle of the face.
 const MIDDLE: f32 = 47.5;
 
@@ -107,25 +111,36 @@ pub struct Palette {
     pub teeth: [f32; 3],
     deep: [f32; 3],
     gums: [f32; 3],
+    /// Of the light that lips throw into their own shadow.
+    glow: [f32; 3],
+}
+
+/// The usual colour of teeth, as shares of lit skin's: by skin and lips.
+pub fn usual(scene: &Scene) -> [f32; 3] {
+    let Scene { skin, lips, .. } = *scene;
+    let level = luma(skin).max(0.016);
+    let ratio = luma(lips) / level;
+    let tint = (skin[0].max(0.008) / skin[2].max(0.008)).ln();
+    let share = HUE.max(1.0 - OWN_TINT / tint.max(OWN_TINT));
+    let hue = skin.map(|value| (value.max(0.008) / level).powf(share));
+    let bright = level * (0.5 + 0.73 * ratio).clamp(0.9, 1.45) / luma(hue);
+    [0, 1, 2].map(|i| hue[i] * bright / skin[i].max(0.008))
 }
 
 impl Palette {
-    /// By rule from skin and lips; `teeth` are shares of the skin's colour where they were seen.
+    /// `teeth` are shares of the skin's colour where they were seen.
     pub fn new(scene: &Scene, teeth: Option<[f32; 3]>) -> Self {
         let Scene { skin, lips, .. } = *scene;
-        let level = luma(skin).max(0.016);
-        let ratio = luma(lips) / level;
-        let tint = (skin[0].max(0.008) / skin[2].max(0.008)).ln();
-        let share = HUE.max(1.0 - OWN_TINT / tint.max(OWN_TINT));
-        let hue = skin.map(|value| (value.max(0.008) / level).powf(share));
-        let bright = level * (0.55 + 0.73 * ratio).clamp(0.9, 1.45) / luma(hue);
-        let by_rule = hue.map(|value| value * bright);
-        let seen = teeth.map(|teeth| [0, 1, 2].map(|i| 0.95 * teeth[i] * skin[i]));
+        let shares = match teeth {
+            Some(seen) => seen.map(|share| DIMMED * share),
+            None => usual(scene),
+        };
         let most = lips.into_iter().fold(0.02, f32::max);
         Self {
-            teeth: seen.unwrap_or(by_rule),
+            teeth: [0, 1, 2].map(|i| shares[i] * skin[i].max(0.008)),
             deep: lips.map(|value| 0.42 * value * (value / most).max(0.0).powf(0.3)),
             gums: [0, 1, 2].map(|i| 0.85 * lips[i] + 0.1 * skin[i]),
+            glow: lips.map(|value| GLOW * value / most),
         }
     }
 }
@@ -161,7 +176,7 @@ impl Place {
                 });
                 // A smile bares teeth that are nearly shut.
                 let smile = SMILE_MOST * smoothstep(SMILE, contours.width() - scene.width);
-                let shut = upper + 0.62 * gap;
+                let shut = upper + 0.74 * gap;
                 [
                     edge_up + smile * (shut.min(upper + 9.0) - edge_up),
                     edge_low + smile * (shut - 0.3 - edge_low),
@@ -169,10 +184,10 @@ impl Place {
             },
             middle: contours.middle(),
             half: (0.5 * contours.width()).max(1.0),
-            lower: smoothstep([1.5, 4.5], gap),
+            lower: smoothstep([2.0, 6.5], gap),
             // Less light comes in through a small opening.
             light: 0.92 + 0.2 * (gap / 7.0).min(1.0),
-            depth: 1.3 * (0.6 + gap / 14.0).clamp(0.6, 1.6),
+            depth: 1.4 * (0.6 + gap / 14.0).clamp(0.6, 1.6),
         }
     }
 }
@@ -181,7 +196,7 @@ impl Place {
     /// How much light comes past the lips.
     fn shade(&self, [x, y]: [f32; 2], [upper, lower]: [f32; 2]) -> f32 {
         let across = ((x - self.middle) / self.half).abs().min(1.0);
-        let by_upper = 1.0 - 0.55 * fading((y - upper).max(0.0) / self.depth);
+        let by_upper = 1.0 - 0.45 * fading((y - upper).max(0.0) / self.depth);
         let by_lower = 1.0 - 0.25 * fading((lower - y).max(0.0) / (0.7 * self.depth));
         by_upper * by_lower * (1.0 - 0.35 * across * across * across)
     }
@@ -199,7 +214,7 @@ impl Place {
         let wide = (gap / 9.0).min(1.0);
         let tongue = wide * smoothstep([0.35, 0.8], down) * (1.0 - beside * beside);
         let close = 1.0 - (gap / 2.5).min(1.0);
-        let light = 1.15 + 1.9 * tongue + 0.6 * close;
+        let light = 1.15 + 1.5 * tongue + 0.6 * close;
         palette.deep.map(|value| light * value)
     }
 }
@@ -229,7 +244,7 @@ impl Teeth {
     ) -> [f32; 3] {
         let shade = place.shade([x, y], lips);
         // Below the upper teeth lies their shadow.
-        let shadow = 1.0 - SHADOW * fading((y - place.edges[0]).max(0.0) / 1.5);
+        let shadow = 1.0 - SHADOW * fading((y - place.edges[0]).max(0.0) / 1.2);
         let mut colour = place
             .behind(palette, [x, y], lips)
             .map(|value| shadow * value);
@@ -239,11 +254,11 @@ impl Teeth {
             if which == 1 {
                 texel = texel.faded(place.lower);
             }
-            let light = place.light * shade;
             let gum = texel.gum * (1.0 - texel.cover);
             colour = [0, 1, 2].map(|channel| {
-                let tooth = [1.0, 0.82][which] * texel.colour[channel] * palette.teeth[channel];
-                let drawn = light * (tooth + gum * palette.gums[channel]);
+                let tooth = [1.0, 0.7][which] * texel.colour[channel] * palette.teeth[channel];
+                let lit = shade + (1.0 - shade) * palette.glow[channel];
+                let drawn = place.light * lit * (tooth + gum * palette.gums[channel]);
                 colour[channel] * (1.0 - texel.cover - gum) + drawn
             });
         }
@@ -320,12 +335,12 @@ fn texel(which: usize, [x, y]: [f32; 2], soft: f32) -> Texel {
         let sharp = if tooth == CANINE { 1.6 } else { 3.2 };
         let above_edge = height - 0.9 * ROUND[which][tooth] * aside.abs().powf(sharp);
         let gum_line = 0.9 + 0.1 * (1.0 - near * near);
-        let cover = sigmoid((1.0 - aside.abs()) * half / soft * 1.2)
+        let cover = sigmoid((1.0 - aside.abs()) * half / soft * 1.5)
             * sigmoid(above_edge * crown / soft)
             * sigmoid((gum_line - height) * crown / (1.3 * soft));
-        let mut light = 1.0 - 0.2 * near.powf(2.4) - 0.05 * aside;
+        let mut light = 1.0 - 0.12 * near.powf(2.4) - 0.05 * aside;
         light *= 1.0 - 0.1 * smoothstep([0.45, 1.0], height);
-        light *= 1.0 - 0.4 * (middle / 24.0).min(1.0).powf(1.7);
+        light *= 1.0 - 0.3 * (middle / 24.0).min(1.0).powf(1.7);
         light *= 1.0 + 0.12 * UNEVEN[tooth][1 - side];
         let clear = 1.0 - smoothstep([0.0, 0.16], height);
         let shine_at = [(aside + 0.25) / 0.22, (height - 0.52) / 0.22];
@@ -355,7 +370,7 @@ fn texel(which: usize, [x, y]: [f32; 2], soft: f32) -> Texel {
         * sigmoid((0.98 * from - x.abs()) / 0.3)
         * sigmoid((reach - height) / 0.4)
         * (1.0 - sum.cover);
-    let light = 0.6 * (1.0 - 0.5 * (x.abs() / 24.0).min(1.0).powf(1.7)) * between;
+    let light = 0.82 * (1.0 - 0.4 * (x.abs() / 24.0).min(1.0).powf(1.7)) * between;
     for (sum, tint) in sum.colour.iter_mut().zip([1.02, 0.96, 0.93]) {
         *sum += tint * light;
     }
@@ -444,8 +459,11 @@ mod tests {
         teeth.prepare(2.0, 0.5);
         let first = teeth.rows[0].texels.as_ptr();
         teeth.prepare(2.0, 0.52);
-        assert_eq!((teeth.rows[0].texels.as_ptr(), teeth.soft), (first, 0.3));
+        assert_eq!(
+            (teeth.rows[0].texels.as_ptr(), teeth.soft),
+            (first, SOFT_BY_BLUR * 0.5)
+        );
         teeth.prepare(2.0, 1.0);
-        assert_eq!(teeth.soft, 0.6);
+        assert_eq!(teeth.soft, SOFT_BY_BLUR);
     }
 }
