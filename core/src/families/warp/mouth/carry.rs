@@ -150,8 +150,9 @@ impl Carrier {
                 let mut sum = [0.0; 4];
                 let pixels = &row[column.first..][..4];
                 for (pixel, share) in pixels.iter().zip(column.shares) {
+                    let pixel = pixel.map(f32::from);
                     for (sum, value) in sum.iter_mut().zip(pixel) {
-                        *sum += share * f32::from(*value);
+                        *sum += share * value;
                     }
                 }
                 sum
@@ -270,7 +271,7 @@ mod tests {
         let Wanted { contours, shape } = wanted(10.0, 3.0);
         Glimpse {
             pixels: (0..width * height)
-                .map(|at| [(at / width * 500) as u16; 3])
+                .map(|at| [(at / width * 500) as u16; 4])
                 .collect(),
             size: [width, height],
             scale: 2.0,

@@ -76,6 +76,15 @@ impl Contours {
         sums.map(|sum| sum / (STEPS + 1) as f32)
     }
 
+    /// The height of the highest and of the lowest place of the mouth.
+    pub fn span(&self) -> [f32; 2] {
+        const STEPS: usize = 24;
+        (0..=STEPS).fold([f32::MAX, f32::MIN], |[top, bottom], step| {
+            let [upper, lower] = self.at(self.left + self.width() * step as f32 / STEPS as f32);
+            [top.min(upper), bottom.max(lower)]
+        })
+    }
+
     /// Gap between the lips in the middle of the mouth.
     pub fn gap(&self) -> f32 {
         let [upper, lower] = self.midst();

@@ -18,10 +18,11 @@ use crate::{
 pub const CLOSE_SIDE: f32 = 64.0;
 pub const CLOSE_SIZE: usize = 128;
 
-/// Width and height of what is kept, in canonical pixels.
+/// Width and height of what is kept at most, in canonical pixels, and how far it goes beyond the opening.
 const KEPT: [f32; 2] = [52.0, 34.0];
+const BEYOND: f32 = 1.5;
 /// Most frame pixels for each canonical one that are kept.
-pub const FINEST: f32 = 8.0;
+pub const FINEST: f32 = 6.0;
 /// Teeth are not much redder (ln R/G) than the skin in the same light; what is, is lip or tongue.
 const REDDEST: f32 = 0.12;
 /// A contour less clear than this is none.
@@ -128,8 +129,8 @@ fn skull([x, y]: [f32; 2]) -> [f32; 2] {
 /// A look that is remembered.
 #[derive(Default)]
 pub struct Glimpse {
-    /// R, G, B of each pixel, 0 = black .. 65535 = white.
-    pub pixels: Vec<[u16; 3]>,
+    /// R, G, B of each pixel, 0 = black .. 65535 = white, and a 0 that makes it quick to read.
+    pub pixels: Vec<[u16; 4]>,
     pub size: [usize; 2],
     /// Pixels for each canonical one, and the canonical place of the first.
     pub scale: f32,
@@ -291,30 +292,33 @@ impl Looker {
     /// Copies the pixels.
     fn copy(&mut self, sight: &Sight, out: &mut Glimpse) {
         let scale = sight.scene.scale.clamp(1.0, FINEST);
-        let side = (KEPT[0] * scale).ceil() as usize;
-        let [upper, lower] = out.contours.midst();
+        let room = KEPT.map(|length| (length * scale.ceil()) as usize + 1);
+        let contours = &out.contours;
+        let [top, bottom] = contours.span();
+        let length = |length: f32, most: f32| {
+            ((length + 2.0 * BEYOND).clamp(4.0, most) * scale).ceil() as usize
+        };
+        let rows = length(bottom - top, KEPT[1]);
+        let side = length(contours.width(), KEPT[0]).max(rows);
+        let middle = [contours.middle(), 0.5 * (top + bottom)];
         let half = 0.5 * (side - 1) as f32 / scale;
-        let middle = [out.contours.middle(), 0.5 * (upper + lower)];
         let origin = middle.map(|at| at - half);
-        // A face that comes a little nearer is to find room.
-        let room = (KEPT[0] * scale.ceil()) as usize + 1;
+        // A mouth that is seen wider open is to find room.
         for plane in &mut self.planes {
-            plane.reserve((room * room).saturating_sub(plane.len()));
+            plane.reserve((room[0] * room[0]).saturating_sub(plane.len()));
             plane.resize(side * side, 0.0);
         }
         let map = sight.to_frame.after(&scaled(scale.recip(), origin));
         let [red, green, blue] = &mut self.planes;
         sample(sight.view, &map, side, 1.0, 0.0, [red, green, blue]);
-        let rows = (KEPT[1] * scale).ceil() as usize;
         let skipped = (side - rows) / 2;
         let kept = skipped * side..(skipped + rows) * side;
         let [red, green, blue] = &self.planes;
+        let pixel = |value: f32| (value.clamp(0.0, 1.0) * 65535.0) as u16;
         out.pixels.clear();
+        out.pixels.reserve(room[0] * room[1]);
         out.pixels
-            .reserve(room * ((KEPT[1] * scale.ceil()) as usize + 1));
-        out.pixels.extend(kept.map(|at| {
-            [red[at], green[at], blue[at]].map(|value| (value.clamp(0.0, 1.0) * 65535.0) as u16)
-        }));
+            .extend(kept.map(|at| [pixel(red[at]), pixel(green[at]), pixel(blue[at]), 0]));
         out.size = [side, rows];
         out.scale = scale;
         out.origin = [origin[0], origin[1] + skipped as f32 / scale];

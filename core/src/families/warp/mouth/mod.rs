@@ -36,10 +36,12 @@ use crate::{
 
 /// Side of the canonical picture in pixels: sizes in this room are those of mouths in it.
 pub const SIZE: usize = 96;
-/// Least time between two glimpses, and between two looks at how sharp the frame is, in
-/// nanoseconds.
+/// Least time between two looks, in nanoseconds: for a person's first glimpses, and for later ones and how
+/// sharp the frame is.
 const BETWEEN_NS: i64 = 200_000_000;
 const SELDOM_NS: i64 = 1_000_000_000;
+/// So many glimpses are a person's first ones.
+const FIRST: u32 = 2 * bank::CAPACITY as u32;
 /// A mouth is worth a glimpse that is open by so many canonical pixels,
 const OPEN: f32 = 2.2;
 /// whose lips move by no more than this from one frame of 25 a second to the next,
@@ -99,6 +101,8 @@ pub struct InnerMouth {
     lips: [[f32; 2]; 22],
     last_ns: Option<i64>,
     taken_ns: Option<i64>,
+    /// Glimpses of this person.
+    taken: u32,
     gauged_ns: Option<i64>,
     target: Vec<[f32; 2]>,
     /// Colour of the teeth as drawn by rule, as shares of lit skin's.
@@ -117,6 +121,7 @@ impl InnerMouth {
             lips: [[0.0; 2]; 22],
             last_ns: None,
             taken_ns: None,
+            taken: 0,
             gauged_ns: None,
             target: Vec::new(),
             teeth: None,
@@ -142,6 +147,7 @@ impl InnerMouth {
         self.blur = None;
         self.last_ns = None;
         (self.taken_ns, self.gauged_ns) = (None, None);
+        self.taken = 0;
     }
 
     fn tell(&mut self, item: Item) {
@@ -199,7 +205,11 @@ impl InnerMouth {
             })
         };
         let is_worth = remembers && contours.gap() > OPEN && speed < SLOW;
-        let takes = is_worth && is_due(self.taken_ns, BETWEEN_NS);
+        let between_ns = match self.taken < FIRST {
+            true => BETWEEN_NS,
+            false => SELDOM_NS,
+        };
+        let takes = is_worth && is_due(self.taken_ns, between_ns);
         let gauges = is_due(self.gauged_ns, SELDOM_NS);
         if (takes || gauges) && scene.scale > FINE[0] && covered(frame, points) < COVERED {
             let sight = Sight {
@@ -221,7 +231,10 @@ impl InnerMouth {
                 self.taken_ns = Some(frame.time_ns);
                 let mut glimpse = self.bank.blank();
                 match self.looker.take(&sight, points, &mut glimpse) {
-                    true => self.tell(Item::Glimpse(glimpse)),
+                    true => {
+                        self.taken += 1;
+                        self.tell(Item::Glimpse(glimpse));
+                    }
                     false => self.bank.give_back(glimpse),
                 }
             }
