@@ -2,6 +2,8 @@
 //! and of nobody else.
 
 use lipsync_core::{
+    assembly::Config,
+    face,
     generator::Remembered,
     pixels::Affine,
     render::{Controls, Engine, Outcome},
@@ -10,6 +12,7 @@ use lipsync_core::{
 
 use crate::{
     FRAME_NS, clips,
+    people::{Cutout, places, walk},
     picture::Picture,
     running::{engine, speech},
 };
@@ -133,6 +136,92 @@ fn nothing_that_was_seen_of_a_person_is_kept_for_the_next() {
         }
     }
     assert!(known > CUTS / 3, "{known} of {CUTS} people were remembered");
+}
+
+/// Paints teeth green, in the part of the face where the mouth is; the number of pixels.
+fn mark_teeth(person: &mut Cutout) -> usize {
+    let [x0, y0, x1, y1] = person.bbox;
+    let (width, height) = (x1 - x0, y1 - y0);
+    let within = |at: f32, [from, to]: [f32; 2]| (from..to).contains(&at);
+    let mut marked = 0;
+    for picture in &mut person.frames {
+        let across = picture.width;
+        let (pixels, _) = picture.data.as_chunks_mut::<3>();
+        let mouth: Vec<usize> = (0..pixels.len())
+            .filter(|at| {
+                let [x, y] = [at % across, at / across].map(|at| at as f32);
+                within((x - x0) / width, [0.3, 0.7]) && within((y - y0) / height, [0.68, 0.9])
+            })
+            .collect();
+        let redness = |[red, green, _]: [u8; 3]| f32::from(red) / f32::from(green.max(1));
+        let mut all: Vec<f32> = mouth.iter().map(|at| redness(pixels[*at])).collect();
+        all.sort_by(f32::total_cmp);
+        let usual = all[all.len() / 2];
+        for at in mouth {
+            if pixels[at][1] > 60 && redness(pixels[at]) < 0.88 * usual {
+                pixels[at] = [pixels[at][1] / 4, pixels[at][1], pixels[at][1] / 4];
+                marked += 1;
+            }
+        }
+    }
+    marked
+}
+
+/// Green pixels in a column of a picture.
+fn green(picture: &Picture, [from, to]: [f32; 2]) -> usize {
+    let (pixels, _) = picture.data.as_chunks::<3>();
+    let is_green = |[red, green, blue]: [u8; 3]| {
+        let [red, green, blue] = [red, green, blue].map(f32::from);
+        green > 40.0 && green > 1.3 * red && green > 1.3 * blue
+    };
+    let places = pixels.iter().enumerate();
+    places
+        .filter(|(at, pixel)| {
+            (from..to).contains(&((at % picture.width) as f32)) && is_green(**pixel)
+        })
+        .count()
+}
+
+#[test]
+fn nobody_gets_the_teeth_of_whoever_walks_past() {
+    const COUNT: i64 = 100;
+    let mut known = 0;
+    for (pair, front) in [(["s31_bgiq6p", "x00"], 0), (["x12", "x15"], 1)] {
+        let [Some(mut marked), Some(other)] = pair.map(Cutout::new) else {
+            return;
+        };
+        assert!(mark_teeth(&mut marked) > 200, "{pair:?}");
+        let people = [marked, other];
+        let apart = people[0].width().max(people[1].width());
+        let Some(mut stream) = Stream::new(true) else {
+            return;
+        };
+        let tracking = face::Settings {
+            max_faces: 2,
+            ..face::Settings::default()
+        };
+        let config = Config {
+            tracking,
+            ..Config::default()
+        };
+        (stream.engine, _) = Engine::new(&config).expect("one was opened before");
+        for (frame, index) in walk(&people, front, COUNT).zip(0..) {
+            let frame = doubled(&frame);
+            let (drawn, remembered) = stream.redraw(&frame);
+            known += remembered.glimpses;
+            let [marked, other] = places(index, COUNT);
+            if (marked - other).abs() < apart {
+                continue;
+            }
+            let column = [other - 0.4 * apart, other + 0.4 * apart].map(|x| 2.0 * x);
+            let [before, after] = [&frame, &drawn].map(|picture| green(picture, column));
+            assert!(
+                after <= before,
+                "{pair:?}, frame {index}: {after} green pixels, {before} in the input"
+            );
+        }
+    }
+    assert!(known > 50, "{known} glimpses in all frames together");
 }
 
 #[test]

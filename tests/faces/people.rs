@@ -5,17 +5,17 @@ use lipsync_core::face::{Effort, Settings};
 use super::{see, tracker, upright, width};
 use crate::{clips, picture::Picture};
 
-const FRAME_WIDTH: usize = 760;
+pub const FRAME_WIDTH: usize = 760;
 
 /// Somebody in the frames of a clip, cut out of it.
-struct Cutout {
-    frames: Vec<Picture>,
+pub struct Cutout {
+    pub frames: Vec<Picture>,
     /// The face in the first frame.
-    bbox: [f32; 4],
+    pub bbox: [f32; 4],
 }
 
 impl Cutout {
-    fn new(clip: &str) -> Option<Self> {
+    pub fn new(clip: &str) -> Option<Self> {
         let mut frames = clips::frames(clip, 70)?;
         let face = upright(&mut frames[0]);
         Some(Self {
@@ -24,7 +24,7 @@ impl Cutout {
         })
     }
 
-    fn width(&self) -> f32 {
+    pub fn width(&self) -> f32 {
         self.bbox[2] - self.bbox[0]
     }
 
@@ -73,14 +73,14 @@ fn ground(height: usize) -> Picture {
 }
 
 /// Where the two are in a frame of so many.
-fn places(index: i64, count: i64) -> [f32; 2] {
+pub fn places(index: i64, count: i64) -> [f32; 2] {
     let (start, end) = (150.0, FRAME_WIDTH as f32 - 150.0);
     let share = index as f32 / (count - 1) as f32;
     [start + (end - start) * share, end + (start - end) * share]
 }
 
 /// Frames in which the two walk past each other; the one of `front` is in front.
-fn walk(people: &[Cutout; 2], front: usize, count: i64) -> impl Iterator<Item = Picture> {
+pub fn walk(people: &[Cutout; 2], front: usize, count: i64) -> impl Iterator<Item = Picture> {
     let ground = ground(288);
     (0..count).map(move |index| {
         let mut frame = ground.clone();

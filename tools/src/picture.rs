@@ -75,6 +75,30 @@ impl Picture {
         Ok(others.iter().map(held).collect())
     }
 
+    /// The frame so many times as wide and high.
+    pub fn enlarged(&self, times: usize) -> Result<Self> {
+        let size = [self.width(), self.height()].map(|length| (length * times) as u32);
+        let info = gst_video::VideoInfo::builder(self.info.format(), size[0], size[1])
+            .colorimetry(&self.info.colorimetry())
+            .fps(self.info.fps())
+            .build()?;
+        let blank = Self {
+            buffer: gst::Buffer::with_size(info.size())?,
+            info,
+            time: self.time,
+        };
+        let (small, mut large) = (self.planes()?, blank.planes()?);
+        for (index, plane) in large.planes.iter_mut().enumerate() {
+            let (source, width) = (&small.planes[index], large.widths[index]);
+            for (at, pixel) in plane.iter_mut().enumerate() {
+                let place =
+                    [at % width, at / width].map(|at| (at as f32 + 0.5) / times as f32 - 0.5);
+                *pixel = between(source, small.widths[index], place);
+            }
+        }
+        blank.with_planes(&large)
+    }
+
     pub fn width(&self) -> usize {
         self.info.width() as usize
     }
@@ -298,6 +322,16 @@ mod tests {
         assert_eq!(picture.seconds(), 1.0);
         let held = picture.held(&[slope(), slope()]).unwrap();
         assert!(held.len() == 2 && held[1].planes().unwrap() == planes);
+    }
+
+    #[test]
+    fn an_enlarged_frame_shows_the_same() {
+        let planes = slope().planes().unwrap();
+        let large = slope().enlarged(3).unwrap();
+        assert_eq!([large.width(), large.height()], [114, 72]);
+        let large = large.planes().unwrap();
+        assert_eq!(large.luma(3 * 9 + 1, 3 * 5 + 1), planes.luma(9, 5));
+        assert_eq!(large.planes[1].len(), 9 * planes.planes[1].len());
     }
 
     #[test]

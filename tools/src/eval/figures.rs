@@ -52,7 +52,7 @@ impl Line {
 }
 
 /// What a model must reach; then what else there is to know.
-pub const LINES: [Line; 68] = [
+pub const LINES: [Line; 73] = [
     line("aperture correlation, first frame frozen", 2).limits(AtLeast(0.70), AtLeast(0.90)),
     line("aperture correlation, source says other words", 2).limits(AtLeast(0.65), AtLeast(0.85)),
     line("amplitude, output / real", 2).limits(Between(0.4, 1.6), Between(0.8, 1.2)),
@@ -121,6 +121,11 @@ pub const LINES: [Line; 68] = [
     line("looking, seam", 3),
     line("looking, jitter, output / input", 2),
     line("looking, % of frames without a face", 1),
+    line("inside, error, of 255", 1),
+    line("inside, structural similarity", 2),
+    line("inside, edges, output / real", 2),
+    line("inside, sorted brightness off, of 255", 1),
+    line("inside, flicker, output / real", 2),
     line("other languages, p b m shut, %", 0),
     line("other languages, f v near the teeth, %", 0),
     line("other languages, open vowels, px of 96", 1),

@@ -13,7 +13,7 @@ use crate::{
     audio,
     clip::Clip,
     follow::{self, openings, speech},
-    languages,
+    inside, languages,
     measure::Measured,
     moments,
     setting::Setting,
@@ -55,6 +55,8 @@ pub fn measure(
     let alone = follow::open_share(&alone);
     let figures = &mut measured.figures;
     figures.put_percent("music alone, % of frames open", alone);
+    let widest = inside::measure(clip, setting, figures)?;
+    measured.hard_moments.extend(widest);
     measured.languages = languages::measure(clip, setting)?;
     let lips = &measured.languages;
     if !lips.is_empty() {

@@ -10,6 +10,7 @@ mod clip;
 mod figures;
 mod follow;
 mod hard_cases;
+mod inside;
 mod languages;
 mod measure;
 mod moments;
