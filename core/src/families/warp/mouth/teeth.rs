@@ -109,6 +109,7 @@ pub struct Teeth {
 /// Colours of the inside of a mouth, R, G, B, 0..1.
 pub struct Palette {
     pub teeth: [f32; 3],
+    lips: [f32; 3],
     deep: [f32; 3],
     gums: [f32; 3],
     /// Of the light that lips throw into their own shadow.
@@ -138,6 +139,7 @@ impl Palette {
         let most = lips.into_iter().fold(0.02, f32::max);
         Self {
             teeth: [0, 1, 2].map(|i| shares[i] * skin[i].max(0.008)),
+            lips,
             deep: lips.map(|value| 0.42 * value * (value / most).max(0.0).powf(0.3)),
             gums: [0, 1, 2].map(|i| 0.85 * lips[i] + 0.1 * skin[i]),
             glow: lips.map(|value| GLOW * value / most),
@@ -215,7 +217,8 @@ impl Place {
         let tongue = wide * smoothstep([0.35, 0.8], down) * (1.0 - beside * beside);
         let close = 1.0 - (gap / 2.5).min(1.0);
         let light = 1.15 + 1.5 * tongue + 0.6 * close;
-        palette.deep.map(|value| light * value)
+        // No brighter than the lips before it.
+        [0, 1, 2].map(|i| (light * palette.deep[i]).min(0.85 * palette.lips[i]))
     }
 }
 
