@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_mouth_is_like_itself_and_unlike_a_flat_one() {
-        let teeth = seen(|at| if at / 9 % 2 == 0 { 180.0 } else { 140.0 });
+        let teeth = seen(|at| if at / 3 % 2 == 0 { 180.0 } else { 140.0 });
         let flat = seen(|_| 160.0);
         let same = Shared::of(&teeth, &teeth).expect("they share places");
         assert!(same.error == 0.0 && same.structure > 0.999);
