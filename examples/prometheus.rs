@@ -43,7 +43,7 @@ const STAGES: [&str; 5] = ["track", "features", "infer", "blend", "total"];
 const STATISTICS: [&str; 5] = ["last", "mean", "p50", "p95", "p99"];
 
 /// Field of `stats`, name and type of the metric, and what it is.
-const NUMBERS: [(&str, &str, &str, &str); 9] = [
+const NUMBERS: [(&str, &str, &str, &str); 16] = [
     (
         "frames-in",
         "frames_in_total",
@@ -93,6 +93,48 @@ const NUMBERS: [(&str, &str, &str, &str); 9] = [
         "Runs of the face detector",
     ),
     ("faces-last", "faces", "gauge", "Faces in the last frame"),
+    (
+        "remote-active",
+        "remote_servers",
+        "gauge",
+        "Servers that draw; 0 with execution-provider=remote means that none can",
+    ),
+    (
+        "remote-calls",
+        "remote_calls_total",
+        "counter",
+        "Calls of servers that were answered as expected",
+    ),
+    (
+        "remote-errors",
+        "remote_errors_total",
+        "counter",
+        "Calls of servers that were not, timeouts among them",
+    ),
+    (
+        "remote-timeouts",
+        "remote_timeouts_total",
+        "counter",
+        "Calls of servers that took too long",
+    ),
+    (
+        "remote-reconnects",
+        "remote_reconnects_total",
+        "counter",
+        "Servers that were lost and found again",
+    ),
+    (
+        "remote-bytes-in",
+        "remote_received_bytes_total",
+        "counter",
+        "Bytes of tensors that servers sent",
+    ),
+    (
+        "remote-bytes-out",
+        "remote_sent_bytes_total",
+        "counter",
+        "Bytes of tensors that were sent to servers",
+    ),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -216,6 +258,19 @@ fn metrics(stats: &gst::StructureRef) -> Result<String, Box<dyn Error>> {
                 "lipsync_stage_seconds{{stage=\"{stage}\",statistic=\"{statistic}\"}} {seconds}"
             )?;
         }
+    }
+    head(
+        &mut text,
+        "remote_call_seconds",
+        "gauge",
+        "Time that a call of a server takes, since the model was loaded",
+    )?;
+    for statistic in ["p50", "p95", "p99"] {
+        let seconds = number(&format!("remote-call-{statistic}"))? as f64 / 1e6;
+        writeln!(
+            text,
+            "lipsync_remote_call_seconds{{statistic=\"{statistic}\"}} {seconds}"
+        )?;
     }
     head(&mut text, "info", "gauge", "What draws, and what runs it")?;
     let label = |field: &str| -> Result<String, Box<dyn Error>> {

@@ -21,7 +21,7 @@ pub struct Config {
     pub tracking: face::Settings,
 }
 
-/// What runs networks that are opened with these options.
+/// What runs networks that draw and are opened with these options.
 fn backend(options: &inference::Options) -> &'static dyn Backend {
     match options.provider {
         Provider::Auto
@@ -29,13 +29,19 @@ fn backend(options: &inference::Options) -> &'static dyn Backend {
         | Provider::OpenVino
         | Provider::Cuda
         | Provider::TensorRt => &OnnxRuntime,
+        #[cfg(feature = "remote")]
+        Provider::Remote => &inference::remote::Remote,
+        // Refuses it.
+        #[cfg(not(feature = "remote"))]
+        Provider::Remote => &OnnxRuntime,
     }
 }
 
 /// Opens networks with these options.
 pub fn opener(options: &inference::Options) -> Opener<'_> {
     Opener {
-        backend: backend(options),
+        local: &OnnxRuntime,
+        drawing: backend(options),
         options,
     }
 }
@@ -129,8 +135,8 @@ impl Prepared {
             }
         };
         let provider = opened.active.unwrap_or(Provider::Cpu);
-        let overlaps = opener.backend.leaves_a_cpu(provider);
-        let engine = Engine::assemble(opened, tracker, overlaps, self.runtime.interrupt);
+        let overlaps = opener.drawing.leaves_a_cpu(provider);
+        let engine = Engine::assemble(opened, tracker, overlaps, self.runtime);
         Ok(Some((engine, fallbacks)))
     }
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 /// Why the lip-sync engine could not be set up or could not draw a frame.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// No usable ONNX Runtime library. `tried` has one line a path, with the loader's own words.
     #[error(
@@ -39,6 +39,11 @@ pub enum Error {
     /// A network failed while running on a frame. The next frame may succeed.
     #[error("inference with `{name}` failed: {reason}")]
     Inference { name: String, reason: String },
+
+    /// No server can run the network; those that follow will not be drawn there either until one is
+    /// back.
+    #[error("no server can draw: {reason}. Expected: one of `server` that serves the model")]
+    Unreachable { reason: String },
 
     /// Sound in a form that cannot be used.
     #[error("unusable sound format: {0}")]

@@ -21,6 +21,7 @@
 
 pub mod assembly;
 pub mod catalogue;
+mod durations;
 mod error;
 pub mod face;
 pub mod families;
@@ -32,4 +33,5 @@ pub mod rect;
 pub mod render;
 pub mod sound;
 
+pub use durations::Durations;
 pub use error::Error;

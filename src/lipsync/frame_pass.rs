@@ -13,7 +13,7 @@ use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 
 use crate::lipsync::{
-    OnError,
+    OnError, OnUnreachable,
     frame_queue::{Frame, signed_ns},
     imp::{CAT, Lipsync, lock},
     input_events,
@@ -314,6 +314,7 @@ impl<'a> FramePass<'a> {
             (Some(Err(err)), _) => Some(Err(err)),
             (None, _) => None,
         };
+        self.tell_of_servers(turn.settings.on_unreachable);
         let mut stats = lock(&self.imp.stats);
         if let Some(engine) = self.stream.engine() {
             stats.faces_last = engine.faces().len() as u64;
@@ -359,7 +360,7 @@ impl<'a> FramePass<'a> {
             Some(Err(err)) => {
                 stats.errors += 1;
                 drop(stats);
-                self.report(&err, turn.settings.on_error)
+                self.report(&err, &turn.settings)
             }
             None => {
                 stats.errors += 1;
@@ -372,6 +373,16 @@ impl<'a> FramePass<'a> {
                 );
                 Ok(())
             }
+        }
+    }
+
+    /// Tells of servers that were lost or found since the frame before.
+    fn tell_of_servers(&self, on_unreachable: OnUnreachable) {
+        let Some(engine) = self.stream.engine() else {
+            return;
+        };
+        while let Some(event) = engine.calls().next_event() {
+            messages::tell_of_server(self.imp, &event, on_unreachable);
         }
     }
 
@@ -413,13 +424,19 @@ impl<'a> FramePass<'a> {
 
     /// A frame could not be redrawn: the first time of each kind is worth a warning, unless it is
     /// to end the self.stream.
-    fn report(&mut self, err: &Error, on_error: OnError) -> Result<(), gst::FlowError> {
-        if on_error == OnError::Error {
+    fn report(&mut self, err: &Error, settings: &FrameSettings) -> Result<(), gst::FlowError> {
+        let is_end = match err {
+            Error::Unreachable { .. } => settings.on_unreachable == OnUnreachable::Error,
+            _ => settings.on_error == OnError::Error,
+        };
+        if is_end {
             self.imp.post_error_message(messages::error_message(err));
             return Err(gst::FlowError::Error);
         }
         gst::warning!(CAT, imp = self.imp, "{err}");
-        if self.stream.is_first_of_its_kind(err) {
+        // The bus knows of servers already.
+        let is_known = matches!(err, Error::Unreachable { .. });
+        if !is_known && self.stream.is_first_of_its_kind(err) {
             gst::element_imp_warning!(
                 self.imp,
                 gst::StreamError::Failed,

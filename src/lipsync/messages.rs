@@ -6,10 +6,14 @@ use std::sync::LazyLock;
 use gst::{DebugLogger, glib, prelude::*, subclass::prelude::*};
 
 use super::{
+    OnUnreachable,
     imp::{CAT, Lipsync, lock},
     stream_state::Stream,
 };
-use lipsync_core::{Error, inference};
+use lipsync_core::{
+    Error,
+    inference::{self, ServerEvent},
+};
 
 static ORT_CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -34,6 +38,7 @@ fn domain(err: &Error) -> Domain {
         Error::ModelNotFound { .. } => Domain::Resource(gst::ResourceError::NotFound),
         Error::ModelUnreadable { .. } => Domain::Resource(gst::ResourceError::Read),
         Error::ModelMismatch { .. } => Domain::Library(gst::LibraryError::Settings),
+        Error::Unreachable { .. } => Domain::Resource(gst::ResourceError::OpenReadWrite),
         Error::Inference { .. } => Domain::Stream(gst::StreamError::Failed),
         Error::SoundFormat(_) => Domain::Stream(gst::StreamError::Format),
     }
@@ -114,6 +119,63 @@ pub fn sum_up(imp: &Lipsync, stream: &mut Stream) {
     );
     // `gst-launch-1.0` prints only the second.
     gst::element_imp_info!(imp, gst::StreamError::Failed, ("{text}"), ["{text}"]);
+}
+
+/// Tells the bus of a server that was lost or found: an element message for programs, and a WARNING or
+/// INFO message where that changes what draws.
+pub fn tell_of_server(imp: &Lipsync, event: &ServerEvent, on_unreachable: OnUnreachable) {
+    let obj = imp.obj();
+    let structure = gst::Structure::builder("lipsync-server");
+    let structure = match event {
+        ServerEvent::Lost {
+            server,
+            reason,
+            left,
+        } => {
+            gst::warning!(CAT, imp = imp, "Lost {server}: {reason}; {left} left");
+            structure
+                .field("server", server)
+                .field("state", "lost")
+                .field("reason", reason)
+                .field("left", left)
+        }
+        ServerEvent::Found { server } => {
+            gst::info!(CAT, imp = imp, "Found {server} again");
+            structure.field("server", server).field("state", "found")
+        }
+    };
+    let message = gst::message::Element::builder(structure.build()).src(&*obj);
+    // Fails where nobody listens.
+    let _ = obj.post_message(message.build());
+    match event {
+        ServerEvent::Lost {
+            server,
+            reason,
+            left: 0,
+        } => {
+            let instead = match on_unreachable {
+                OnUnreachable::Local => "the model draws in this process",
+                OnUnreachable::Passthrough => "frames pass through unchanged",
+                OnUnreachable::Error => return,
+            };
+            gst::element_imp_warning!(
+                imp,
+                gst::ResourceError::OpenReadWrite,
+                ("{server} cannot draw: {reason}. Until a server is back {instead}")
+            );
+        }
+        ServerEvent::Lost { .. } => (),
+        ServerEvent::Found { server } => {
+            let text = format!("{server} draws again");
+            // `gst-launch-1.0` prints only the second.
+            gst::element_imp_info!(
+                imp,
+                gst::ResourceError::OpenReadWrite,
+                ("{text}"),
+                ["{text}"]
+            );
+        }
+    }
 }
 
 /// Warns of a value that a property cannot have. The bus of a pipeline in NULL takes no messages, so

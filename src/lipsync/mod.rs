@@ -59,6 +59,11 @@ pub enum ExecutionProvider {
     Cuda,
     #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
     TensorRt,
+    #[enum_value(
+        name = "A server that speaks the Open Inference Protocol (KServe v2); see server",
+        nick = "remote"
+    )]
+    Remote,
 }
 
 impl From<ExecutionProvider> for inference::Provider {
@@ -69,6 +74,31 @@ impl From<ExecutionProvider> for inference::Provider {
             ExecutionProvider::OpenVino => Self::OpenVino,
             ExecutionProvider::Cuda => Self::Cuda,
             ExecutionProvider::TensorRt => Self::TensorRt,
+            ExecutionProvider::Remote => Self::Remote,
+        }
+    }
+}
+
+/// What becomes of frames while no server can draw them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstLipsyncOnUnreachable")]
+#[repr(i32)]
+pub enum OnUnreachable {
+    #[default]
+    #[enum_value(name = "The model draws in this process", nick = "local")]
+    Local,
+    #[enum_value(name = "They pass through unchanged", nick = "passthrough")]
+    Passthrough,
+    #[enum_value(name = "The stream ends with an error", nick = "error")]
+    Error,
+}
+
+impl From<OnUnreachable> for inference::OnUnreachable {
+    fn from(on_unreachable: OnUnreachable) -> Self {
+        match on_unreachable {
+            OnUnreachable::Local => Self::Local,
+            OnUnreachable::Passthrough => Self::Passthrough,
+            OnUnreachable::Error => Self::Error,
         }
     }
 }

@@ -24,7 +24,7 @@ use lipsync_core::{
     Error,
     assembly::{self, Prepared, Step},
     catalogue,
-    inference::{self, Fallback, Provider, Snapshot, onnx::AtWork},
+    inference::{self, Calls, Fallback, Provider, Snapshot, onnx::AtWork},
     render::{Controls, Engine},
 };
 
@@ -213,6 +213,7 @@ impl ModelSwap {
         let mut stats = lock(&imp.stats);
         stats.provider = None;
         stats.model.clear();
+        stats.calls = Calls::default();
     }
 
     fn engine_config(&self, settings: &Settings) -> assembly::Config {
@@ -391,6 +392,7 @@ fn show(imp: &Lipsync, about: &About) {
     let mut stats = lock(&imp.stats);
     stats.provider = about.provider;
     stats.model.clone_from(&about.name);
+    stats.calls = about.calls.clone();
 }
 
 /// Whether the streaming thread has nothing better to do than to wait for the model.
@@ -430,6 +432,7 @@ struct About {
     /// With licence and source.
     line: String,
     provider: Option<&'static str>,
+    calls: Calls,
     look_ahead_ns: i64,
     /// Faces that it draws at once.
     batch: usize,
@@ -441,6 +444,7 @@ impl About {
             name: engine.model_name().to_owned(),
             line: engine.about().to_owned(),
             provider: engine.active_provider().map(Provider::name),
+            calls: engine.calls().clone(),
             look_ahead_ns: engine.hearing().look_ahead_ns,
             batch: engine.batch(),
         }

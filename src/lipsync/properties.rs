@@ -152,7 +152,8 @@ fn table() -> Vec<Property> {
                 .nick("Provider options")
                 .blurb(
                     "Options of ONNX Runtime's execution provider after whom the structure is \
-                     named, such as openvino,device_type=GPU",
+                     named, such as openvino,device_type=GPU; or of the server: remote with any of \
+                     model, model-version, ca, cert, key, token-file, token-header",
                 )
                 .mutable_playing()
                 .build(),
@@ -224,6 +225,43 @@ fn table() -> Vec<Property> {
                 .mutable_ready()
                 .build(),
             setting!(setup.onnxruntime_library),
+        ),
+        (
+            glib::ParamSpecString::builder("server")
+                .nick("Server")
+                .blurb(
+                    "With execution-provider=remote: what runs the networks that draw, \
+                     grpc://HOST:PORT or, with TLS, grpcs://HOST:PORT; of several, with commas \
+                     between them, the one with the fewest calls under way",
+                )
+                .mutable_playing()
+                .build(),
+            setting!(setup.server),
+        ),
+        (
+            glib::ParamSpecUInt64::builder("remote-timeout")
+                .nick("Remote timeout")
+                .blurb(
+                    "Nanoseconds (1000000000 is 1 s) that a call may take before its server counts \
+                     as unreachable. What is only late for its frame is a matter of late-policy",
+                )
+                .minimum(REMOTE_TIMEOUT_MIN_NS)
+                .maximum(REMOTE_TIMEOUT_MAX_NS)
+                .default_value(default.setup.remote_timeout)
+                .mutable_playing()
+                .build(),
+            setting!(setup.remote_timeout),
+        ),
+        (
+            glib::ParamSpecEnum::builder_with_default(
+                "on-unreachable",
+                default.setup.on_unreachable,
+            )
+            .nick("On unreachable")
+            .blurb("What becomes of frames while no server can draw them")
+            .mutable_playing()
+            .build(),
+            setting!(setup.on_unreachable),
         ),
         // Faces.
         (
@@ -545,5 +583,7 @@ fn table() -> Vec<Property> {
 /// Nobody hears sound 10 s off as belonging to the picture.
 const SYNC_OFFSET_MAX_NS: i64 = 10_000_000_000;
 const PROCESSING_DEADLINE_MAX_NS: u64 = 10_000_000_000;
+const REMOTE_TIMEOUT_MIN_NS: u64 = 10_000_000;
+const REMOTE_TIMEOUT_MAX_NS: u64 = 600_000_000_000;
 const FADE_TIME_MAX_NS: u64 = 10_000_000_000;
 const SILENCE_HOLD_MAX_NS: u64 = 10_000_000_000;

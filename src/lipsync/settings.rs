@@ -7,7 +7,8 @@ use std::{path::PathBuf, time::Duration};
 use gst::{glib, prelude::*};
 
 use crate::lipsync::{
-    ExecutionProvider, FaceSelect, LatePolicy, MouthMemory, OnError, Precision, Silence,
+    ExecutionProvider, FaceSelect, LatePolicy, MouthMemory, OnError, OnUnreachable, Precision,
+    Silence,
     frame_queue::signed_ns,
     turn::{FrameSettings, Metas},
 };
@@ -58,6 +59,9 @@ pub struct Setup {
     pub intra_threads: u32,
     pub batch_size: u32,
     pub onnxruntime_library: Option<String>,
+    pub server: Option<String>,
+    pub remote_timeout: u64,
+    pub on_unreachable: OnUnreachable,
 }
 
 impl Default for Setup {
@@ -73,13 +77,16 @@ impl Default for Setup {
             intra_threads: 0,
             batch_size: 1,
             onnxruntime_library: None,
+            server: None,
+            remote_timeout: gst::ClockTime::SECOND.nseconds(),
+            on_unreachable: OnUnreachable::default(),
         }
     }
 }
 
 impl Setup {
     /// Each property with whether it is the same in both.
-    fn parts(&self, other: &Self) -> [(&'static str, bool); 10] {
+    fn parts(&self, other: &Self) -> [(&'static str, bool); 13] {
         [
             ("model", self.model == other.model),
             (
@@ -102,6 +109,15 @@ impl Setup {
             (
                 "onnxruntime-library",
                 self.onnxruntime_library == other.onnxruntime_library,
+            ),
+            ("server", self.server == other.server),
+            (
+                "remote-timeout",
+                self.remote_timeout == other.remote_timeout,
+            ),
+            (
+                "on-unreachable",
+                self.on_unreachable == other.on_unreachable,
             ),
         ]
     }
@@ -198,7 +214,13 @@ impl Settings {
                 cache_dir: named(&setup.cache_dir),
                 provider_options: setup.provider_options.as_deref().map(provider_options),
                 allow_custom_ops: setup.allow_custom_ops,
+                server: inference::Server {
+                    addresses: setup.server.clone().unwrap_or_default(),
+                    timeout: Duration::from_nanos(setup.remote_timeout),
+                    on_unreachable: setup.on_unreachable.into(),
+                },
                 interrupt: inference::Interrupt::default(),
+                calls: inference::Calls::default(),
             },
             tracking: self.tracking(),
         }
@@ -216,6 +238,7 @@ impl Settings {
             },
             qos: self.qos,
             on_error: self.on_error,
+            on_unreachable: self.setup.on_unreachable,
             tag_altered: self.tag_altered,
             silence_alters: self.silence != Silence::Original,
             work_ns: signed_ns(self.processing_deadline()),

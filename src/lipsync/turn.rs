@@ -10,7 +10,7 @@ use lipsync_core::{
     render::{Controls, Outcome},
 };
 
-use super::{OnError, frame_queue::Frame};
+use super::{OnError, OnUnreachable, frame_queue::Frame};
 
 /// What is done with region-of-interest metas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub struct FrameSettings {
     pub metas: Metas,
     pub qos: bool,
     pub on_error: OnError,
+    pub on_unreachable: OnUnreachable,
     /// Whether outcomes that alter the mouth are tagged.
     pub tag_altered: bool,
     /// Whether [`Outcome::Silent`] alters the mouth.

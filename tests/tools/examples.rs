@@ -183,6 +183,11 @@ fn prometheus_serves_what_stats_shows() {
         ) > 0.0
     );
     assert_eq!(metric(&answer, "lipsync_faces "), 0.0);
+    assert_eq!(metric(&answer, "lipsync_remote_servers "), 0.0);
+    assert_eq!(
+        metric(&answer, "lipsync_remote_call_seconds{statistic=\"p95\"}"),
+        0.0
+    );
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
     assert!(head.contains(&format!("Content-Length: {}", body.len())));

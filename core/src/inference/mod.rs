@@ -1,4 +1,5 @@
-//! Networks: named tensors in, named tensors out. [`onnx`] runs them in this process.
+//! Networks: named tensors in, named tensors out. [`onnx`] runs them in this process, [`remote`] on a
+//! server.
 //!
 //! Must not know what a network is for.
 
@@ -6,6 +7,7 @@ use crate::Error;
 
 mod arrays;
 mod backend;
+mod calls;
 mod companions;
 mod file_snapshot;
 mod interrupt;
@@ -17,9 +19,12 @@ mod open_network;
 mod opener;
 mod options;
 mod protobuf;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod signature;
 
 pub use backend::Backend;
+pub use calls::{CallCounts, Calls, ServerEvent};
 pub use companions::{Beside, Miss};
 pub use file_snapshot::Snapshot;
 pub use interrupt::Interrupt;
@@ -27,7 +32,9 @@ pub use model_file::{Model, ModelSource, Pin, Pins};
 pub use onnx_contents::{DeclaredInput, Dimension};
 pub use open_network::OpenNetwork;
 pub use opener::{Opener, Shape};
-pub use options::{Fallback, Options, Precision, Provider, ProviderOptions, add_fallbacks};
+pub use options::{
+    Fallback, OnUnreachable, Options, Precision, Provider, ProviderOptions, Server, add_fallbacks,
+};
 pub use signature::describe;
 
 /// What a tensor is filled with or read as; outputs always as 32-bit floats. Floats that a model has
@@ -61,7 +68,8 @@ pub trait Network: Send {
     /// Fills input `index` with an integer, cut to what it can hold. Panics when out of range or
     /// not of integers.
     fn set_integer(&mut self, index: usize, value: i64);
-    /// Fails with [`Error::Inference`]; the tensors then hold unspecified values.
+    /// Fails with [`Error::Inference`] or [`Error::Unreachable`]; the tensors then hold unspecified
+    /// values.
     fn run(&mut self) -> Result<(), Error>;
     /// Output `index` of the last run, row-major. Panics when out of range.
     fn output(&self, index: usize) -> &[f32];

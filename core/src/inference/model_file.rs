@@ -86,6 +86,9 @@ impl Digest {
 pub struct Model<'a> {
     pub(super) name: String,
     path: PathBuf,
+    /// Its name on a server, where that is said.
+    #[cfg_attr(not(feature = "remote"), allow(dead_code))]
+    pub(super) served_as: Option<String>,
     /// All of it: the weights too that it keeps in other files.
     pub(super) bytes: Cow<'a, [u8]>,
     /// Of all its files.
@@ -111,6 +114,7 @@ impl<'a> Model<'a> {
         let mut model = Self {
             name: path.display().to_string(),
             path: path.to_path_buf(),
+            served_as: None,
             digest: Digest::of(&bytes),
             bytes,
             files,
@@ -211,6 +215,23 @@ impl<'a> Model<'a> {
             .map_err(|fault| refused(format!("which cannot be read: {fault}")))?;
         self.files.extend(files);
         Ok((DataFile { location, bytes }, companion.real))
+    }
+
+    /// What a manifest says of its name on a server.
+    pub fn served_as(self, name: Option<String>) -> Self {
+        Self {
+            served_as: name,
+            ..self
+        }
+    }
+
+    /// Its name on a server where nobody says another: that of its file.
+    #[cfg(feature = "remote")]
+    pub(super) fn served_name(&self) -> String {
+        let of_file = || self.path.file_stem().unwrap_or_default().to_string_lossy();
+        self.served_as
+            .clone()
+            .unwrap_or_else(|| of_file().into_owned())
     }
 
     /// The inputs that it declares, for who gives open ones a shape.

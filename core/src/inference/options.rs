@@ -2,9 +2,9 @@
 //!
 //! Must not know models or ONNX Runtime.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use super::Interrupt;
+use super::{Calls, Interrupt};
 use crate::Error;
 
 /// What to run a network on.
@@ -17,6 +17,9 @@ pub enum Provider {
     OpenVino,
     Cuda,
     TensorRt,
+    /// A server that speaks the Open Inference Protocol runs what draws. [`Auto`](Self::Auto) never
+    /// takes it.
+    Remote,
 }
 
 impl Provider {
@@ -28,6 +31,7 @@ impl Provider {
             Self::OpenVino => "openvino",
             Self::Cuda => "cuda",
             Self::TensorRt => "tensorrt",
+            Self::Remote => "remote",
         }
     }
 
@@ -75,6 +79,38 @@ pub struct ProviderOptions {
     pub values: Vec<(String, String)>,
 }
 
+/// What becomes of frames while no server can draw them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnUnreachable {
+    /// The network that was read draws here, until a server is back.
+    #[default]
+    Local,
+    /// Runs fail with [`Error::Unreachable`], and frames pass through unchanged.
+    Passthrough,
+    /// The same, and the stream ends.
+    Error,
+}
+
+/// Where networks run with [`Provider::Remote`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `grpc://HOST:PORT` or, with TLS, `grpcs://HOST:PORT`; several with commas between them.
+    pub addresses: String,
+    /// A call that takes longer has failed.
+    pub timeout: Duration,
+    pub on_unreachable: OnUnreachable,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            addresses: String::new(),
+            timeout: Duration::from_secs(1),
+            on_unreachable: OnUnreachable::default(),
+        }
+    }
+}
+
 /// How to open a network.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -95,6 +131,23 @@ pub struct Options {
     pub allow_custom_ops: bool,
     /// Ends runs of the networks that are opened with these options.
     pub interrupt: Interrupt,
+    pub server: Server,
+    /// Counts what the networks that are opened with these options ask of servers.
+    pub calls: Calls,
+}
+
+impl Options {
+    /// For networks that run in this process, whatever runs those that draw.
+    pub fn local(&self) -> Self {
+        match self.provider {
+            Provider::Remote => Self {
+                provider: Provider::Cpu,
+                provider_options: None,
+                ..self.clone()
+            },
+            _ => self.clone(),
+        }
+    }
 }
 
 /// A provider that [`Provider::Auto`] would have preferred for a network, what runs it instead, and

@@ -45,6 +45,7 @@ pub fn read_manifest(path: &Path, files: &mut Snapshot) -> Result<String, Error>
 pub struct Named {
     path: PathBuf,
     pins: Pins,
+    served_as: Option<String>,
 }
 
 impl Named {
@@ -68,6 +69,7 @@ impl Named {
                 sha256: hash(manifest, &file.path, &file.sha256)?,
                 data: data.collect::<Result<_, _>>()?,
             },
+            served_as: file.served_as.clone(),
         })
     }
 
@@ -78,7 +80,8 @@ impl Named {
             path: &self.path,
             pins: &self.pins,
         };
-        Model::read(source).map(Model::into_owned)
+        let model = Model::read(source)?.into_owned();
+        Ok(model.served_as(self.served_as.clone()))
     }
 }
 

@@ -88,6 +88,9 @@ pub struct File {
     /// The files in which it keeps weights. All of them, where `sha256` is not empty.
     #[serde(default)]
     pub data: Vec<Data>,
+    /// Its name on a server, of a network that draws; its file's without.
+    #[serde(rename = "served-as")]
+    pub served_as: Option<String>,
 }
 
 /// A file with a network's weights.

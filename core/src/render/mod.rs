@@ -104,6 +104,7 @@ pub struct Engine {
     overlaps: bool,
     about: String,
     interrupt: inference::Interrupt,
+    calls: inference::Calls,
 }
 
 /// How often the time that is left is looked at while the networks work: a clock need not run as
@@ -116,7 +117,7 @@ impl Engine {
         generator: OpenGenerator,
         tracker: Option<Tracker>,
         overlaps: bool,
-        interrupt: inference::Interrupt,
+        options: inference::Options,
     ) -> Self {
         let hearing = generator.generator.hearing();
         Self {
@@ -143,7 +144,8 @@ impl Engine {
             files: generator.files,
             overlaps,
             about: generator.about,
-            interrupt,
+            interrupt: options.interrupt,
+            calls: options.calls,
         }
     }
 
@@ -162,6 +164,11 @@ impl Engine {
     /// Has its networks give up the run that is under way.
     pub fn interrupt(&self) -> inference::Interrupt {
         self.interrupt.clone()
+    }
+
+    /// What its networks ask of servers.
+    pub fn calls(&self) -> &inference::Calls {
+        &self.calls
     }
 
     pub fn model_name(&self) -> &str {

@@ -143,9 +143,20 @@ impl Job {
                 failed.iter().any(|(frame, _)| *frame == target.frame)
             };
             let is_whole = targets.iter().all(|to| !has_failed(&self.failed, to));
-            if sketches.len() > 1 && is_whole && generator.draw(sketches).is_ok() {
-                targets.iter_mut().for_each(|target| target.is_drawn = true);
-                continue;
+            if sketches.len() > 1 && is_whole {
+                match generator.draw(sketches) {
+                    Ok(()) => {
+                        targets.iter_mut().for_each(|target| target.is_drawn = true);
+                        continue;
+                    }
+                    // As little as all can any of them be drawn.
+                    Err(err @ Error::Unreachable { .. }) => {
+                        let failed = targets.iter().map(|target| (target.frame, err.clone()));
+                        self.failed.extend(failed);
+                        continue;
+                    }
+                    Err(_) => (),
+                }
             }
             // One frame's fault is not to cost the others'.
             for (target, sketch) in targets.iter_mut().zip(sketches) {

@@ -114,7 +114,7 @@ pub fn load(explicit: Option<&Path>, provider: Provider) -> Result<&'static Runt
 /// Folders of [`SETUP_FOLDER`], the best for `provider` first.
 fn builds(provider: Provider, has_driver: bool) -> Vec<&'static str> {
     let best: &[_] = match provider {
-        Provider::Cpu => &[],
+        Provider::Cpu | Provider::Remote => &[],
         Provider::OpenVino => &[SETUP_OPENVINO],
         Provider::Cuda | Provider::TensorRt => &[SETUP_CUDA],
         Provider::Auto if has_driver => &[SETUP_CUDA, SETUP_OPENVINO],

@@ -49,7 +49,7 @@ impl Backend for OnnxRuntime {
     /// fastest by trying, undisturbed.
     fn opens_in_parallel(&self, options: &Options) -> bool {
         match options.provider {
-            Provider::Cpu | Provider::OpenVino => true,
+            Provider::Cpu | Provider::OpenVino | Provider::Remote => true,
             Provider::Cuda | Provider::TensorRt => false,
             Provider::Auto => load(options.library.as_deref(), options.provider).is_ok_and(|_| {
                 ![Provider::Cuda, Provider::TensorRt]

@@ -43,7 +43,7 @@ fn is_off(value: &str) -> bool {
 /// OpenVINO 2025.4 writes its cache at every start and reads it at none.
 pub(super) fn is_worth_caching(provider: Provider, options: &Options) -> bool {
     match provider {
-        Provider::Auto | Provider::Cpu | Provider::Cuda => false,
+        Provider::Auto | Provider::Cpu | Provider::Cuda | Provider::Remote => false,
         Provider::OpenVino => openvino_device(options) != OPENVINO_DEVICE,
         Provider::TensorRt => true,
     }
@@ -69,7 +69,7 @@ impl Accelerator {
         let given = given(provider, options)?;
         let cache = cache.map(|path| path.display().to_string());
         let mut values = match provider {
-            Provider::Auto | Provider::Cpu => {
+            Provider::Auto | Provider::Cpu | Provider::Remote => {
                 only_fp32(provider, options.precision, "")?;
                 return Ok(None);
             }
@@ -91,7 +91,7 @@ impl Accelerator {
     /// As `ort` takes it. The provider itself refuses options that it does not know.
     pub fn dispatch(&self) -> ExecutionProviderDispatch {
         let dispatch = match self.provider {
-            Provider::Auto | Provider::Cpu => ep::CPU::default().build(),
+            Provider::Auto | Provider::Cpu | Provider::Remote => ep::CPU::default().build(),
             Provider::OpenVino => self.configure(ep::OpenVINO::default()).build(),
             Provider::Cuda => self.configure(ep::CUDA::default()).build(),
             Provider::TensorRt => self.configure(ep::TensorRT::default()).build(),

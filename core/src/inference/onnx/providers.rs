@@ -17,6 +17,7 @@ pub(super) fn is_compiled_in(provider: Provider) -> bool {
         Provider::OpenVino => ep::OpenVINO::is_available().unwrap_or(false),
         Provider::Cuda => ep::CUDA::is_available().unwrap_or(false),
         Provider::TensorRt => ep::TensorRT::is_available().unwrap_or(false),
+        Provider::Remote => false,
     }
 }
 
@@ -38,6 +39,8 @@ pub(super) fn candidates(options: &Options, runtime: &Runtime) -> Result<Vec<Pro
             let accelerators = PREFERENCE.into_iter().filter(|&p| is_compiled_in(p));
             Ok(accelerators.chain([Provider::Cpu]).collect())
         }
+        Provider::Remote => Err(Provider::Remote
+            .unavailable("this build is without it: cargo's feature `remote` is expected")),
         named if is_compiled_in(named) => Ok(vec![named]),
         named => Err(named.unavailable(format!(
             "the ONNX Runtime {} at {} was built without it. `cargo xtask setup --provider {}` \
