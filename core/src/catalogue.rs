@@ -51,7 +51,7 @@ enum Kind {
     /// Its family shows when it is open.
     Bare {
         path: PathBuf,
-        network: Model<'static>,
+        network: Box<Model<'static>>,
     },
     Custom(Box<dyn Generator>),
 }
@@ -142,7 +142,7 @@ fn find_path(path: &Path, files: &mut Snapshot) -> Result<Kind, Error> {
         Some("toml") => find_manifest(path, files),
         Some("onnx") => Ok(Kind::Bare {
             path: path.to_owned(),
-            network: Model::read(ModelSource::File(path))?.into_owned(),
+            network: Box::new(Model::read(ModelSource::File(path))?.into_owned()),
         }),
         _ => Err(Error::ModelUnreadable {
             path: path.to_owned(),

@@ -109,6 +109,11 @@ fn one_that_was_never_there_is_taken_when_it_comes() {
     let mut network = open(&options).unwrap().network;
     assert_eq!(run(&mut *network, 1.0).unwrap(), doubled(1.0));
     assert_eq!(options.calls.counts().active, 1);
+    let lost = options.calls.next_event();
+    assert!(
+        matches!(&lost, Some(ServerEvent::Lost { server, left: 1, .. }) if *server == late.address()),
+        "{lost:?}"
+    );
     late.restart();
     let start = Instant::now();
     while options.calls.counts().active < 2 {

@@ -17,6 +17,7 @@ use crate::{
         onnx_contents::{self, DeclaredInput},
         onnx_weights::{self, DataFile},
     },
+    rect::Area,
 };
 
 /// Protocol buffers, and so ONNX files, cannot be larger.
@@ -82,6 +83,26 @@ impl Digest {
     }
 }
 
+/// An input `[N, 6, S, S]` that holds one picture twice: as it is, and with a rectangle of zeros. A
+/// server that makes the second of the first is sent `[N, 3, S, S]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Views {
+    /// Which of the two is the picture as it is.
+    pub whole: usize,
+    /// x, y, width and height of the rectangle in a picture of that side.
+    pub rectangle: fn(usize) -> Area,
+    /// The same, where it is fixed.
+    pub fixed: Option<Area>,
+}
+
+impl Views {
+    /// The rectangle in a picture of that side.
+    #[cfg(feature = "remote")]
+    pub(super) fn zeros(&self, side: usize) -> Area {
+        self.fixed.unwrap_or_else(|| (self.rectangle)(side))
+    }
+}
+
 /// The bytes of a model and how to speak of it.
 pub struct Model<'a> {
     pub(super) name: String,
@@ -89,6 +110,8 @@ pub struct Model<'a> {
     /// Its name on a server, where that is said.
     #[cfg_attr(not(feature = "remote"), allow(dead_code))]
     pub(super) served_as: Option<String>,
+    #[cfg_attr(not(feature = "remote"), allow(dead_code))]
+    pub(super) views: Option<Views>,
     /// All of it: the weights too that it keeps in other files.
     pub(super) bytes: Cow<'a, [u8]>,
     /// Of all its files.
@@ -115,6 +138,7 @@ impl<'a> Model<'a> {
             name: path.display().to_string(),
             path: path.to_path_buf(),
             served_as: None,
+            views: None,
             digest: Digest::of(&bytes),
             bytes,
             files,
@@ -223,6 +247,11 @@ impl<'a> Model<'a> {
             served_as: name,
             ..self
         }
+    }
+
+    /// What is known of the channels of one of its inputs.
+    pub fn views(self, views: Option<Views>) -> Self {
+        Self { views, ..self }
     }
 
     /// Its name on a server where nobody says another: that of its file.

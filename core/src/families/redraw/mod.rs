@@ -24,13 +24,13 @@ use crate::{
             audio_features::Features,
             cutout::{Cutout, Plan},
             open_sizes::Expected,
-            recipe::{Recipe, Sound, Tensors},
+            recipe::{Planes, Recipe, Sound, Tensors},
         },
     },
     generator::{Brushes, Generator, Heard, Hearing, OpenGenerator, Sketch, finite},
     inference::{
-        Element, Model, Network, OpenNetwork, Opener, Shape, Snapshot, TensorInfo, add_fallbacks,
-        describe,
+        Element, Model, Network, OpenNetwork, Opener, Shape, Snapshot, TensorInfo, Views,
+        add_fallbacks, describe,
     },
     manifest::{File, Named},
     rect::Area,
@@ -69,6 +69,20 @@ pub struct Usual {
 }
 
 impl Contract {
+    /// Of a network that sees one picture twice, with black as 0.
+    fn views(&self, image: &recipe::Image) -> Option<Views> {
+        let whole = match *image.planes {
+            [Planes::Reference, Planes::Masked] => 0,
+            [Planes::Masked, Planes::Reference] => 1,
+            _ => return None,
+        };
+        (image.range[0] == 0.0).then_some(Views {
+            whole,
+            rectangle: self.mask,
+            fixed: image.mask,
+        })
+    }
+
     fn bare(&self, network: &dyn Network, path: &Path) -> Option<Table> {
         let ports = (self.ports)(network, &Tensors::default())?;
         (self.bare)(&network.inputs()[ports.sound], path)
@@ -87,9 +101,10 @@ impl Family for Contract {
     fn read(&self, text: &str, path: &Path) -> Result<Box<dyn ModelFiles>, Error> {
         let recipe = Recipe::parse(text, self.defaults, path)?;
         let read = |file: &File| Named::find(path, file)?.read();
+        let network = read(&recipe.files.generator)?;
         Ok(Box::new(Files {
             contract: *self,
-            network: read(&recipe.files.generator)?,
+            network: network.views(self.views(&recipe.image)),
             encoder: recipe.files.audio_encoder.as_ref().map(read).transpose()?,
             recipe,
         }))

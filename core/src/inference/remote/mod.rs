@@ -66,8 +66,9 @@ impl Backend for Remote {
             signature: Signature {
                 inputs: local.network.inputs().to_vec(),
                 outputs: local.network.outputs().to_vec(),
+                views: model.views,
             },
-            probe: Probe::new(&mut *local.network)?,
+            probe: Probe::new(&mut *local.network, model.views.as_ref())?,
             calls: options.calls.clone(),
         });
         let verified = on_all(&connections, {
@@ -78,21 +79,23 @@ impl Backend for Remote {
             }
         });
         let reason = judge(&connections, &verified, &expected, batch, options)?;
-        let replicas = connections
-            .into_iter()
-            .zip(verified)
-            .map(|(connection, verified)| {
-                let replica = Arc::new(Replica::new(connection));
-                match verified {
-                    Ok(served) => {
-                        expected.calls.gained(replica.server(), false);
-                        replica.serve(served);
-                    }
-                    Err(refusal) => replica.lose(&expected, &refusal.reason(), None),
+        let replicas: Vec<_> = (connections.into_iter())
+            .map(|connection| Arc::new(Replica::new(connection)))
+            .collect();
+        let mut away = Vec::new();
+        for (replica, verified) in replicas.iter().zip(verified) {
+            match verified {
+                Ok(served) => {
+                    expected.calls.gained(replica.server(), false);
+                    replica.serve(served);
                 }
-                replica
-            });
-        let replicas = replicas.collect();
+                Err(refusal) => away.push((replica, refusal)),
+            }
+        }
+        // With each it is told how many are left.
+        for (replica, refusal) in away {
+            replica.lose(&expected, &refusal.reason(), None);
+        }
         let falls_back = options.server.on_unreachable == OnUnreachable::Local;
         Ok(OpenNetwork {
             network: Box::new(RemoteNetwork::new(

@@ -6,7 +6,7 @@
 use super::{served::Misfit, tensors::Values};
 use crate::{
     Error,
-    inference::{Element, Network},
+    inference::{Element, Network, Views},
 };
 
 /// The mean error that is allowed, as a share of the largest value that is expected: 16-bit floats
@@ -27,8 +27,8 @@ pub(super) struct Case {
 }
 
 impl Probe {
-    /// Fails as [`Network::run`] does.
-    pub fn new(network: &mut dyn Network) -> Result<Self, Error> {
+    /// Inputs with two `views` of one picture have them. Fails as [`Network::run`] does.
+    pub fn new(network: &mut dyn Network, views: Option<&Views>) -> Result<Self, Error> {
         let mut noise = Noise(1);
         let cases = ["zeros", "noise"].map(|name| {
             let inputs = network.inputs().iter().map(|tensor| {
@@ -36,6 +36,12 @@ impl Probe {
                 match (name, tensor.element, values) {
                     ("noise", Element::F32, Values::Floats(mut values)) => {
                         values.fill_with(|| noise.next());
+                        if let Some(views) = views
+                            && let [_, 6, height, width] = *tensor.shape
+                            && height == width
+                        {
+                            mask(&mut values, height, views);
+                        }
                         Values::Floats(values)
                     }
                     ("noise", _, Values::Integer(_, length)) => Values::Integer(1, length),
@@ -101,6 +107,24 @@ impl Case {
             });
         }
         Ok(())
+    }
+}
+
+/// Makes the second view of the first in `[N, 6, side, side]`.
+fn mask(values: &mut [f32], side: usize, views: &Views) {
+    let zeros = views.zeros(side);
+    for both in values.chunks_exact_mut(6 * side * side) {
+        let (first, second) = both.split_at_mut(3 * side * side);
+        let (whole, masked) = match views.whole {
+            0 => (first, second),
+            _ => (second, first),
+        };
+        masked.copy_from_slice(whole);
+        for (index, row) in masked.chunks_exact_mut(side).enumerate() {
+            if (zeros.y..zeros.y + zeros.height).contains(&(index % side)) {
+                row[zeros.x..zeros.x + zeros.width].fill(0.0);
+            }
+        }
     }
 }
 

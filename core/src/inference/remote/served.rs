@@ -3,6 +3,8 @@
 //!
 //! Must not know connections.
 
+use prost::bytes::Bytes;
+
 use super::{
     messages::{
         InferTensor, ModelInferRequest, ModelInferResponse, ModelMetadataResponse, RequestedOutput,
@@ -10,7 +12,7 @@ use super::{
     },
     tensors::{self, Datatype, Values},
 };
-use crate::inference::TensorInfo;
+use crate::inference::{TensorInfo, Views};
 
 /// Room in an answer for all that is not raw values, and for outputs that nobody asked for.
 const BESIDES: usize = 1 << 20;
@@ -20,6 +22,7 @@ const BESIDES: usize = 1 << 20;
 pub(super) struct Signature {
     pub inputs: Vec<TensorInfo>,
     pub outputs: Vec<TensorInfo>,
+    pub views: Option<Views>,
 }
 
 /// What differs, ready to print.
@@ -35,6 +38,8 @@ struct Port {
     name: String,
     datatype: Datatype,
     shape: Vec<i64>,
+    /// Which half of each item is sent, where that is one of two views.
+    half: Option<usize>,
 }
 
 /// See the module. Ports are in the order of the network that was read.
@@ -56,8 +61,13 @@ impl Served {
         let served = Self {
             model: metadata.name.clone(),
             version: version.to_owned(),
-            inputs: ports("input", &metadata.inputs, &signature.inputs)?,
-            outputs: ports("output", &metadata.outputs, &signature.outputs)?,
+            inputs: ports(
+                "input",
+                &metadata.inputs,
+                &signature.inputs,
+                signature.views,
+            )?,
+            outputs: ports("output", &metadata.outputs, &signature.outputs, None)?,
         };
         let is_known = |found: &&TensorMetadata| {
             let mut known = signature.inputs.iter();
@@ -83,9 +93,7 @@ impl Served {
                     name: port.name.clone(),
                 })
                 .collect(),
-            raw_input_contents: raw
-                .map(|(port, values)| values.encode(port.datatype))
-                .collect(),
+            raw_input_contents: raw.map(|(port, values)| port.encode(values)).collect(),
         }
     }
 
@@ -144,6 +152,22 @@ impl Port {
         }
     }
 
+    fn encode(&self, values: &Values) -> Bytes {
+        match (values, self.half) {
+            (Values::Floats(values), Some(half)) => {
+                let items = self
+                    .shape
+                    .first()
+                    .map_or(1, |items| (*items).max(1) as usize);
+                let length = values.len() / items;
+                let items = values.chunks_exact(length.max(1));
+                let halves = items.map(|item| &item[half * length / 2..][..length / 2]);
+                Values::Floats(halves.collect::<Vec<_>>().concat()).encode(self.datatype)
+            }
+            _ => values.encode(self.datatype),
+        }
+    }
+
     fn bytes(&self) -> usize {
         let length: i64 = self.shape.iter().product();
         usize::try_from(length).unwrap_or(0) * self.datatype.bytes()
@@ -152,39 +176,61 @@ impl Port {
 
 /// The served tensors for those that were read. A server that describes none is believed to have
 /// them as they are.
-fn ports(kind: &str, served: &[TensorMetadata], read: &[TensorInfo]) -> Result<Vec<Port>, Misfit> {
+fn ports(
+    kind: &str,
+    served: &[TensorMetadata],
+    read: &[TensorInfo],
+    views: Option<Views>,
+) -> Result<Vec<Port>, Misfit> {
     let port = |tensor: &TensorInfo| {
-        let shape = tensor.shape.iter();
-        let shape: Vec<_> = shape
-            .map(|&size| i64::try_from(size).unwrap_or(i64::MAX))
-            .collect();
-        let name = tensor.name.clone();
-        let found = served.iter().find(|found| found.name == name);
-        let datatype = match found {
-            None if served.is_empty() => Some(usual(tensor)),
-            None => None,
-            Some(found) => Datatype::named(&found.datatype)
-                .filter(|datatype| datatype.carries(tensor.element) && fits(&found.shape, &shape)),
-        };
-        let Some(datatype) = datatype else {
-            return Err(Misfit {
-                found: match found {
-                    Some(found) => format!("{kind} {}", shown(found)),
-                    None => {
-                        let all: Vec<_> = served.iter().map(shown).collect();
-                        format!("{kind}s {}", all.join(", "))
-                    }
-                },
-                expected: format!("{kind} {}", list(std::slice::from_ref(tensor))),
-            });
-        };
-        Ok(Port {
-            name,
+        let port = |datatype, shape, half| Port {
+            name: tensor.name.clone(),
             datatype,
             shape,
-        })
+            half,
+        };
+        let shape = shape(tensor);
+        if served.is_empty() {
+            return Ok(port(usual(tensor), shape, None));
+        }
+        let Some(found) = served.iter().find(|found| found.name == tensor.name) else {
+            let all: Vec<_> = served.iter().map(shown).collect();
+            return Err(misfit(kind, format!("{kind}s {}", all.join(", ")), tensor));
+        };
+        let datatype = Datatype::named(&found.datatype);
+        let datatype = datatype.filter(|datatype| datatype.carries(tensor.element));
+        let view = views.and_then(|views| Some((views.whole, one_view(&shape)?)));
+        match (datatype, view) {
+            (Some(datatype), _) if fits(&found.shape, &shape) => Ok(port(datatype, shape, None)),
+            (Some(datatype), Some((whole, shape))) if fits(&found.shape, &shape) => {
+                Ok(port(datatype, shape, Some(whole)))
+            }
+            _ => Err(misfit(kind, format!("{kind} {}", shown(found)), tensor)),
+        }
     };
     read.iter().map(port).collect()
+}
+
+fn misfit(kind: &str, found: String, expected: &TensorInfo) -> Misfit {
+    Misfit {
+        found,
+        expected: format!("{kind} {}", list(std::slice::from_ref(expected))),
+    }
+}
+
+fn shape(tensor: &TensorInfo) -> Vec<i64> {
+    let sizes = tensor.shape.iter();
+    sizes
+        .map(|&size| i64::try_from(size).unwrap_or(i64::MAX))
+        .collect()
+}
+
+/// Of two views of a picture, `[N, 6, S, S]`, one.
+fn one_view(shape: &[i64]) -> Option<Vec<i64>> {
+    match *shape {
+        [batch, 6, height, width] if height == width => Some(vec![batch, 3, height, width]),
+        _ => None,
+    }
 }
 
 /// How many things a served model takes at once, as its description says; `None`: any number.
