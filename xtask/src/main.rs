@@ -11,6 +11,7 @@ mod memcheck;
 mod personalize;
 mod plugin;
 mod process;
+mod serve_model;
 mod setup;
 mod soak;
 mod test;
@@ -23,7 +24,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-/// The commands of gst-plugin-lipsync. All but personalize run setup first.
+/// The commands of gst-plugin-lipsync. All but personalize and serve-model run setup first.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -45,6 +46,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Run live pipelines, inject faults and check invariants
     Soak(soak::Arguments),
+    /// Write a model as an inference server wants it
+    ServeModel(serve_model::Arguments),
     /// Fit the built-in mouth to one person
     Personalize(personalize::Arguments),
 }
@@ -67,6 +70,7 @@ fn run(command: Command) -> Result<()> {
         Command::Eval(arguments) => eval::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::ServeModel(arguments) => serve_model::run(&arguments),
         Command::Personalize(arguments) => personalize::run(arguments),
     }
 }
