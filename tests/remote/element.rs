@@ -6,97 +6,9 @@ use gst::prelude::*;
 
 use crate::{
     common::*,
+    live::{Live, RENDERER},
     stand_in_server::{Reply, StandIn},
 };
-
-/// The built-in model's network that draws.
-const RENDERER: &[u8] = include_bytes!("../../models/builtin/renderer.onnx");
-
-/// A live pipeline with a real face and real speech, drawn by the stand-in server.
-struct Live {
-    pipeline: Running,
-    element: gst::Element,
-    bus: gst::Bus,
-    messages: Vec<gst::Message>,
-}
-
-impl Live {
-    fn start(server: &StandIn, on_unreachable: &str) -> Option<Self> {
-        let library = onnxruntime()?;
-        if !have(&["jpegdec", "wavparse", "imagefreeze", "lipsyncbin"]) {
-            return None;
-        }
-        let media = concat!(env!("CARGO_MANIFEST_DIR"), "/media");
-        init();
-        let pipeline = gst::parse::launch(&format!(
-            "filesrc location={media}/young-woman-in-mauve.jpg ! jpegdec ! videoconvert \
-             ! videoscale ! video/x-raw,width=446,height=552 ! imagefreeze is-live=true \
-             ! video/x-raw,framerate=25/1 ! queue ! lipsync name=l onnxruntime-library={library} \
-             execution-provider=remote server={} on-unreachable={on_unreachable} \
-             intra-threads=1 processing-deadline=400000000 \
-             ! fakesink name=sink sync=true \
-             filesrc location={media}/speech.wav ! wavparse ! audioconvert ! clocksync ! queue ! l.audio",
-            server.address()
-        ));
-        let pipeline = Running(pipeline.unwrap().downcast().unwrap());
-        let element = pipeline.by_name("l").unwrap();
-        let bus = pipeline.bus().unwrap();
-        pipeline.set_state(gst::State::Playing).unwrap();
-        Some(Self {
-            pipeline,
-            element,
-            bus,
-            messages: Vec::new(),
-        })
-    }
-
-    fn stat(&self, field: &str) -> u64 {
-        let stats = self.element.property::<gst::Structure>("stats");
-        stats.get(field).unwrap()
-    }
-
-    /// Waits until it holds; keeps the messages that come meanwhile.
-    fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
-        let start = Instant::now();
-        while !holds(self) {
-            let stats = self.element.property::<gst::Structure>("stats");
-            assert!(start.elapsed() < PATIENCE, "{what}: {stats}");
-            let message = self.bus.timed_pop(gst::ClockTime::from_mseconds(20));
-            if let Some(message) = message {
-                match message.view() {
-                    gst::MessageView::Error(error) => panic!("{what}: {error:?}"),
-                    gst::MessageView::Latency(_) => self.pipeline.recalculate_latency().unwrap(),
-                    _ => (),
-                }
-                self.messages.push(message);
-            }
-        }
-    }
-
-    /// What the bus was told of servers.
-    fn server_states(&self) -> Vec<String> {
-        let structures = self
-            .messages
-            .iter()
-            .filter_map(|message| message.structure());
-        let of_servers = structures.filter(|structure| structure.name() == "lipsync-server");
-        of_servers
-            .map(|structure| structure.get::<String>("state").unwrap())
-            .collect()
-    }
-
-    fn texts(&self) -> Vec<String> {
-        let texts = self
-            .messages
-            .iter()
-            .filter_map(|message| match message.view() {
-                gst::MessageView::Warning(warning) => Some(warning.error().to_string()),
-                gst::MessageView::Info(info) => Some(info.error().to_string()),
-                _ => None,
-            });
-        texts.collect()
-    }
-}
 
 #[test]
 fn a_live_stream_goes_on_when_its_server_dies_and_goes_back_when_it_is_there() {
@@ -104,7 +16,7 @@ fn a_live_stream_goes_on_when_its_server_dies_and_goes_back_when_it_is_there() {
         return;
     }
     let mut server = StandIn::start(RENDERER, 1);
-    let Some(mut live) = Live::start(&server, "local") else {
+    let Some(mut live) = Live::start(&server.address(), "local") else {
         return;
     };
     live.until("the server draws", |live| {
@@ -165,7 +77,7 @@ fn frames_pass_through_unchanged_or_end_where_that_is_asked_for() {
         return;
     }
     let mut server = StandIn::start(RENDERER, 1);
-    let Some(mut live) = Live::start(&server, "passthrough") else {
+    let Some(mut live) = Live::start(&server.address(), "passthrough") else {
         return;
     };
     live.until("the server draws", |live| live.stat("frames-synced") > 5);
@@ -185,7 +97,7 @@ fn frames_pass_through_unchanged_or_end_where_that_is_asked_for() {
     });
     drop(live);
 
-    let Some(mut live) = Live::start(&server, "error") else {
+    let Some(mut live) = Live::start(&server.address(), "error") else {
         return;
     };
     live.until("the server draws", |live| live.stat("frames-synced") > 5);
@@ -214,7 +126,7 @@ fn an_element_stops_at_once_while_a_call_is_under_way() {
         return;
     }
     let server = StandIn::start(RENDERER, 1);
-    let Some(mut live) = Live::start(&server, "local") else {
+    let Some(mut live) = Live::start(&server.address(), "local") else {
         return;
     };
     live.element

@@ -7,11 +7,19 @@ mod common;
 mod onnx;
 #[path = "../support/opening.rs"]
 mod opening;
+#[path = "../support/picture.rs"]
+mod picture;
+#[path = "../support/running.rs"]
+mod running;
 #[path = "../support/stand_in_server.rs"]
 mod stand_in_server;
+#[path = "../support/triton.rs"]
+mod triton;
 
 mod answers;
 mod element;
+mod live;
 mod networks;
 mod outages;
+mod real;
 mod servers;

@@ -170,7 +170,7 @@ fn a_frozen_server_is_found_by_keepalive() {
     };
     let options = options(&server.address(), OnUnreachable::Local);
     // Longer than keepalive takes, shorter than what would be a hang.
-    let options = with_timeout(options, Duration::from_secs(4));
+    let options = with_timeout(options, Duration::from_secs(12));
     let mut network = open(&options).unwrap().network;
     assert_eq!(run(&mut *network, 1.0).unwrap(), doubled(1.0));
     server.freeze();

@@ -1,4 +1,7 @@
 //! The engine with its built-in model, and real speech for it.
+//!
+//! Not every test file uses everything here.
+#![allow(dead_code)]
 
 use std::path::Path;
 

@@ -1,9 +1,13 @@
 //! `cargo xtask bench`: how fast, beside the original Python pipelines and ONNX Runtime alone.
 //! The work is done by `lipsync-bench` of `tools/`; here it is built and given its files.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{
     absolute,
@@ -31,6 +35,9 @@ pub struct Arguments {
     /// Fewer frames
     #[arg(long)]
     quick: bool,
+    /// Only what an inference server costs, which is started here: the built-in network, or those in --models
+    #[arg(long)]
+    remote: bool,
     /// Folder for benchmarks.md and benchmarks.json [default: docs]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -45,6 +52,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
         bail!("--python: {} is not a file", python.display());
     }
     setup::ensure()?;
+    if arguments.remote {
+        return run_remote(arguments.models.as_deref());
+    }
     let folder = plugin::build_release()?;
     let work = plugin::output_folder(Profile::Release)?.with_file_name(WORK);
     let given = |path: Option<PathBuf>, default: PathBuf| match path {
@@ -77,4 +87,24 @@ pub fn run(arguments: Arguments) -> Result<()> {
         bench.arg("--python").arg(python);
     }
     process::run(plugin::environment(&mut bench, Profile::Release)?)
+}
+
+/// What a call of an inference server costs, beside the same network here.
+fn run_remote(models: Option<&Path>) -> Result<()> {
+    setup::ensure_server()?;
+    let mut networks = Vec::new();
+    if let Some(folder) = models {
+        let files = fs::read_dir(folder)
+            .with_context(|| format!("cannot read {}", folder.display()))?
+            .filter_map(|entry| Some(entry.ok()?.path()));
+        networks.extend(files.filter(|path| path.extension().is_some_and(|end| end == "onnx")));
+        networks.sort();
+    }
+    let networks = networks.iter().map(|path| absolute(path));
+    let mut bench = plugin::cargo(&["bench", "-p", "gst-plugin-lipsync", "--bench", "remote"]);
+    bench
+        .arg("--")
+        .args(networks.collect::<Result<Vec<_>>>()?)
+        .env("ORT_DYLIB_PATH", setup::library());
+    process::run(&mut bench)
 }

@@ -7,6 +7,7 @@ mod media;
 mod onnxruntime;
 mod pinned;
 mod provider;
+mod server;
 mod system;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ pub struct Arguments {
     /// Also install the ONNX Runtime of this execution provider
     #[arg(long)]
     provider: Option<Provider>,
+    /// Also install an inference server, Triton, for tests and measurements: 97 MB
+    #[arg(long)]
+    server: bool,
 }
 
 /// The repository's root.
@@ -46,6 +50,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(provider) = arguments.provider {
         provider::ensure(&folder(), provider)?;
     }
+    if arguments.server {
+        ensure_server()?;
+    }
     println!("setup: complete");
     Ok(())
 }
@@ -54,6 +61,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 pub fn ensure() -> Result<()> {
     system::ensure(&folder())?;
     onnxruntime::ensure(&folder())
+}
+
+/// An inference server for tests and measurements.
+pub fn ensure_server() -> Result<()> {
+    server::ensure(&folder())
 }
 
 /// One line a thing, so that a person sees what setup is doing.

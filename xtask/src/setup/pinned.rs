@@ -70,6 +70,7 @@ pub fn wheel(requirement: &str, folder: &Path) -> Result<PathBuf> {
         .args(["--implementation", "cp", "--python-version", "311"])
         .args(["--abi", "cp311", "--disable-pip-version-check"]);
     for tag in [
+        "manylinux_2_35",
         "manylinux_2_28",
         "manylinux_2_27",
         "manylinux_2_24",

@@ -1,0 +1,146 @@
+//! NVIDIA's Triton, where `cargo xtask setup --server` has put it: started for one test, with models as
+//! `examples/server/triton-cpu` serves them.
+//!
+//! Not every test file uses everything here.
+#![allow(dead_code)]
+
+use std::{
+    fs,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::stand_in_server::unused_port;
+
+/// It starts in four seconds on an idle machine.
+const STARTING: Duration = Duration::from_secs(90);
+
+const MODEL: &str = include_str!("../../examples/server/triton-cpu/model.py");
+const CONFIG: &str = include_str!("../../examples/server/triton-cpu/config.pbtxt");
+
+/// A running server. Dropped, it is killed.
+pub struct Triton {
+    folder: PathBuf,
+    arguments: Vec<String>,
+    port: u16,
+    process: Option<Child>,
+}
+
+/// A model to serve.
+pub struct Served<'a> {
+    pub name: &'a str,
+    pub network: &'a [u8],
+    /// Parameters of its configuration, such as `bytes`.
+    pub parameters: &'a [(&'a str, &'a str)],
+}
+
+impl Triton {
+    /// `None`, with the reason printed, where it is not installed. `arguments` are the server's own.
+    pub fn start(test: &str, models: &[Served], arguments: &[&str]) -> Option<Self> {
+        let site = site();
+        let server = site.join("pytriton/tritonserver/bin/tritonserver");
+        if !server.is_file() {
+            println!(
+                "skipped: {} is not there, run `cargo xtask setup --server`",
+                server.display()
+            );
+            return None;
+        }
+        let folder = crate::opening::folder("triton", test);
+        for model in models {
+            let of_model = folder.join("models").join(model.name);
+            fs::create_dir_all(of_model.join("1")).unwrap();
+            fs::write(of_model.join("1/model.onnx"), model.network).unwrap();
+            fs::write(of_model.join("1/model.py"), MODEL).unwrap();
+            let parameters = model.parameters.iter().map(|(key, value)| {
+                format!("parameters {{ key: \"{key}\" value {{ string_value: \"{value}\" }} }}\n")
+            });
+            let config = format!("{CONFIG}{}", parameters.collect::<String>());
+            fs::write(of_model.join("config.pbtxt"), config).unwrap();
+        }
+        let mut triton = Self {
+            folder,
+            arguments: arguments
+                .iter()
+                .map(|argument| argument.to_string())
+                .collect(),
+            port: unused_port(),
+            process: None,
+        };
+        triton.restart();
+        Some(triton)
+    }
+
+    pub fn address(&self) -> String {
+        format!("grpc://127.0.0.1:{}", self.port)
+    }
+
+    /// With TLS, by the name that certificates have.
+    pub fn tls_address(&self) -> String {
+        format!("grpcs://localhost:{}", self.port)
+    }
+
+    /// Starts it where it was, and waits until it listens, which it does once its models are ready.
+    pub fn restart(&mut self) {
+        let site = site();
+        let home = site.join("pytriton/tritonserver");
+        let log = fs::File::create(self.folder.join("log")).unwrap();
+        let process = Command::new(home.join("bin/tritonserver"))
+            .current_dir(&home)
+            .arg(option("--model-repository", &self.folder.join("models")))
+            .arg(option("--backend-directory", &home.join("backends")))
+            .arg("--model-control-mode=explicit")
+            .arg("--load-model=*")
+            .args(["--allow-http=false", "--allow-metrics=false"])
+            .arg("--grpc-address=127.0.0.1")
+            .arg(format!("--grpc-port={}", self.port))
+            .args(&self.arguments)
+            .env("LD_LIBRARY_PATH", site.join("nvidia_pytriton.libs"))
+            .env("LIPSYNC_PYTHONPATH", &site)
+            .stdin(Stdio::null())
+            .stderr(log.try_clone().unwrap())
+            .stdout(log)
+            .spawn()
+            .unwrap();
+        self.process = Some(process);
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = self.process.as_mut().unwrap().try_wait().unwrap();
+            let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            assert!(ended.is_none(), "{}", log());
+            assert!(start.elapsed() < STARTING, "{}", log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// SIGSTOP or SIGCONT, as `STOP` or `CONT`.
+    pub fn signal(&self, name: &str) {
+        let process = self.process.as_ref().unwrap().id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Drop for Triton {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What setup has unpacked.
+fn site() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/server")
+}
+
+fn option(name: &str, path: &Path) -> String {
+    format!("{name}={}", path.display())
+}
