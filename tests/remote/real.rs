@@ -28,7 +28,8 @@ use crate::{
     opening::{LOOK, folder, write_manifest},
     picture::Picture,
     running::speech,
-    triton::{Served, Triton},
+    stand_in_server::unused_port,
+    triton::{STARTING, Served, Triton},
 };
 
 /// One server at a time: each takes memory and a core while it starts.
@@ -368,13 +369,14 @@ fn certificates_and_tokens_are_checked() {
         let values = [("ca", ca.as_str()), ("token-file", token.as_str()), header];
         open(&with(options(address, OnUnreachable::Error), &values)).map(|opened| opened.network)
     };
-    let tls = triton.tls_address();
+    let (tls, plain) = (triton.tls_address(), triton.address());
     let mut network = open_with(&tls, "ca.pem", "token").unwrap();
     assert!(run(&mut *network).is_ok());
     for (address, ca, token, expected) in [
         (tls.as_str(), "other.pem", "token", "certificate"),
         (tls.as_str(), "ca.pem", "stale", "restricted"),
-        (triton.address().as_str(), "ca.pem", "token", "Un"),
+        // It closes the connection, which is seen before or after the call is sent.
+        (plain.as_str(), "ca.pem", "token", plain.as_str()),
     ] {
         match open_with(address, ca, token).map(|_| ()) {
             Err(Error::Unreachable { reason }) => {
@@ -384,4 +386,51 @@ fn certificates_and_tokens_are_checked() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Another server, in a dialect of its own: MLServer, where `LIPSYNC_MLSERVER` names the program.
+#[test]
+fn mlserver_draws_the_same_bytes() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(program) = std::env::var_os("LIPSYNC_MLSERVER") else {
+        println!("skipped: LIPSYNC_MLSERVER does not name MLServer's `mlserver`");
+        return;
+    };
+    if onnxruntime().is_none() {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/server/mlserver");
+    let [grpc, http, metrics] = [unused_port(), unused_port(), unused_port()];
+    let mut server = Command::new(program)
+        .args(["start", "."])
+        .current_dir(&folder)
+        .env("PYTHONPATH", folder.join("renderer"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("MLSERVER_HOST", "127.0.0.1")
+        .env("MLSERVER_GRPC_PORT", grpc.to_string())
+        .env("MLSERVER_HTTP_PORT", http.to_string())
+        .env("MLSERVER_METRICS_PORT", metrics.to_string())
+        .env("MLSERVER_PARALLEL_WORKERS", "0")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let options = options(&format!("grpc://127.0.0.1:{grpc}"), OnUnreachable::Error);
+    let start = Instant::now();
+    let result = loop {
+        match open(&options) {
+            Err(Error::Unreachable { .. }) if start.elapsed() < STARTING => {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            opened => break opened.and_then(|mut opened| run(&mut *opened.network)),
+        }
+    };
+    let _ = server.kill();
+    let _ = server.wait();
+    let source = ModelSource::Bytes {
+        name: "renderer",
+        data: RENDERER,
+    };
+    let mut here = onnx::open(source, &options.local(), &[]).unwrap().network;
+    assert!(result.unwrap() == run(&mut *here).unwrap());
 }

@@ -14,8 +14,8 @@ use std::{
 
 use crate::stand_in_server::unused_port;
 
-/// It starts in four seconds on an idle machine.
-const STARTING: Duration = Duration::from_secs(90);
+/// A server starts in four seconds on an idle machine.
+pub const STARTING: Duration = Duration::from_secs(90);
 
 const MODEL: &str = include_str!("../../examples/server/triton-cpu/model.py");
 const CONFIG: &str = include_str!("../../examples/server/triton-cpu/config.pbtxt");
