@@ -3,7 +3,8 @@
     python training/folds.py --data DATA --speech SPEECH --start RUN0/audio2mouth.pt --work WORK
 
 RUN0 has learned to hear on SPEECH alone (learn.py --hear), so it knows nobody of DATA. Each fold's network is trained as the shipped one is, and
-calibrated as export.py does by the people it was trained on, then compared with the mesh of the real frames: landmarks alone, nothing is drawn. Nothing is chosen by
+calibrated as export.py does by the people it was trained on, then compared with the mesh of the real frames: landmarks alone, nothing is drawn. `known` is
+what becomes of them once the plugin has seen this person's own mouth say other words for two clips (habits.py). Nothing is chosen by
 these figures. A run that was broken off goes on where it was. WORK/without-<lever>/<fold> is a folder of models for `lipsync model=` and
 `cargo xtask eval --model` that knows nobody of the fold, WORK/without-<lever>.md the table.
 
@@ -31,12 +32,10 @@ LEVERS = ("phones", "speech", "facegood", "hear", "moving")
 MOST_CLIPS = 20
 REACH = 5  # frames
 RENDERER = pathlib.Path(__file__).resolve().parent.parent / "models" / "builtin" / "renderer.onnx"
-FIGURES = ("opening correlation", "width correlation", "amplitude", "amplitude off", "lag", "landmark error")
-
-
-def width(points):
-    """Distance of the corners of the mouth, [..., L, 2] -> [...]."""
-    return points[..., geometry.INDEX[291], 0] - points[..., geometry.INDEX[61], 0]
+FIGURES = (
+    "opening correlation", "width correlation", "amplitude", "amplitude off", "lag", "landmark error",
+    "known: opening correlation", "known: width correlation", "known: amplitude, as seen", "known: amplitude off",
+)  # fmt: skip
 
 
 def correlation(a, b):
@@ -54,9 +53,15 @@ def follow(network, clip):
     """One clip's FIGURES."""
     moved = network(torch.from_numpy(windows(clip.mel, clip.times()))[:, None])[1].numpy()
     opening, real = geometry.opening(moved), geometry.opening(clip.raw)
+    wide, really = habits.width(moved), habits.width(clip.raw)
     amplitude = opening.std() / real.std()
     error = np.linalg.norm(moved - clip.raw, axis=2)[:, :40].mean() / np.linalg.norm(clip.raw, axis=2)[:, :40].mean()
-    return correlation(opening, real), correlation(width(moved), width(clip.raw)), amplitude, abs(np.log(amplitude)), lag(opening, real), error
+    known, spread = habits.known(clip.raw, moved, clip.fps)
+    shown = known.std() / real.std()
+    return (
+        correlation(opening, real), correlation(wide, really), amplitude, abs(np.log(amplitude)), lag(opening, real), error,
+        correlation(known, real), correlation(spread, really), shown, abs(np.log(shown)),
+    )  # fmt: skip
 
 
 def measure(network, kept):
@@ -82,6 +87,18 @@ def table(found):
         mean, low, high = interval(values)
         lines.append(f"| {figure} | {mean:.3f} | {low:.3f} to {high:.3f} | " + " | ".join(f"{v:.2f}" for v in values) + " |")
     return "\n".join(lines) + "\n"
+
+
+def chosen_elsewhere(found):
+    """Which factor on the opening (export.OPENING) a fold's people would get, chosen so that the people of all other folds are seen to open as far as
+    they do, and how far off in amplitude its own people are then, as seen: lines of text."""
+    lines, off = [], []
+    for people in FOLDS:
+        mine, others = ([np.log(habits.SEEN * row[2]) for p, row in found.items() if (p in people) == inside] for inside in (True, False))
+        if mine and others:
+            lines.append(f"{export.OPENING / np.exp(np.mean(others)):.2f} for {', '.join(people)}")
+            off += [abs(m - np.mean(others)) for m in mine]
+    return f"opening's factor chosen on the other folds' people: {'; '.join(lines)}; amplitude off {np.mean(off):.2f}\n" if lines else ""
 
 
 def fold(clips, voices, out, path, arguments):
@@ -134,6 +151,7 @@ def main():
     for i in arguments.folds:
         found |= fold(clips, voices, FOLDS[i], folder / f"{'-'.join(FOLDS[i])}.pt", arguments)
         print(table(found), flush=True)
+    print(chosen_elsewhere(found))
     folder.with_suffix(".md").write_text(table(found))
 
 
