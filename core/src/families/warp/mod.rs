@@ -25,7 +25,7 @@ use crate::{
     pixels::{Affine, Blender, Drawn, Patch, View, sample},
     sound::{self, Spectrum},
 };
-use articulation::{Learner, Manner, Opening};
+use articulation::{Learner, Manner, Opening, Source};
 use contour::Contour;
 use manifest::{Inside, Manifest};
 use mouth::{InnerMouth, NOSE_TIP, Points, Scene};
@@ -361,7 +361,13 @@ impl Generator for BuiltIn {
             self.moved.extend_from_slice(displacement);
             let articulation = articulated(&sketch.look, seen.manner, voice);
             let anatomy = &self.geometry.anatomy;
-            articulation::apply(&articulation, anatomy, &mut self.moved, &mut self.gaps);
+            let source = match sketch.look.articulation {
+                Some(_) => Source::default(),
+                None => Manner::from_slice(seen.manner)
+                    .over(anatomy.closing.gap(seen.source.as_chunks().0)),
+            };
+            let (moved, gaps) = (&mut self.moved, &mut self.gaps);
+            articulation::apply(&articulation, &source, anatomy, moved, gaps);
             let target = self.renderer.input_entry(TARGET, index);
             aim(&sketch.look, &seen, self.moved.as_flattened(), target);
         }
