@@ -7,6 +7,7 @@
 use std::{
     fs,
     net::TcpStream,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -97,6 +98,12 @@ impl Triton {
             .arg("--grpc-address=127.0.0.1")
             .arg(format!("--grpc-port={}", self.port))
             .args(&self.arguments)
+            .arg(format!(
+                "--backend-config=python,shm-region-prefix-name={}",
+                self.region()
+            ))
+            // With the programs that run its models, which outlive a server that is killed.
+            .process_group(0)
             .env("LD_LIBRARY_PATH", site.join("nvidia_pytriton.libs"))
             .env("LIPSYNC_PYTHONPATH", &site)
             .stdin(Stdio::null())
@@ -124,9 +131,27 @@ impl Triton {
 
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            let _ = process.kill();
+            let group = format!("-{}", process.id());
+            let _ = Command::new("kill")
+                .args(["-s", "KILL", "--", &group])
+                .status();
             let _ = process.wait();
         }
+        let regions = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+        for region in regions {
+            if region
+                .file_name()
+                .to_string_lossy()
+                .starts_with(&self.region())
+            {
+                let _ = fs::remove_file(region.path());
+            }
+        }
+    }
+
+    /// Of the memory that it shares with the programs that run its models.
+    fn region(&self) -> String {
+        format!("lipsync-triton-{}-", self.port)
     }
 }
 
