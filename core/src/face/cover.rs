@@ -144,15 +144,16 @@ impl CoverNetwork {
         let (green, blue) = others.split_at_mut(CELLS);
         sample(view, &to_frame, SIDE, 1.0, 0.0, [red, green, blue]);
         let (lips, oval) = contours.split_at_mut(CELLS);
-        for (points, plane) in [(&LIPS_OUTER[..], lips), (&FACE_OVAL[..], oval)] {
+        let contour = |points: &[usize], plane: &mut [f32]| {
             let places = points.iter().map(|&point| mesh.points[point]);
             fill::<SIDE>(places.map(|place| to_cells.apply(place)), plane);
-        }
-        let (colours, contours) = self.network.input(0).split_at(3 * CELLS);
-        if !memory.needs_look(colours, &contours[..CELLS]) {
+        };
+        contour(&LIPS_OUTER, lips);
+        if !memory.needs_look(colours, lips) {
             memory.last_ns = Some(time_ns);
             return Ok(());
         }
+        contour(&FACE_OVAL, oval);
         self.network.run()?;
 
         let covered = &mut self.covered;
@@ -182,6 +183,16 @@ fn blocks(planes: &[f32]) -> impl Iterator<Item = f32> {
     })
 }
 
+/// Whether the colours of a block differ that has no part of the lips.
+fn has_changed(now: &[f32; 3 * BLOCKS], before: &[f32; 3 * BLOCKS], lips: &[f32]) -> bool {
+    let mut on_lips = blocks(lips);
+    let on_lips: [bool; BLOCKS] =
+        std::array::from_fn(|_| on_lips.next().is_some_and(|mean| mean > 0.0));
+    let pairs = now.iter().zip(before).zip(on_lips.iter().cycle());
+    let mut changes = pairs.filter(|(_, on_lips)| !**on_lips);
+    changes.any(|((now, before), _)| (now - before).abs() > CHANGE)
+}
+
 /// The maps from the frame to the cells and back; `None` for a face without extent.
 fn align(mesh: &Mesh) -> Option<(Affine, Affine)> {
     let from = ALIGNED.map(|(point, _)| mesh.points[point]);
@@ -197,7 +208,7 @@ pub struct Memory {
     hides_mouth: bool,
     last_ns: Option<i64>,
     /// Mean colours of the blocks when the network last looked.
-    blocks: Vec<f32>,
+    blocks: Option<[f32; 3 * BLOCKS]>,
     /// Frames since then.
     unseen: u32,
 }
@@ -208,24 +219,18 @@ impl Memory {
     fn needs_look(&mut self, colours: &[f32], lips: &[f32]) -> bool {
         self.unseen += 1;
         let is_bare = self.cells.iter().all(|&covered| covered == 0.0) && !self.hides_mouth;
-        let is_known = is_bare && !self.blocks.is_empty() && self.unseen < LOOKS;
-        if is_known && !self.has_changed(colours, lips) {
+        let mut means = blocks(colours);
+        let now: [f32; 3 * BLOCKS] = std::array::from_fn(|_| means.next().unwrap_or_default());
+        if let Some(before) = &self.blocks
+            && is_bare
+            && self.unseen < LOOKS
+            && !has_changed(&now, before, lips)
+        {
             return false;
         }
-        self.blocks.clear();
-        self.blocks.extend(blocks(colours));
+        self.blocks = Some(now);
         self.unseen = 0;
         true
-    }
-
-    fn has_changed(&self, colours: &[f32], lips: &[f32]) -> bool {
-        let lips: [bool; BLOCKS] = {
-            let mut means = blocks(lips);
-            std::array::from_fn(|_| means.next().is_some_and(|mean| mean > 0.0))
-        };
-        let pairs = blocks(colours).zip(&self.blocks);
-        let mut changes = pairs.zip(lips.iter().cycle());
-        changes.any(|((now, before), on_lips)| !on_lips && (now - before).abs() > CHANGE)
     }
 
     /// Makes 0 or 1 of each share: what was covered stays so until it clearly is not.
