@@ -77,6 +77,7 @@ pub(in crate::pixels) trait Store: Copy {
     fn codes(self, row: &[u8], range: Range<usize>) -> impl Iterator<Item = Self::Code>;
 
     /// Adds elements that lie one after the other to as many sums.
+    #[inline(always)]
     fn add(self, row: &[u8], range: Range<usize>, sums: &mut [Self::Sum]) {
         for (sum, code) in sums.iter_mut().zip(self.codes(row, range)) {
             *sum += Self::Sum::from(code);
@@ -84,6 +85,7 @@ pub(in crate::pixels) trait Store: Copy {
     }
 
     /// The same, in place of those of another row, which are in the sums.
+    #[inline(always)]
     fn replace(self, old: &[u8], new: &[u8], range: Range<usize>, sums: &mut [Self::Sum]) {
         let codes = self.codes(old, range.clone()).zip(self.codes(new, range));
         for (sum, (old, new)) in sums.iter_mut().zip(codes) {
@@ -219,6 +221,7 @@ impl Thirds {
 
     /// The elements of a range before its first whole word, its whole words, and the elements behind
     /// them.
+    #[inline(always)]
     fn parts(range: Range<usize>) -> [Range<usize>; 3] {
         let first = range.start.div_ceil(3);
         let last = (range.end / 3).max(first);
@@ -256,6 +259,7 @@ impl Store for Thirds {
         range.map(move |index| self.get(row, index))
     }
 
+    #[inline(always)]
     fn add(self, row: &[u8], range: Range<usize>, sums: &mut [u32]) {
         let [before, words, after] = Self::parts(range);
         let (first, sums) = sums.split_at_mut(before.len());
@@ -273,6 +277,7 @@ impl Store for Thirds {
         }
     }
 
+    #[inline(always)]
     fn replace(self, old: &[u8], new: &[u8], range: Range<usize>, sums: &mut [u32]) {
         let [before, words, after] = Self::parts(range);
         let (first, sums) = sums.split_at_mut(before.len());

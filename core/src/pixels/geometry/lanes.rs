@@ -66,3 +66,33 @@ pub(in crate::pixels) fn load(values: &[f32], start: usize) -> Quad {
         None => [0.0; 4],
     }
 }
+
+/// Compiles a function twice, and has it run with AVX2 where the CPU has that: what is built for any
+/// x86-64 uses vectors of half the width. Holds for what is inlined into it, so all that it
+/// calls in its loops is to be `#[inline(always)]`. The results are the same.
+macro_rules! wide {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $body:block
+    ) => {
+        $(#[$attribute])*
+        $visibility fn $name($($argument: $kind),*) {
+            #[inline(always)]
+            fn anywhere($($argument: $kind),*) $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn with_avx2($($argument: $kind),*) {
+                anywhere($($argument),*);
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the CPU was asked for what it has.
+                return unsafe { with_avx2($($argument),*) };
+            }
+            anywhere($($argument),*);
+        }
+    };
+}
+pub(in crate::pixels) use wide;

@@ -6,7 +6,11 @@
 //! those together that lie side by side, and the colour matrix is applied once a tensor pixel.
 //! Nothing is converted that is not asked for. How the means are found, `window.rs` says.
 
-use crate::pixels::{Affine, View, frame::layout::Model, read::window::Window};
+use crate::pixels::{
+    Affine, View,
+    frame::layout::Model,
+    read::window::{self, Window},
+};
 
 /// Fills `out` (planes R, G, B, each `[size, size]`) with `rgb * scale + bias`, rgb being 0..1 up
 /// to what the frame's range leaves beyond black and white. Of a high dynamic range, what is
@@ -38,7 +42,7 @@ pub fn sample(
     for grid in layout.grids {
         let window = Window::new(&view.frame_to_grid(grid).after(to_frame));
         for samples in view.bundles(grid).flatten() {
-            window.means(&samples, size, &mut out);
+            window::means(&window, &samples, size, &mut out);
         }
     }
     if layout.model == Model::Grey {

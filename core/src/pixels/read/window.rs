@@ -14,7 +14,7 @@ use crate::pixels::{
         element::{Store, Sum, with_store},
         layout::Samples,
     },
-    geometry::lanes::{self, load, mix},
+    geometry::lanes::wide,
 };
 
 /// The most samples that are averaged across. Shrinking further leaves some out: a 4K frame in a
@@ -31,7 +31,7 @@ const FAR: f64 = (1u64 << 20) as f64;
 const SPAN: usize = 2048;
 /// Columns of the tensor whose places are known at a time.
 const RUN: usize = 128;
-/// Means that are known at a time, and the largest side of a tile of the tensor made of them.
+/// Sums that are known at a time, and the largest side of a tile of the tensor made of them.
 const AREA: usize = 1 << 13;
 const TILE: usize = 32;
 
@@ -43,6 +43,26 @@ pub(in crate::pixels) struct Window {
     down: [i64; 2],
     /// Width and height in samples.
     size: [usize; 2],
+}
+
+wide! {
+    /// The means under a window for a tensor of `size` x `size`, in the planes that belong to the
+    /// components.
+    pub(in crate::pixels) fn means(
+        window: &Window,
+        samples: &Samples,
+        size: usize,
+        out: &mut [&mut [f32]; 3],
+    ) {
+        with_store!(samples.element, store => match (samples.step, samples.count) {
+            (1, _) => window.means_of::<_, 1, 1>(store, samples, size, out),
+            (2, 1) => window.means_of::<_, 2, 1>(store, samples, size, out),
+            (2, _) => window.means_of::<_, 2, 2>(store, samples, size, out),
+            (3, _) => window.means_of::<_, 3, 3>(store, samples, size, out),
+            (_, 1) => window.means_of::<_, 4, 1>(store, samples, size, out),
+            (_, _) => window.means_of::<_, 4, 3>(store, samples, size, out),
+        });
+    }
 }
 
 /// A window along one axis: the first sample that it touches, and which part of it it leaves out.
@@ -72,19 +92,8 @@ impl Window {
         }
     }
 
-    /// The means for a tensor of `size` x `size`, in the planes that belong to the components.
-    pub fn means(&self, samples: &Samples, size: usize, out: &mut [&mut [f32]; 3]) {
-        with_store!(samples.element, store => match (samples.step, samples.count) {
-            (1, _) => self.means_of::<_, 1, 1>(store, samples, size, out),
-            (2, 1) => self.means_of::<_, 2, 1>(store, samples, size, out),
-            (2, _) => self.means_of::<_, 2, 2>(store, samples, size, out),
-            (3, _) => self.means_of::<_, 3, 3>(store, samples, size, out),
-            (_, 1) => self.means_of::<_, 4, 1>(store, samples, size, out),
-            (_, _) => self.means_of::<_, 4, 3>(store, samples, size, out),
-        });
-    }
-
     /// `STEP` is the samples' step, `COUNT` that of their components, known to the compiler.
+    #[inline(always)]
     fn means_of<S: Store, const STEP: usize, const COUNT: usize>(
         &self,
         store: S,
@@ -113,6 +122,7 @@ impl Window {
     }
 
     /// The samples as they are.
+    #[inline(always)]
     fn copy<S: Store, const STEP: usize, const COUNT: usize>(
         &self,
         store: S,
@@ -166,6 +176,7 @@ impl Window {
     }
 
     /// Every row finds its columns at the same places, and every column its rows.
+    #[inline(always)]
     fn upright<S: Store, const STEP: usize, const COUNT: usize>(
         &self,
         store: S,
@@ -176,6 +187,7 @@ impl Window {
         let [width, height] = self.size;
         let scale = 1.0 / (width * height) as f32;
         let mut line = [0.0; SPAN];
+        let mut strip = Strip::<S, STEP, COUNT>::new(store, samples, height);
         let mut start = 0;
         while start < size {
             let place = |column| self.place(0, [column, 0], samples.width);
@@ -194,7 +206,7 @@ impl Window {
                 count += 1;
             }
             let columns = &columns[..count];
-            let mut strip = Strip::<S, STEP, COUNT>::new(store, samples, left, length, height);
+            strip.lie(left, length);
             let line = &mut line[..strip.length];
             let mut above = None;
             for row in 0..size {
@@ -221,7 +233,8 @@ impl Window {
         }
     }
 
-    /// Tile by tile, from the means at all whole places that the windows of a tile lie between.
+    /// Tile by tile, from the sums at all whole places that the windows of a tile lie between.
+    #[inline(always)]
     fn turned<S: Store, const STEP: usize, const COUNT: usize>(
         &self,
         store: S,
@@ -229,31 +242,29 @@ impl Window {
         size: usize,
         mut out: [&mut &mut [f32]; COUNT],
     ) {
+        let [width, height] = self.size;
+        let scale = 1.0 / (width * height) as f32;
         let side = self.tile(STEP);
-        let mut means = [0.0; AREA + lanes::LANES];
+        let mut sums = [S::Sum::default(); AREA];
+        let mut strip = Strip::<S, STEP, COUNT>::new(store, samples, height);
         for (top, left) in tiles(size, side) {
             let (right, bottom) = ((left + side).min(size), (top + side).min(size));
             let across = self.reach(0, [left..right, top..bottom], samples.width);
             let down = self.reach(1, [left..right, top..bottom], samples.height);
-            let (pitch, length) = (across.count * STEP, across.count + self.size[0] - 1);
-            let (first, height) = (across.first, self.size[1]);
-            let mut strip = Strip::<S, STEP, COUNT>::new(store, samples, first, length, height);
+            let pitch = across.count * STEP;
+            strip.lie(across.first, across.count + width - 1);
             strip.start(down.first);
-            for means in means.chunks_exact_mut(pitch).take(down.count) {
-                strip.means_across(self.size[0], means);
+            for sums in sums.chunks_exact_mut(pitch).take(down.count) {
+                strip.sum_across(width, sums);
                 strip.slide();
             }
-            for row in top..bottom {
-                let to = row * size + left;
-                for column in 0..right - left {
-                    let (x, part) = across.place(column, row - top);
-                    let (y, below) = down.place(column, row - top);
-                    let at = y * pitch + x * STEP;
-                    let line = |at| mix(load(&means, at), load(&means, at + STEP), part);
-                    let mean = mix(line(at), line(at + pitch), below);
-                    for (out, mean) in out.iter_mut().zip(mean) {
-                        out[to + column] = mean;
-                    }
+            let count = right - left;
+            for row in 0..bottom - top {
+                let to = (top + row) * size + left;
+                let places = Places::new([&across, &down], row, [STEP, pitch]);
+                for (lane, out) in out.iter_mut().enumerate() {
+                    let out = &mut out[to..to + count];
+                    places.interpolate::<S::Code, S::Sum, STEP>(&sums[lane..], pitch, scale, out);
                 }
             }
         }
@@ -317,11 +328,70 @@ struct Reach {
 impl Reach {
     /// The whole place before a window of the tile, and how far it is beyond it.
     #[inline(always)]
-    fn place(&self, column: usize, row: usize) -> (usize, f32) {
+    fn place(&self, column: usize, row: usize) -> (i32, f32) {
         let at = self.start + column as f32 * self.right + row as f32 * self.down;
         let at = at.clamp(0.0, self.most);
-        let whole = at as u16;
-        (whole.into(), at - f32::from(whole))
+        let whole = at as i32;
+        (whole, at - whole as f32)
+    }
+}
+
+/// Where the windows of a row of a tile lie. Each step goes over all of them, so that the compiler
+/// can use vector instructions.
+struct Places {
+    /// The first of the four sums that a window lies between, and how far it is beyond it.
+    first: [i32; TILE],
+    right: [f32; TILE],
+    below: [f32; TILE],
+}
+
+impl Places {
+    /// Places along both axes in a row of the tile, and the sums' steps along them.
+    #[inline(always)]
+    fn new([across, down]: [&Reach; 2], row: usize, steps: [usize; 2]) -> Self {
+        let mut places = Self {
+            first: [0; TILE],
+            right: [0.0; TILE],
+            below: [0.0; TILE],
+        };
+        let [step, pitch] = steps.map(|step| step as i32);
+        for column in 0..TILE {
+            let (x, right) = across.place(column, row);
+            let (y, below) = down.place(column, row);
+            places.first[column] = y * pitch + x * step;
+            places.right[column] = right;
+            places.below[column] = below;
+        }
+        places
+    }
+
+    /// The sums at the places, times `scale`, of `sums` that lie in lines of `pitch`.
+    #[inline(always)]
+    fn interpolate<Code, S: Sum<Code>, const STEP: usize>(
+        &self,
+        sums: &[S],
+        pitch: usize,
+        scale: f32,
+        out: &mut [f32],
+    ) {
+        let mut corners = [[S::default(); TILE]; 4];
+        for (column, first) in self.first[..out.len()].iter().enumerate() {
+            let upper = &sums[*first as usize..][..STEP + 1];
+            let lower = &sums[*first as usize + pitch..][..STEP + 1];
+            corners[0][column] = upper[0];
+            corners[1][column] = upper[STEP];
+            corners[2][column] = lower[0];
+            corners[3][column] = lower[STEP];
+        }
+        let mut means = [0.0; TILE];
+        for column in 0..TILE {
+            let [a, b] = [corners[0][column].to_f32(), corners[1][column].to_f32()];
+            let [c, d] = [corners[2][column].to_f32(), corners[3][column].to_f32()];
+            let upper = a + (b - a) * self.right[column];
+            let lower = c + (d - c) * self.right[column];
+            means[column] = (upper + (lower - upper) * self.below[column]) * scale;
+        }
+        out.copy_from_slice(&means[..out.len()]);
     }
 }
 
@@ -337,35 +407,43 @@ struct Strip<'a, S: Store, const STEP: usize, const COUNT: usize> {
     before: usize,
     /// Sums, of which those of elements between the components mean nothing.
     length: usize,
-    sums: [S::Sum; SPAN],
-    across: [S::Sum; SPAN],
+    sums: [S::Sum; SPAN + 4],
 }
 
 impl<'a, S: Store, const STEP: usize, const COUNT: usize> Strip<'a, S, STEP, COUNT> {
-    /// Of `length` samples from `left` on, of which at least one lies in the frame.
-    fn new(store: S, samples: &'a Samples<'a>, left: i64, length: usize, height: usize) -> Self {
-        let start = left.max(0) as usize;
-        let end = ((left + length as i64) as usize).min(samples.width);
-        let element = |x: usize| samples.offset + x * STEP;
+    #[inline(always)]
+    fn new(store: S, samples: &'a Samples<'a>, height: usize) -> Self {
         Self {
             store,
             samples,
             top: 0,
             height,
-            elements: element(start)..element(end - 1) + COUNT,
-            before: (start as i64 - left) as usize * STEP,
-            length: (length - 1) * STEP + COUNT,
-            sums: [S::Sum::default(); SPAN],
-            across: [S::Sum::default(); SPAN],
+            elements: 0..0,
+            before: 0,
+            length: 0,
+            sums: [S::Sum::default(); SPAN + 4],
         }
     }
 
+    /// From here on of `length` samples from `left` on, of which at least one lies in the frame.
+    #[inline(always)]
+    fn lie(&mut self, left: i64, length: usize) {
+        let start = left.max(0) as usize;
+        let end = ((left + length as i64) as usize).min(self.samples.width);
+        let element = |x: usize| self.samples.offset + x * STEP;
+        self.elements = element(start)..element(end - 1) + COUNT;
+        self.before = (start as i64 - left) as usize * STEP;
+        self.length = (length - 1) * STEP + COUNT;
+    }
+
+    #[inline(always)]
     fn row(&self, y: i64) -> &'a [u8] {
         let y = y.clamp(0, self.samples.height as i64 - 1);
         self.samples.row(y as usize)
     }
 
     /// Sums up the lines from `top` on.
+    #[inline(always)]
     fn start(&mut self, top: i64) {
         self.top = top;
         let elements = self.elements.clone();
@@ -380,6 +458,7 @@ impl<'a, S: Store, const STEP: usize, const COUNT: usize> Strip<'a, S, STEP, COU
     }
 
     /// One line further down.
+    #[inline(always)]
     fn slide(&mut self) {
         let (old, new) = (self.row(self.top), self.row(self.top + self.height as i64));
         let elements = self.elements.clone();
@@ -390,6 +469,7 @@ impl<'a, S: Store, const STEP: usize, const COUNT: usize> Strip<'a, S, STEP, COU
     }
 
     /// Beyond the frame's edges.
+    #[inline(always)]
     fn extend(&mut self) {
         let first = self.before;
         for at in (0..first).step_by(STEP) {
@@ -402,6 +482,7 @@ impl<'a, S: Store, const STEP: usize, const COUNT: usize> Strip<'a, S, STEP, COU
     }
 
     /// The sums at a place between two lines.
+    #[inline(always)]
     fn interpolate(&mut self, place: Place, out: &mut [f32]) {
         self.start(place.first);
         for (out, sum) in out.iter_mut().zip(&self.sums) {
@@ -413,18 +494,17 @@ impl<'a, S: Store, const STEP: usize, const COUNT: usize> Strip<'a, S, STEP, COU
         }
     }
 
-    /// The means of `width` samples from each one on.
-    fn means_across(&mut self, width: usize, out: &mut [f32]) {
-        let across = &mut self.across[..self.length - (width - 1) * STEP];
-        across.copy_from_slice(&self.sums[..across.len()]);
+    /// The sums of `width` samples from each one on.
+    #[inline(always)]
+    fn sum_across(&self, width: usize, out: &mut [S::Sum]) {
+        let length = out.len();
+        out.copy_from_slice(&self.sums[..length]);
         for x in 1..width {
-            for (across, sum) in across.iter_mut().zip(&self.sums[x * STEP..]) {
-                *across += *sum;
+            // Beyond the end lie sums of other lines, which nobody reads.
+            let under = &self.sums[x * STEP..][..length];
+            for (sum, under) in out.iter_mut().zip(under) {
+                *sum += *under;
             }
-        }
-        let scale = 1.0 / (width * self.height) as f32;
-        for (out, across) in out.iter_mut().zip(across) {
-            *out = across.to_f32() * scale;
         }
     }
 }

@@ -10,9 +10,10 @@ use std::ops::Range;
 use crate::pixels::{
     Affine, View,
     frame::{
-        element::{Store, with_store},
+        element::{Element, Store, with_store},
         layout::{Channel, Grid},
     },
+    geometry::lanes::wide,
     write::{
         field::{Field, Line, Texel},
         warp::{Place, Rect, Shift, Source},
@@ -79,12 +80,12 @@ impl Blender {
             return;
         }
         for grid in layout.grids {
-            with_store!(layout.element, store => self.blend_grid(view, grid, store));
+            blend_grid(self, view, grid, layout.element);
         }
     }
 
-    /// Redraws the components of `grid`.
-    fn blend_grid(&mut self, view: &mut View, grid: &Grid, store: impl Store) {
+    #[inline(always)]
+    fn blend_samples(&mut self, view: &mut View, grid: &Grid, store: impl Store) {
         let Self { field, source, run } = self;
         let track = Track::new(&view.grid_to_frame(grid), field);
         let size = view.grid_size(grid);
@@ -131,6 +132,13 @@ impl Blender {
     }
 }
 
+wide! {
+    /// Redraws the components of `grid`.
+    fn blend_grid(blender: &mut Blender, view: &mut View, grid: &Grid, element: Element) {
+        with_store!(element, store => blender.blend_samples(view, grid, store));
+    }
+}
+
 /// Samples of a row that are worked on together: few enough for the nearest cache.
 const RUN: usize = 64;
 
@@ -162,6 +170,7 @@ impl Run {
     }
 
     /// Takes those samples from `x, y` on that change; they are the `part` of `line`.
+    #[inline(always)]
     fn choose(&mut self, maps: &Maps, line: &Line, part: Range<usize>, [x, y]: [i32; 2]) {
         let mut shape = [[0.0; 4]; RUN];
         let shape = &mut shape[..part.len()];
@@ -190,6 +199,7 @@ impl Run {
     }
 
     /// Reads the `nth` component of the source: what is there, and what moves there.
+    #[inline(always)]
     fn read(&mut self, source: &Source, nth: usize) {
         let places = &self.places[..self.count];
         let mut parts = [[0.0; 4]; RUN];
@@ -200,6 +210,7 @@ impl Run {
     }
 
     /// Reads what is there and stays there from `row`.
+    #[inline(always)]
     fn stay(&mut self, store: impl Store, row: &[u8], channel: &Channel) {
         for (column, own) in self.columns[..self.count].iter().zip(&mut self.own) {
             *own = store.get(row, channel.element(*column)).into();
@@ -208,6 +219,7 @@ impl Run {
     }
 
     /// Writes component `index` of the format into `row`.
+    #[inline(always)]
     fn write<S: Store>(&mut self, store: S, index: usize, row: &mut [u8], channel: &Channel) {
         let mut results = [S::Code::default(); RUN];
         for (slot, result) in results.iter_mut().enumerate().take(self.count) {

@@ -28,6 +28,8 @@ const COARSE: f32 = 4.0;
 const LARGEST: usize = 400;
 /// Halved while a texel covers fewer frame pixels than this.
 const FINE: f32 = std::f32::consts::FRAC_1_SQRT_2;
+/// A shorter displacement, in frame pixels, is rounded to none (`Shift`).
+const STILL: f32 = 1.0 / 512.0;
 /// Longest displacement in frame pixels: the largest frame's side.
 const FURTHEST: f32 = 16_384.0;
 
@@ -41,7 +43,7 @@ pub(in crate::pixels) struct Field {
     pub ink: Vec<Texel>,
     /// Frame pixels to texels.
     pub from_frame: Affine,
-    /// Texels between which the mask is not zero: least and greatest x, then y.
+    /// Texels between which the mask is not zero and something moves or is drawn: least and greatest x, then y.
     pub extent: [[f32; 2]; 2],
     /// Longest displacements across and down, in frame pixels.
     pub reach: [f32; 2],
@@ -112,9 +114,14 @@ impl Field {
                 if rgb.iter().all(|value| value.is_finite()) {
                     texel[ALPHA] = portion(drawn.alpha[index]);
                 }
-                let [x, y, z] = encode.apply(rgb.map(portion));
-                self.ink
-                    .push([x, y, z, 0.0].map(|stored| stored * texel[ALPHA]));
+                let ink = match texel[ALPHA] > 0.0 {
+                    true => {
+                        let [x, y, z] = encode.apply(rgb.map(portion));
+                        scale([x, y, z, 0.0], texel[ALPHA])
+                    }
+                    false => [0.0; 4],
+                };
+                self.ink.push(ink);
             }
         }
         self.size = patch.size;
@@ -164,40 +171,34 @@ impl Field {
         self.from_frame = resize.after(&self.from_frame);
     }
 
-    /// Finds extent and reach. False when the mask is zero everywhere.
+    /// Finds extent and reach. False when nothing changes anywhere.
     fn measure(&mut self) -> bool {
-        let mut least = [usize::MAX; 2];
-        let mut greatest = [0; 2];
+        let mut masked = Extent::NONE;
+        let mut changed = Extent::NONE;
         let mut reach = [0.0_f32; 2];
         for (y, row) in self.shape.chunks_exact(self.size[0]).enumerate() {
             for (x, texel) in row.iter().enumerate() {
-                reach = [reach[0].max(texel[DX].abs()), reach[1].max(texel[DY].abs())];
+                let moves = [texel[DX].abs(), texel[DY].abs()];
+                reach = [reach[0].max(moves[0]), reach[1].max(moves[1])];
                 if texel[MASK] > 0.0 {
-                    least = [least[0].min(x), least[1].min(y)];
-                    greatest = [greatest[0].max(x), greatest[1].max(y)];
+                    masked.hold([x, y]);
+                }
+                if texel[ALPHA] > 0.0 || moves[0].max(moves[1]) >= STILL {
+                    changed.hold([x, y]);
                 }
             }
         }
         self.reach = reach;
+        let [masked, changed] = [masked, changed].map(|extent| extent.reach(self.size, self.edges));
         self.extent = [0, 1].map(|axis| {
-            // Interpolation carries the mask one texel on; at the patch's edge it ends.
-            let from = if least[axis] == 0 {
-                self.edges[axis][0]
-            } else {
-                least[axis] as f32 - 1.0
-            };
-            let to = if greatest[axis] == self.size[axis] - 1 {
-                self.edges[axis][1]
-            } else {
-                greatest[axis] as f32 + 1.0
-            };
-            [from, to]
+            let ([from, to], [first, last]) = (masked[axis], changed[axis]);
+            [from.max(first), to.min(last)]
         });
-        least[0] <= greatest[0]
+        self.extent.iter().all(|[from, to]| from <= to)
     }
 
     /// The shape at places along a line, one after the other.
-    #[inline]
+    #[inline(always)]
     pub fn shape_along(&self, line: &Line, first: usize, out: &mut [Texel]) {
         for (index, texel) in out.iter_mut().enumerate() {
             *texel = self.interpolate(&self.shape, line.at(first + index));
@@ -205,7 +206,7 @@ impl Field {
     }
 
     /// What is drawn at a place of a line.
-    #[inline]
+    #[inline(always)]
     pub fn ink_at(&self, line: &Line, index: usize) -> Texel {
         self.interpolate(&self.ink, line.at(index))
     }
@@ -221,6 +222,46 @@ impl Field {
         let upper = mix(upper[0], upper[1], right);
         let lower = mix(lower[0], lower[1], right);
         mix(upper, lower, down)
+    }
+}
+
+/// The texels that something is said of.
+struct Extent {
+    least: [usize; 2],
+    greatest: [usize; 2],
+}
+
+impl Extent {
+    const NONE: Self = Self {
+        least: [usize::MAX; 2],
+        greatest: [0; 2],
+    };
+
+    fn hold(&mut self, place: [usize; 2]) {
+        for axis in [0, 1] {
+            self.least[axis] = self.least[axis].min(place[axis]);
+            self.greatest[axis] = self.greatest[axis].max(place[axis]);
+        }
+    }
+
+    /// How far it reaches on each axis: interpolation carries it one texel on; at the patch's edge it
+    /// ends. Of nothing, from something on to something before that.
+    fn reach(&self, size: [usize; 2], edges: [[f32; 2]; 2]) -> [[f32; 2]; 2] {
+        [0, 1].map(|axis| {
+            let (least, greatest) = (self.least[axis], self.greatest[axis]);
+            if least > greatest {
+                return [f32::INFINITY, f32::NEG_INFINITY];
+            }
+            let from = match least {
+                0 => edges[axis][0],
+                least => least as f32 - 1.0,
+            };
+            let to = match greatest == size[axis] - 1 {
+                true => edges[axis][1],
+                false => greatest as f32 + 1.0,
+            };
+            [from, to]
+        })
     }
 }
 

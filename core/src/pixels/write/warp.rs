@@ -54,7 +54,7 @@ impl Shift {
     pub const NONE: Self = Self(0);
 
     /// The nearest phase to `samples`, which is finite and within +-16384.
-    #[inline]
+    #[inline(always)]
     pub fn new(samples: f32) -> Self {
         // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the mantissa.
         const MAGIC: f32 = 12_582_912.0;
@@ -62,12 +62,12 @@ impl Shift {
         Self(rounded.wrapping_sub(MAGIC.to_bits()) as i32)
     }
 
-    #[inline]
+    #[inline(always)]
     fn whole(self) -> i32 {
         self.0 >> PHASE_BITS
     }
 
-    #[inline]
+    #[inline(always)]
     fn phase(self) -> u8 {
         self.0 as u8
     }
@@ -108,6 +108,7 @@ impl Source {
 
     /// Copies what is needed to move the samples in `region`, which lies within a grid of
     /// `size`, by up to `reach` samples across and down.
+    #[inline(always)]
     pub fn load<'a>(
         &mut self,
         components: impl Iterator<Item = Samples<'a>>,
@@ -137,13 +138,13 @@ impl Source {
     }
 
     /// Where sample (x, y) of the grid, within what is loaded, lies in a component's copy.
-    #[inline]
+    #[inline(always)]
     fn index(&self, x: i32, y: i32) -> usize {
         (y - self.rect.top) as usize * self.columns + (x - self.rect.left) as usize
     }
 
     /// Where sample (x, y) displaced by `shift` is read.
-    #[inline]
+    #[inline(always)]
     pub fn place(&self, x: i32, y: i32, [across, down]: [Shift; 2]) -> Place {
         let rect = &self.rect;
         let left = (x + across.whole()).clamp(rect.left + BEFORE, rect.right - 1 - AFTER);
@@ -158,6 +159,7 @@ impl Source {
 
     /// The component's own value at each of `places`, and what moves there as four products
     /// whose sum it is.
+    #[inline(always)]
     pub fn read(&self, component: usize, places: &[Place], own: &mut [f32], moved: &mut [Quad]) {
         let values = &self.values[component * self.area..][..self.area];
         let columns = self.columns;
@@ -190,6 +192,7 @@ pub(in crate::pixels) struct Place {
 }
 
 /// Appends the samples of row `y` in `range`, with its ends going on for ever.
+#[inline(always)]
 fn extend(
     values: &mut Vec<f32>,
     store: impl Store,
