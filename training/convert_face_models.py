@@ -36,6 +36,8 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET = 17
 IR_VERSION = 8  # read by ONNX Runtime 1.10 and later
 WHEEL = "mediapipe==0.10.21"
+#: Channels that ONNX Runtime's fast convolutions take together.
+BLOCK = 16
 
 #: The two networks: where they lie in the wheel, what must come out.
 MODELS = {
@@ -187,6 +189,12 @@ class Converter:
 
     def pad(self, inputs, output):
         before, after = self.constant(inputs[1])[[0, 3, 1, 2]].T  # NHWC -> NCHW
+        channels = self.shape(inputs[0])[3]
+        if channels % BLOCK == after[1] % BLOCK == 0 and not before.any() and not np.delete(after, 1).any():
+            # More channels, all zero: a convolution, for the reason that `scaled` gives.
+            kernel = np.eye(channels + after[1], channels, dtype=np.float32)[..., None, None]
+            self.node("Conv", [f"t{inputs[0]}", self.weight("kernel", kernel)], output, kernel_shape=[1, 1])
+            return
         amounts = self.weight("pads", np.concatenate([before, after]).astype(np.int64))
         self.node("Pad", [f"t{inputs[0]}", amounts], output)
 
@@ -196,18 +204,24 @@ class Converter:
             source = self.node("Transpose", [source], self.temporary(), perm=[0, 2, 3, 1])
         self.node("Reshape", [source, self.weight("shape", np.array(self.shape(index), np.int64))], output)
 
+    def scaled(self, x, factors):
+        """Each channel times a factor, as a convolution.
+
+        ONNX Runtime's fast convolutions on CPUs lay maps out in blocks of channels, which they, Relu and sums keep. Around any other
+        operator maps are laid out anew: with products the mesh took 1.8 ms on one busy core, with convolutions 1.3."""
+        kernel = self.weight("factor", factors.astype(np.float32).reshape(-1, 1, 1, 1))
+        return self.node("Conv", [x, kernel], self.temporary(), kernel_shape=[1, 1], group=factors.size)
+
     def prelu(self, x, slope, output):
-        """max(x, 0) + slope * min(x, 0), one slope a channel, to the bit.
+        """max(x, 0) + slope * min(x, 0), one slope a channel: slope * x + (1 - slope) * max(x, 0).
 
         Not as ONNX's own operator: the CPU provider of ONNX Runtime 1.31 computes it number by number, in 2.6 of the 4.0 ms
         that the whole network took on one core."""
-        slopes = self.weight("slope", slope)
-        if slope.max() <= 1:
-            self.node("Max", [x, self.node("Mul", [x, slopes], self.temporary())], output)
+        if slope.max() <= 1:  # a convolution and Relu are one operation
+            above = self.node("Relu", [self.scaled(x, 1 - slope)], self.temporary())
         else:
-            above = self.node("Relu", [x], self.temporary())
-            below = self.node("Sub", [x, above], self.temporary())
-            self.node("Add", [above, self.node("Mul", [below, slopes], self.temporary())], output)
+            above = self.scaled(self.node("Relu", [x], self.temporary()), 1 - slope)
+        self.node("Add", [self.scaled(x, slope), above], output)
 
     def operation(self, op):
         code = self.model.OperatorCodes(op.OpcodeIndex())
