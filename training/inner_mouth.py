@@ -60,7 +60,7 @@ class InnerMouth(nn.Module):
         heights = heights[:, 0]
         open_ = ((heights[:, 1] - heights[:, 0]).amax(1) > OPEN).float()[:, None, None, None]
         seen = network_geometry.bands(heights[:, None], -LIP_MARGIN) * between[:, :, None] * open_
-        light = network_geometry.lit_skin(crop, points).mean(2)[..., None, None]
+        light = network_geometry.lit_skin(network_geometry.colours(crop, points)).mean(2)[..., None, None]
         coloured = torch.cat([crop / light.clamp(min=0.02), torch.ones_like(seen)], 1) * seen
         of_upper, of_lower = self.shares(heights)
         self.upper += (coloured * of_upper).sum(0, keepdim=True)

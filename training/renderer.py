@@ -48,6 +48,8 @@ CLIPS_A_PERSON = 60
 CLOSED = 1.0
 #: The inside of an open mouth may be stretched by so much before it is drawn anew.
 STRETCH = 1.8
+#: The correction of the flow has so many times fewer pixels a side.
+COARSER = 4
 #: Points between which lip skin lies (outer, inner), and points on bare skin near the mouth: where reference colours are taken.
 LIP_OUTER_SIDE = [geometry.INDEX[p] for p in geometry.LIPS_OUTER[2:9] + geometry.LIPS_OUTER[12:19]]
 LIP_INNER_SIDE = [geometry.INDEX[p] for p in geometry.LIPS_INNER[2:9] + geometry.LIPS_INNER[12:19]]
@@ -113,9 +115,23 @@ class Geometry(nn.Module):
         self.register_buffer("share", share[None, :, None], persistent=False)
         self.register_buffer("scaled_axis", (self.axis * (0.5**0.5 / sigma)[:, None])[None, :, None], persistent=False)  # 1, l, 1, 96
         self.register_buffer("contours", torch.tensor([INNER_UPPER, INNER_LOWER]), persistent=False)
-        self.register_buffer("lip_outer", torch.tensor(LIP_OUTER_SIDE), persistent=False)
-        self.register_buffer("lip_inner", torch.tensor(LIP_INNER_SIDE), persistent=False)
-        self.register_buffer("skin", torch.tensor(SKIN), persistent=False)
+        # Where colours are taken: half-way between two points each, in the middle of the lips and on skin.
+        self.register_buffer("coloured", torch.tensor([LIP_OUTER_SIDE + SKIN, LIP_INNER_SIDE + SKIN]), persistent=False)
+        lips, skin = len(LIP_OUTER_SIDE), len(SKIN)
+        wide = torch.tensor([1.2] * lips + [2.5] * skin)
+        self.register_buffer("colour_scale", (0.5**0.5 / wide)[:, None, None], persistent=False)
+        of_lips, of_sides = torch.zeros(lips + skin, 1), torch.zeros(lips + skin, 2)
+        of_lips[:lips] = 1 / lips
+        of_sides[lips::2, 0] = of_sides[lips + 1 :: 2, 1] = 1  # SKIN goes right, left, right, ...
+        self.register_buffer("of_lips", of_lips, persistent=False)
+        self.register_buffer("of_sides", of_sides, persistent=False)
+        # Rows of teeth, upper and lower: how `cavity` says.
+        for name, rows in dict(
+            growth=[0.42, 0.35], from_gap=[0.0, 4.0], longest=[5.0, 4.0], reach=[0.86, 0.7], light=[0.98, 0.6], lighter=[0.08, 0.0],
+            shade=[0.25, 0.2], away_from_lip=[1.0, -1.0],
+        ).items():  # fmt: skip
+            self.register_buffer(f"teeth_{name}", torch.tensor(rows)[:, None], persistent=False)
+        self.register_buffer("teeth_edges", torch.tensor([[0.0, 7.2, 13.0], [0.0, 4.6, 9.2]])[..., None], persistent=False)
         self.register_buffer("margins", torch.tensor([0.0, 0.0, 0.7, 1.2]).view(1, 4, 1, 1), persistent=False)
 
     def spread(self, at, move):
@@ -157,19 +173,19 @@ class Geometry(nn.Module):
         open_ = between * ((heights[:, :, 1] - heights[:, :, 0]) / 1.5).clamp(0, 1)
         return self.bands(heights, 0.0) * open_[:, :, None]
 
-    def colours(self, crop, at, sigma):
-        """The picture's colours round some points: [N, P, 2] -> [N, 3, P]."""
-        away = (self.axis - at[..., None]) * (0.5**0.5 / sigma)
+    def colours(self, crop, source):
+        """The picture's colours on the lips and on skin: [N, 3, points]."""
+        at = source[:, self.coloured].mean(1)
+        away = (self.axis - at[..., None]) * self.colour_scale
         weight = torch.exp(-away * away)  # N, P, 2, 96
         weight = weight / (weight.sum(-1, keepdim=True) + 1e-3)
         rows = crop @ weight[:, None, :, 0].transpose(2, 3)  # N, 3, 96, P
         return (rows * weight[:, None, :, 1].transpose(2, 3)).sum(2)
 
-    def lit_skin(self, crop, source):
+    def lit_skin(self, colours):
         """The colour of bare, lit skin at the right and at the left of the mouth: [N, 3, 2]."""
-        skin = self.colours(crop, source[:, self.skin], 2.5)
-        lit = skin.mean(1, keepdim=True).clamp(min=0.02) ** self.LIT
-        return torch.cat([(skin[..., i::2] * lit[..., i::2]).sum(2, keepdim=True) / lit[..., i::2].sum(2, keepdim=True) for i in (0, 1)], 2)
+        lit = colours.mean(1, keepdim=True).clamp(min=0.02) ** self.LIT
+        return (colours * lit) @ self.of_sides / (lit @ self.of_sides)
 
     def palette(self, crop, source):
         """Colours of the inside of this mouth: its lips', and its teeth's at the right and at the left end: [N, 3, 3]; and lit skin's, [N, 3, 2].
@@ -177,8 +193,8 @@ class Geometry(nn.Module):
         Teeth take light and most of the hue of the skin beside them. A dark face is one in little light, or one of dark skin, whose
         lips are not darker than it; of the latter teeth are brighter.
         """
-        lips = self.colours(crop, 0.5 * (source[:, self.lip_outer] + source[:, self.lip_inner]), 1.2).mean(2, keepdim=True)
-        sides = self.lit_skin(crop, source)
+        colours = self.colours(crop, source)
+        lips, sides = colours @ self.of_lips, self.lit_skin(colours)
         level = sides.mean(1, keepdim=True).clamp(min=0.02)
         ratio = lips.mean(1, keepdim=True) / level.mean(2, keepdim=True)
         paler = (self.TEETH_BY_LIPS * ratio * ratio).clamp(*self.TEETH_BY_SKIN)
@@ -195,33 +211,30 @@ class Geometry(nn.Module):
         Measured on the inside of wide open mouths (brightness sorted: 120 at the brightest, 82 median, 54 darkest of 255), and a
         little darker behind the teeth than that: a brighter inside is truer still, but face mesh and eye then take it for lips.
         """
-        top, gap = heights[:, :1], heights[:, 1:] - heights[:, :1]  # N, 1, 96
+        gap = heights[:, 1:] - heights[:, :1]  # N, 1, 96
         corners = target[:, self.contours[0], 0]
         left, right = corners[:, :1, None], corners[:, -1:, None]
         x = self.axis - 0.5 * (left + right)
         across = x / (0.5 * (right - left)).clamp(min=1)
         off_centre = (across * across).clamp(max=1)
         wide = (gap / 8).clamp(0, 1)
-        under = self.axis[:, None] - top[:, :, None]  # N, 1, 96, 96: below the upper lip
-        over = gap[:, :, None] - under  # above the lower lip
 
-        def row(length, from_lip, reach, there, crowns, light, shade):
-            """Teeth `length` [N, 1, 96] long behind a lip, to `reach` of the way to the corners: how far they cover, and how bright."""
-            within = torch.sigmoid(((reach - across.abs()) / 0.07).clamp(-20, 20)) * there
-            shown = torch.sigmoid((length[:, :, None] - from_lip) / 0.6) * within[:, :, None]
-            between = sum(torch.exp(-(((x.abs() - at) / 0.7) ** 2)) for at in crowns)
-            light = light * (1 - 0.6 * off_centre) * (1 - 0.08 * between)
-            behind_lip = from_lip.clamp(min=0)
-            return shown, light[:, :, None] * (1 - shade * torch.exp(-behind_lip * behind_lip)) * shown
-
+        # Both rows of teeth: how far they cover, and how bright.
         shorter = 1 - 0.3 * off_centre
-        hang, stand = (0.42 * gap).clamp(max=5.0) * shorter, (0.35 * (gap - 4)).clamp(0, 4.0) * shorter
-        upper, upper_light = row(hang, under, 0.86, ((gap - 1) / 2).clamp(0, 1), (0.0, 7.2, 13.0), 0.98 + 0.08 * wide, 0.25)
-        lower, lower_light = row(stand, over, 0.7, stand.clamp(max=1), (0.0, 4.6, 9.2), 0.6, 0.2)
+        length = torch.minimum((self.teeth_growth * (gap - self.teeth_from_gap)).clamp(min=0), self.teeth_longest) * shorter
+        there = torch.cat([(gap - 1) / 2, length[:, 1:]], 1).clamp(0, 1)
+        within = torch.sigmoid(((self.teeth_reach - across.abs()) / 0.07).clamp(-20, 20)) * there
+        from_lip = (self.axis[:, None] - heights[:, :, None]) * self.teeth_away_from_lip[..., None]  # N, 2, 96, 96: behind it
+        shown = torch.sigmoid((length[:, :, None] - from_lip) / 0.6) * within[:, :, None]
+        edge = (x.abs()[:, None] - self.teeth_edges) / 0.7
+        light = (self.teeth_light + self.teeth_lighter * wide) * (1 - 0.6 * off_centre) * (1 - 0.08 * torch.exp(-edge * edge).sum(2))
+        behind_lip = from_lip.clamp(min=0)
+        bright = light[:, :, None] * (1 - self.teeth_shade[..., None] * torch.exp(-behind_lip * behind_lip)) * shown
+        upper, lower = shown[:, :1], shown[:, 1:]
         seen_past = 1 - upper
-        teeth = upper_light + lower_light * seen_past
+        teeth = bright[:, :1] + bright[:, 1:] * seen_past
 
-        depth = (over - stand[:, :, None]) / (0.3 * gap.clamp(min=2))[:, :, None]
+        depth = (from_lip[:, 1:] - length[:, 1:, None]) / (0.3 * gap.clamp(min=2))[:, :, None]
         tongue = (0.7 * wide * (1 - off_centre))[:, :, None] * torch.exp(-depth * depth)
         behind = (0.34 + tongue + (0.4 * (1 - (gap / 2).clamp(0, 1)))[:, :, None]) * seen_past * (1 - lower)
         leftwards = (0.5 + 0.5 * across).clamp(0, 1)[:, :, None]
@@ -257,13 +270,13 @@ class Renderer(nn.Module):
     """crop [N, 3, 96, 96], source and target [N, 87, 2] -> flow [N, 2, 96, 96] in pixels, alpha [N, 1, ...], rgb [N, 3, ...]."""
 
     def __init__(self, widths=(16, 32, 48, 64, 96)):
-        # Widths are multiples of 16: ONNX Runtime's fast kernels want that. Nothing is convolved at full size, where a channel costs
-        # four times as much; what is sharp there comes from the geometry.
+        # Widths are multiples of 16: ONNX Runtime's fast kernels want that. Nothing is convolved at more than a quarter of the size,
+        # where a channel costs 16 times less: a correction of the flow is smooth, and what is sharp comes from the geometry.
         super().__init__()
         self.geometry = Geometry()
         self.inner_mouth = None  # of one person (inner_mouth.py)
         w = widths
-        self.enter = conv(3 + 5, w[0], 5, 2)
+        self.enter = conv(3 + 5, w[0], 5, COARSER)
         self.down1 = nn.Sequential(conv(w[0], w[1], 3, 2), Residual(w[1]))
         self.down2 = nn.Sequential(conv(w[1], w[2], 3, 2), Residual(w[2]))
         self.down3 = nn.Sequential(conv(w[2], w[3], 3, 2), Residual(w[3]))
@@ -279,6 +292,9 @@ class Renderer(nn.Module):
         nn.init.zeros_(self.out.bias)
         self.register_buffer("window", border_window()[None, None], persistent=False)
         axis = torch.linspace(-1, 1, SIZE)
+        # Bilinear or finer, as a matrix: two products of small matrices where a resize would work on padded channels.
+        finer = F.interpolate(torch.eye(SIZE // COARSER)[None, None], size=(SIZE, SIZE // COARSER), mode="bicubic", align_corners=False)[0, 0]
+        self.register_buffer("finer", finer, persistent=False)
         self.register_buffer("grid", torch.stack(torch.meshgrid(axis, axis, indexing="xy"))[None], persistent=False)
 
     def warp(self, picture, flow):
@@ -287,7 +303,7 @@ class Renderer(nn.Module):
         return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
     def decode(self, y, x2, x1, x0):
-        """What the picture adds to the geometry: [N, 2, 48, 48]."""
+        """What the picture adds to the geometry: [N, 2, 24, 24]."""
         y = self.up2(torch.cat([double(y), x2], 1))
         y = self.up1(torch.cat([double(y), x1], 1))
         return self.out(self.last(self.up0(torch.cat([double(self.reduce(y)), x0], 1))))
@@ -302,9 +318,9 @@ class Renderer(nn.Module):
         x2 = self.down2(x1)
         x3 = self.down3(x2)
         shape = torch.cat([(source - 47.5) / 47.5, (source - target) / 8], 2).flatten(1)
-        z = self.vector(shape)[:, :, None, None].expand(-1, -1, SIZE // 16, SIZE // 16)
+        z = self.vector(shape)[:, :, None, None].expand(-1, -1, SIZE // COARSER // 8, SIZE // COARSER // 8)
         y = self.middle(torch.cat([x3, z], 1))
-        drawn = double(self.decode(y, x2, x1, x0)).float()
+        drawn = self.finer @ self.decode(y, x2, x1, x0).float() @ self.finer.T
         flow = (flow0 + drawn) * self.window
         alpha = allowed * self.window
         return flow, alpha, rgb
