@@ -193,7 +193,10 @@ fn table() -> Vec<Property> {
         (
             glib::ParamSpecUInt::builder("intra-threads")
                 .nick("Threads")
-                .blurb("Threads that work on one network at once; 0 = all physical cores")
+                .blurb(
+                    "Threads that work on one network at once; 0 = all physical cores, one for the \
+                     built-in model's small networks",
+                )
                 .maximum(1024)
                 .default_value(default.setup.intra_threads)
                 .mutable_playing()

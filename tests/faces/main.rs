@@ -11,6 +11,7 @@ mod articulation;
 mod finding;
 mod mouth_memory;
 mod people;
+mod repeated;
 mod speaking;
 
 use lipsync_core::{

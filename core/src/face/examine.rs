@@ -12,7 +12,7 @@ use crate::{
     face::{
         detector::{Detection, Detector, KEYPOINTS},
         geometry::{self, Region},
-        mesh::{MARGIN, Mesh, MeshNetwork},
+        mesh::{MARGIN, Mesh, MeshNetwork, appearance},
         shot::Thumbnail,
     },
     inference::Network,
@@ -50,7 +50,9 @@ pub struct Sighting {
     pub mesh: Mesh,
     /// Where to look for it next.
     pub region: Region,
+    /// What the face looks like.
     pub seen: Thumbnail,
+    pub looked: Looked,
     /// How far both networks agree, at most 1.
     trust: f32,
 }
@@ -61,9 +63,35 @@ impl Default for Sighting {
             mesh: Mesh::default(),
             region: Region::default(),
             seen: Thumbnail::flat(),
+            looked: Looked::default(),
             trust: f32::MIN,
         }
     }
+}
+
+/// The square that the mesh was found in, and what was seen there.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    region: Region,
+    seen: Thumbnail,
+}
+
+impl Default for Looked {
+    fn default() -> Self {
+        Self {
+            region: Region::default(),
+            seen: Thumbnail::flat(),
+        }
+    }
+}
+
+/// What becomes of a face that is followed.
+pub enum Followed<'a> {
+    /// It looks as it did when its mesh was found.
+    Unchanged,
+    Seen(&'a mut Sighting),
+    /// It is none any more.
+    Lost,
 }
 
 /// The networks that find faces.
@@ -114,7 +142,8 @@ impl Examiner {
         self.detector.detect(view, square, min_confidence)
     }
 
-    /// Looks once at a face that is followed. `None` where it is none any more.
+    /// Looks once at a face that is followed, and for its mesh unless it looks as it did when it was
+    /// `looked` at.
     ///
     /// # Errors
     /// [`Error::Inference`].
@@ -122,16 +151,23 @@ impl Examiner {
         &mut self,
         view: &View,
         region: Region,
+        looked: &Looked,
         min_confidence: f32,
-    ) -> Result<Option<&mut Sighting>, Error> {
+    ) -> Result<Followed<'_>, Error> {
         let now = &mut self.now;
-        self.mesh.run(view, &region, &mut now.mesh)?;
+        self.mesh.look(view, &region);
+        let seen = self.mesh.seen();
+        if looked.region == region && looked.seen.is_same(&seen) {
+            return Ok(Followed::Unchanged);
+        }
+        self.mesh.find(&region, &mut now.mesh)?;
         if !is_face(&now.mesh, view, min_confidence) {
-            return Ok(None);
+            return Ok(Followed::Lost);
         }
         now.region = settled(region, now.mesh.region());
-        now.seen = self.mesh.appearance(&region, &now.mesh);
-        Ok(Some(now))
+        now.seen = appearance(&seen, &region, &now.mesh);
+        now.looked = Looked { region, seen };
+        Ok(Followed::Seen(now))
     }
 
     /// Looks for the face that `region` is said to hold, the way up that it says and others. Those
@@ -185,8 +221,13 @@ impl Examiner {
             }
             region = wanted;
         }
+        let seen = self.mesh.seen();
         now.region = region;
-        now.seen = self.mesh.appearance(&looked, &now.mesh);
+        now.seen = appearance(&seen, &looked, &now.mesh);
+        now.looked = Looked {
+            region: looked,
+            seen,
+        };
         Ok(true)
     }
 

@@ -101,10 +101,29 @@ impl MeshNetwork {
     /// # Errors
     /// [`Error::Inference`].
     pub fn run(&mut self, view: &View, region: &Region, mesh: &mut Mesh) -> Result<(), Error> {
+        self.look(view, region);
+        self.find(region, mesh)
+    }
+
+    /// Takes in what is to be seen in `region` of the frame.
+    pub(super) fn look(&mut self, view: &View, region: &Region) {
         let to_frame = region.to_frame(SIZE);
         let planes = self.network.input_planes(0);
         sample(view, &to_frame, SIZE, 1.0, 0.0, planes);
+    }
+
+    /// What was looked at last.
+    pub(super) fn seen(&mut self) -> Thumbnail {
+        Thumbnail::of(self.network.input(0), SIZE)
+    }
+
+    /// Fills `mesh` from what was looked at last, in `region`.
+    ///
+    /// # Errors
+    /// [`Error::Inference`].
+    pub(super) fn find(&mut self, region: &Region, mesh: &mut Mesh) -> Result<(), Error> {
         self.network.run()?;
+        let to_frame = region.to_frame(SIZE);
         let points = self.network.output_array::<Ix3>(0);
         let points = points.index_axis(Axis(0), 0);
         for (point, xyz) in mesh.points.iter_mut().zip(points.outer_iter()) {
@@ -113,14 +132,13 @@ impl MeshNetwork {
         mesh.score = self.network.output(1)[0];
         Ok(())
     }
+}
 
-    /// What the face that was seen in the last run looks like, cut out as its mesh says, so that
-    /// a face that moves stays the same picture. `region` and `mesh` are those of that run.
-    pub(super) fn appearance(&mut self, region: &Region, mesh: &Mesh) -> Thumbnail {
-        let seen = Thumbnail::of(self.network.input(0), SIZE);
-        match region.to_frame(shot::SIZE).inverse() {
-            Some(to_seen) => seen.moved(&to_seen.after(&mesh.region().to_frame(shot::SIZE))),
-            None => seen,
-        }
+/// What a face looks like that was `seen` in `region`, cut out as its mesh says, so that a face that
+/// moves stays the same picture.
+pub(super) fn appearance(seen: &Thumbnail, region: &Region, mesh: &Mesh) -> Thumbnail {
+    match region.to_frame(shot::SIZE).inverse() {
+        Some(to_seen) => seen.moved(&to_seen.after(&mesh.region().to_frame(shot::SIZE))),
+        None => seen.clone(),
     }
 }

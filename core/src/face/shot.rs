@@ -10,6 +10,9 @@ pub const SIZE: usize = 32;
 /// Two levels of grey of 256: what counts as a flat picture.
 const NOISE: f32 = 2.0 / 255.0;
 
+/// Half a level of grey of 256 in the mean of a block: less than most cameras add by themselves.
+const STILL: f32 = 0.5 / 255.0;
+
 /// Half the width and height of a face in a thumbnail of the square that its mesh says.
 const OVAL: [f32; 2] = [9.5, 11.5];
 
@@ -94,6 +97,12 @@ impl Thumbnail {
             *value += share * (now - *value);
         }
         *self = Self::centred(self.values);
+    }
+
+    /// Whether nothing has moved, as far as can be seen.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let mut pairs = self.values.iter().zip(&other.values);
+        pairs.all(|(a, b)| (a - b).abs() < STILL)
     }
 
     /// Correlation -1..=1 with another thumbnail; two flat pictures are alike.

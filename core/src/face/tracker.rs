@@ -11,7 +11,7 @@ use crate::{
     Error,
     face::{
         cover::{self, Cover, CoverNetwork},
-        examine::Examiner,
+        examine::{Examiner, Followed, Looked},
         geometry::Region,
         mesh::Mesh,
         people::{Absence, People, Person},
@@ -120,6 +120,7 @@ struct Track {
     /// Where the network looks next.
     region: Region,
     seen: Thumbnail,
+    looked: Looked,
     filter: MeshFilter,
     cover: cover::Memory,
 }
@@ -336,11 +337,23 @@ impl Tracker {
             people,
             ..
         } = self;
-        let Track { region, mesh, .. } = &tracks[i];
+        let Track {
+            region,
+            mesh,
+            looked,
+            ..
+        } = &tracks[i];
         let before = mesh.bbox();
         let min_confidence = self.settings.min_confidence;
-        let Some(now) = examiner.follow(view, *region, min_confidence)? else {
-            return Ok(Fate::Absent(Absence::Missed));
+        let now = match examiner.follow(view, *region, looked, min_confidence)? {
+            Followed::Seen(now) => now,
+            Followed::Lost => return Ok(Fate::Absent(Absence::Missed)),
+            Followed::Unchanged => {
+                let track = &mut tracks[i];
+                track.fresh = false;
+                track.person.see(&track.seen.oval(), before, time_ns);
+                return Ok(Fate::Stays);
+            }
         };
         let looks = now.seen.oval();
         let own = tracks[i].person.likeness(&looks);
@@ -373,6 +386,7 @@ impl Tracker {
         std::mem::swap(&mut track.mesh, &mut now.mesh);
         track.region = now.region;
         std::mem::swap(&mut track.seen, &mut now.seen);
+        std::mem::swap(&mut track.looked, &mut now.looked);
         Ok(Fate::Stays)
     }
 

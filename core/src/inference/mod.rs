@@ -62,8 +62,8 @@ pub trait Network: Send {
     fn name(&self) -> &str;
     fn inputs(&self) -> &[TensorInfo];
     fn outputs(&self) -> &[TensorInfo];
-    /// Input `index`, row-major, to be filled before [`run`](Self::run). Panics when out of range
-    /// or not of floats.
+    /// Input `index`, row-major, to be filled before [`run`](Self::run), which leaves it as it is.
+    /// Panics when out of range or not of floats.
     fn input(&mut self, index: usize) -> &mut [f32];
     /// Fills input `index` with an integer, cut to what it can hold. Panics when out of range or
     /// not of integers.

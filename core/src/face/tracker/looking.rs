@@ -204,7 +204,11 @@ impl Tracker {
             return Ok(());
         }
         let Sighting {
-            mesh, region, seen, ..
+            mesh,
+            region,
+            seen,
+            looked,
+            ..
         } = sighting.clone();
         let looks = seen.oval();
         let is_kept = keeps_places
@@ -233,6 +237,7 @@ impl Tracker {
             mesh,
             region,
             seen,
+            looked,
             filter: MeshFilter::default(),
             cover: cover::Memory::default(),
         });

@@ -122,6 +122,9 @@ pub struct BuiltIn {
     geometry: Arc<Geometry>,
     /// Faces that the renderer draws at once.
     batch: usize,
+    /// Whether the networks' outputs are those of their inputs.
+    has_heard: bool,
+    has_drawn: bool,
     /// How the voice moves mouths.
     voice: Learner,
     /// Memory: displacements, and gaps between lips.
@@ -223,6 +226,11 @@ impl BuiltIn {
         let (size, count) = (canonical.size, canonical.landmarks.len());
         let window = manifest.sound.window;
 
+        let options = small(opener.options);
+        let opener = Opener {
+            options: &options,
+            ..*opener
+        };
         let (audio2mouth, renderer) = opener.both(
             || opener.single(&audio2mouth, &[]),
             || opener.batched(&renderer, &[]),
@@ -304,6 +312,8 @@ impl BuiltIn {
                 audio2mouth: audio2mouth.network,
                 renderer: renderer.network,
                 batch,
+                has_heard: false,
+                has_drawn: false,
                 geometry: Arc::new(geometry),
                 voice: Learner::default(),
                 moved: Vec::with_capacity(count),
@@ -334,8 +344,11 @@ impl Generator for BuiltIn {
     /// `out` is the displacement of each landmark from the rest mouth, x, y, and how the voice moves
     /// mouths: a [`Manner`].
     fn listen(&mut self, heard: &Heard, out: &mut Vec<f32>) -> Result<(), Error> {
-        self.audio2mouth.input(MEL).copy_from_slice(heard.mel);
-        self.audio2mouth.run()?;
+        let is_new = feed(self.audio2mouth.input(MEL), heard.mel);
+        if is_new || !std::mem::take(&mut self.has_heard) {
+            self.audio2mouth.run()?;
+        }
+        self.has_heard = true;
         let displacement = self.audio2mouth.output(DISPLACEMENT);
         finite(displacement, self.audio2mouth.name())?;
         out.clear();
@@ -349,12 +362,12 @@ impl Generator for BuiltIn {
 
     fn draw(&mut self, sketches: &mut [Sketch]) -> Result<(), Error> {
         let [_, landmarks] = self.geometry.lengths();
+        let mut is_new = !std::mem::take(&mut self.has_drawn);
         // Where there are fewer faces than the network takes, the others are anybody's.
         for (index, sketch) in sketches.iter().enumerate() {
             let seen = self.geometry.seen(&sketch.seen);
             for (tensor, values) in [(CROP, seen.crop), (SOURCE, seen.source)] {
-                let input = self.renderer.input_entry(tensor, index);
-                input.copy_from_slice(values);
+                is_new |= feed(self.renderer.input_entry(tensor, index), values);
             }
             self.moved.clear();
             let (displacement, voice) = heard_parts(&sketch.heard, landmarks);
@@ -369,9 +382,12 @@ impl Generator for BuiltIn {
             let (moved, gaps) = (&mut self.moved, &mut self.gaps);
             articulation::apply(&articulation, &source, anatomy, moved, gaps);
             let target = self.renderer.input_entry(TARGET, index);
-            aim(&sketch.look, &seen, self.moved.as_flattened(), target);
+            is_new |= aim(&sketch.look, &seen, self.moved.as_flattened(), target);
         }
-        self.renderer.run()?;
+        if is_new {
+            self.renderer.run()?;
+        }
+        self.has_drawn = true;
         for (index, sketch) in sketches.iter_mut().enumerate() {
             sketch.drawn.clear();
             for tensor in [FLOW, ALPHA, RGB] {
@@ -411,16 +427,29 @@ fn articulated(look: &Look, manner: &[f32], voice: Manner) -> Articulation {
     }
 }
 
-/// Writes the wanted landmarks.
-fn aim(look: &Look, seen: &Seen<&[f32]>, displacement: &[f32], target: &mut [f32]) {
+/// Fills the input of a network. Whether anything has changed.
+fn feed(input: &mut [f32], values: &[f32]) -> bool {
+    let is_new = input != values;
+    if is_new {
+        input.copy_from_slice(values);
+    }
+    is_new
+}
+
+/// Writes the wanted landmarks. Whether any has changed.
+fn aim(look: &Look, seen: &Seen<&[f32]>, displacement: &[f32], target: &mut [f32]) -> bool {
     // Up to 1 the strength leads from the mouth as filmed to the mouth as heard, beyond it
     // exaggerates the movement.
     let (share, gain) = (look.strength.clamp(0.0, 1.0), look.strength.max(1.0));
     let parts = seen.source.iter().zip(seen.rest).zip(displacement);
+    let mut is_new = false;
     for (out, ((source, rest), displacement)) in target.iter_mut().zip(parts) {
         let heard = rest + gain * look.activity * displacement;
-        *out = source + share * (heard - source);
+        let aimed = source + share * (heard - source);
+        is_new |= *out != aimed;
+        *out = aimed;
     }
+    is_new
 }
 
 /// One face, aligned with the canonical one. [`Spot::pixels`] is `[3, size, size]`: the share of each
@@ -707,6 +736,15 @@ fn leave_out(bare: &[f32], flow: &[f32], size: usize, mask: &mut [f32]) {
             nearest.min(size - 1)
         });
         *mask *= bare[y * size + x];
+    }
+}
+
+/// Of networks whose many operators are done before a sleeping thread is awake: one thread, where
+/// nothing else is asked for.
+fn small(options: &inference::Options) -> inference::Options {
+    inference::Options {
+        intra_threads: options.intra_threads.max(1),
+        ..options.clone()
     }
 }
 
