@@ -40,6 +40,18 @@ impl Usage {
     }
 }
 
+/// CPU time of this process so far, of its own and of the kernel's for it, in milliseconds.
+pub fn cpu_ms() -> Result<f64> {
+    /// Linux tells programs times in hundredths of a second.
+    const TICK_MS: f64 = 10.0;
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // Behind the name, which may hold anything, and eleven others.
+    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.split(' '));
+    let times = fields.into_iter().flatten().skip(11).take(2);
+    let ticks: Vec<f64> = times.map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() * TICK_MS)
+}
+
 /// The value behind `name:` at the start of a line of a file of `/proc`.
 pub fn field(file: &str, name: &str) -> Option<String> {
     fs::read_to_string(file).ok()?.lines().find_map(|line| {
@@ -57,6 +69,11 @@ mod tests {
         let usage = Usage::now().unwrap();
         assert!(usage.rss_mib > 1.0 && usage.peak_rss_mib >= usage.rss_mib && usage.pss_mib > 0.0);
         assert!(usage.threads > 0 && usage.files > 2);
+        let before = cpu_ms().unwrap();
+        let busy = std::time::Instant::now();
+        while cpu_ms().unwrap() == before {
+            assert!(busy.elapsed().as_secs() < 60);
+        }
         // By the whole name only: there are also VmRSS, VmData.
         assert_eq!(field("/proc/self/status", "Vm"), None);
     }

@@ -38,6 +38,10 @@ pub struct Arguments {
     /// Only what an inference server costs, which is started here: the built-in network, or those in --models
     #[arg(long)]
     remote: bool,
+    /// Measure nothing but what a frame of this version takes of what it takes in another, which is built
+    /// in a folder of its own
+    #[arg(long, value_name = "COMMIT")]
+    against: Option<String>,
     /// Folder for benchmarks.md and benchmarks.json [default: docs]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -86,6 +90,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
     if let Some(python) = python {
         bench.arg("--python").arg(python);
     }
+    if let Some(commit) = arguments.against {
+        let (commit, plugin) = build(&commit)?;
+        bench.arg("--against").arg(commit).arg(plugin);
+    }
     process::run(plugin::environment(&mut bench, Profile::Release)?)
 }
 
@@ -107,4 +115,30 @@ fn run_remote(models: Option<&Path>) -> Result<()> {
         .args(networks.collect::<Result<Vec<_>>>()?)
         .env("ORT_DYLIB_PATH", setup::library());
     process::run(&mut bench)
+
+/// Builds the plugin of a commit. Its short name, and where the plugin lies.
+fn build(commit: &str) -> Result<(String, PathBuf)> {
+    let git = || {
+        let mut git = Command::new("git");
+        git.current_dir(setup::root());
+        git
+    };
+    let name = process::output_of(git().args(["rev-parse", "--short=12", commit]));
+    let name = name.with_context(|| format!("--against: git knows no commit {commit}"))?;
+    let name = name.trim().to_owned();
+    let folder = plugin::output_folder(Profile::Release)?.with_file_name(WORK);
+    let folder = folder.join("versions").join(&name);
+    let target = folder.join("target");
+    if !folder.is_dir() {
+        fs::create_dir_all(&folder)?;
+        let archive = folder.with_extension("tar");
+        process::run(git().arg("archive").arg(&name).arg("-o").arg(&archive))?;
+        let mut unpack = Command::new("tar");
+        process::run(unpack.arg("-xf").arg(&archive).arg("-C").arg(&folder))?;
+        fs::remove_file(archive)?;
+    }
+    let mut build = plugin::cargo(&["build", "--release", "-p", "gst-plugin-lipsync"]);
+    let build = build.current_dir(&folder).arg("--target-dir").arg(&target);
+    process::run(build)?;
+    Ok((name, target.join("release")))
 }

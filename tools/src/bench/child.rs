@@ -2,7 +2,7 @@
 //!
 //! It says `{"first-frame": ...}` as soon as its first frame has come out and `{"ready": ...}`
 //! once it is warm. Then it draws N frames for each line "N" that it reads, and answers with a
-//! line of their milliseconds.
+//! line of their milliseconds, and those of CPU time.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,10 @@ use lipsync_core::{
     render::{Controls, Engine, Outcome, Silence},
     sound::{MONO, SampleFormat, Sound},
 };
-use lipsync_tools::{media::SOUND_RATE, usage::Usage};
+use lipsync_tools::{
+    media::SOUND_RATE,
+    usage::{self, Usage},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -57,6 +60,8 @@ pub enum Task {
 pub type Times = BTreeMap<String, Vec<f64>>;
 
 pub const WHOLE: &str = "frame-ms";
+/// CPU time of a frame, in the mean of those that were drawn at once.
+pub const CPU: &str = "cpu-ms";
 /// Face, audio, network, pixels.
 pub const PARTS: [&str; 4] = ["track-ms", "features-ms", "infer-ms", "blend-ms"];
 
@@ -81,7 +86,12 @@ pub fn run(order: &str) -> Result<()> {
     stack.draw(WARM_UP)?;
     say(&json!({"ready": Usage::now()?}))?;
     for line in std::io::stdin().lock().lines() {
-        say(&stack.draw(line?.trim().parse().context("a number of frames")?)?)?;
+        let frames = line?.trim().parse().context("a number of frames")?;
+        let before = usage::cpu_ms()?;
+        let mut times = stack.draw(frames)?;
+        let cpu_ms = (usage::cpu_ms()? - before) / frames as f64;
+        times.insert(CPU.into(), vec![cpu_ms]);
+        say(&times)?;
     }
     Ok(())
 }

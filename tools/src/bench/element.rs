@@ -18,7 +18,7 @@ use lipsync_tools::{
 
 use crate::{
     child::{self, Draw, Order, Times, WARM_UP, WHOLE},
-    input::{FRAME_NS, FRAME_RATE, Input, Material, SECOND, bytes_to_ns},
+    input::{FRAME_NS, Material, SECOND, bytes_to_ns},
     results::{AtOnce, Latency},
 };
 
@@ -81,7 +81,7 @@ impl TimedElement {
         let manifest = order.model.manifest();
         properties.extend(manifest.map(|path| ("model", path.display().to_string())));
         let audio = (gst_audio::AudioFormat::S16le, SOUND_RATE);
-        let caps = video_caps(&order.input)?;
+        let caps = order.input.video()?.to_caps()?;
         let run = LipsyncPipeline::play(&caps, audio, "fakesink", is_live, &properties)?;
 
         let (sender, arrivals) = mpsc::channel();
@@ -179,14 +179,6 @@ impl Draw for TimedElement {
         self.check()?;
         Ok([(WHOLE.into(), times)].into())
     }
-}
-
-fn video_caps(input: &Input) -> Result<gst::Caps> {
-    let (width, height) = (u32::try_from(input.width)?, u32::try_from(input.height)?);
-    let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Bgr, width, height)
-        .fps(gst::Fraction::new(FRAME_RATE, 1))
-        .build()?;
-    Ok(info.to_caps()?)
 }
 
 /// Several elements at once in one process: how many frames a second all together, how long each

@@ -1,6 +1,7 @@
 //! What every process is given: the same frames, boxes and audio, on disk and back.
 //!
-//! Frames are raw BGR, as OpenCV has them and the element takes them, so that nobody converts.
+//! Frames are raw BGR, as OpenCV has them and the element takes them, so that nobody converts; where
+//! nothing but the element is measured, I420, as decoders have them.
 
 use std::{
     f64::consts::TAU,
@@ -8,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use lipsync_core::{
     face::{Mesh, Settings},
     pixels::{Format, View},
@@ -26,8 +27,7 @@ pub const FRAME_RATE: i32 = 25;
 const BGR: usize = 3;
 
 /// A still picture is shown in this size, as the frames of the original system are.
-const WIDTH: usize = 1280;
-const HEIGHT: usize = 720;
+pub const SIZE: [usize; 2] = [1280, 720];
 /// How far it pans to either side, in pixels, and in how many frames there and back.
 const PAN: usize = 12;
 const FRAMES: usize = 16;
@@ -47,6 +47,14 @@ pub struct Input {
     pub folder: PathBuf,
     pub width: usize,
     pub height: usize,
+    pub format: Pixels,
+}
+
+/// How frames are stored.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pixels {
+    Bgr,
+    I420,
 }
 
 /// How many different frames.
@@ -59,8 +67,8 @@ pub enum Amount {
 impl Input {
     pub fn frames(&self, amount: Amount) -> PathBuf {
         self.folder.join(match amount {
-            Amount::All => "all.bgr",
-            Amount::Few => "few.bgr",
+            Amount::All => "all.raw",
+            Amount::Few => "few.raw",
         })
     }
 
@@ -80,25 +88,48 @@ impl Input {
         format!("{}x{}", self.width, self.height)
     }
 
-    /// Takes frames and audio from files. A still picture is panned a little, so that following
-    /// the face is work as it is in a video.
-    pub fn prepare(folder: &Path, video: &Path, speech: &Path) -> Result<Self> {
+    /// Caps of its frames.
+    pub fn video(&self) -> Result<gst_video::VideoInfo> {
+        let format = match self.format {
+            Pixels::Bgr => gst_video::VideoFormat::Bgr,
+            Pixels::I420 => gst_video::VideoFormat::I420,
+        };
+        let (width, height) = (u32::try_from(self.width)?, u32::try_from(self.height)?);
+        let info = gst_video::VideoInfo::builder(format, width, height);
+        Ok(info.fps(gst::Fraction::new(FRAME_RATE, 1)).build()?)
+    }
+
+    /// Takes frames and audio from files. A still picture is shown in `size` and panned a little, so
+    /// that following the face is work as it is in a video.
+    pub fn prepare(
+        folder: &Path,
+        video: &Path,
+        speech: &Path,
+        size: [usize; 2],
+        format: Pixels,
+    ) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let found = media::video(video)?;
         let (width, height) = (found.width, found.height);
         let (width, height, mut frames) = match found.still {
-            true => (WIDTH, HEIGHT, pan(video, width, height)?),
+            true => (size[0], size[1], pan(video, [width, height], size)?),
             false => (width, height, decode(video, width, height, FRAMES)?),
         };
         if width % 4 > 0 {
             bail!("frames must be a multiple of 4 pixels wide, not {width}");
         }
-        let input = Self {
+        let mut input = Self {
             folder: folder.to_owned(),
             width,
             height,
+            format: Pixels::Bgr,
         };
         let meshes = input.meshes(&mut frames)?;
+        if format != Pixels::Bgr {
+            let from = input.video()?;
+            input.format = format;
+            frames = convert(frames, &from, &input.video()?)?;
+        }
         fs::write(input.frames(Amount::All), frames.concat())?;
         let few = &frames[..FEW.min(frames.len())];
         fs::write(input.frames(Amount::Few), few.concat())?;
@@ -164,9 +195,10 @@ pub struct Material {
 
 impl Material {
     pub fn read(input: &Input, amount: Amount) -> Result<Self> {
+        gst::init()?;
         let pixels = fs::read(input.frames(amount))?;
         let audio = fs::read(input.audio())?;
-        let frames = pixels.chunks_exact(input.width * input.height * BGR);
+        let frames = pixels.chunks_exact(input.video()?.size());
         Ok(Self {
             frames: frames.map(<[u8]>::to_vec).collect(),
             audio: audio.get(WAVE_HEADER..).unwrap_or_default().to_vec(),
@@ -189,18 +221,39 @@ pub fn bytes_to_ns(bytes: usize) -> i64 {
     (bytes / SAMPLE) as i64 * 1_000_000_000 / i64::from(SOUND_RATE)
 }
 
-/// Windows on a still picture that wander to and fro.
-fn pan(path: &Path, width: usize, height: usize) -> Result<Vec<Vec<u8>>> {
-    let wide = WIDTH + 2 * PAN;
-    let high = (height * wide).div_ceil(width).max(HEIGHT);
+/// The same frames in another format.
+fn convert(
+    frames: Vec<Vec<u8>>,
+    from: &gst_video::VideoInfo,
+    to: &gst_video::VideoInfo,
+) -> Result<Vec<Vec<u8>>> {
+    let converter = gst_video::VideoConverter::new(from, to, None)?;
+    let unfit = |_| anyhow!("a frame does not fit its caps");
+    let convert = |frame: Vec<u8>| {
+        let frame = gst::Buffer::from_mut_slice(frame);
+        let frame = gst_video::VideoFrame::from_buffer_readable(frame, from).map_err(unfit)?;
+        let buffer = gst::Buffer::with_size(to.size())?;
+        let mut converted =
+            gst_video::VideoFrame::from_buffer_writable(buffer, to).map_err(unfit)?;
+        converter.frame(&frame, &mut converted);
+        let bytes = converted.into_buffer();
+        Ok(bytes.map_readable()?.to_vec())
+    };
+    frames.into_iter().map(convert).collect()
+}
+
+/// Windows of `size` on a still picture of `width` and `height` that wander to and fro.
+fn pan(path: &Path, [width, height]: [usize; 2], size: [usize; 2]) -> Result<Vec<Vec<u8>>> {
+    let wide = size[0] + 2 * PAN;
+    let high = (height * wide).div_ceil(width).max(size[1]);
     let whole = decode(path, wide, high, 1)?.concat();
     // Faces in portraits lie in the upper half.
-    let top = (high - HEIGHT) / 4;
+    let top = (high - size[1]) / 4;
     let window = |index| {
         let phase = TAU * index as f64 / FRAMES as f64;
         let left = (PAN as f64 * (1.0 + phase.sin())).round() as usize * BGR;
-        let rows = whole.chunks_exact(wide * BGR).skip(top).take(HEIGHT);
-        let pixels = rows.flat_map(|row| &row[left..left + WIDTH * BGR]);
+        let rows = whole.chunks_exact(wide * BGR).skip(top).take(size[1]);
+        let pixels = rows.flat_map(|row| &row[left..left + size[0] * BGR]);
         pixels.copied().collect()
     };
     Ok((0..FRAMES).map(window).collect())

@@ -18,10 +18,13 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use input::Input;
+use input::{Input, Pixels};
 use measure::{Bench, Effort};
 use results::Results;
 use stack::Variant;
+
+/// What is written about it all.
+const PAGE: &str = "benchmarks.md";
 
 /// First argument of this program where it is measured itself; the second says how.
 const CHILD: &str = "child";
@@ -54,6 +57,9 @@ struct Arguments {
     /// Fewer frames
     #[arg(long)]
     quick: bool,
+    /// A commit to compare this one with, and the folder of its plugin; nothing else is measured
+    #[arg(long, num_args = 2, value_names = ["COMMIT", "PLUGIN"])]
+    against: Option<Vec<String>>,
 }
 
 fn main() -> ExitCode {
@@ -68,7 +74,11 @@ fn run() -> Result<()> {
     let arguments = Arguments::parse();
     gst::init()?;
     let picture = &arguments.picture;
-    let input = Input::prepare(&arguments.work, picture, &arguments.speech)
+    let (size, format) = match arguments.against {
+        Some(_) => ([1920, 1080], Pixels::I420),
+        None => (input::SIZE, Pixels::Bgr),
+    };
+    let input = Input::prepare(&arguments.work, picture, &arguments.speech, size, format)
         .with_context(|| format!("cannot use {}", picture.display()))?;
     let effort = match arguments.quick {
         true => Effort::QUICK,
@@ -92,14 +102,24 @@ fn run() -> Result<()> {
         effort,
         results,
     };
-    bench.run(&arguments.models)?;
-    let mut results = bench.results;
-    results.load[1] = machine::load();
-
     let out = &arguments.out;
     fs::create_dir_all(out)?;
     let file = |name: &str, text: String| fs::write(out.join(name), text);
-    file("benchmarks.md", report::markdown(&results))?;
+    let before = fs::read_to_string(out.join(PAGE)).unwrap_or_default();
+    if let Some([commit, plugin]) = arguments.against.as_deref() {
+        let series = bench.against(plugin.as_ref())?;
+        bench.results.load[1] = machine::load();
+        let part = report::versions(&bench.results, commit, &series);
+        let part = part.context("nothing was measured")?;
+        println!("{part}");
+        return Ok(file(PAGE, report::with_versions(&before, &part))?);
+    }
+    bench.run(&arguments.models)?;
+    let mut results = bench.results;
+    results.load[1] = machine::load();
+    let kept = report::versions_of(&before).unwrap_or_default();
+    let page = report::with_versions(&report::markdown(&results), kept);
+    file(PAGE, page)?;
     file("benchmarks.json", serde_json::to_string(&results)? + "\n")?;
     println!(
         "\nwrote {0}/benchmarks.md and {0}/benchmarks.json",
@@ -111,6 +131,9 @@ fn run() -> Result<()> {
 /// As it is typed, without what lies elsewhere on every machine.
 fn command(arguments: &Arguments) -> String {
     let mut command = "cargo xtask bench".to_owned();
+    if let Some([commit, _]) = arguments.against.as_deref() {
+        command += &format!(" --against {commit}");
+    }
     if arguments.quick {
         command += " --quick";
     }

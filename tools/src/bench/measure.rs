@@ -25,6 +25,8 @@ use crate::{
 /// The model of which several streams are run at once: the original system's.
 pub const STREAMED: &str = "unet-328";
 const STREAMS: [usize; 4] = [1, 2, 4, 10];
+/// Frames of a version's turn.
+const VERSION_FRAMES: usize = 75;
 /// Frames of the live pipeline.
 const LIVE_FRAMES: usize = 75;
 /// Seconds to the first frame are measured of these.
@@ -47,6 +49,8 @@ pub struct Effort {
     /// Frames of each of several streams at once, and new processes for the start.
     stream_frames: usize,
     starts: usize,
+    /// Turns of each of two versions.
+    pairs: usize,
 }
 
 impl Effort {
@@ -57,6 +61,7 @@ impl Effort {
         turn_ms: 500.0,
         stream_frames: 8,
         starts: 3,
+        pairs: 12,
     };
     pub const QUICK: Self = Self {
         rounds: 1..=3,
@@ -65,6 +70,7 @@ impl Effort {
         turn_ms: 100.0,
         stream_frames: 3,
         starts: 2,
+        pairs: 3,
     };
 
     fn frames_in_a_turn(&self, frame_ms: f64) -> usize {
@@ -201,6 +207,36 @@ impl Bench {
         let last = messages.lines().last().unwrap_or_default();
         ensure!(output.status.success(), "it failed: {last}");
         Ok(())
+    }
+
+    /// The element of this build and that of the plugin in a folder, with the built-in model, in turns.
+    pub fn against(&self, plugin: &Path) -> Result<[Series; 2]> {
+        let model = Model::BuiltIn;
+        let start = |plugin: Option<&Path>| {
+            let mut command = self.ours(Task::Element, &model, Variant::Cpu, Amount::All)?;
+            if let Some(folder) = plugin {
+                command.env("GST_PLUGIN_PATH", folder);
+                command.env("GST_REGISTRY", folder.join("gstreamer-registry.bin"));
+            }
+            let runtime = inference::onnx::load(None, Provider::Cpu)?;
+            command.env("ORT_DYLIB_PATH", runtime.path());
+            let log = format!(
+                "version-{}.log",
+                if plugin.is_some() { "other" } else { "this" }
+            );
+            let mut process = Process::start(command, self.input.folder.join(log))?;
+            process.first_frame()?;
+            let about = process.ready()?;
+            let series = Series::new(&model, Stack::Element, Variant::Cpu, about);
+            anyhow::Ok((series, process))
+        };
+        let mut versions = [start(None)?, start(Some(plugin))?];
+        for _ in 0..self.effort.pairs {
+            for (series, process) in &mut versions {
+                series.take(process.draw(VERSION_FRAMES)?);
+            }
+        }
+        Ok(versions.map(|(series, _)| series))
     }
 
     /// Starts what can be started, lets all take turns, ends them.

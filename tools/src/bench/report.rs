@@ -3,9 +3,9 @@
 use lipsync_tools::table::Table;
 
 use crate::{
-    child::{PARTS, WHOLE},
+    child::{CPU, PARTS, WHOLE},
     measure::STREAMED,
-    results::{Latency, Ratio, Results, START, Sizes},
+    results::{Latency, Ratio, Results, START, Series, Sizes},
     stack::Stack,
 };
 
@@ -40,6 +40,50 @@ pub fn markdown(results: &Results) -> String {
     };
     let page = parts.into_iter().fold(PAGE.to_owned(), fill);
     page.trim_end().to_owned() + "\n"
+}
+
+/// Begins the part about another version, which is measured by itself and stays until it is again.
+const VERSIONS: &str = "## Against an earlier version\n";
+/// In front of this.
+const NEXT: &str = "## A frame\n";
+
+/// The part of a page about another version.
+pub fn versions_of(page: &str) -> Option<&str> {
+    let start = page.find(VERSIONS)?;
+    let length = page[start..].find(NEXT)?;
+    Some(&page[start..start + length])
+}
+
+/// The page with another part about another version.
+pub fn with_versions(page: &str, part: &str) -> String {
+    match versions_of(page) {
+        Some(old) => page.replace(old, part),
+        None => page.replacen(NEXT, &format!("{part}{NEXT}"), 1),
+    }
+}
+
+/// What this version and another take for a frame of the built-in model.
+pub fn versions(results: &Results, other: &str, series: &[Series; 2]) -> Option<String> {
+    let mut table = Table::new("lrrr", ["ms a frame", "median", "least", "most"]);
+    let [this, earlier] = series;
+    for (it, name) in [(this, &*results.commit), (earlier, other)] {
+        for (what, unit) in [(CPU, "CPU time"), (WHOLE, "until it is out")] {
+            let times = [0.5, 0.0, 1.0].map(|q| ms(it.quantile(what, q)));
+            table.row([format!("{name}, {unit}")].into_iter().chain(times));
+        }
+    }
+    let (cpu, whole) = (this.over(earlier, CPU)?, this.over(earlier, WHOLE)?);
+    Some(format!(
+        "{VERSIONS}\n{}\n\nBoth elements in processes of their own, in turns of as many frames: built-in model, {} I420, a painting that pans \
+         a little. CPU time is all that the process takes, user and system, with feeding the pipeline. This version's share of the other's, turn by turn, \
+         median and range of {} pairs: **CPU time {}**, time {}.\n\n{}\n",
+        preface(results),
+        results.frame,
+        this.count(CPU),
+        cpu.text(),
+        whole.text(),
+        table.markdown(),
+    ))
 }
 
 fn preface(results: &Results) -> String {
