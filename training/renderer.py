@@ -270,7 +270,7 @@ class Renderer(nn.Module):
     """crop [N, 3, 96, 96], source and target [N, 87, 2] -> flow [N, 2, 96, 96] in pixels, alpha [N, 1, ...], rgb [N, 3, ...]."""
 
     def __init__(self, widths=(16, 32, 48, 64, 96)):
-        # Widths are multiples of 16: ONNX Runtime's fast kernels want that. Nothing is convolved at more than a quarter of the size,
+        # Widths are multiples of 16: ONNX Runtime's fast kernels want that. Nothing is convolved at more than a quarter of the side,
         # where a channel costs 16 times less: a correction of the flow is smooth, and what is sharp comes from the geometry.
         super().__init__()
         self.geometry = Geometry()
