@@ -115,6 +115,7 @@ fn run_remote(models: Option<&Path>) -> Result<()> {
         .args(networks.collect::<Result<Vec<_>>>()?)
         .env("ORT_DYLIB_PATH", setup::library());
     process::run(&mut bench)
+}
 
 /// Builds the plugin of a commit. Its short name, and where the plugin lies.
 fn build(commit: &str) -> Result<(String, PathBuf)> {
