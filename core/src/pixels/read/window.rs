@@ -384,12 +384,12 @@ impl Places {
             corners[3][column] = lower[STEP];
         }
         let mut means = [0.0; TILE];
-        for column in 0..TILE {
+        for (column, mean) in means.iter_mut().enumerate() {
             let [a, b] = [corners[0][column].to_f32(), corners[1][column].to_f32()];
             let [c, d] = [corners[2][column].to_f32(), corners[3][column].to_f32()];
             let upper = a + (b - a) * self.right[column];
             let lower = c + (d - c) * self.right[column];
-            means[column] = (upper + (lower - upper) * self.below[column]) * scale;
+            *mean = (upper + (lower - upper) * self.below[column]) * scale;
         }
         out.copy_from_slice(&means[..out.len()]);
     }
