@@ -96,11 +96,12 @@ impl Network for Counted {
 fn tracker(options: &Options) -> (Tracker, Arc<AtomicU64>) {
     let opener = assembly::opener(options);
     let counting = Counting {
-        backend: opener.backend,
+        backend: opener.local,
         runs: Arc::default(),
     };
     let counter = Opener {
-        backend: &counting,
+        local: &counting,
+        drawing: &counting,
         options,
     };
     let detector = face::open_detector(&opener).expect("`cargo xtask setup` provides ONNX Runtime");
@@ -169,11 +170,12 @@ fn a_face_is_measured_again_where_it_has_changed() {
 fn what_is_heard_and_drawn_is_computed_where_it_is_new() {
     let options = Options::default();
     let counting = Counting {
-        backend: assembly::opener(&options).backend,
+        backend: assembly::opener(&options).local,
         runs: Arc::default(),
     };
     let opener = Opener {
-        backend: &counting,
+        local: &counting,
+        drawing: &counting,
         options: &options,
     };
     let found = catalogue::find(&catalogue::Source::BuiltIn).unwrap();
