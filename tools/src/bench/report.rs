@@ -54,11 +54,12 @@ pub fn versions_of(page: &str) -> Option<&str> {
     Some(&page[start..start + length])
 }
 
-/// The page with another part about another version.
+/// The page with another part about another version; that part alone where there is no page.
 pub fn with_versions(page: &str, part: &str) -> String {
     match versions_of(page) {
         Some(old) => page.replace(old, part),
-        None => page.replacen(NEXT, &format!("{part}{NEXT}"), 1),
+        None if page.contains(NEXT) => page.replacen(NEXT, &format!("{part}{NEXT}"), 1),
+        None => page.to_owned() + part,
     }
 }
 
@@ -325,6 +326,20 @@ mod tests {
                 && text.contains("Figures of another machine")
         );
         assert!(!text.contains('{') && !text.contains("\n\n\n"), "{text}");
+    }
+
+    #[test]
+    fn a_part_about_another_version_is_put_in_once_and_never_lost() {
+        let part = |text: &str| format!("{VERSIONS}\n{text}\n");
+        let page = format!("# How fast\n\n{NEXT}\nrest\n");
+        let first = with_versions(&page, &part("first"));
+        assert_eq!(versions_of(&first), Some(&*part("first")));
+        let second = with_versions(&first, &part("second"));
+        assert_eq!(
+            second,
+            format!("# How fast\n\n{}{NEXT}\nrest\n", part("second"))
+        );
+        assert_eq!(with_versions("", &part("alone")), part("alone"));
     }
 
     #[test]
