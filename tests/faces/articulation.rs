@@ -6,63 +6,34 @@ use std::time::Duration;
 use gst::prelude::*;
 use lipsync_core::{
     generator::Articulation,
-    render::{Controls, Engine, Networks, Outcome},
+    render::{Controls, Networks},
     sound::Sound,
 };
 
-use crate::{
-    FRAME_NS, clips,
-    picture::Picture,
-    running::{engine, speech},
-};
+use crate::{FRAME_NS, clips, picture::Picture, stream::Stream};
 
 /// Openings in speech with a deviation of 4 canonical pixels, and of 1.7.
 const WIDE: &str = "s31_bgiq6p";
 const SMALL: &str = "s1_bbaf2n";
 const FRAMES: usize = 75;
 
-/// A running engine, by default with the articulation of the person's own mouth.
-struct Stream {
-    engine: Engine,
-    sound: Sound,
-    controls: Controls,
-    frame: i64,
+/// By default with the articulation of the person's own mouth.
+fn stream() -> Option<Stream> {
+    Stream::with(Controls::default())
 }
 
-impl Stream {
-    fn new() -> Option<Self> {
-        Self::with(Controls::default())
-    }
-
-    fn with(controls: Controls) -> Option<Self> {
-        Some(Self {
-            engine: engine()?,
-            sound: speech(0, 0.0)?,
-            controls,
-            frame: 0,
-        })
-    }
-
-    /// The next frame, redrawn, and what its mouth's movement was changed by.
-    fn redraw(&mut self, original: &Picture) -> (Picture, Articulation) {
-        let mut picture = original.clone();
-        let time_ns = self.frame * FRAME_NS;
-        self.frame += 1;
-        let (view, sound) = (&mut picture.view(), &mut self.sound);
-        let outcome = self
-            .engine
-            .process(view, time_ns, sound, &[], &self.controls);
-        assert_ne!(outcome.expect("inference works"), Outcome::Late);
-        let articulation = self.engine.articulation();
-        (picture, articulation.unwrap_or(Articulation::USUAL))
-    }
+/// The next frame, redrawn, and what its mouth's movement was changed by.
+fn redraw(stream: &mut Stream, original: &Picture) -> (Picture, Articulation) {
+    let picture = stream.redraw(original);
+    let articulation = stream.engine.articulation();
+    (picture, articulation.unwrap_or(Articulation::USUAL))
 }
 
 /// What is known of a person after so many times the clip, and that nothing jumps on the way.
 fn learned(stream: &mut Stream, frames: &[Picture], times: usize) -> Articulation {
     let mut last: Option<Articulation> = None;
     for frame in (0..times).flat_map(|_| frames) {
-        let (_, now) = stream.redraw(frame);
+        let (_, now) = redraw(stream, frame);
         if let Some(last) = last {
             let step = (now.opening / last.opening).ln();
             assert!(step.abs() < 0.05, "{last:?}, then {now:?}");
@@ -80,7 +51,7 @@ fn small_and_large_mouths_are_drawn_as_they_move_themselves() {
     else {
         return;
     };
-    let (Some(mut of_wide), Some(mut of_small)) = (Stream::new(), Stream::new()) else {
+    let (Some(mut of_wide), Some(mut of_small)) = (stream(), stream()) else {
         return;
     };
     let [wide, small] = [(&mut of_wide, &wide), (&mut of_small, &small)]
@@ -96,17 +67,17 @@ fn what_was_learned_of_a_person_is_forgotten_at_a_cut_and_at_a_seek() {
     let (Some(wide), Some(other)) = (clips::frames(WIDE, FRAMES), clips::frames("x12", 1)) else {
         return;
     };
-    let Some(mut stream) = Stream::new() else {
+    let Some(mut stream) = stream() else {
         return;
     };
     let known = learned(&mut stream, &wide, 2);
     assert!(known.opening > 1.2, "{known:?}");
-    let (_, after) = stream.redraw(&other[0]);
+    let (_, after) = redraw(&mut stream, &other[0]);
     assert_eq!(after, Articulation::USUAL);
 
     learned(&mut stream, &wide, 2);
     stream.engine.reset();
-    let (_, after) = stream.redraw(&wide[0]);
+    let (_, after) = redraw(&mut stream, &wide[0]);
     assert_eq!(after, Articulation::USUAL);
 }
 
@@ -123,7 +94,7 @@ fn a_number_overrides_what_is_seen() {
         return;
     };
     for frame in &wide {
-        let (_, found) = stream.redraw(frame);
+        let (_, found) = redraw(&mut stream, frame);
         let expected = Articulation {
             opening: 0.5,
             spread: 0.0,
@@ -151,9 +122,9 @@ fn a_still_picture_keeps_the_mean_and_a_factor_opens_further() {
     };
     let mut differ = 0;
     for _ in 0..2 * FRAMES {
-        let (expected, _) = as_drawn.redraw(&picture);
-        assert!(auto.redraw(&picture).0.data == expected.data);
-        differ += usize::from(further.redraw(&picture).0.data != expected.data);
+        let expected = as_drawn.redraw(&picture);
+        assert!(auto.redraw(&picture).data == expected.data);
+        differ += usize::from(further.redraw(&picture).data != expected.data);
     }
     assert!(differ > FRAMES, "{differ}");
 }
@@ -163,7 +134,7 @@ fn nothing_is_learned_while_nobody_is_heard() {
     let Some(wide) = clips::frames(WIDE, FRAMES) else {
         return;
     };
-    let Some(mut stream) = Stream::new() else {
+    let Some(mut stream) = stream() else {
         return;
     };
     stream.sound = Sound::new();
@@ -172,14 +143,14 @@ fn nothing_is_learned_while_nobody_is_heard() {
 
 #[test]
 fn how_far_ahead_frames_are_looked_at_changes_nothing() {
-    let (Some(frames), Some(mut one)) = (clips::frames(WIDE, FRAMES), Stream::new()) else {
+    let (Some(frames), Some(mut one)) = (clips::frames(WIDE, FRAMES), stream()) else {
         return;
     };
     const AHEAD: usize = 3;
-    let Some(mut ahead) = Stream::new() else {
+    let Some(mut ahead) = stream() else {
         return;
     };
-    let expected: Vec<_> = frames.iter().map(|frame| one.redraw(frame)).collect();
+    let expected: Vec<_> = frames.iter().map(|frame| redraw(&mut one, frame)).collect();
     let mut pictures = frames.clone();
     let mut shown = Vec::new();
     for begun in 0..frames.len() + AHEAD {

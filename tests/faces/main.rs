@@ -13,6 +13,7 @@ mod mouth_memory;
 mod people;
 mod repeated;
 mod speaking;
+mod stream;
 
 use lipsync_core::{
     assembly,

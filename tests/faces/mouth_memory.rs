@@ -6,53 +6,30 @@ use lipsync_core::{
     face,
     generator::Remembered,
     pixels::Affine,
-    render::{Controls, Engine, Outcome},
-    sound::Sound,
+    render::{Controls, Engine},
 };
 
 use crate::{
-    FRAME_NS, clips,
+    clips,
     people::{Cutout, places, walk},
     picture::Picture,
-    running::{engine, speech},
+    stream::Stream,
 };
 
 /// A person whose mouth is some 90 pixels wide.
 const LARGE: &str = "s4_bbaf2a";
 
-/// A running engine.
-struct Stream {
-    engine: Engine,
-    sound: Sound,
-    controls: Controls,
-    frame: i64,
+fn stream(mouth_memory: bool) -> Option<Stream> {
+    Stream::with(Controls {
+        mouth_memory,
+        ..Controls::default()
+    })
 }
 
-impl Stream {
-    fn new(mouth_memory: bool) -> Option<Self> {
-        Some(Self {
-            engine: engine()?,
-            sound: speech(0, 0.0)?,
-            controls: Controls {
-                mouth_memory,
-                ..Controls::default()
-            },
-            frame: 0,
-        })
-    }
-
-    /// The next frame, redrawn, and what is remembered after it.
-    fn redraw(&mut self, original: &Picture) -> (Picture, Remembered) {
-        let mut picture = original.clone();
-        let time_ns = self.frame * FRAME_NS;
-        self.frame += 1;
-        let (view, sound) = (&mut picture.view(), &mut self.sound);
-        let outcome = self
-            .engine
-            .process(view, time_ns, sound, &[], &self.controls);
-        assert_ne!(outcome.expect("inference works"), Outcome::Late);
-        (picture, self.engine.remembered())
-    }
+/// The next frame, redrawn, and what is remembered after it.
+fn redraw(stream: &mut Stream, original: &Picture) -> (Picture, Remembered) {
+    let picture = stream.redraw(original);
+    (picture, stream.engine.remembered())
 }
 
 /// The picture twice as large.
@@ -79,19 +56,19 @@ fn a_mouth_that_was_seen_open_is_drawn_from_what_was_seen() {
     let Some(frames) = clips::frames(LARGE, 75) else {
         return;
     };
-    let (Some(mut with), Some(mut without)) = (Stream::new(true), Stream::new(false)) else {
+    let (Some(mut with), Some(mut without)) = (stream(true), stream(false)) else {
         return;
     };
     for frame in &frames {
-        with.redraw(frame);
-        without.redraw(frame);
+        redraw(&mut with, frame);
+        redraw(&mut without, frame);
     }
     // From here on the source shows a closed mouth.
     let closed = &frames[frames.len() - 1];
     let (mut drawn, mut differ) = (0, 0);
     for _ in 0..50 {
-        let (remembered, known) = with.redraw(closed);
-        let (by_rule, nothing) = without.redraw(closed);
+        let (remembered, known) = redraw(&mut with, closed);
+        let (by_rule, nothing) = redraw(&mut without, closed);
         assert_eq!(nothing, Remembered::default());
         assert!((2..=12).contains(&known.glimpses), "{known:?}");
         drawn += u32::from(known.is_drawn);
@@ -115,7 +92,7 @@ fn nothing_that_was_seen_of_a_person_is_kept_for_the_next() {
             })
         })
         .collect();
-    let (Some(clips), Some(mut stream)) = (clips, Stream::new(true)) else {
+    let (Some(clips), Some(mut stream)) = (clips, stream(true)) else {
         return;
     };
     const CUTS: usize = 20;
@@ -126,7 +103,7 @@ fn nothing_that_was_seen_of_a_person_is_kept_for_the_next() {
         let clip = &clips[cut % clips.len()];
         let first = (20 + 12 * (cut / clips.len())).min(clip.len() - FRAMES);
         for (nth, frame) in clip[first..first + FRAMES].iter().enumerate() {
-            let (_, remembered) = stream.redraw(frame);
+            let (_, remembered) = redraw(&mut stream, frame);
             if nth == 0 {
                 // No more than this frame itself has shown.
                 assert!(remembered.glimpses == 0, "cut {cut}: {remembered:?}");
@@ -193,7 +170,7 @@ fn nobody_gets_the_teeth_of_whoever_walks_past() {
         assert!(mark_teeth(&mut marked) > 200, "{pair:?}");
         let people = [marked, other];
         let apart = people[0].width().max(people[1].width());
-        let Some(mut stream) = Stream::new(true) else {
+        let Some(mut stream) = stream(true) else {
             return;
         };
         let tracking = face::Settings {
@@ -207,7 +184,7 @@ fn nobody_gets_the_teeth_of_whoever_walks_past() {
         (stream.engine, _) = Engine::new(&config).expect("one was opened before");
         for (frame, index) in walk(&people, front, COUNT).zip(0..) {
             let frame = doubled(&frame);
-            let (drawn, remembered) = stream.redraw(&frame);
+            let (drawn, remembered) = redraw(&mut stream, &frame);
             known += remembered.glimpses;
             let [marked, other] = places(index, COUNT);
             if (marked - other).abs() < apart {
@@ -229,13 +206,16 @@ fn a_seek_forgets() {
     let Some(frames) = clips::frames(LARGE, 75) else {
         return;
     };
-    let Some(mut stream) = Stream::new(true) else {
+    let Some(mut stream) = stream(true) else {
         return;
     };
-    let seen = frames.iter().map(|frame| stream.redraw(frame).1).last();
+    let seen = frames
+        .iter()
+        .map(|frame| redraw(&mut stream, frame).1)
+        .last();
     assert!(seen.is_some_and(|seen| seen.glimpses >= 2), "{seen:?}");
     stream.engine.reset();
-    let (_, after) = stream.redraw(&frames[0]);
+    let (_, after) = redraw(&mut stream, &frames[0]);
     assert_eq!((after.glimpses, after.is_drawn), (0, false));
 }
 
@@ -244,12 +224,12 @@ fn a_painting_that_stands_still_is_not_taken_for_a_mouth_that_was_seen() {
     let Some(painting) = Picture::load("self-portrait-1885.jpg") else {
         return;
     };
-    let (Some(mut with), Some(mut without)) = (Stream::new(true), Stream::new(false)) else {
+    let (Some(mut with), Some(mut without)) = (stream(true), stream(false)) else {
         return;
     };
     for _ in 0..40 {
-        let (drawn, remembered) = with.redraw(&painting);
+        let (drawn, remembered) = redraw(&mut with, &painting);
         assert!(!remembered.is_drawn, "{remembered:?}");
-        assert!(drawn.data == without.redraw(&painting).0.data);
+        assert!(drawn.data == redraw(&mut without, &painting).0.data);
     }
 }
