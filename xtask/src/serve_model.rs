@@ -13,7 +13,6 @@ use toml::{Table, Value};
 const PYTHON: &str = include_str!("../../examples/server/triton-cpu/model.py");
 const ON_CPU: &str = include_str!("../../examples/server/triton-cpu/config.pbtxt");
 const ON_GPU: &str = include_str!("../../examples/server/triton-gpu/config.pbtxt");
-/// What examples/server/triton-cpu/model.py looks for.
 /// The version of the model on the server.
 const VERSION: &str = "1";
 /// The network that draws, by the families' names for it.
@@ -30,21 +29,27 @@ pub struct Arguments {
     #[arg(long)]
     gpu: bool,
     /// Pictures come and go as bytes: a quarter of the traffic, and rounded
-    #[arg(long, conflicts_with = "gpu")]
+    #[arg(long)]
     bytes: bool,
+    /// Other numbers come and go as 16-bit floats: half of the traffic
+    #[arg(long)]
+    half: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let network = Network::find(&arguments.model)?;
     let folder = arguments.out.join(&network.name);
     network.copy(&folder.join(VERSION))?;
-    let config = match (arguments.gpu, arguments.bytes) {
-        (true, _) => ON_GPU.to_owned(),
-        (false, true) => format!("{ON_CPU}{}", network.as_bytes()),
-        (false, false) => ON_CPU.to_owned(),
+    let parameters = network.parameters(arguments.bytes, arguments.half);
+    // Triton's own ONNX Runtime has no place for what comes before and after.
+    let is_python = !arguments.gpu || !parameters.is_empty();
+    let config = match (arguments.gpu, is_python) {
+        (false, _) => ON_CPU.to_owned(),
+        (true, false) => ON_GPU.to_owned(),
+        (true, true) => ON_GPU.replace("\"onnxruntime\"", "\"python\""),
     };
-    write(&folder.join("config.pbtxt"), &config)?;
-    if !arguments.gpu {
+    write(&folder.join("config.pbtxt"), &(config + &parameters))?;
+    if is_python {
         write(&folder.join(VERSION).join("model.py"), PYTHON)?;
     }
     println!(
@@ -118,10 +123,14 @@ impl Network {
         })
     }
 
-    /// What model.py is told of bytes.
-    fn as_bytes(&self) -> String {
-        let mut parameters = vec![("bytes", "yes")];
-        if let Some([views, mask]) = &self.views {
+    /// What model.py is told of numbers that are sent.
+    fn parameters(&self, bytes: bool, half: bool) -> String {
+        let numbers = [(bytes, "bytes"), (half, "half")].into_iter();
+        let numbers = numbers.filter_map(|(is_sent, name)| is_sent.then_some((name, "yes")));
+        let mut parameters: Vec<_> = numbers.collect();
+        if let Some([views, mask]) = &self.views
+            && !parameters.is_empty()
+        {
             parameters.extend([("views", views.as_str()), ("mask", mask.as_str())]);
         }
         let lines = parameters.into_iter().map(|(key, value)| {
@@ -209,6 +218,7 @@ mod tests {
             out: out.to_path_buf(),
             gpu,
             bytes,
+            half: bytes,
         })
     }
 
@@ -225,9 +235,15 @@ mod tests {
         assert!(served.join("1/model.py").is_file());
         let config = fs::read_to_string(served.join("config.pbtxt")).unwrap();
         assert!(config.contains("backend: \"python\"") && config.contains("\"bytes\""));
+        assert!(config.contains("\"half\""));
         serve(&model.join("renderer.onnx"), &out.join("gpu"), true, false).unwrap();
         let config = fs::read_to_string(out.join("gpu/renderer/config.pbtxt")).unwrap();
         assert!(config.contains("onnxruntime") && config.contains("dynamic_batching"));
+        assert!(!out.join("gpu/renderer/1/model.py").exists());
+        serve(&model.join("renderer.onnx"), &out.join("gpu"), true, true).unwrap();
+        let config = fs::read_to_string(out.join("gpu/renderer/config.pbtxt")).unwrap();
+        assert!(config.contains("backend: \"python\"") && config.contains("KIND_GPU"));
+        assert!(out.join("gpu/renderer/1/model.py").is_file());
         fs::remove_dir_all(out).unwrap();
     }
 
