@@ -143,6 +143,11 @@ pub fn tell_of_server(imp: &Lipsync, event: &ServerEvent, on_unreachable: OnUnre
             gst::info!(CAT, imp = imp, "Found {server} again");
             structure.field("server", server).field("state", "found")
         }
+        ServerEvent::NotShared { server, reason } => {
+            let what = "Tensors go over the network, not in shared memory, to";
+            gst::info!(CAT, imp = imp, "{what} {server}: {reason}");
+            return;
+        }
     };
     let message = gst::message::Element::builder(structure.build()).src(&*obj);
     // Fails where nobody listens.
@@ -164,7 +169,7 @@ pub fn tell_of_server(imp: &Lipsync, event: &ServerEvent, on_unreachable: OnUnre
                 ("{server} cannot draw: {reason}. Until a server is back {instead}")
             );
         }
-        ServerEvent::Lost { .. } => (),
+        ServerEvent::Lost { .. } | ServerEvent::NotShared { .. } => (),
         ServerEvent::Found { server } => {
             let text = format!("{server} draws again");
             // `gst-launch-1.0` prints only the second.

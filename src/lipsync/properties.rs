@@ -153,7 +153,8 @@ fn table() -> Vec<Property> {
                 .blurb(
                     "Options of ONNX Runtime's execution provider after whom the structure is \
                      named, such as openvino,device_type=GPU; or of the server: remote with any of \
-                     model, model-version, ca, cert, key, token-file, token-header",
+                     model, model-version, ca, cert, key, token-file, token-header, shared-memory, \
+                     batching",
                 )
                 .mutable_playing()
                 .build(),

@@ -18,8 +18,10 @@ mod triton;
 
 mod answers;
 mod element;
+mod joined;
 mod live;
 mod networks;
 mod outages;
 mod real;
 mod servers;
+mod shared;

@@ -1,5 +1,7 @@
 //! Opening a network on a server: whether it is the same, and how many it takes at once.
 
+use std::time::Duration;
+
 use lipsync_core::{
     Error,
     inference::{
@@ -35,7 +37,31 @@ pub fn options(servers: &str, on_unreachable: OnUnreachable) -> Options {
             on_unreachable,
             ..Server::default()
         },
-        ..Options::default()
+        ..with(Options::default(), &[("shared-memory", "no")])
+    }
+}
+
+/// The same with other `provider-options`.
+pub fn with(options: Options, values: &[(&str, &str)]) -> Options {
+    let values = values.iter();
+    Options {
+        provider_options: Some(ProviderOptions {
+            provider: "remote".into(),
+            values: values
+                .map(|(key, value)| (key.to_string(), value.to_string()))
+                .collect(),
+        }),
+        ..options
+    }
+}
+
+pub fn with_timeout(options: Options, timeout: Duration) -> Options {
+    Options {
+        server: Server {
+            timeout,
+            ..options.server
+        },
+        ..options
     }
 }
 
@@ -121,16 +147,7 @@ fn the_name_and_the_token_are_what_the_user_says() {
             answer.model_name.clone_from(&request.model_name);
             Reply::Answer(answer)
         });
-        let values = values
-            .iter()
-            .map(|(key, value)| (key.to_string(), value.to_string()));
-        let options = Options {
-            provider_options: Some(ProviderOptions {
-                provider: "remote".into(),
-                values: values.collect(),
-            }),
-            ..options(&server.address(), OnUnreachable::Error)
-        };
+        let options = with(options(&server.address(), OnUnreachable::Error), &values);
         let mut network = open(&options).unwrap().network;
         let (asked, seen) = std::sync::mpsc::channel();
         server.answer(move |request, answer| {

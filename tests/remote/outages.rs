@@ -9,12 +9,12 @@ use std::{
 
 use lipsync_core::{
     Error,
-    inference::{CallCounts, Calls, OnUnreachable, Options, Server, ServerEvent},
+    inference::{CallCounts, Calls, OnUnreachable, ServerEvent},
 };
 
 use crate::{
     common::PATIENCE,
-    networks::{doubled, open, options, run, serve},
+    networks::{doubled, open, options, run, serve, with_timeout},
     stand_in_server::Reply,
 };
 
@@ -29,16 +29,6 @@ fn until(calls: &Calls, holds: impl Fn(&CallCounts) -> bool) {
 
 fn events(calls: &Calls) -> Vec<ServerEvent> {
     std::iter::from_fn(|| calls.next_event()).collect()
-}
-
-fn with_timeout(options: Options, timeout: Duration) -> Options {
-    Options {
-        server: Server {
-            timeout,
-            ..options.server
-        },
-        ..options
-    }
 }
 
 #[test]

@@ -7,57 +7,43 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gst::prelude::*;
 use lipsync_core::{
     Error,
     assembly::{self, Config},
     catalogue::Source,
     generator::Sketch,
     inference::{
-        Backend, Model, ModelSource, Network, OnUnreachable, OpenNetwork, Options, ProviderOptions,
-        onnx, remote::Remote,
+        Backend, Model, ModelSource, Network, OnUnreachable, OpenNetwork, Options, onnx,
+        remote::Remote,
     },
     render::{Controls, Engine, Outcome},
 };
 
 use crate::{
     common::onnxruntime,
-    live::{Live, RENDERER},
-    networks::options,
+    live::RENDERER,
+    networks::{options, with},
     onnx::{Dim, Linear, NOTHING, only},
     opening::{LOOK, folder, write_manifest},
     picture::Picture,
     running::speech,
     stand_in_server::unused_port,
-    triton::{STARTING, Served, Triton},
+    triton::{STARTING, Served, Triton, certificates},
 };
 
 /// One server at a time: each takes memory and a core while it starts.
-static ONE: Mutex<()> = Mutex::new(());
+pub static ONE: Mutex<()> = Mutex::new(());
 
-fn renderer(name: &str) -> Served<'_> {
+pub fn renderer(name: &str) -> Served<'_> {
     Served {
         name,
         network: RENDERER,
         parameters: &[],
+        config: "",
     }
 }
 
-/// Options of a call by another name, or with a certificate or token.
-fn with(options: Options, values: &[(&str, &str)]) -> Options {
-    let values = values.iter();
-    Options {
-        provider_options: Some(ProviderOptions {
-            provider: "remote".into(),
-            values: values
-                .map(|(k, v)| (k.to_string(), v.to_string()))
-                .collect(),
-        }),
-        ..options
-    }
-}
-
-fn open(options: &Options) -> Result<OpenNetwork, Error> {
+pub fn open(options: &Options) -> Result<OpenNetwork, Error> {
     let source = ModelSource::Bytes {
         name: "builtin/renderer",
         data: RENDERER,
@@ -67,7 +53,7 @@ fn open(options: &Options) -> Result<OpenNetwork, Error> {
 }
 
 /// Fills with whole 255ths of 0..1, runs, and gives all outputs.
-fn run(network: &mut dyn Network) -> Result<Vec<Vec<f32>>, Error> {
+pub fn run(network: &mut dyn Network) -> Result<Vec<Vec<f32>>, Error> {
     for input in 0..network.inputs().len() {
         for (index, value) in network.input(input).iter_mut().enumerate() {
             *value = ((index * 37 + input) % 256) as f32 / 255.0;
@@ -81,14 +67,10 @@ fn run(network: &mut dyn Network) -> Result<Vec<Vec<f32>>, Error> {
 }
 
 /// Frames of a painting that speaks, redrawn by an engine.
-fn frames(runtime: Options, count: i64) -> Option<Vec<Vec<u8>>> {
+pub fn frames(config: &Config, count: i64) -> Option<Vec<Vec<u8>>> {
     let picture = Picture::load("young-woman-in-mauve.jpg")?;
     let mut sound = speech(0, 0.0)?;
-    let config = Config {
-        runtime,
-        ..Config::default()
-    };
-    let (mut engine, _) = Engine::new(&config).unwrap();
+    let (mut engine, _) = Engine::new(config).unwrap();
     let controls = Controls::default();
     let frames = (0..count).map(|index| {
         let mut frame = picture.clone();
@@ -116,6 +98,10 @@ fn triton_draws_the_same_bytes() {
             parameters: &[("bytes", "yes")],
             ..renderer("small")
         },
+        Served {
+            parameters: &[("half", "yes")],
+            ..renderer("half")
+        },
     ];
     let Some(triton) = Triton::start("parity", &models, &[]) else {
         return;
@@ -124,7 +110,14 @@ fn triton_draws_the_same_bytes() {
     let local = remote.local();
 
     // Whole frames of the built-in model.
-    if let (Some(drawn), Some(expected)) = (frames(remote.clone(), 12), frames(local.clone(), 12)) {
+    let draw = |runtime: &Options| {
+        let config = Config {
+            runtime: runtime.clone(),
+            ..Config::default()
+        };
+        frames(&config, 12)
+    };
+    if let (Some(drawn), Some(expected)) = (draw(&remote), draw(&local)) {
         assert!(drawn == expected, "frames differ");
         assert!(expected.windows(2).any(|pair| pair[0] != pair[1]));
         assert_eq!(remote.calls.counts().calls, 12);
@@ -152,7 +145,7 @@ fn triton_draws_the_same_bytes() {
     // A quarter of the bytes, and rounded to them.
     let small = with(
         options(&triton.address(), OnUnreachable::Error),
-        &[("model", "small")],
+        &[("model", "small"), ("shared-memory", "no")],
     );
     let mut network = open(&small).unwrap().network;
     let drawn = run(&mut *network).unwrap();
@@ -175,6 +168,23 @@ fn triton_draws_the_same_bytes() {
         small.bytes_out * 3 < exact.bytes_out / exact.calls,
         "{small:?} {exact:?}"
     );
+
+    // Half of them.
+    let half = with(
+        options(&triton.address(), OnUnreachable::Error),
+        &[("model", "half"), ("shared-memory", "no")],
+    );
+    let drawn = run(&mut *open(&half).unwrap().network).unwrap();
+    for (drawn, expected) in drawn.concat().iter().zip(expected.concat()) {
+        // Inputs were rounded as well.
+        assert!((drawn - expected).abs() <= 0.01 * expected.abs().max(1.0));
+    }
+    let values: usize = network
+        .inputs()
+        .iter()
+        .map(|input| input.shape.iter().product::<usize>())
+        .sum();
+    assert_eq!(half.calls.counts().bytes_out, 2 * values as u64);
 }
 
 /// Side of the faces of [`two_views`].
@@ -210,6 +220,7 @@ fn a_server_that_makes_the_second_view_is_sent_one() {
         name: "face",
         network: &network,
         parameters: &parameters,
+        config: "",
     };
     let Some(triton) = Triton::start("views", &[served], &[]) else {
         return;
@@ -257,44 +268,6 @@ fn a_server_that_makes_the_second_view_is_sent_one() {
 }
 
 #[test]
-fn a_live_stream_goes_on_when_triton_is_stopped_and_when_it_is_killed() {
-    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let Some(mut triton) = Triton::start("live", &[renderer("renderer")], &[]) else {
-        return;
-    };
-    let Some(mut live) = Live::start(&triton.address(), "local") else {
-        return;
-    };
-    live.until("the server draws", |live| live.stat("remote-calls") > 10);
-
-    triton.signal("STOP");
-    live.until("it is lost", |live| live.stat("remote-active") == 0);
-    let synced = live.stat("frames-synced");
-    live.until("mouths are drawn", |live| {
-        live.stat("frames-synced") > synced + 10
-    });
-    triton.signal("CONT");
-    live.until("it is found", |live| live.stat("remote-active") == 1);
-
-    triton.kill();
-    live.until("it is lost", |live| live.stat("remote-active") == 0);
-    let synced = live.stat("frames-synced");
-    live.until("mouths are drawn", |live| {
-        live.stat("frames-synced") > synced + 10
-    });
-    triton.restart();
-    live.until("it is found", |live| live.stat("remote-active") == 1);
-    let calls = live.stat("remote-calls");
-    live.until("it draws", |live| live.stat("remote-calls") > calls + 10);
-
-    assert_eq!(live.server_states(), ["lost", "found", "lost", "found"]);
-    for lost in ["frames-dropped", "frames-error"] {
-        assert_eq!(live.stat(lost), 0, "{lost}");
-    }
-    live.pipeline.set_state(gst::State::Null).unwrap();
-}
-
-#[test]
 fn of_two_tritons_one_is_enough() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if onnxruntime().is_none() {
@@ -316,26 +289,6 @@ fn of_two_tritons_one_is_enough() {
     }
     let counts = options.calls.counts();
     assert_eq!((counts.calls, counts.active), (61, 1));
-}
-
-/// A certificate for `localhost`, signed by an authority of its own; `None`, with the reason printed, where there is
-/// no `openssl`.
-fn certificates(folder: &Path) -> Option<()> {
-    let script = "set -e
-        for name in ca other; do openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=$name -keyout $name.key -out $name.pem; done
-        openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr
-        printf 'subjectAltName=DNS:localhost\\nbasicConstraints=CA:FALSE\\n' > extensions
-        openssl x509 -req -days 2 -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile extensions -out server.pem";
-    let made = Command::new("sh")
-        .args(["-c", script])
-        .current_dir(folder)
-        .output()
-        .ok()?;
-    if !made.status.success() {
-        println!("skipped: {}", String::from_utf8_lossy(&made.stderr));
-        return None;
-    }
-    Some(())
 }
 
 #[test]

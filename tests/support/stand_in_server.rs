@@ -5,8 +5,11 @@
 #![allow(dead_code)]
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
+    fs::File,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::FileExt as _,
     pin::Pin,
     sync::{
         Arc, Condvar, Mutex,
@@ -19,9 +22,11 @@ use std::{
 use lipsync_core::inference::{
     Element, ModelSource, Network, Options, Provider, onnx,
     remote::messages::{
-        InferTensor, MODEL_CONFIG, MODEL_INFER, MODEL_METADATA, MODEL_READY, ModelConfig,
-        ModelConfigResponse, ModelInferRequest, ModelInferResponse, ModelMetadataResponse,
-        ModelReadyResponse, ModelRequest, TensorMetadata,
+        Choice, Empty, InferTensor, MODEL_CONFIG, MODEL_INFER, MODEL_METADATA, MODEL_READY,
+        ModelConfig, ModelConfigResponse, ModelInferRequest, ModelInferResponse,
+        ModelMetadataResponse, ModelReadyResponse, ModelRequest, Parameter, SHARED_MEMORY_REGISTER,
+        SHARED_MEMORY_UNREGISTER, SharedMemoryRegisterRequest, SharedMemoryUnregisterRequest,
+        TensorMetadata,
     },
 };
 use prost::Message;
@@ -56,6 +61,9 @@ pub struct Script {
     pub calls: AtomicUsize,
     /// Headers of the last call.
     pub headers: Mutex<http::HeaderMap>,
+    /// Whether it opens memory of this machine, and what it has open by name.
+    pub shares: AtomicBool,
+    pub regions: Mutex<HashMap<String, File>>,
 }
 
 /// See the module. Dropped, it is killed.
@@ -67,7 +75,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Serves a network as any name; of the first dimensions that are open `batch` is taken.
+    /// Serves a network as any name; of the first dimensions that are open `batch` at most is taken.
     pub fn start(model: &[u8], batch: usize) -> Self {
         let options = Options {
             provider: Provider::Cpu,
@@ -110,6 +118,8 @@ impl StandIn {
                 answerer: Mutex::new(Arc::new(|_, answer| Reply::Answer(answer))),
                 calls: AtomicUsize::new(0),
                 headers: Mutex::default(),
+                shares: AtomicBool::new(false),
+                regions: Mutex::default(),
             }),
             port: 0,
             runtime: None,
@@ -253,6 +263,14 @@ impl Service<http::Request<Body>> for Calls {
                     };
                     unary(request, script, answer).await
                 }
+                SHARED_MEMORY_REGISTER => unary(request, script, open_memory).await,
+                SHARED_MEMORY_UNREGISTER => {
+                    let answer = |script: Arc<Script>, ask: SharedMemoryUnregisterRequest| async move {
+                        script.regions.lock().unwrap().remove(&ask.name);
+                        Ok(Empty {})
+                    };
+                    unary(request, script, answer).await
+                }
                 MODEL_INFER => {
                     *script.headers.lock().unwrap() = request.headers().clone();
                     unary(request, script, infer).await
@@ -265,30 +283,107 @@ impl Service<http::Request<Body>> for Calls {
 
 async fn infer(
     script: Arc<Script>,
-    request: ModelInferRequest,
+    mut request: ModelInferRequest,
 ) -> Result<ModelInferResponse, Status> {
     script.calls.fetch_add(1, Ordering::SeqCst);
+    script.take_in(&mut request)?;
     let answer = script.run(&request)?;
     let answerer = script.answerer.lock().unwrap().clone();
-    match answerer(&request, answer) {
-        Reply::Answer(answer) => Ok(answer),
-        Reply::Refuse(status) => Err(status),
+    let answer = match answerer(&request, answer) {
+        Reply::Answer(answer) => answer,
+        Reply::Refuse(status) => return Err(status),
         Reply::After(wait, answer) => {
             tokio::time::sleep(wait).await;
-            Ok(answer)
+            answer
         }
         Reply::Never => std::future::pending().await,
+    };
+    script.put_out(&request, answer)
+}
+
+async fn open_memory(
+    script: Arc<Script>,
+    ask: SharedMemoryRegisterRequest,
+) -> Result<Empty, Status> {
+    if !script.shares.load(Ordering::SeqCst) {
+        return Err(Status::unimplemented("no shared memory"));
     }
+    let mut options = File::options();
+    let memory = options
+        .read(true)
+        .write(true)
+        .open(format!("/dev/shm{}", ask.key))
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    assert_eq!(memory.metadata().unwrap().len(), ask.byte_size);
+    script.regions.lock().unwrap().insert(ask.name, memory);
+    Ok(Empty {})
+}
+
+/// Region, first byte and number of bytes of a tensor that lies in shared memory.
+fn place(parameters: &HashMap<String, Parameter>) -> Option<(String, u64, usize)> {
+    let choice = |name: &str| parameters.get(name)?.choice.clone();
+    let number = |name| match choice(name)? {
+        Choice::Integer(number) => Some(number),
+        Choice::Text(_) => None,
+    };
+    let Some(Choice::Text(region)) = choice("shared_memory_region") else {
+        return None;
+    };
+    let length = number("shared_memory_byte_size")? as usize;
+    Some((region, number("shared_memory_offset")? as u64, length))
 }
 
 impl Script {
-    /// What the network makes of it. A batch of another size is refused.
+    /// Has inputs that lie in shared memory in the request.
+    fn take_in(&self, request: &mut ModelInferRequest) -> Result<(), Status> {
+        for input in &request.inputs {
+            if let Some((region, start, length)) = place(&input.parameters) {
+                let regions = self.regions.lock().unwrap();
+                let unknown = || Status::invalid_argument(format!("no region {region}"));
+                let mut raw = vec![0; length];
+                let memory = regions.get(&region).ok_or_else(unknown)?;
+                memory.read_exact_at(&mut raw, start).unwrap();
+                request.raw_input_contents.push(raw.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Has outputs in shared memory where that is asked for.
+    fn put_out(
+        &self,
+        request: &ModelInferRequest,
+        mut answer: ModelInferResponse,
+    ) -> Result<ModelInferResponse, Status> {
+        for asked in &request.outputs {
+            if let Some((region, start, length)) = place(&asked.parameters) {
+                let index = answer.outputs.iter().position(|out| out.name == asked.name);
+                let raw = &answer.raw_output_contents[index.unwrap()];
+                assert_eq!(raw.len(), length);
+                self.regions.lock().unwrap()[&region]
+                    .write_all_at(raw, start)
+                    .unwrap();
+            }
+        }
+        if request
+            .outputs
+            .iter()
+            .any(|out| place(&out.parameters).is_some())
+        {
+            answer.raw_output_contents.clear();
+        }
+        Ok(answer)
+    }
+
+    /// What the network makes of it. A larger batch is refused.
     fn run(&self, request: &ModelInferRequest) -> Result<ModelInferResponse, Status> {
         let mut network = self.network.lock().unwrap();
+        let rows = request.inputs[0].shape[0];
         for (index, raw) in request.raw_input_contents.iter().enumerate() {
             let info = &network.inputs()[index];
-            let shape = info.shape.iter().map(|&size| size as i64);
-            if !shape.eq(request.inputs[index].shape.iter().copied()) {
+            let mut shape: Vec<_> = info.shape.iter().map(|&size| size as i64).collect();
+            shape[0] = shape[0].min(rows);
+            if shape != request.inputs[index].shape {
                 return Err(Status::invalid_argument(format!(
                     "{:?} was found, {:?} is expected",
                     request.inputs[index].shape, info.shape
@@ -304,8 +399,8 @@ impl Script {
             .map_err(|error| Status::internal(error.to_string()))?;
         let outputs = network.outputs().to_vec();
         let raw = (0..outputs.len()).map(|index| {
-            let bytes = network
-                .output(index)
+            let row = network.output(index).len() / outputs[index].shape[0];
+            let bytes = network.output(index)[..rows as usize * row]
                 .iter()
                 .flat_map(|value| value.to_le_bytes());
             bytes.collect::<Vec<u8>>().into()
@@ -319,8 +414,10 @@ impl Script {
                 .map(|tensor| InferTensor {
                     name: tensor.name.clone(),
                     datatype: "FP32".into(),
-                    shape: tensor.shape.iter().map(|&size| size as i64).collect(),
-                    contents: None,
+                    shape: std::iter::once(rows)
+                        .chain(tensor.shape[1..].iter().map(|&size| size as i64))
+                        .collect(),
+                    ..InferTensor::default()
                 })
                 .collect(),
         })

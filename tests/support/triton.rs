@@ -13,6 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prost::Message;
+use tonic::{Request, client::Grpc, codegen::http::uri::PathAndQuery, transport::Endpoint};
+use tonic_prost::ProstCodec;
+
 use crate::stand_in_server::unused_port;
 
 /// A server starts in four seconds on an idle machine.
@@ -35,6 +39,72 @@ pub struct Served<'a> {
     pub network: &'a [u8],
     /// Parameters of its configuration, such as `bytes`.
     pub parameters: &'a [(&'a str, &'a str)],
+    /// More of its configuration.
+    pub config: &'a str,
+}
+
+/// `RepositoryModelLoadRequest` and `RepositoryModelUnloadRequest`.
+#[derive(Clone, PartialEq, Message)]
+struct ModelOfRepository {
+    #[prost(string, tag = "2")]
+    model_name: String,
+}
+
+/// The names of regions that `SystemSharedMemoryStatus` has are keys of a map.
+#[derive(Clone, PartialEq, Message)]
+struct MemoryStatus {
+    #[prost(map = "string, bytes", tag = "1")]
+    regions: std::collections::HashMap<String, Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Nothing {}
+
+/// `ModelStatisticsRequest` and its answer, as far as they are used.
+#[derive(Clone, PartialEq, Message)]
+struct StatisticsRequest {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StatisticsResponse {
+    #[prost(message, repeated, tag = "1")]
+    models: Vec<ModelStatistics>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct ModelStatistics {
+    /// Runs; several calls may be one.
+    #[prost(uint64, tag = "5")]
+    pub executions: u64,
+    #[prost(message, optional, tag = "6")]
+    pub calls: Option<CallStatistics>,
+}
+
+impl ModelStatistics {
+    /// Of all calls that succeeded.
+    pub fn success_ns(&self) -> u64 {
+        let success = self.calls.as_ref().and_then(|calls| calls.success.as_ref());
+        success.map_or(0, |sum| sum.ns)
+    }
+}
+
+/// `InferStatistics`.
+#[derive(Clone, PartialEq, Message)]
+pub struct CallStatistics {
+    /// Of calls that succeeded: from when they have come to when the answer is there.
+    #[prost(message, optional, tag = "1")]
+    pub success: Option<Duration64>,
+}
+
+/// `StatisticDuration`: a sum.
+#[derive(Clone, PartialEq, Message)]
+pub struct Duration64 {
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+    #[prost(uint64, tag = "2")]
+    pub ns: u64,
 }
 
 impl Triton {
@@ -58,7 +128,8 @@ impl Triton {
             let parameters = model.parameters.iter().map(|(key, value)| {
                 format!("parameters {{ key: \"{key}\" value {{ string_value: \"{value}\" }} }}\n")
             });
-            let config = format!("{CONFIG}{}", parameters.collect::<String>());
+            let parameters: String = parameters.collect();
+            let config = format!("{CONFIG}{parameters}{}", model.config);
             fs::write(of_model.join("config.pbtxt"), config).unwrap();
         }
         let mut triton = Self {
@@ -122,6 +193,57 @@ impl Triton {
         }
     }
 
+    /// Takes a model out of service, and back.
+    pub fn unload(&self, model: &str) {
+        let model_name = model.to_owned();
+        let ask = ModelOfRepository { model_name };
+        let _: Nothing = self.ask("RepositoryModelUnload", ask);
+    }
+
+    pub fn load(&self, model: &str) {
+        let model_name = model.to_owned();
+        let ask = ModelOfRepository { model_name };
+        let _: Nothing = self.ask("RepositoryModelLoad", ask);
+    }
+
+    /// Regions of shared memory that it has open for its clients.
+    pub fn regions(&self) -> usize {
+        let status: MemoryStatus = self.ask("SystemSharedMemoryStatus", Nothing {});
+        status.regions.len()
+    }
+
+    /// What it has counted of a model.
+    pub fn statistics(&self, model: &str) -> ModelStatistics {
+        let name = model.to_owned();
+        let answer: StatisticsResponse = self.ask("ModelStatistics", StatisticsRequest { name });
+        answer.models[0].clone()
+    }
+
+    pub fn executions(&self, model: &str) -> u64 {
+        self.statistics(model).executions
+    }
+
+    /// Calls a method of the protocol.
+    pub fn ask<Q, A>(&self, method: &str, ask: Q) -> A
+    where
+        Q: Message + 'static,
+        A: Message + Default + 'static,
+    {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let address = format!("http://127.0.0.1:{}", self.port);
+            let channel = Endpoint::from_shared(address).unwrap().connect().await;
+            let mut client = Grpc::new(channel.unwrap());
+            client.ready().await.unwrap();
+            let path = format!("/inference.GRPCInferenceService/{method}");
+            let path = PathAndQuery::from_maybe_shared(path).unwrap();
+            let codec = ProstCodec::default();
+            let answer = client.unary(Request::new(ask), path, codec).await;
+            answer.unwrap().into_inner()
+        })
+    }
+
     /// SIGSTOP or SIGCONT, as `STOP` or `CONT`.
     pub fn signal(&self, name: &str) {
         let process = self.process.as_ref().unwrap().id().to_string();
@@ -168,4 +290,24 @@ fn site() -> PathBuf {
 
 fn option(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
+}
+
+/// A certificate for `localhost`, signed by an authority of its own, in files `server.pem`, `server.key` and `ca.pem`; `None`,
+/// with the reason printed, where there is no `openssl`.
+pub fn certificates(folder: &Path) -> Option<()> {
+    let script = "set -e
+        for name in ca other; do openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=$name -keyout $name.key -out $name.pem; done
+        openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr
+        printf 'subjectAltName=DNS:localhost\\nbasicConstraints=CA:FALSE\\n' > extensions
+        openssl x509 -req -days 2 -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile extensions -out server.pem";
+    let made = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(folder)
+        .output()
+        .ok()?;
+    if !made.status.success() {
+        println!("skipped: {}", String::from_utf8_lossy(&made.stderr));
+        return None;
+    }
+    Some(())
 }

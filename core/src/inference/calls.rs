@@ -38,7 +38,7 @@ pub struct CallCounts {
     pub reconnects: u64,
     /// Servers that draw now.
     pub active: u64,
-    /// Bytes of tensors that were received and sent.
+    /// Bytes of tensors that were received and sent; not of those in shared memory.
     pub bytes_in: u64,
     pub bytes_out: u64,
     /// Time of a call: p50, p95, p99, in microseconds.
@@ -57,6 +57,8 @@ pub enum ServerEvent {
     },
     /// It is ready and agrees with the network that was read.
     Found { server: String },
+    /// Tensors go there over the network, and not in shared memory.
+    NotShared { server: String, reason: String },
 }
 
 impl fmt::Debug for Calls {
@@ -123,6 +125,14 @@ impl Calls {
             server: server.to_owned(),
             reason: reason.to_owned(),
             left,
+        });
+    }
+
+    /// A server does not see or does not want this machine's memory.
+    pub(super) fn not_shared(&self, server: &str, reason: &str) {
+        self.record().push(ServerEvent::NotShared {
+            server: server.to_owned(),
+            reason: reason.to_owned(),
         });
     }
 

@@ -2,7 +2,7 @@
 //!
 //! None of it ever comes from a model's manifest but the model's name.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, net::IpAddr, path::Path, time::Duration};
 
 use crate::inference::Options;
 
@@ -11,7 +11,7 @@ const PORT: u16 = 8001;
 /// Where a token is expected, unless `token-header` names another header.
 const AUTHORIZATION: &str = "authorization";
 /// What `provider-options` may hold.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 9] = [
     "model",
     "model-version",
     "ca",
@@ -19,7 +19,11 @@ const KEYS: [&str; 7] = [
     "key",
     "token-file",
     "token-header",
+    "shared-memory",
+    "batching",
 ];
+/// Streams that may go in one call: as many as fill any GPU.
+const BATCHING_MAX: usize = 256;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,29 @@ pub(super) struct Settings {
     pub version: String,
     pub access: Access,
     pub timeout: Duration,
+    pub sharing: Sharing,
+    /// Rows that may go in one call, of several networks together.
+    pub batching: usize,
+}
+
+/// Which servers are offered memory that both see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// Those of this machine, as far as their addresses say.
+    #[default]
+    Auto,
+    Yes,
+    No,
+}
+
+impl Sharing {
+    pub fn includes(self, address: &Address) -> bool {
+        match self {
+            Self::Auto => address.is_here(),
+            Self::Yes => true,
+            Self::No => false,
+        }
+    }
 }
 
 /// One server.
@@ -41,6 +68,16 @@ pub(super) struct Address {
     pub is_tls: bool,
     /// `HOST:PORT`.
     pub authority: String,
+}
+
+impl Address {
+    /// Whether it is this machine's own.
+    fn is_here(&self) -> bool {
+        let host = self.authority.rsplit_once(':').map_or("", |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let is_loopback = |address: IpAddr| address.is_loopback();
+        host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback)
+    }
 }
 
 /// What servers want to see, and how they prove who they are.
@@ -117,6 +154,24 @@ impl Settings {
         if let Some(token) = &token {
             token.read()?;
         }
+        let sharing = match value("shared-memory") {
+            None | Some("auto") => Sharing::Auto,
+            Some("yes" | "true") => Sharing::Yes,
+            Some("no" | "false") => Sharing::No,
+            Some(other) => {
+                return Err(format!(
+                    "`shared-memory` is `{other}`; expected: auto, yes or no"
+                ));
+            }
+        };
+        let batching = match value("batching") {
+            None => 1,
+            Some(text) => (text.parse().ok())
+                .filter(|count| (1..=BATCHING_MAX).contains(count))
+                .ok_or_else(|| {
+                    format!("`batching` is `{text}`; expected: a number from 1 to {BATCHING_MAX}")
+                })?,
+        };
         Ok(Self {
             servers: addresses(&options.server.addresses)?,
             model: value("model").map(str::to_owned),
@@ -127,6 +182,8 @@ impl Settings {
                 token,
             },
             timeout: options.server.timeout,
+            sharing,
+            batching,
         })
     }
 }
@@ -234,6 +291,20 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_shared_with_this_machine_unless_it_is_said() {
+        let shared = |server: &str, values: &[(&str, &str)]| {
+            let settings = settings(server, values).unwrap();
+            settings.sharing.includes(&settings.servers[0])
+        };
+        for here in ["grpc://127.0.0.1", "grpc://[::1]:8001", "grpcs://LocalHost"] {
+            assert!(shared(here, &[]), "{here}");
+            assert!(!shared(here, &[("shared-memory", "no")]), "{here}");
+        }
+        assert!(!shared("grpc://localhost.example", &[]));
+        assert!(shared("grpc://gpu-host", &[("shared-memory", "yes")]));
+    }
+
+    #[test]
     fn options_that_cannot_be_used_are_refused() {
         let one = |key, value| settings("grpc://one", &[(key, value)]);
         assert_eq!(one("model", "face").unwrap().model.as_deref(), Some("face"));
@@ -243,6 +314,9 @@ mod tests {
             ("cert", file!(), "`key`"),
             ("token-header", "x-token", "`token-file`"),
             ("token-file", "/no/such/file", "`token-file` is"),
+            ("shared-memory", "maybe", "auto, yes or no"),
+            ("batching", "0", "from 1 to 256"),
+            ("batching", "many", "from 1 to 256"),
         ] {
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
             let value = if value == file!() { file } else { value };

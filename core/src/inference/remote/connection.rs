@@ -53,8 +53,7 @@ pub(super) struct Connection {
     pub address: Address,
     access: Access,
     channel: Channel,
-    /// Calls that are under way, of all networks.
-    pub under_way: AtomicUsize,
+    under_way: AtomicUsize,
 }
 
 /// Why a server did not answer as expected.
@@ -83,6 +82,11 @@ impl Fault {
     /// Whether the server itself said that time was up: it may say either.
     pub fn is_timeout(&self) -> bool {
         matches!(self.code, Code::DeadlineExceeded | Code::Cancelled)
+    }
+
+    /// Whether the same may be taken in another form.
+    pub fn is_refusal(&self) -> bool {
+        !self.is_timeout() && self.code != Code::Unavailable
     }
 }
 
@@ -141,6 +145,17 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Calls that are under way or wait for one, of all networks.
+    pub fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Counts a call for as long as what it gives lives.
+    pub fn begin(&self) -> UnderWay<'_> {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(&self.under_way)
+    }
+
     /// Calls a method whose answer holds no tensors, for so long at most.
     pub async fn ask<Q, A>(&self, method: &'static str, ask: Q, limit: Duration) -> Result<A, Fault>
     where
@@ -175,7 +190,7 @@ impl Connection {
             value.set_sensitive(true);
             request.metadata_mut().insert(key, value);
         }
-        let _under_way = UnderWay::begin(&self.under_way);
+        let _under_way = self.begin();
         let mut client = Grpc::new(self.channel.clone())
             .max_decoding_message_size(most)
             .max_encoding_message_size(usize::MAX);
@@ -190,14 +205,7 @@ impl Connection {
 }
 
 /// A call that is counted for as long as it is under way, also when nobody waits to its end.
-struct UnderWay<'a>(&'a AtomicUsize);
-
-impl<'a> UnderWay<'a> {
-    fn begin(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
+pub(super) struct UnderWay<'a>(&'a AtomicUsize);
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {

@@ -3,7 +3,9 @@
 //!
 //! Both directions encode and decode, so that tests can stand in for a server.
 
-use prost::{Message, bytes::Bytes};
+use std::collections::HashMap;
+
+use prost::{Message, Oneof, bytes::Bytes};
 
 /// The path of a method.
 macro_rules! method {
@@ -16,6 +18,9 @@ pub const MODEL_READY: &str = method!("ModelReady");
 pub const MODEL_METADATA: &str = method!("ModelMetadata");
 pub const MODEL_CONFIG: &str = method!("ModelConfig");
 pub const MODEL_INFER: &str = method!("ModelInfer");
+/// Triton's own.
+pub const SHARED_MEMORY_REGISTER: &str = method!("SystemSharedMemoryRegister");
+pub const SHARED_MEMORY_UNREGISTER: &str = method!("SystemSharedMemoryUnregister");
 
 /// Asks for one model: of `ModelReady`, `ModelMetadata` and `ModelConfig`. No version means the
 /// highest.
@@ -92,6 +97,23 @@ pub struct ModelInferRequest {
 pub struct RequestedOutput {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(map = "string, message", tag = "2")]
+    pub parameters: HashMap<String, Parameter>,
+}
+
+/// What a tensor has besides: where it lies in shared memory.
+#[derive(Clone, PartialEq, Message)]
+pub struct Parameter {
+    #[prost(oneof = "Choice", tags = "2, 3")]
+    pub choice: Option<Choice>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub enum Choice {
+    #[prost(int64, tag = "2")]
+    Integer(i64),
+    #[prost(string, tag = "3")]
+    Text(String),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -116,6 +138,8 @@ pub struct InferTensor {
     pub datatype: String,
     #[prost(int64, repeated, tag = "3")]
     pub shape: Vec<i64>,
+    #[prost(map = "string, message", tag = "4")]
+    pub parameters: HashMap<String, Parameter>,
     #[prost(message, optional, tag = "5")]
     pub contents: Option<TypedContents>,
 }
@@ -130,3 +154,28 @@ pub struct TypedContents {
     #[prost(double, repeated, tag = "7")]
     pub fp64_contents: Vec<f64>,
 }
+
+/// Has a server open a region of its machine's memory.
+#[derive(Clone, PartialEq, Message)]
+pub struct SharedMemoryRegisterRequest {
+    /// What requests call it.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// What the machine calls it.
+    #[prost(string, tag = "2")]
+    pub key: String,
+    #[prost(uint64, tag = "3")]
+    pub offset: u64,
+    #[prost(uint64, tag = "4")]
+    pub byte_size: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct SharedMemoryUnregisterRequest {
+    #[prost(string, tag = "1")]
+    pub name: String,
+}
+
+/// Of methods that only succeed or fail.
+#[derive(Clone, PartialEq, Message)]
+pub struct Empty {}

@@ -8,12 +8,15 @@
 
 mod address;
 mod connection;
+mod joined;
 pub mod messages;
 mod network;
 mod probe;
 mod replica;
+mod route;
 mod runtime;
 mod served;
+mod shared_memory;
 mod tensors;
 
 use std::{
@@ -27,8 +30,8 @@ use address::Settings;
 use connection::{Connection, Fault};
 use network::RemoteNetwork;
 use probe::Probe;
-use replica::{Expected, Refusal, Replica};
-use served::{Served, Signature};
+use replica::{Expected, Refusal, Replica, Serving};
+use served::Signature;
 
 /// Servers that the options name, and ONNX Runtime in this process while none of them can draw.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +73,8 @@ impl Backend for Remote {
             },
             probe: Probe::new(&mut *local.network, model.views.as_ref())?,
             calls: options.calls.clone(),
+            sharing: settings.sharing,
+            batching: settings.batching,
         });
         let verified = on_all(&connections, {
             let expected = expected.clone();
@@ -85,9 +90,9 @@ impl Backend for Remote {
         let mut away = Vec::new();
         for (replica, verified) in replicas.iter().zip(verified) {
             match verified {
-                Ok(served) => {
+                Ok(serving) => {
                     expected.calls.gained(replica.server(), false);
-                    replica.serve(served);
+                    replica.serve(serving);
                 }
                 Err(refusal) => away.push((replica, refusal)),
             }
@@ -152,7 +157,7 @@ fn most_at_once(
 /// be an error. Otherwise gives why one cannot.
 fn judge(
     connections: &[Arc<Connection>],
-    verified: &[Result<Served, Refusal>],
+    verified: &[Result<Serving, Refusal>],
     expected: &Expected,
     batch: usize,
     options: &Options,

@@ -3,7 +3,7 @@
 //! Must not know the protocol.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -11,11 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::{
     connection::Fault,
-    messages::{MODEL_INFER, ModelInferResponse},
     probe::fill,
-    replica::{Expected, Replica},
+    replica::{Expected, Replica, Serving},
+    route::Answer,
     runtime,
-    served::Served,
     tensors::Values,
 };
 use crate::{
@@ -75,33 +74,33 @@ impl RemoteNetwork {
     }
 
     /// Of the servers that draw, the one with the fewest calls under way.
-    fn choose(&self) -> Option<(Arc<Replica>, Arc<Served>)> {
+    fn choose(&self) -> Option<(Arc<Replica>, Arc<Serving>)> {
         let serving = self.replicas.iter().filter_map(|replica| {
-            let served = replica.served()?;
-            Some((replica.clone(), served))
+            let serving = replica.serving()?;
+            Some((replica.clone(), serving))
         });
-        serving.min_by_key(|(replica, _)| replica.connection.under_way.load(Ordering::Relaxed))
+        serving.min_by_key(|(replica, _)| replica.connection.under_way())
     }
 
     /// Has the server draw, and waits as long as a call may take.
-    fn call(&mut self, replica: &Replica, served: &Served) -> Result<(), CallEnd> {
+    fn call(&mut self, replica: &Replica, serving: Arc<Serving>) -> Result<(), CallEnd> {
         let started = Instant::now();
         let timeout = self.expected.timeout;
         let calls = &self.expected.calls;
-        let request = served.request(&self.inputs);
+        let request = serving.served.request(&self.inputs);
         let bytes_out = request.raw_input_contents.iter().map(|raw| raw.len()).sum();
-        let most = served.most();
-        let answer = Arc::<Mutex<Option<Result<ModelInferResponse, Fault>>>>::default();
+        let answer = Arc::<Mutex<Option<Result<Answer, Fault>>>>::default();
         let failed = |fault: Fault, is_timeout: bool| {
             calls.failed(is_timeout);
             fault
         };
         let runtime = runtime::handle().map_err(|reason| CallEnd::Failed(Fault::answer(reason)))?;
         let call = runtime.spawn({
-            let (connection, interrupt) = (replica.connection.clone(), self.interrupt.clone());
-            let answer = answer.clone();
+            let (serving, interrupt) = (serving.clone(), self.interrupt.clone());
+            let (answer, expected) = (answer.clone(), self.expected.clone());
             async move {
-                let result = connection.call(MODEL_INFER, request, most).await;
+                let most = serving.served.most();
+                let result = serving.route.call(request, most, &expected).await;
                 *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 interrupt.wake();
             }
@@ -113,15 +112,19 @@ impl RemoteNetwork {
                 return Err(CallEnd::Late(failed(Fault::timed_out(timeout), true), call));
             }
             Err(WaitEnd::Interrupted) => {
-                call.abort();
+                replica.let_run(&call);
                 return Err(CallEnd::Interrupted);
             }
         };
         let read = result.and_then(|answer| {
-            let read = served.read(&answer, &mut self.outputs);
-            read.map_err(Fault::answer)
+            let read = serving.served.read(&answer.tensors, &mut self.outputs);
+            let bytes_in = read.map_err(Fault::answer)?;
+            Ok(match answer.is_shared {
+                true => (0, 0),
+                false => (bytes_out, bytes_in),
+            })
         });
-        let bytes_in = read.map_err(|fault| {
+        let (bytes_out, bytes_in) = read.map_err(|fault| {
             let is_timeout = fault.is_timeout();
             CallEnd::Failed(failed(fault, is_timeout))
         })?;
@@ -168,8 +171,8 @@ impl Network for RemoteNetwork {
     }
 
     fn run(&mut self) -> Result<(), Error> {
-        while let Some((replica, served)) = self.choose() {
-            let (fault, late) = match self.call(&replica, &served) {
+        while let Some((replica, serving)) = self.choose() {
+            let (fault, late) = match self.call(&replica, serving) {
                 Ok(()) => {
                     self.is_drawn_here = false;
                     return Ok(());

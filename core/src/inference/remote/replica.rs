@@ -12,12 +12,14 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tonic::Code;
 
 use super::{
+    address::Sharing,
     connection::{Connection, Fault},
     messages::{
-        MODEL_CONFIG, MODEL_INFER, MODEL_METADATA, MODEL_READY, ModelConfigResponse,
-        ModelInferResponse, ModelMetadataResponse, ModelReadyResponse, ModelRequest,
+        MODEL_CONFIG, MODEL_METADATA, MODEL_READY, ModelConfigResponse, ModelMetadataResponse,
+        ModelReadyResponse, ModelRequest,
     },
     probe::Probe,
+    route::Route,
     runtime,
     served::{self, Misfit, Served, Signature},
 };
@@ -31,7 +33,7 @@ const AT_LAST: Duration = Duration::from_secs(4);
 /// A server that was not lost for this long is trusted again.
 const TRUSTED: Duration = Duration::from_secs(30);
 /// A late call is not waited for any longer: it does not come.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a server has to serve. `probe` holds what the network that was read makes of fixed inputs.
 pub(super) struct Expected {
@@ -41,6 +43,14 @@ pub(super) struct Expected {
     pub signature: Signature,
     pub probe: Probe,
     pub calls: Calls,
+    pub sharing: Sharing,
+    pub batching: usize,
+}
+
+/// What a server draws with, and how it is asked.
+pub(super) struct Serving {
+    pub served: Served,
+    pub route: Route,
 }
 
 /// Why a server cannot draw.
@@ -77,7 +87,7 @@ pub(super) struct Replica {
 #[derive(Default)]
 struct State {
     /// There while the server draws.
-    served: Option<Arc<Served>>,
+    serving: Option<Arc<Serving>>,
     /// What to wait before it is looked at, and since when it is trusted.
     wait: Duration,
     lost: Option<Instant>,
@@ -97,14 +107,21 @@ impl Replica {
         &self.connection.address.given
     }
 
-    /// What it serves, while it draws.
-    pub fn served(&self) -> Option<Arc<Served>> {
-        self.state().served.clone()
+    /// There while it draws.
+    pub fn serving(&self) -> Option<Arc<Serving>> {
+        self.state().serving.clone()
     }
 
     /// From here on it draws.
-    pub fn serve(&self, served: Served) {
-        self.state().served = Some(Arc::new(served));
+    pub fn serve(&self, serving: Serving) {
+        self.state().serving = Some(Arc::new(serving));
+    }
+
+    /// A call for which nobody waits any more ends with the network, if not before.
+    pub fn let_run(&self, call: &JoinHandle<()>) {
+        let mut state = self.state();
+        state.tasks.retain(|task| !task.is_finished());
+        state.tasks.push(call.abort_handle());
     }
 
     /// From here on it does not, until it is found again. A `late` call is let run to its end:
@@ -116,31 +133,39 @@ impl Replica {
         late: Option<JoinHandle<()>>,
     ) {
         let mut state = self.state();
-        let drew = state.served.take().is_some();
+        let drew = state.serving.take();
         let is_trusted = state.lost.is_none_or(|lost| lost.elapsed() > TRUSTED);
         state.wait = match is_trusted {
             true => SOON,
             false => (state.wait * 2).min(AT_LAST),
         };
         state.lost = Some(Instant::now());
-        state.tasks.clear();
-        state
-            .tasks
-            .extend(late.as_ref().map(JoinHandle::abort_handle));
         let Ok(runtime) = runtime::handle() else {
             return;
         };
-        let watch = watch(self.clone(), expected.clone(), late, state.wait);
-        state.tasks.push(runtime.spawn(watch).abort_handle());
+        state.tasks.retain(|task| !task.is_finished());
+        state
+            .tasks
+            .extend(late.as_ref().map(JoinHandle::abort_handle));
+        let (replica, expected_there, wait) = (self.clone(), expected.clone(), state.wait);
+        let drew_before = drew.is_some();
+        let watch = runtime.spawn(async move {
+            // Not in the thread that waits for frames: what it shares is given back.
+            drop(drew);
+            watch(replica, expected_there, late, wait).await;
+        });
+        state.tasks.push(watch.abort_handle());
         drop(state);
-        expected.calls.lost(self.server(), reason, drew);
+        expected.calls.lost(self.server(), reason, drew_before);
     }
 
     /// Nobody needs it any more.
     pub fn close(&self, calls: &Calls) {
         let mut state = self.state();
         state.tasks.drain(..).for_each(|task| task.abort());
-        if state.served.take().is_some() {
+        let drew = state.serving.take();
+        drop(state);
+        if drew.is_some() {
             calls.closed();
         }
     }
@@ -166,10 +191,10 @@ async fn watch(
     loop {
         tokio::time::sleep(wait).await;
         match verify(&replica.connection, &expected).await {
-            Ok(served) => {
+            Ok(serving) => {
                 // Before it may be lost again.
                 expected.calls.gained(replica.server(), true);
-                replica.serve(served);
+                replica.serve(serving);
                 return;
             }
             Err(_) => wait = (wait * 2).min(AT_LAST),
@@ -217,33 +242,36 @@ pub(super) async fn describe(
 /// Whether a server serves the model: its tensors agree, and it makes the same of the probes, the
 /// last of them in the time that a call has.
 pub(super) async fn verify(
-    connection: &Connection,
+    connection: &Arc<Connection>,
     expected: &Expected,
-) -> Result<Served, Refusal> {
+) -> Result<Serving, Refusal> {
     let Expected {
         model,
         version,
         timeout,
         ..
     } = expected;
-    let (metadata, _) = describe(connection, model, version, *timeout).await?;
+    let (metadata, most) = describe(connection, model, version, *timeout).await?;
     let served = Served::new(&metadata, version, &expected.signature).map_err(Refusal::Misfit)?;
+    let route = Route::find(connection, &served, most, expected).await;
     let mut took = Duration::ZERO;
     for case in &expected.probe.cases {
         let started = Instant::now();
         let limit = FIRST_RUN.max(*timeout);
         let request = served.request(&case.inputs);
-        let call = connection.call::<_, ModelInferResponse>(MODEL_INFER, request, served.most());
+        let call = route.call(request, served.most(), expected);
         let answer = tokio::time::timeout(limit, call).await;
         let answer = answer.unwrap_or_else(|_| Err(Fault::timed_out(limit)))?;
         let mut outputs = case.outputs();
-        served.read(&answer, &mut outputs).map_err(Fault::answer)?;
+        served
+            .read(&answer.tensors, &mut outputs)
+            .map_err(Fault::answer)?;
         let name = |index: usize| expected.signature.outputs[index].name.clone();
         case.compare(&outputs, name).map_err(Refusal::Misfit)?;
         took = started.elapsed();
     }
     match took > *timeout {
-        false => Ok(served),
+        false => Ok(Serving { served, route }),
         true => Err(Refusal::Away(Fault {
             code: Code::DeadlineExceeded,
             reason: format!("a run takes {took:?}, and `remote-timeout` is {timeout:?}"),

@@ -91,10 +91,24 @@ impl Served {
             outputs: (self.outputs.iter())
                 .map(|port| RequestedOutput {
                     name: port.name.clone(),
+                    ..RequestedOutput::default()
                 })
                 .collect(),
             raw_input_contents: raw.map(|(port, values)| port.encode(values)).collect(),
         }
+    }
+
+    /// The first dimension of all tensors, where that is one number.
+    pub fn rows(&self) -> Option<usize> {
+        let mut firsts = (self.inputs.iter().chain(&self.outputs)).map(|port| port.shape.first());
+        let first = *firsts.next()??;
+        let is_same = firsts.all(|other| other == Some(&first));
+        is_same.then(|| usize::try_from(first).ok())?
+    }
+
+    /// Bytes of each input and each output.
+    pub fn lengths(&self) -> [Vec<usize>; 2] {
+        [&self.inputs, &self.outputs].map(|ports| ports.iter().map(Port::bytes).collect())
     }
 
     /// Bytes that an answer may have.
@@ -148,7 +162,7 @@ impl Port {
             name: self.name.clone(),
             datatype: self.datatype.name().to_owned(),
             shape: self.shape.clone(),
-            contents: None,
+            ..InferTensor::default()
         }
     }
 
