@@ -18,6 +18,7 @@ mod triton;
 
 mod answers;
 mod element;
+mod families;
 mod joined;
 mod live;
 mod networks;
@@ -25,3 +26,4 @@ mod outages;
 mod real;
 mod servers;
 mod shared;
+mod unrest;
