@@ -26,7 +26,7 @@ use lipsync_core::{
     catalogue::Source,
     inference::Options,
     render::{Controls, Engine, Networks, Outcome},
-    sound::{Place, SampleFormat, Sound},
+    sound::{Position, SampleFormat, Sound},
 };
 use onnx::{Dim, Linear};
 use picture::Picture;
@@ -192,7 +192,11 @@ fn count(generator: &Source, way: Way, mut picture: Picture) -> usize {
     let (mut engine, _) = Engine::new(&config).expect("the model opens");
     let mut sound = Sound::new();
     sound
-        .configure(SampleFormat::F32, 48_000, &[Place::Left, Place::Right])
+        .configure(
+            SampleFormat::F32,
+            48_000,
+            &[Position::Left, Position::Right],
+        )
         .expect("48 kHz stereo is usable");
     // A hum with syllables: loud enough to be taken for speech, different in every frame.
     let mut phase = 0_f32;

@@ -27,7 +27,7 @@ use lipsync_core::{
     pixels::Rows,
     rect::Rect,
     render::{Controls, Engine, Fade, Networks, Outcome, Timings},
-    sound::{Channel, Place, SampleFormat, Sound},
+    sound::{Channel, Position, SampleFormat, Sound},
 };
 
 /// Sound is kept this much longer than the window needs, for frames out of order.
@@ -482,19 +482,19 @@ impl Stream {
 }
 
 /// Where the channels stand; nowhere in particular where the caps do not say.
-fn places(info: &AudioInfo) -> Vec<Place> {
+fn places(info: &AudioInfo) -> Vec<Position> {
     use gst_audio::AudioChannelPosition::*;
     let place = |position: &gst_audio::AudioChannelPosition| match position {
-        Mono | FrontCenter => Place::Centre,
-        FrontLeft | FrontLeftOfCenter => Place::Left,
-        FrontRight | FrontRightOfCenter => Place::Right,
-        Lfe1 | Lfe2 => Place::LowFrequency,
-        _ => Place::Elsewhere,
+        Mono | FrontCenter => Position::Centre,
+        FrontLeft | FrontLeftOfCenter => Position::Left,
+        FrontRight | FrontRightOfCenter => Position::Right,
+        Lfe1 | Lfe2 => Position::LowFrequency,
+        _ => Position::Elsewhere,
     };
     let count = info.channels() as usize;
     match info.positions() {
         Some(positions) if positions.len() == count => positions.iter().map(place).collect(),
-        _ => vec![Place::Elsewhere; count],
+        _ => vec![Position::Elsewhere; count],
     }
 }
 

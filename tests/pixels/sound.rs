@@ -2,7 +2,7 @@
 //! Source of the fixtures: `tests/data/README.md`.
 
 use lipsync_core::sound::{
-    BANDS, CAPACITY_NS, COLUMNS_PER_SECOND, Channel, MONO, Place, SampleFormat, Sound, Spectrum,
+    BANDS, CAPACITY_NS, COLUMNS_PER_SECOND, Channel, MONO, Position, SampleFormat, Sound, Spectrum,
     VoiceGate,
 };
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ fn speech_mel() -> Vec<f32> {
 fn sound(format: SampleFormat, rate: u32, channels: usize) -> Sound {
     let mut sound = Sound::new();
     sound
-        .configure(format, rate, &vec![Place::Elsewhere; channels])
+        .configure(format, rate, &vec![Position::Elsewhere; channels])
         .expect("a format of the contract");
     sound
 }
@@ -437,7 +437,11 @@ fn voice_and_music() -> Vec<[f32; 2]> {
 }
 
 /// The mel of what is heard of channels at these places, without the first fifth of a second.
-fn mel_of(places: &[Place], channel: Channel, sample: impl Fn(usize, [f32; 2]) -> f32) -> Vec<f32> {
+fn mel_of(
+    places: &[Position],
+    channel: Channel,
+    sample: impl Fn(usize, [f32; 2]) -> f32,
+) -> Vec<f32> {
     let bytes: Vec<u8> = voice_and_music()
         .into_iter()
         .flat_map(|parts| (0..places.len()).map(move |channel| (channel, parts)))
@@ -471,9 +475,9 @@ fn correlation(a: &[f32], b: &[f32]) -> f64 {
 
 #[test]
 fn a_voice_is_heard_as_clean_as_it_is_in_one_of_many_channels() {
-    use Place::{Centre, Elsewhere, Left, LowFrequency, Right};
+    use Position::{Centre, Elsewhere, Left, LowFrequency, Right};
     let clean = mel_of(MONO, Channel::Auto, |_, [voice, _]| voice);
-    let of = |places: &[Place], sample: fn(usize, [f32; 2]) -> f32| {
+    let of = |places: &[Position], sample: fn(usize, [f32; 2]) -> f32| {
         correlation(&mel_of(places, Channel::Auto, sample), &clean)
     };
     let stereo = &[Left, Right];

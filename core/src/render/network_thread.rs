@@ -188,7 +188,7 @@ pub struct Worker {
     /// `None` while a thread has it.
     generator: Option<Box<dyn Generator>>,
     thread: Option<Thread>,
-    done: Arc<Place>,
+    done: Arc<Mailbox>,
     /// The last frames of the jobs that are under way, in order.
     under_way: VecDeque<u64>,
 }
@@ -257,14 +257,17 @@ impl Worker {
 
 /// A thread that runs a generator. Dropped, it waits for the job that is worked on.
 struct Thread {
-    given: Arc<Place>,
+    given: Arc<Mailbox>,
     handle: Option<JoinHandle<()>>,
 }
 
 impl Thread {
     /// Gives the generator back where no thread can be had.
-    fn start(generator: Box<dyn Generator>, done: Arc<Place>) -> Result<Self, Box<dyn Generator>> {
-        let given = Arc::<Place>::default();
+    fn start(
+        generator: Box<dyn Generator>,
+        done: Arc<Mailbox>,
+    ) -> Result<Self, Box<dyn Generator>> {
+        let given = Arc::<Mailbox>::default();
         let from = given.clone();
         // What a thread is to begin with is lost when it cannot begin.
         let (hand_over, handed) = sync_channel::<Box<dyn Generator>>(1);
@@ -307,7 +310,7 @@ impl Drop for Thread {
 /// Where one thread puts jobs for another. The channels of the standard library allocate when
 /// somebody first waits, which may be any time.
 #[derive(Default)]
-struct Place {
+struct Mailbox {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -326,7 +329,7 @@ impl Default for State {
     }
 }
 
-impl Place {
+impl Mailbox {
     fn put(&self, job: Job) {
         self.lock().jobs.push_back(job);
         self.changed.notify_one();

@@ -31,7 +31,7 @@ const NOT_OPPOSITE: f32 = -0.3;
 
 /// Where the loudspeaker of a channel stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Position {
     /// In the front centre, where dialogue is.
     Centre,
     Left,
@@ -43,10 +43,10 @@ pub enum Place {
 }
 
 /// Where a voice is looked for: first where something is carried.
-const TIERS: [&[Place]; 3] = [
-    &[Place::Centre],
-    &[Place::Left, Place::Right],
-    &[Place::Elsewhere],
+const TIERS: [&[Position]; 3] = [
+    &[Position::Centre],
+    &[Position::Left, Position::Right],
+    &[Position::Elsewhere],
 ];
 
 /// Which of the channels is listened to.
@@ -98,25 +98,25 @@ impl Channel {
     /// [`Mix`](Self::Mix), and where there is no such channel.
     ///
     /// Mono is every side at once; the first two of channels without places are left and right.
-    pub fn among(self, places: &[Place]) -> Option<usize> {
-        let has_places = places.iter().any(|place| *place != Place::Elsewhere);
-        let at = |wanted: Place, index: usize| match places.len() {
+    pub fn among(self, places: &[Position]) -> Option<usize> {
+        let has_places = places.iter().any(|place| *place != Position::Elsewhere);
+        let at = |wanted: Position, index: usize| match places.len() {
             1 => Some(0),
             _ if has_places => places.iter().position(|place| *place == wanted),
             count => Some(index).filter(|index| *index < count),
         };
         match self {
             Self::Auto | Self::Mix => None,
-            Self::Left => at(Place::Left, 0),
-            Self::Right => at(Place::Right, 1),
-            Self::Centre => at(Place::Centre, usize::MAX),
+            Self::Left => at(Position::Left, 0),
+            Self::Right => at(Position::Right, 1),
+            Self::Centre => at(Position::Centre, usize::MAX),
             Self::Number(number) => Some(number).filter(|number| *number < places.len()),
         }
     }
 
     /// Whether channels at these places can be listened to like this, or only as
     /// [`Auto`](Self::Auto).
-    pub fn is_among(self, places: &[Place]) -> bool {
+    pub fn is_among(self, places: &[Position]) -> bool {
         matches!(self, Self::Auto | Self::Mix) || self.among(places).is_some()
     }
 }
@@ -145,7 +145,7 @@ struct Lane {
 
 /// Makes one channel of many.
 pub struct Downmix {
-    places: Box<[Place]>,
+    places: Box<[Position]>,
     channel: Channel,
     lanes: Box<[Lane]>,
     /// Frames in a step, and how many of this one are over.
@@ -157,11 +157,11 @@ pub struct Downmix {
 
 impl Downmix {
     /// `places` has at least one channel, `rate` is in frames a second.
-    pub fn new(places: &[Place], rate: u32, channel: Channel) -> Self {
+    pub fn new(places: &[Position], rate: u32, channel: Channel) -> Self {
         // Before anything is heard a voice is expected where it belongs.
         let tier = (TIERS.into_iter())
             .find(|tier| places.iter().any(|place| tier.contains(place)))
-            .unwrap_or(&[Place::LowFrequency]);
+            .unwrap_or(&[Position::LowFrequency]);
         let lanes = places.iter().map(|place| Lane {
             noise_db: NOTHING_DB - STANDS_OUT_DB,
             level_db: f32::NEG_INFINITY,
@@ -186,7 +186,7 @@ impl Downmix {
         downmix
     }
 
-    pub fn places(&self) -> &[Place] {
+    pub fn places(&self) -> &[Position] {
         &self.places
     }
 
@@ -270,7 +270,7 @@ impl Downmix {
     }
 
     /// Finds out which of the channels at these places carry something.
-    fn judge(&mut self, tier: &[Place]) {
+    fn judge(&mut self, tier: &[Position]) {
         let lanes = self.lanes.iter().zip(&self.places);
         let loudest_db = (lanes.filter(|(_, place)| tier.contains(place)))
             .map(|(lane, _)| lane.level_db)
@@ -286,7 +286,7 @@ impl Downmix {
 
     /// Where nothing carries anything, all stays as it was.
     fn choose(&mut self) {
-        let carries = |tier: &&[Place]| {
+        let carries = |tier: &&[Position]| {
             let mut lanes = self.lanes.iter().zip(&self.places);
             lanes.any(|(lane, place)| lane.carries && tier.contains(place))
         };
@@ -313,7 +313,7 @@ impl Downmix {
         for (index, (lane, place)) in self.lanes.iter_mut().zip(&self.places).enumerate() {
             let counts = match only {
                 Some(only) => index == only,
-                None if mixes => *place != Place::LowFrequency,
+                None if mixes => *place != Position::LowFrequency,
                 None => lane.is_chosen,
             };
             let turned = lane.is_opposite && only.is_none() && !mixes;

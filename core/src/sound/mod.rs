@@ -24,7 +24,7 @@ mod ring;
 mod spectrum_cache;
 mod voice_gate;
 
-pub use downmix::{Channel, Place};
+pub use downmix::{Channel, Position};
 pub use levels::{LOUD_DB, Levels};
 pub use mel::RANGE as MEL_RANGE;
 pub use spectrum_cache::BANDS;
@@ -69,7 +69,7 @@ const BLOCK: usize = 1024;
 const BLOCK_SAMPLES: usize = 64 * BLOCK;
 
 /// Where the one channel of mono stands.
-pub const MONO: &[Place] = &[Place::Centre];
+pub const MONO: &[Position] = &[Position::Centre];
 
 /// Interleaved little-endian samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -245,7 +245,7 @@ impl Sound {
         &mut self,
         format: SampleFormat,
         rate: u32,
-        places: &[Place],
+        places: &[Position],
     ) -> Result<(), Error> {
         if !RATES.contains(&rate) {
             return Err(Error::SoundFormat(format!(

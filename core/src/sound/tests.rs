@@ -185,7 +185,7 @@ proptest! {
         for (kind, a, b, data) in steps {
             let format = [SampleFormat::S16, SampleFormat::S32, SampleFormat::F32, SampleFormat::F64][kind as usize % 4];
             match kind / 4 % 8 {
-                0 => _ = sound.configure(format, (a as u32) % 400_000, &[Place::Elsewhere; 9][..(b as usize) % 9]),
+                0 => _ = sound.configure(format, (a as u32) % 400_000, &[Position::Elsewhere; 9][..(b as usize) % 9]),
                 1 => sound.gap(a, b),
                 2 => sound.finish(),
                 3 => sound.forget_before(a),
@@ -281,7 +281,7 @@ fn formats_may_change_in_mid_stream() {
     let mut sound = sound(48_000);
     sound.push(&bytes(&[0.25; 48_000]), 0, false);
     sound
-        .configure(SampleFormat::S16, 8_000, &[Place::Left, Place::Right])
+        .configure(SampleFormat::S16, 8_000, &[Position::Left, Position::Right])
         .expect("a format of the contract");
     let stereo: Vec<u8> = [8_192i16, 24_576]
         .repeat(8_000)

@@ -100,8 +100,8 @@ impl Manner {
     }
 
     /// What is drawn over lips of such a gap.
-    pub fn over(&self, gap: f32) -> Source {
-        Source {
+    pub fn over(&self, gap: f32) -> SourceLips {
+        SourceLips {
             gap: (gap - self.shut).clamp(0.0, WIDEST_SOURCE),
             known: self.known,
         }
@@ -119,14 +119,14 @@ impl Manner {
 
 /// The source's own lips in a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Source {
+pub struct SourceLips {
     /// How far they are open, beyond what is seen of them when shut.
     gap: f32,
     /// How far the person's manner is known, 0..1.
     known: f32,
 }
 
-impl Source {
+impl SourceLips {
     /// What an opening of `gap` is to be multiplied by instead of `opening`: of a mouth drawn over an
     /// open one more shows than of one drawn over a shut one.
     fn corrected(&self, opening: f32, gap: f32) -> f32 {
@@ -152,7 +152,7 @@ pub fn between(own: Manner, voice: Manner) -> Articulation {
 /// Changes displacements from the mouth at rest in place. `gaps` is memory.
 pub fn apply(
     articulation: &Articulation,
-    source: &Source,
+    source: &SourceLips,
     anatomy: &Anatomy,
     moved: &mut [[f32; 2]],
     gaps: &mut Vec<f32>,

@@ -25,7 +25,7 @@ use crate::{
     pixels::{Affine, Blender, Drawn, Patch, View, sample},
     sound::{self, Spectrum},
 };
-use articulation::{Learner, Manner, Opening, Source};
+use articulation::{Learner, Manner, Opening, SourceLips};
 use contour::Contour;
 use manifest::{Inside, Manifest};
 use mouth::{InnerMouth, NOSE_TIP, Points, Scene};
@@ -375,7 +375,7 @@ impl Generator for BuiltIn {
             let articulation = articulated(&sketch.look, seen.manner, voice);
             let anatomy = &self.geometry.anatomy;
             let source = match sketch.look.articulation {
-                Some(_) => Source::default(),
+                Some(_) => SourceLips::default(),
                 None => Manner::from_slice(seen.manner)
                     .over(anatomy.closing.gap(seen.source.as_chunks().0)),
             };

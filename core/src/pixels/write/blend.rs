@@ -16,7 +16,7 @@ use crate::pixels::{
     geometry::lanes::wide,
     write::{
         field::{Field, Line, Texel},
-        warp::{Place, Rect, Shift, Source},
+        warp::{CopiedRegion, GridRect, Place, Shift},
     },
 };
 
@@ -52,7 +52,7 @@ pub struct Drawn<'a> {
 /// before.
 pub struct Blender {
     field: Field,
-    source: Source,
+    source: CopiedRegion,
     run: Run,
 }
 
@@ -66,7 +66,7 @@ impl Blender {
     pub fn new() -> Self {
         Self {
             field: Field::new(),
-            source: Source::new(),
+            source: CopiedRegion::new(),
             run: Run::new(),
         }
     }
@@ -200,7 +200,7 @@ impl Run {
 
     /// Reads the `nth` component of the source: what is there, and what moves there.
     #[inline(always)]
-    fn read(&mut self, source: &Source, nth: usize) {
+    fn read(&mut self, source: &CopiedRegion, nth: usize) {
         let places = &self.places[..self.count];
         let mut parts = [[0.0; 4]; RUN];
         source.read(nth, places, &mut self.own, &mut parts);
@@ -238,7 +238,7 @@ impl Run {
 struct Maps<'a> {
     field: &'a Field,
     /// Of what moves, if anything does.
-    source: Option<&'a Source>,
+    source: Option<&'a CopiedRegion>,
     /// See [`View::density`].
     density: [f32; 2],
 }
@@ -262,7 +262,7 @@ impl Track {
     }
 
     /// The samples of a grid of `size` that the field's extent may cover.
-    fn region(&self, size: [usize; 2]) -> Rect {
+    fn region(&self, size: [usize; 2]) -> GridRect {
         // The map back is rounded; `span` is exact.
         const SLACK: f32 = 2.0;
         let (mut least, mut greatest) = ([f32::INFINITY; 2], [f32::NEG_INFINITY; 2]);
@@ -282,7 +282,7 @@ impl Track {
             (least[0] as i32).clamp(0, width),
             (least[1] as i32).clamp(0, height),
         );
-        Rect {
+        GridRect {
             left,
             top,
             right: (greatest[0] as i32).clamp(left, width),

@@ -51,7 +51,7 @@ pub fn stamp(view: &mut View, stamp: &Stamp) {
         },
         curves,
     };
-    let area = Area {
+    let area = Written {
         columns: left..right,
         lines: view.rows.within(&(top..bottom)),
         rows: view.rows,
@@ -82,7 +82,7 @@ pub fn stamp(view: &mut View, stamp: &Stamp) {
 }
 
 /// The pixels that are written.
-struct Area {
+struct Written {
     columns: Range<usize>,
     /// Which of `rows`.
     lines: Range<usize>,
@@ -107,7 +107,7 @@ struct Seen {
 
 impl Seen {
     /// Under the `count` samples of `grid` from `x, y` on.
-    fn new(stamp: &Stamp, area: &Area, grid: &Grid, [x, y]: [usize; 2], count: usize) -> Self {
+    fn new(stamp: &Stamp, area: &Written, grid: &Grid, [x, y]: [usize; 2], count: usize) -> Self {
         let mut rgb = [[0.0; RUN]; 3];
         let [across, down] = grid.shift;
         let place = |x: usize, line: usize| {

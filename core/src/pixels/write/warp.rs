@@ -75,7 +75,7 @@ impl Shift {
 
 /// Samples from `left` to before `right`, `top` to before `bottom`, of a grid; may lie beyond it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pixels) struct Rect {
+pub(in crate::pixels) struct GridRect {
     pub left: i32,
     pub top: i32,
     pub right: i32,
@@ -83,19 +83,19 @@ pub(in crate::pixels) struct Rect {
 }
 
 /// A copy of a region of up to three components that share a grid.
-pub(in crate::pixels) struct Source {
+pub(in crate::pixels) struct CopiedRegion {
     values: Vec<f32>,
     /// What the copy covers, its samples a row and a component.
-    rect: Rect,
+    rect: GridRect,
     columns: usize,
     area: usize,
 }
 
-impl Source {
+impl CopiedRegion {
     pub fn new() -> Self {
         Self {
             values: Vec::new(),
-            rect: Rect {
+            rect: GridRect {
                 left: 0,
                 top: 0,
                 right: 0,
@@ -113,13 +113,13 @@ impl Source {
         &mut self,
         components: impl Iterator<Item = Samples<'a>>,
         size: [usize; 2],
-        region: Rect,
+        region: GridRect,
         reach: [f32; 2],
     ) {
         let [width, height] = size.map(|size| size as i32);
         let reach = reach.map(|reach| reach as i32 + 1);
         // Further beyond the edge the kernel sees nothing new.
-        self.rect = Rect {
+        self.rect = GridRect {
             left: (region.left - reach[0] - BEFORE).max(-BEFORE - AFTER),
             top: (region.top - reach[1] - BEFORE).max(-BEFORE - AFTER),
             right: (region.right + reach[0] + AFTER).min(width + BEFORE + AFTER),

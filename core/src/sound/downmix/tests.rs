@@ -2,11 +2,11 @@ use super::*;
 use proptest::prelude::*;
 use std::f32::consts::TAU;
 
-use Place::{Centre, Elsewhere, Left, LowFrequency, Right};
+use Position::{Centre, Elsewhere, Left, LowFrequency, Right};
 
 const RATE: u32 = 8_000;
-const STEREO: &[Place] = &[Left, Right];
-const SURROUND: &[Place] = &[Left, Right, Centre, LowFrequency, Elsewhere, Elsewhere];
+const STEREO: &[Position] = &[Left, Right];
+const SURROUND: &[Position] = &[Left, Right, Centre, LowFrequency, Elsewhere, Elsewhere];
 
 /// Syllables of a voice, full scale at their loudest.
 fn voice(n: usize) -> f32 {
@@ -30,14 +30,14 @@ fn interleave(frames: usize, channels: usize, sample: impl Fn(usize, usize) -> f
         .collect()
 }
 
-fn mixed(places: &[Place], channel: Channel, data: &[f32]) -> Vec<f32> {
+fn mixed(places: &[Position], channel: Channel, data: &[f32]) -> Vec<f32> {
     let mut out = vec![9.0; data.len() / places.len()];
     Downmix::new(places, RATE, channel).mix(data, &mut out);
     out
 }
 
 /// A second of what `auto` makes of it, once it has heard two.
-fn settled(places: &[Place], sample: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+fn settled(places: &[Position], sample: impl Fn(usize, usize) -> f32) -> Vec<f32> {
     let data = interleave(3 * RATE as usize, places.len(), sample);
     mixed(places, Channel::Auto, &data).split_off(2 * RATE as usize)
 }
@@ -82,7 +82,7 @@ fn channels_in_phase_are_averaged_exactly() {
 
 #[test]
 fn a_voice_is_heard_whatever_channel_it_is_in() {
-    let layouts: [&[Place]; 8] = [
+    let layouts: [&[Position]; 8] = [
         STEREO,
         &[Left, Right, Centre],
         &[Left, Right, Elsewhere, Elsewhere],
