@@ -16,6 +16,8 @@ from audio2mouth import COLUMNS, SILENCE, SPEEDS, mirror, windows
 
 #: Share of the windows that come from synthetic voices (spoken.py).
 SPOKEN = 0.4
+#: Share of the windows in which nobody speaks.
+QUIET = 0.2
 
 
 class Lesson(NamedTuple):
@@ -29,7 +31,7 @@ class Lesson(NamedTuple):
 class Batches:
     """Random windows, augmented, with their displacements. Rows come in pairs of neighbours in time (40 ms apart)."""
 
-    def __init__(self, clips, seed=0):
+    def __init__(self, clips, seed=0, pieces=()):
         self.clips, self.random = clips, np.random.default_rng(seed)
         people = sorted({c.person for c in clips})
         self.by_person = [[c for c in clips if c.person == p] for p in people]
@@ -39,7 +41,7 @@ class Batches:
         self.share /= self.share.sum()
         self.listened = all(c.phones is not None for c in clips)
         long = [c for c in clips[::4] if len(c.sound) > 24000] or clips[::4]
-        self.sounds = noise.library(np.random.default_rng(1), [c.sound[8000:40000] for c in long])
+        self.sounds = noise.library(np.random.default_rng(1), [c.sound[8000:40000] for c in long], pieces)
 
     def draw(self, pairs):
         """Windows [2 * pairs, 1, 80, W], displacements [2 * pairs, L, 2] and, if all clips were listened to, the lesson."""
@@ -58,7 +60,7 @@ class Batches:
                 moving = np.interp(middle * phones.RATE, np.arange(len(clip.change)), clip.change)
                 lessons.append((clip.spoken_at(heard, speed), clip.faces_at(middle), moving))
         spectra, shapes = self.augment(np.stack(spectra), np.array(levels)), np.stack(shapes)
-        quiet = r.random(pairs) < 0.16
+        quiet = r.random(pairs) < QUIET
         if quiet.any():
             spectra[quiet] = self.silence(int(quiet.sum()))
             shapes[quiet] = 0
@@ -87,7 +89,7 @@ class Batches:
         x[some] = tail
         # what else sounds in the room
         some = r.random(n) < 0.5
-        kinds = r.choice(list(self.sounds), int(some.sum()))
+        kinds = noise.pick(r, self.sounds, int(some.sum()))
         least = np.where(np.isin(kinds, noise.MUTE[:5]), 0, 5)  # dB by which the voice is louder
         x[some] = noise.add(x[some], self.sound(kinds, level[some] - r.uniform(least, 45)))
         # gain and colour of the microphone, an expander
@@ -127,8 +129,8 @@ class Batches:
     def silence(self, n):
         """Nobody speaks: digital silence, rooms, machines, music; talkers far away."""
         r = self.random
-        kinds = r.choice(list(self.sounds), n)
-        level = r.uniform(-75, np.where(kinds == "talkers", -50, -18))
+        kinds = noise.pick(r, self.sounds, n)
+        level = r.uniform(-75, np.where(kinds == "talkers", -50, -10))
         x = self.sound(kinds, level) + np.cumsum(r.normal(0, 0.06, (n, 1, 80, 1)), 2).astype(np.float32)
         x[r.random(n) < 0.2] = SILENCE
         return x.clip(-4, 4).astype(np.float32)

@@ -1,6 +1,6 @@
 """How well are strangers followed? Every person is left out once, with the people of his fold, and the networks that never saw him are measured.
 
-    python training/folds.py --data DATA --speech SPEECH --start RUN0/audio2mouth.pt --work WORK
+    python training/folds.py --data DATA --speech SPEECH --music MUSIC --start RUN0/audio2mouth.pt --work WORK
 
 RUN0 has learned to hear on SPEECH alone (learn.py --hear), so it knows nobody of DATA. Each fold's network is trained as the shipped one is, and
 calibrated as export.py does by the people it was trained on, then compared with the mesh of the real frames: landmarks alone, nothing is drawn. `known` is
@@ -107,7 +107,7 @@ def fold(clips, voices, out, path, arguments):
     level_speakers(taught)
     if not path.exists():
         start = torch.load(arguments.start, weights_only=False) if arguments.start else None
-        network, basis = learn.learn(taught, voices, start, arguments.steps, path.with_suffix(".going-on"), arguments.seed)
+        network, basis = learn.learn(taught, voices, start, arguments.steps, path.with_suffix(".going-on"), arguments.seed, pieces=arguments.pieces)
         learn.save(dict(state=network.state_dict(), basis=basis, mean=mean_shape(taught)), path)
     relaxing = rest.fit(taught)
     network = export.calibrated(path, taught, relaxing)
@@ -119,6 +119,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that prepare.py and phones.py wrote")
     parser.add_argument("--speech", type=pathlib.Path, required=True, help="folder that spoken.py wrote")
+    parser.add_argument("--music", type=pathlib.Path, required=True, help="folder that music.py wrote")
     parser.add_argument("--start", type=pathlib.Path, required=True, help="checkpoint of learn.py --hear")
     parser.add_argument("--work", type=pathlib.Path, required=True, help="folder for checkpoints and tables")
     parser.add_argument("--renderer", type=pathlib.Path, default=RENDERER, help="for the folders of models")
@@ -146,7 +147,7 @@ def main():
         learn.STEADY = 1.0
     if "hear" not in used:
         arguments.start = None
-    clips = learn.people(arguments.data)[0]
+    clips, arguments.pieces = learn.people(arguments.data)[0], learn.load_music(arguments.music)
     found = {}
     for i in arguments.folds:
         found |= fold(clips, voices, FOLDS[i], folder / f"{'-'.join(FOLDS[i])}.pt", arguments)

@@ -1,7 +1,7 @@
 """Train audio2mouth: first to hear, on speech without a picture, then to move a mouth.
 
     python training/learn.py --speech SPEECH --hear --out RUN0
-    python training/learn.py --speech SPEECH --data DATA --start RUN0/audio2mouth.pt --out RUN [--leave-out s31 x12]
+    python training/learn.py --speech SPEECH --data DATA --music MUSIC --start RUN0/audio2mouth.pt --out RUN [--leave-out s31 x12]
 
 The first knows nobody's face: it learns what phone is spoken (phones.py) and how FACEGOOD's face moves. The second goes on with the people
 in DATA, and with the mouths that teacher.py gives to SPEECH. A run that was broken off goes on where it was.
@@ -31,7 +31,7 @@ SHUT = 1.5
 #: Weight of the phones and of FACEGOOD's channels in the loss; weight of a frame in which nothing changes, against 1 on average.
 PHONES_WEIGHT, FACES_WEIGHT, STEADY = 6.0, 0.1, 0.6
 #: Of the shipped network.
-STEPS = 2000
+STEPS = 2600
 #: Checkpoints are this many steps apart.
 SAVE_EVERY = 150
 
@@ -180,7 +180,12 @@ def people(folder, left_out=()):
     return taught, [c for c in clips if c.person in left_out]
 
 
-def learn(taught, voices, start, steps, path, seed=0, pairs=64):
+def load_music(folder):
+    """What music.py wrote."""
+    return [np.load(path) for path in sorted(folder.glob("*.npy"))]
+
+
+def learn(taught, voices, start, steps, path, seed=0, pairs=64, pieces=()):
     """The network of these clips and voices: (network, basis)."""
     torch.manual_seed(seed)
     basis = principal_shapes(taught, CODES)
@@ -191,7 +196,7 @@ def learn(taught, voices, start, steps, path, seed=0, pairs=64):
     if voices:
         teacher = Teacher(taught)
         voices = [v.taught(teacher) for v in voices]
-    train(network, lessons, Batches(taught + voices, seed), steps, path, pairs=pairs)
+    train(network, lessons, Batches(taught + voices, seed, pieces), steps, path, pairs=pairs)
     network.eval().settle()
     return network, basis
 
@@ -200,6 +205,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--speech", type=pathlib.Path, required=True, help="folder that spoken.py wrote")
     parser.add_argument("--data", type=pathlib.Path, help="folder that prepare.py and phones.py wrote")
+    parser.add_argument("--music", type=pathlib.Path, help="folder that music.py wrote; not needed with --hear")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for checkpoints")
     parser.add_argument("--hear", action="store_true", help="learn to hear alone, without --data")
     parser.add_argument("--start", type=pathlib.Path, help="checkpoint whose weights to start from")
@@ -219,8 +225,9 @@ def main():
         return
     taught, kept = people(arguments.data, arguments.leave_out)
     start = torch.load(arguments.start, weights_only=False) if arguments.start else None
-    network, basis = learn(taught, voices, start, arguments.steps, broken_off, arguments.seed)
-    report(network, dict(taught=taught[::9], left_out=kept), Batches(taught, arguments.seed))
+    pieces = load_music(arguments.music)
+    network, basis = learn(taught, voices, start, arguments.steps, broken_off, arguments.seed, pieces=pieces)
+    report(network, dict(taught=taught[::9], left_out=kept), Batches(taught, arguments.seed, pieces))
     save(dict(state=network.state_dict(), basis=basis, mean=mean_shape(taught)), arguments.out / "audio2mouth.pt")
 
 

@@ -11,7 +11,7 @@ import mel
 UNIT_DB = 12.5
 SECONDS = 12
 #: Who may be heard without a mouth that moves: not the talkers, they are voices.
-MUTE = ("white", "pink", "brown", "hum", "traffic", "clicks", "music", "beat")
+MUTE = ("white", "pink", "brown", "hum", "traffic", "clicks", "music", "beat", "plucked", "struck", "held", "applause", "drops", "tones", "pieces")
 
 
 def level_db(samples):
@@ -71,6 +71,114 @@ def _music(random, drums):
     return out[: SECONDS * rate]
 
 
+def _notes(random, least, most):
+    """When notes begin, in samples, and how high they are, in Hz: a few of a scale at once, one after the other."""
+    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 19])
+    root, beat = random.uniform(65, 320), random.uniform(least, most)
+    for step in range(int(SECONDS / beat)):
+        start = step * beat * random.normal(1, 0.01)
+        for i, note in enumerate(random.choice(scale, random.choice([1, 1, 1, 2, 4]))):
+            yield int((start + i * random.uniform(0, 0.03)) * mel.SAMPLE_RATE), root * 2 ** (note / 12)
+
+
+def _played(random, least, most, instrument):
+    """What an `instrument`, a function of a note's Hz, plays."""
+    out = np.zeros(SECONDS * mel.SAMPLE_RATE)
+    for at, hz in _notes(random, least, most):
+        tone = instrument(hz)[: len(out) - at]
+        out[at : at + len(tone)] += tone * np.minimum(1, np.arange(len(tone), 0, -1) / 200)
+    return out
+
+
+def _plucked(random):
+    """Strings: a burst of noise goes round a delay line and loses its highs with each turn (Karplus and Strong)."""
+    dull, sustain, finger = random.uniform(0.1, 0.5), random.uniform(0.985, 0.9995), random.integers(0, 4)
+
+    def string(hz):
+        turn, turns = random.uniform(-1, 1, int(mel.SAMPLE_RATE / hz)) * random.uniform(0.4, 1), []
+        for _ in range(finger):  # a soft one excites fewer of the highs
+            turn = (turn + np.roll(turn, 1)) / 2
+        for _ in range(int(random.uniform(0.2, 3) * hz)):
+            turns.append(turn)
+            turn = sustain * ((1 - dull) * turn + dull * np.roll(turn, 1))
+        return np.concatenate([turn, *turns])
+
+    return _played(random, 0.12, 0.6, string)
+
+
+def _struck(random):
+    """Pianos, bells, bars: partials that are no multiples of one another, the higher the sooner gone."""
+    stiff, lasts, bright = random.choice([0, 3e-4, 2e-3, 0.05, 0.3]) * random.uniform(0.5, 2), random.uniform(0.15, 1.5), random.uniform(0.5, 2)
+    count, beats = random.integers(3, 14), random.uniform(0, 0.004)
+
+    def bar(hz):
+        t = np.arange(int(mel.SAMPLE_RATE * min(3, 3 * lasts))) / mel.SAMPLE_RATE
+        out = np.zeros(len(t))
+        for k in range(1, count + 1):
+            partial = hz * k * np.sqrt(1 + stiff * k * k) * (1 + beats * random.normal())
+            if partial < 7800:
+                out += np.sin(2 * np.pi * partial * t + random.uniform(0, 6)) * np.exp(-t / lasts * k**0.7) / k**bright
+        return out * np.minimum(1, t / random.uniform(0.001, 0.01)) * random.uniform(0.4, 1)
+
+    return _played(random, 0.12, 0.9, bar)
+
+
+def _held(random):
+    """Bowed strings, winds, organs: tones that last, swell and tremble, through the body of an instrument that does not change."""
+    bright, attack = random.uniform(0.5, 2), random.uniform(0.02, 0.25)
+    trembles, deep, odd = random.uniform(4, 7), random.uniform(0, 0.012), random.choice([0.05, 1])
+    body = np.interp(np.arange(64) * 125, np.sort(random.uniform(100, 7800, 6)), random.uniform(-12, 6, 6))
+    breath = random.uniform(0, 0.1)
+
+    def tone(hz):
+        t = np.arange(int(mel.SAMPLE_RATE * random.uniform(0.2, 2.5))) / mel.SAMPLE_RATE
+        phase = 2 * np.pi * hz * (t + deep / (2 * np.pi * trembles) * np.sin(2 * np.pi * trembles * t))
+        out = breath * random.standard_normal(len(t))
+        for k in range(1, int(min(24, 7800 / hz)) + 1):
+            out += np.sin(k * phase + random.uniform(0, 6)) / k**bright * (1 if k % 2 else odd) * 10 ** (np.interp(hz * k / 125, np.arange(64), body) / 20)
+        return out * np.minimum(1, t / attack) * np.minimum(1, (t[-1] - t) / 0.05) * random.uniform(0.5, 1)
+
+    return _played(random, 0.2, 1.5, tone)
+
+
+def _applause(random):
+    """Hands that clap, few or many, each with a pace and a colour of its own."""
+    out = np.zeros((SECONDS + 1) * mel.SAMPLE_RATE)
+    for _ in range(random.choice([1, 3, 30, 120])):
+        n = random.integers(60, 400)
+        hand = np.convolve(random.standard_normal(n) * np.exp(-np.arange(n) / (n / 5)), np.ones(random.integers(1, 8)))
+        at, loud, pace = random.uniform(0, 0.4), random.uniform(0.1, 1), random.uniform(0.15, 0.5)
+        while at < SECONDS:
+            start = int(at * mel.SAMPLE_RATE)
+            out[start : start + len(hand)] += hand * loud * random.uniform(0.6, 1)
+            at += pace * random.normal(1, 0.08)
+    return out[: SECONDS * mel.SAMPLE_RATE] + 1e-3 * _coloured(random, 1.0)
+
+
+def _drops(random):
+    """Rain, fire, gravel: many short knocks at random, on something that rings a little."""
+    out = np.zeros((SECONDS + 1) * mel.SAMPLE_RATE)
+    n = int(SECONDS * 10 ** random.uniform(1, 3.5))
+    out[random.integers(0, SECONDS * mel.SAMPLE_RATE, n)] = random.standard_normal(n) * random.uniform(0.1, 1, n)
+    t = np.arange(random.integers(16, 800))
+    knock = np.exp(-6 * t / len(t)) * (np.sin(t * random.uniform(0.1, 2.5)) + random.uniform(0, 2) * random.standard_normal(len(t)))
+    return np.convolve(out, knock)[: SECONDS * mel.SAMPLE_RATE] + 10 ** random.uniform(-4, -1) * _coloured(random, random.uniform(0, 2))
+
+
+def _tones(random):
+    """Sirens, telephones, engines, birds: a tone or a train of pulses whose pitch glides, held or cut into pieces."""
+    t = np.arange(SECONDS * mel.SAMPLE_RATE) / mel.SAMPLE_RATE
+    hz = 10 ** random.uniform(1.5, 3.7)
+    every, swing = 10 ** random.uniform(-1, 1), random.choice([0, random.uniform(0, 0.6)])
+    glide = np.sin(2 * np.pi * t / every) if random.random() < 0.5 else 2 * (t / every % 1) - 1
+    phase = 2 * np.pi * np.cumsum(np.minimum(hz * (1 + swing * glide), 7000)) / mel.SAMPLE_RATE
+    tone = random.choice([np.sin, lambda a: np.sign(np.sin(a)) * 0.7, lambda a: np.maximum(0, np.sin(a)) ** 8 * 3 - 0.8])(phase)
+    tone = np.convolve(tone, np.ones(random.integers(1, 12)), "same")
+    length = random.uniform(0.08, 2)
+    cut = (t % (length * random.uniform(1.1, 3))) < length if random.random() < 0.5 else np.ones(len(t))
+    return tone / tone.std() * np.convolve(cut, np.hanning(161) / 80, "same") + random.choice([0.001, 0.1, 0.5]) * _coloured(random, 1)
+
+
 def _talkers(random, voices, count):
     out = np.zeros(SECONDS * mel.SAMPLE_RATE)
     for _ in range(count):
@@ -80,20 +188,29 @@ def _talkers(random, voices, count):
     return out
 
 
-def library(random, voices, each=4):
-    """kind -> list of log-mel spectra [80, C], not clipped, at 0 dBFS. `voices`: samples of people talking."""
+def library(random, voices, pieces=(), each=16):
+    """kind -> list of log-mel spectra [80, C], not clipped, at 0 dBFS. `voices`: samples of people talking; `pieces`: music (music.py)."""
     makers = {
         "white": lambda: _coloured(random, 0), "pink": lambda: _coloured(random, 1), "brown": lambda: _coloured(random, 2),
         "hum": lambda: _hum(random), "traffic": lambda: _traffic(random), "clicks": lambda: _clicks(random),
         "music": lambda: _music(random, False), "beat": lambda: _music(random, True),
-        "talkers": lambda: _talkers(random, voices, random.integers(3, 9)),
+        "plucked": lambda: _plucked(random), "struck": lambda: _struck(random), "held": lambda: _held(random), "applause": lambda: _applause(random),
+        "drops": lambda: _drops(random), "tones": lambda: _tones(random),
     }  # fmt: skip
-    made = {}
-    for kind, maker in makers.items():
-        made[kind] = []
-        for _ in range(each):
-            sound = maker()
-            quiet = 0.05  # far from both ends of the spectrum's range; taken off again
-            spectrum = mel.melspectrogram(sound * (quiet / np.sqrt(np.mean(sound**2)))).astype(np.float64)
-            made[kind].append((spectrum - 20 * np.log10(quiet) / UNIT_DB).astype(np.float32))
-    return made
+    if voices:
+        makers["talkers"] = lambda: _talkers(random, voices, random.integers(3, 9))
+    made = {kind: [_spectrum(maker()) for _ in range(each)] for kind, maker in makers.items()}
+    return made | ({"pieces": [_spectrum(piece) for piece in pieces]} if len(pieces) else {})
+
+
+def _spectrum(sound):
+    quiet = 0.05  # far from both ends of the spectrum's range; taken off again
+    spectrum = mel.melspectrogram(sound * (quiet / np.sqrt(np.mean(sound**2)))).astype(np.float64)
+    return (spectrum - 20 * np.log10(quiet) / UNIT_DB).astype(np.float32)
+
+
+def pick(random, sounds, count):
+    """Names of kinds: music as often as all that is no voice together, which is of fewer kinds in the world."""
+    kinds = list(sounds)
+    share = np.where(np.isin(kinds, "pieces"), 0.6 * len(kinds), 1.0)
+    return random.choice(kinds, count, p=share / share.sum())

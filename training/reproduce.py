@@ -27,19 +27,20 @@ HEAR_STEPS = 2400
 
 def stages(clips, facegood, work, out, quick):
     """(name, script, arguments), in order."""
-    data, speech, hear, sound, folds = (work / name for name in ("data", "speech", "hear", "sound", "folds"))
+    data, speech, music, hear, sound, folds = (work / name for name in ("data", "speech", "music", "hear", "sound", "folds"))
     of_face = ["--facegood", facegood] if facegood else []
     hear_steps, steps = (["--steps", 2], ["--steps", 2]) if quick else (["--steps", HEAR_STEPS], [])
     return [
         ("prepare", "prepare.py", ["--clips", *clips, "--models", MODELS, "--out", data]),
         ("phones", "phones.py", ["--data", data]),
         ("speech", "spoken.py", ["--out", speech, "--each", 1 if quick else 70, *of_face]),
+        ("music", "music.py", ["--out", music, *(["--each", 2] if quick else [])]),
         ("hear", "learn.py", ["--speech", speech, "--hear", "--out", hear, *hear_steps]),
-        ("sound", "learn.py", ["--speech", speech, "--data", data, "--start", hear / "audio2mouth.pt", "--out", sound, *steps]),
+        ("sound", "learn.py", ["--speech", speech, "--data", data, "--music", music, "--start", hear / "audio2mouth.pt", "--out", sound, *steps]),
         ("renderer", "renderer.py", ["--data", data, "--out", work / "renderer", "--steps", 2 if quick else 3000]),
         ("export", "export.py", ["--data", data, "--audio2mouth", sound / "audio2mouth.pt", "--renderer", work / "renderer" / "renderer.pt", "--out", out]),
         ("folds", "folds.py",
-         ["--data", data, "--speech", speech, "--start", hear / "audio2mouth.pt", "--renderer", out / "renderer.onnx", "--work", folds, *steps]),
+         ["--data", data, "--speech", speech, "--music", music, "--start", hear / "audio2mouth.pt", "--renderer", out / "renderer.onnx", "--work", folds, *steps]),
         ("evaluate", "evaluate.py",
          ["--clips", *clips, "--data", data, "--models", MODELS, "--builtin", folds / "without-nothing" / "-".join(SHOWN), "--people", *SHOWN,
           "--sheets", work / "sheets", "--each", 1 if quick else 3]),

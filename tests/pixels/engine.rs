@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     picture::Picture,
-    running::{engine, speech},
+    running::{engine, music, speech},
 };
 use lipsync_core::{
     assembly,
@@ -341,4 +341,26 @@ fn a_quiet_voice_moves_the_mouth_as_a_loud_one_does() {
     let mut quiet = speech(0, 31.0).expect("it was there");
     let (shut, _) = spoken(&mut engine, &painting, &mut quiet, &fixed, FRAMES);
     assert!(shut > FRAMES as usize / 2, "{shut}");
+}
+
+#[test]
+fn music_moves_no_mouth() {
+    let (Some(painting), Some(mut voice), Some(mut engine)) =
+        (Picture::load(PAINTING), speech(0, 0.0), engine())
+    else {
+        return;
+    };
+    const FRAMES: i64 = 140;
+    let controls = Controls::default();
+    let (_, mut said) = spoken(&mut engine, &painting, &mut voice, &controls, FRAMES);
+    said.sort_by(f64::total_cmp);
+    let [shut, wide] = [10, 90].map(|percent| said[said.len() * percent / 100]);
+    for softer_db in [-8.0, 0.0, 12.0] {
+        let mut music = music(softer_db);
+        let (_, openings) = spoken(&mut engine, &painting, &mut music, &controls, FRAMES);
+        let is_open = |opening: &&f64| **opening > shut + 0.25 * (wide - shut);
+        let open = openings.iter().filter(is_open).count();
+        println!("{softer_db} dB softer: {open} frames of {FRAMES} open");
+        assert!(open <= FRAMES as usize / 50, "{open} frames are open");
+    }
 }

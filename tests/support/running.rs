@@ -34,8 +34,18 @@ pub fn speech(without_seconds: usize, softer_db: f32) -> Option<Sound> {
     };
     const HEADER: usize = 44;
     const SECOND: usize = 32_000;
+    Some(whole(&bytes[HEADER + without_seconds * SECOND..], softer_db))
+}
+
+/// Music without a voice, 6 s at -18 dBFS, softer by so many dB.
+pub fn music(softer_db: f32) -> Sound {
+    whole(include_bytes!("../data/music.s16le"), softer_db)
+}
+
+/// Samples of 16 bit at 16 kHz from running time zero, and nothing after them.
+fn whole(bytes: &[u8], softer_db: f32) -> Sound {
     let gain = 10_f32.powf(-softer_db / 20.0);
-    let (samples, _) = bytes[HEADER + without_seconds * SECOND..].as_chunks();
+    let (samples, _) = bytes.as_chunks();
     let softer: Vec<u8> = (samples.iter())
         .map(|&sample| (f32::from(i16::from_le_bytes(sample)) * gain).round() as i16)
         .flat_map(i16::to_le_bytes)
@@ -46,5 +56,5 @@ pub fn speech(without_seconds: usize, softer_db: f32) -> Option<Sound> {
         .expect("16 kHz mono is usable");
     sound.push(&softer, 0, true);
     sound.finish();
-    Some(sound)
+    sound
 }
