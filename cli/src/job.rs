@@ -1,0 +1,92 @@
+//! One job from its arguments to the finished file: read, planned, run, checked, put in place.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    arguments::Arguments,
+    check,
+    container::Container,
+    exit::{Exit, Failure, Reason},
+    note,
+    output::{self, Output},
+    plan::{self, Inputs, Target},
+    playing,
+    report::Report,
+};
+
+/// # Errors
+/// Whatever keeps the result from being written.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let video = arguments.video.as_deref().context("no video is named").exit(Exit::Usage)?;
+    start_gstreamer().exit(Exit::Installation)?;
+    match &arguments.output {
+        Some(path) => write(arguments, video, path),
+        None => preview(arguments, video),
+    }
+}
+
+fn preview(arguments: &Arguments, video: &Path) -> Result<(), Failure> {
+    let inputs = Inputs::read(video, arguments.audio.as_deref())?;
+    let plan = plan::make(arguments, &inputs, &Target::Window)?;
+    plan.notes.iter().for_each(|text| note(text));
+    playing::play(arguments, &plan, &[])?;
+    Ok(())
+}
+
+fn write(arguments: &Arguments, video: &Path, path: &Path) -> Result<(), Failure> {
+    let container = Container::of(path).exit(Exit::Usage)?;
+    for input in [Some(video), arguments.audio.as_deref()].into_iter().flatten() {
+        if output::is_same(input, path) {
+            return Err(anyhow::anyhow!("{} is one of the files to read", path.display())).exit(Exit::Usage);
+        }
+    }
+    let beside = |path: &Option<_>| path.as_deref().map(|path| Output::create(path, arguments.force)).transpose();
+    // Before anything takes time.
+    let output = Output::create(path, arguments.force).exit(Exit::Output)?;
+    let compared = beside(&arguments.compare).exit(Exit::Output)?;
+    let page = beside(&arguments.report).exit(Exit::Output)?;
+
+    let inputs = Inputs::read(video, arguments.audio.as_deref())?;
+    let plan = plan::make(arguments, &inputs, &Target::File(container))?;
+    plan.notes.iter().for_each(|text| note(text));
+    let files: Vec<&Path> = [Some(&output), compared.as_ref()].into_iter().flatten().map(Output::part).collect();
+    let played = playing::play(arguments, &plan, &files)?;
+    let written = check::whole(&played, output.part()).exit(Exit::Output)?;
+    let mut notes = plan.notes.clone();
+    for text in check::losses(&inputs.video, &plan, &played, &written)?.into_iter().chain(played.warnings.clone()) {
+        note(&text);
+        notes.push(text);
+    }
+    if let (Some(page), Some(path)) = (&page, &arguments.report) {
+        let text = Report::new(arguments, &inputs, &played, output.part(), &notes)?.text(path)?;
+        std::fs::write(page.part(), text).context("cannot write the report").exit(Exit::Output)?;
+    }
+    for file in [Some(output), compared, page].into_iter().flatten() {
+        file.finish().exit(Exit::Output)?;
+    }
+    Ok(())
+}
+
+/// GStreamer with the plugin: where it is installed, or beside this program, as cargo puts it.
+fn start_gstreamer() -> Result<()> {
+    gst::init().context("GStreamer does not start")?;
+    let is_there = || gst::ElementFactory::find("lipsyncbin").is_some();
+    if !is_there()
+        && let Ok(program) = std::env::current_exe()
+        && let Some(folder) = program.parent()
+    {
+        let plugin = folder.join("libgstlipsync.so");
+        if plugin.exists()
+            && let Ok(plugin) = gst::Plugin::load_file(&plugin)
+        {
+            gst::Registry::get().add_plugin(&plugin)?;
+        }
+    }
+    if !is_there() {
+        bail!("GStreamer does not find the plugin lipsync: install it, or name its folder with GST_PLUGIN_PATH");
+    }
+    Ok(())
+}
+

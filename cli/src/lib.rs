@@ -1,0 +1,70 @@
+//! What `gst-lipsync-1.0` does: [`input`] looks into files, [`plan`] decides what becomes of their streams, [`job`]
+//! runs the [`pipeline`] and puts the finished file in place, [`report`] says how it went. [`list`] does that for
+//! many files.
+//!
+//! Knows the plugin only as GStreamer shows it, by name.
+
+pub mod arguments;
+mod check;
+mod codec;
+mod container;
+pub mod exit;
+mod generate;
+pub mod input;
+mod interrupt;
+mod job;
+mod list;
+mod media;
+mod offset;
+mod output;
+mod pipeline;
+mod plan;
+mod playing;
+mod progress;
+mod report;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use arguments::Arguments;
+use exit::{Exit, Failure, Reason};
+
+/// The program's name in what it says, and of its files.
+pub const PROGRAM: &str = "gst-lipsync-1.0";
+
+/// Runs the program with the process' arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(exit) => exit.code(),
+        Err(failure) => {
+            eprintln!("{PROGRAM}: {:#}", failure.error);
+            failure.code()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    if let Some(what) = arguments.generate {
+        generate::print(what).exit(Exit::Output)?;
+        return Ok(Exit::Success);
+    }
+    interrupt::watch().context("signals cannot be watched")?;
+    if arguments.die_with_parent {
+        interrupt::die_with_parent()?;
+    }
+    match &arguments.list {
+        Some(list) => list::run(arguments, list),
+        None => {
+            job::run(arguments)?;
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// Says what the user should know of a job that goes on all the same.
+fn note(text: &str) {
+    eprintln!("{PROGRAM}: note: {text}");
+}

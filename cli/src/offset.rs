@@ -1,0 +1,134 @@
+//! How far mouths come after the speech, seen in the file that was written: `lipsync` itself says how open the mouths
+//! are that come in.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::media::{self, SPEECH_RATE, Samples};
+
+/// Longer videos are looked at this far.
+const LONGEST: f64 = 60.0;
+/// Frames by which speech and mouth may be apart and still be recognised.
+const REACH: i32 = 10;
+/// In fewer seconds the loudness of words and the opening of mouths agree by chance.
+const SHORTEST: f64 = 6.0;
+/// Below this correlation the two do not belong together and an offset means nothing.
+const LEAST_CORRELATION: f64 = 0.3;
+
+/// How far the mouth comes after the speech.
+#[derive(Clone, Copy, Debug)]
+pub struct Offset {
+    pub milliseconds: f64,
+    pub correlation: f64,
+}
+
+/// # Errors
+/// Why the file says nothing about it.
+pub fn measure(file: &Path) -> Result<Offset> {
+    let speech = media::speech(file)?;
+    // So weak that what is drawn is not seen: only frames that are drawn are marked.
+    let look = "video/x-raw ! lipsyncbin name=look strength=0.001 silence=animate attach-meta=true on-error=error";
+    let more = "decode. ! queue ! look.audio_sink look.audio_src ! fakesink sync=false async=false";
+    let (mut times, mut openings) = (Vec::new(), Vec::new());
+    for sample in Samples::open(file, look, more)? {
+        let sample = sample?;
+        let time = media::running_time(&sample).seconds_f64();
+        if time > LONGEST {
+            break;
+        }
+        openings.push(sample.buffer().and_then(openness).context("no face in some frames")?);
+        times.push(time);
+    }
+    let seconds = times.last().zip(times.first()).map_or(0.0, |(last, first)| last - first);
+    anyhow::ensure!(seconds >= SHORTEST, "less than {SHORTEST} s");
+    let loudness: Vec<f64> = times.iter().map(|time| loudness(&speech, *time)).collect();
+    let (lag, correlation) = best_lag(&loudness, &openings).context("too few frames")?;
+    anyhow::ensure!(correlation >= LEAST_CORRELATION, "the mouth does not follow the speech");
+    let frame = seconds * 1e3 / (times.len() - 1) as f64;
+    Ok(Offset {
+        milliseconds: lag * frame,
+        correlation,
+    })
+}
+
+/// Of the largest face that is marked.
+fn openness(buffer: &gst::BufferRef) -> Option<f64> {
+    let faces = buffer.iter_meta::<gst_video::VideoRegionOfInterestMeta>();
+    let faces = faces.filter(|face| face.roi_type() == "lipsync-face");
+    let largest = faces.max_by_key(|face| {
+        let (_, _, width, height) = face.rect();
+        width * height
+    })?;
+    largest.params().find_map(|face| face.get("openness").ok())
+}
+
+/// Level of the speech around a moment in dB below full scale, as an ear hears it in a frame's time.
+fn loudness(speech: &[f32], time: f64) -> f64 {
+    /// Either way: two frames at 25 a second in all.
+    const HALF_WINDOW: usize = SPEECH_RATE as usize / 25;
+    /// Room noise is as good as silence.
+    const FLOOR: f64 = 1e-5;
+    let centre = (time * f64::from(SPEECH_RATE)) as usize;
+    let from = centre.saturating_sub(HALF_WINDOW).min(speech.len());
+    let to = (centre + HALF_WINDOW).min(speech.len());
+    let power: f64 = speech[from..to].iter().map(|value| f64::from(*value).powi(2)).sum();
+    10.0 * (power / (to - from).max(1) as f64).max(FLOOR).log10()
+}
+
+/// Steps by which `late` comes after `reference`, between them too, and how alike they are then.
+fn best_lag(reference: &[f64], late: &[f64]) -> Option<(f64, f64)> {
+    if (reference.len().min(late.len()) as i32) < 3 * REACH {
+        return None;
+    }
+    let at = |lag: i32| {
+        let skip = |series: &[f64], steps: i32| series[steps.max(0) as usize..].to_vec();
+        correlation(&skip(reference, -lag), &skip(late, lag))
+    };
+    let lag = (-REACH..=REACH).max_by(|a, b| at(*a).total_cmp(&at(*b)))?;
+    let (before, top, after) = (at(lag - 1), at(lag), at(lag + 1));
+    let bend = before - 2.0 * top + after;
+    // The top of a parabola through the best three.
+    let shift = if lag.abs() < REACH && bend < 0.0 { (before - after) / (2.0 * bend) } else { 0.0 };
+    Some((f64::from(lag) + shift, top))
+}
+
+/// Pearson's, of as much as both have.
+fn correlation(one: &[f64], other: &[f64]) -> f64 {
+    let length = one.len().min(other.len());
+    let mean = |series: &[f64]| series[..length].iter().sum::<f64>() / length.max(1) as f64;
+    let (mean_one, mean_other) = (mean(one), mean(other));
+    let (mut both, mut of_one, mut of_other) = (0.0, 0.0, 0.0);
+    for (one, other) in one.iter().zip(other) {
+        let (one, other) = (one - mean_one, other - mean_other);
+        both += one * other;
+        of_one += one * one;
+        of_other += other * other;
+    }
+    both / (of_one * of_other).sqrt().max(f64::EPSILON)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_that_comes_later_is_found_so() {
+        let wave = |at: f64| (at * 0.7).sin() + (at * 0.31).cos();
+        let reference: Vec<f64> = (0..100).map(|at| wave(f64::from(at))).collect();
+        let late: Vec<f64> = (0..100).map(|at| wave(f64::from(at) - 2.4)).collect();
+        let (lag, correlation) = best_lag(&reference, &late).unwrap();
+        assert!((lag - 2.4).abs() < 0.1 && correlation > 0.9, "{lag} {correlation}");
+        assert!(best_lag(&reference[..20], &late).is_none());
+    }
+
+    #[test]
+    fn loudness_is_the_level_around_the_moment() {
+        let second = SPEECH_RATE as usize;
+        let mut speech = vec![0.0; second];
+        speech.resize(2 * second, 0.5);
+        for (time, expected) in [(0.5, -50.0), (1.5, -6.02), (1.0, -9.03), (9.0, -50.0)] {
+            assert!((loudness(&speech, time) - expected).abs() < 0.01);
+        }
+    }
+}
