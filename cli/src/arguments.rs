@@ -127,7 +127,12 @@ mod tests {
 
     #[test]
     fn times_are_seconds_or_have_colons() {
-        for (text, milliseconds) in [("75.5", 75_500), ("1:15.5", 75_500), ("0:01:15.5", 75_500), ("0", 0)] {
+        for (text, milliseconds) in [
+            ("75.5", 75_500),
+            ("1:15.5", 75_500),
+            ("0:01:15.5", 75_500),
+            ("0", 0),
+        ] {
             assert_eq!(time(text).unwrap().mseconds(), milliseconds);
         }
         for text in ["", "x", "-1", "1:2:3:4", "1:", "inf", "nan"] {

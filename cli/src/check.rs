@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use gst::prelude::GstValueExt;
 
 use crate::{
     input::{Input, Kind},
@@ -17,9 +18,15 @@ use crate::{
 /// Where it cannot be read, or lacks frames.
 pub fn whole(played: &Played, file: &Path) -> Result<Input> {
     let written = Input::read(file).context("the file that was written is broken")?;
-    let frames = written.of(Kind::Video).next().map_or(0, |stream| stream.packets);
+    let frames = written
+        .of(Kind::Video)
+        .next()
+        .map_or(0, |stream| stream.packets);
     if frames < played.redrawn || played.redrawn == 0 {
-        bail!("the file that was written has {frames} of {} frames", played.redrawn);
+        bail!(
+            "the file that was written has {frames} of {} frames",
+            played.redrawn
+        );
     }
     Ok(written)
 }
@@ -27,11 +34,19 @@ pub fn whole(played: &Played, file: &Path) -> Result<Input> {
 /// What the file that was written lacks of the video that was read, in words.
 pub fn losses(video: &Input, plan: &Plan, played: &Played, written: &Input) -> Result<Vec<String>> {
     let mut losses = Vec::new();
-    if let Some(missing) = plan.coded_frames.and_then(|coded| coded.checked_sub(played.decoded)).filter(|missing| *missing > 0) {
+    if let Some(missing) = plan
+        .coded_frames
+        .and_then(|coded| coded.checked_sub(played.decoded))
+        .filter(|missing| *missing > 0)
+    {
         let coded = missing + played.decoded;
         losses.push(format!("{missing} of {coded} frames could not be decoded"));
     }
-    let Some(stream) = video.of(Kind::Video).next().filter(|stream| !stream.is_still()) else {
+    let Some(stream) = video
+        .of(Kind::Video)
+        .next()
+        .filter(|stream| !stream.is_still())
+    else {
         return Ok(losses);
     };
     let [before, after] = [&video.path, &written.path].map(|path| media::frame_caps(path));
@@ -44,7 +59,9 @@ pub fn losses(video: &Input, plan: &Plan, played: &Played, written: &Input) -> R
         ("multiview-mode", "the stereoscopic mode"),
     ] {
         let [before, after] = [&before, &after].map(|caps| text(caps, field));
-        if let Some(before) = before.filter(|before| Some(before) != after.as_ref()) {
+        if let Some(before) = before
+            && after.as_deref().map(without_range) != Some(without_range(&before))
+        {
             losses.push(match after {
                 Some(after) => format!("{name} was {before} and is {after}"),
                 None => format!("{name} is lost: {before}"),
@@ -52,7 +69,9 @@ pub fn losses(video: &Input, plan: &Plan, played: &Played, written: &Input) -> R
         }
     }
     let [deep, less] = [&before, &after].map(|caps| text(caps, "format").unwrap_or_default());
-    let [deep_info, less_info] = [&deep, &less].map(|name| gst_video::VideoFormatInfo::from_format(gst_video::VideoFormat::from_string(name)));
+    let [deep_info, less_info] = [&deep, &less].map(|name| {
+        gst_video::VideoFormatInfo::from_format(gst_video::VideoFormat::from_string(name))
+    });
     if deep_info.has_alpha() && !less_info.has_alpha() {
         losses.push("transparency is lost".into());
     }
@@ -60,7 +79,10 @@ pub fn losses(video: &Input, plan: &Plan, played: &Played, written: &Input) -> R
         losses.push(format!("frames of format {deep} are {less} now"));
     }
     if plan.keeps_orientation {
-        let turned = written.of(Kind::Video).next().and_then(|stream| stream.orientation.clone());
+        let turned = written
+            .of(Kind::Video)
+            .next()
+            .and_then(|stream| stream.orientation.clone());
         if stream.orientation.is_some() && stream.orientation != turned {
             losses.push("the orientation is lost".into());
         }
@@ -71,4 +93,12 @@ pub fn losses(video: &Input, plan: &Plan, played: &Played, written: &Input) -> R
 fn text(caps: &gst::Caps, field: &str) -> Option<String> {
     let value = caps.structure(0)?.value(field).ok()?;
     value.serialize().ok().map(String::from)
+}
+
+/// Colorimetry in numbers without its first, the range, which GStreamer 1.22 misreads in MP4s.
+fn without_range(value: &str) -> &str {
+    match value.split_once(':') {
+        Some(("1" | "2", rest)) if rest.matches(':').count() == 2 => rest,
+        _ => value,
+    }
 }

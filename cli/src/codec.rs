@@ -35,37 +35,65 @@ const LIBAV: &str = "gstreamer1.0-libav";
 impl VideoCodec {
     /// The best first.
     fn encoders(self) -> &'static [Encoder] {
-        const fn encoder(words: &'static str, package: &'static str, formats: [Option<&'static str>; 2]) -> Encoder {
-            Encoder { words, package, formats }
+        const fn encoder(
+            words: &'static str,
+            package: &'static str,
+            formats: [Option<&'static str>; 2],
+        ) -> Encoder {
+            Encoder {
+                words,
+                package,
+                formats,
+            }
         }
         match self {
-            Self::H264 => const {
-                &[
-                    encoder("x264enc pass=qual quantizer={} speed-preset=faster ! h264parse", UGLY, DEEP),
-                    encoder("openh264enc rate-control=off qp-min={} qp-max={} ! h264parse", BAD, LOWER),
-                ]
-            },
-            Self::H265 => const {
-                &[encoder("x265enc option-string=crf={}:log-level=none speed-preset=faster ! h265parse", BAD, DEEP)]
-            },
-            Self::Av1 => const {
-                &[
-                    encoder("svtav1enc crf={} preset=8 ! av1parse", BAD, DEEP),
-                    encoder(
-                        "av1enc end-usage=q min-quantizer={} max-quantizer={} cpu-used=6 row-mt=true ! av1parse",
+            Self::H264 => {
+                const {
+                    &[
+                        encoder(
+                            "x264enc pass=qual quantizer={} speed-preset=faster ! h264parse",
+                            UGLY,
+                            DEEP,
+                        ),
+                        encoder(
+                            "openh264enc rate-control=off qp-min={} qp-max={} ! h264parse",
+                            BAD,
+                            LOWER,
+                        ),
+                    ]
+                }
+            }
+            Self::H265 => {
+                const {
+                    &[encoder(
+                        "x265enc option-string=crf={}:log-level=none speed-preset=faster ! h265parse",
                         BAD,
-                        LOWER,
-                    ),
-                ]
-            },
-            Self::Vp9 => const {
-                &[encoder(
-                    "vp9enc end-usage=cq cq-level={} min-quantizer=0 max-quantizer=63 target-bitrate=100000000 \
+                        DEEP,
+                    )]
+                }
+            }
+            Self::Av1 => {
+                const {
+                    &[
+                        encoder("svtav1enc crf={} preset=8 ! av1parse", BAD, DEEP),
+                        encoder(
+                            "av1enc end-usage=q min-quantizer={} max-quantizer={} cpu-used=6 row-mt=true ! av1parse",
+                            BAD,
+                            LOWER,
+                        ),
+                    ]
+                }
+            }
+            Self::Vp9 => {
+                const {
+                    &[encoder(
+                        "vp9enc end-usage=cq cq-level={} min-quantizer=0 max-quantizer=63 target-bitrate=100000000 \
                      deadline=1 cpu-used=4 row-mt=true threads=4",
-                    GOOD,
-                    LOWER,
-                )]
-            },
+                        GOOD,
+                        LOWER,
+                    )]
+                }
+            }
             Self::Prores => const { &[encoder("avenc_prores_ks", LIBAV, NEAREST)] },
             Self::Ffv1 => const { &[encoder("avenc_ffv1", LIBAV, NEAREST)] },
         }
@@ -102,11 +130,14 @@ impl VideoCodec {
     }
 
     fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     fn installed(self) -> Option<&'static Encoder> {
-        self.encoders().iter().find(|encoder| is_installed(encoder.words))
+        self.encoders()
+            .iter()
+            .find(|encoder| is_installed(encoder.words))
     }
 
     /// The codec for a container where none is named.
@@ -125,24 +156,42 @@ impl VideoCodec {
     pub fn words(self, container: &Container, crf: Option<u32>, is_deep: bool) -> Result<String> {
         let (name, extension) = (self.name(), container.extension());
         if !container.takes(self) {
-            let taken = Self::value_variants().iter().filter(|codec| container.takes(**codec));
+            let taken = Self::value_variants()
+                .iter()
+                .filter(|codec| container.takes(**codec));
             let taken: Vec<_> = taken.map(|codec| codec.name()).collect();
-            bail!(".{extension} files do not take {name}, only {}", taken.join(", "));
+            bail!(
+                ".{extension} files do not take {name}, only {}",
+                taken.join(", ")
+            );
         }
         let quality = match (self.quality(), crf) {
             (None, Some(_)) => bail!("--crf says nothing to {name}, which has no such setting"),
             (None, None) => String::new(),
-            (Some((worst, _)), Some(crf)) if crf > worst => bail!("--crf {crf}: expected 0 to {worst} for {name}"),
+            (Some((worst, _)), Some(crf)) if crf > worst => {
+                bail!("--crf {crf}: expected 0 to {worst} for {name}")
+            }
             (Some((_, usual)), crf) => crf.unwrap_or(usual).to_string(),
         };
         let Some(encoder) = self.installed() else {
-            let packages: Vec<_> = self.encoders().iter().map(|encoder| encoder.package).collect();
-            bail!("GStreamer has no encoder for {name} here: install {}", packages.join(" or "));
+            let packages: Vec<_> = self
+                .encoders()
+                .iter()
+                .map(|encoder| encoder.package)
+                .collect();
+            bail!(
+                "GStreamer has no encoder for {name} here: install {}",
+                packages.join(" or ")
+            );
         };
-        let format = encoder.formats[usize::from(is_deep)].map(|format| format!("video/x-raw,format={format} ! "));
+        let format = encoder.formats[usize::from(is_deep)]
+            .map(|format| format!("video/x-raw,format={format} ! "));
         let words = encoder.words.replace("{}", &quality);
         // What is only carried from one depth to another and back must not be dithered.
-        Ok(format!("videoconvert dither=none ! {}{words}", format.unwrap_or_default()))
+        Ok(format!(
+            "videoconvert dither=none ! {}{words}",
+            format.unwrap_or_default()
+        ))
     }
 }
 
@@ -151,7 +200,11 @@ impl VideoCodec {
 /// # Errors
 /// What to install.
 pub fn audio_words(container: &Container) -> Result<&'static str> {
-    const AAC: [&str; 3] = ["avenc_aac bitrate=192000 ! aacparse", "fdkaacenc bitrate=192000 ! aacparse", "voaacenc bitrate=192000 ! aacparse"];
+    const AAC: [&str; 3] = [
+        "avenc_aac bitrate=192000 ! aacparse",
+        "fdkaacenc bitrate=192000 ! aacparse",
+        "voaacenc bitrate=192000 ! aacparse",
+    ];
     const OPUS: [&str; 1] = ["opusenc bitrate=160000 ! opusparse"];
     let (encoders, package): (&[&str], _) = match container.extension() {
         "webm" => (&OPUS, "gstreamer1.0-plugins-base"),
@@ -159,7 +212,10 @@ pub fn audio_words(container: &Container) -> Result<&'static str> {
     };
     match encoders.iter().find(|words| is_installed(words)) {
         Some(words) => Ok(words),
-        None => bail!("GStreamer has no encoder for the audio of .{} files here: install {package}", container.extension()),
+        None => bail!(
+            "GStreamer has no encoder for the audio of .{} files here: install {package}",
+            container.extension()
+        ),
     }
 }
 
@@ -181,17 +237,25 @@ mod tests {
 
     #[test]
     fn what_a_container_does_not_take_is_named() {
-        let refused = words("a.webm", VideoCodec::H264, None).unwrap_err().to_string();
+        let refused = words("a.webm", VideoCodec::H264, None)
+            .unwrap_err()
+            .to_string();
         assert_eq!(refused, ".webm files do not take h264, only av1, vp9");
-        let refused = words("a.mp4", VideoCodec::Prores, None).unwrap_err().to_string();
+        let refused = words("a.mp4", VideoCodec::Prores, None)
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("only h264, h265, av1"), "{refused}");
     }
 
     #[test]
     fn the_quality_has_a_range_and_some_codecs_have_none() {
-        let refused = words("a.mp4", VideoCodec::H264, Some(52)).unwrap_err().to_string();
+        let refused = words("a.mp4", VideoCodec::H264, Some(52))
+            .unwrap_err()
+            .to_string();
         assert_eq!(refused, "--crf 52: expected 0 to 51 for h264");
-        let refused = words("a.mov", VideoCodec::Prores, Some(20)).unwrap_err().to_string();
+        let refused = words("a.mov", VideoCodec::Prores, Some(20))
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("says nothing to prores"), "{refused}");
     }
 }

@@ -26,17 +26,31 @@ const MUXERS: [(&str, &str); 7] = [
 ];
 
 /// Fields of caps that parsers change.
-const PARSED: [&str; 6] = ["stream-format", "alignment", "framed", "parsed", "codec_data", "header-format"];
+const PARSED: [&str; 6] = [
+    "stream-format",
+    "alignment",
+    "framed",
+    "parsed",
+    "codec_data",
+    "header-format",
+];
 
 impl Container {
     /// # Errors
     /// Which extensions there are, or what is not installed.
     pub fn of(path: &Path) -> Result<Self> {
         let extension = path.extension().map(|end| end.to_ascii_lowercase());
-        let known = MUXERS.into_iter().find(|(known, _)| extension.as_deref().is_some_and(|end| end == *known));
+        let known = MUXERS
+            .into_iter()
+            .find(|(known, _)| extension.as_deref().is_some_and(|end| end == *known));
         let Some((extension, muxer)) = known else {
-            let known = MUXERS.map(|(extension, _)| format!(".{extension}")).join(" ");
-            bail!("{}: files of this name are not written, only {known}", path.display());
+            let known = MUXERS
+                .map(|(extension, _)| format!(".{extension}"))
+                .join(" ");
+            bail!(
+                "{}: files of this name are not written, only {known}",
+                path.display()
+            );
         };
         let package = match muxer {
             "mpegtsmux" => "gstreamer1.0-plugins-bad",
@@ -44,7 +58,11 @@ impl Container {
         };
         let factory = gst::ElementFactory::find(muxer)
             .with_context(|| format!("GStreamer has no `{muxer}` here: install {package}"))?;
-        Ok(Self { extension, factory, muxer })
+        Ok(Self {
+            extension,
+            factory,
+            muxer,
+        })
     }
 
     pub fn extension(&self) -> &'static str {
@@ -57,7 +75,10 @@ impl Container {
             "matroskamux" | "webmmux" => "offset-to-zero=true",
             _ => "",
         };
-        format!("{} name={prefix}mux {options} ! filesink name={prefix}out", self.muxer)
+        format!(
+            "{} name={prefix}mux {options} ! filesink name={prefix}out",
+            self.muxer
+        )
     }
 
     /// Where a stream is linked, as in a pipeline's words: the `index`th of its kind.
@@ -81,6 +102,10 @@ impl Container {
         let mut loose = caps.clone();
         for structure in loose.make_mut().iter_mut() {
             structure.remove_fields(PARSED);
+            if structure.name() == "text/x-raw" {
+                // Markup is taken off.
+                structure.remove_field("format");
+            }
         }
         if !sinks.can_intersect(&loose) {
             return None;
@@ -96,7 +121,9 @@ impl Container {
 
     /// Whether chapters can be written.
     pub fn has_chapters(&self) -> bool {
-        self.factory.element_type().is_a(gst::TocSetter::static_type())
+        self.factory
+            .element_type()
+            .is_a(gst::TocSetter::static_type())
     }
 
     /// Whether the file says which way up it is shown.
@@ -115,7 +142,9 @@ impl Container {
         let templates = self.factory.static_pad_templates();
         let mut caps = gst::Caps::new_empty();
         for template in templates.iter() {
-            if template.direction() == gst::PadDirection::Sink && template.name_template().starts_with(prefix) {
+            if template.direction() == gst::PadDirection::Sink
+                && template.name_template().starts_with(prefix)
+            {
                 caps.merge(template.caps());
             }
         }
@@ -124,12 +153,16 @@ impl Container {
 }
 
 fn is_raw_audio(caps: &gst::Caps) -> bool {
-    caps.structure(0).is_some_and(|structure| structure.name() == "audio/x-raw")
+    caps.structure(0)
+        .is_some_and(|structure| structure.name() == "audio/x-raw")
 }
 
 /// An element that brings a stream into the form that the muxer takes, where there is one.
 fn parser(caps: &gst::Caps, muxer: &gst::Caps) -> Option<String> {
-    let parsers = gst::ElementFactory::factories_with_type(gst::ElementFactoryType::PARSER, gst::Rank::MARGINAL);
+    let parsers = gst::ElementFactory::factories_with_type(
+        gst::ElementFactoryType::PARSER,
+        gst::Rank::MARGINAL,
+    );
     let mut fitting: Vec<_> = parsers
         .into_iter()
         .filter(|parser| parser.can_sink_any_caps(caps) && gives(parser, muxer))
@@ -140,7 +173,9 @@ fn parser(caps: &gst::Caps, muxer: &gst::Caps) -> Option<String> {
 
 fn gives(parser: &gst::ElementFactory, caps: &gst::Caps) -> bool {
     parser.static_pad_templates().iter().any(|template| {
-        template.direction() == gst::PadDirection::Src && !template.caps().is_any() && template.caps().can_intersect(caps)
+        template.direction() == gst::PadDirection::Src
+            && !template.caps().is_any()
+            && template.caps().can_intersect(caps)
     })
 }
 
@@ -171,7 +206,11 @@ mod tests {
         let aac = "audio/mpeg, mpegversion=4, stream-format=adts, rate=48000, channels=2";
         let raw = "audio/x-raw, format=S16LE, layout=interleaved, rate=48000, channels=2";
         for name in ["a.mp4", "a.mov", "a.mkv"] {
-            assert_eq!(copies(name, aac, Kind::Audio).as_deref(), Some("aacparse ! "), "{name}");
+            assert_eq!(
+                copies(name, aac, Kind::Audio).as_deref(),
+                Some("aacparse ! "),
+                "{name}"
+            );
         }
         assert_eq!(copies("a.mov", raw, Kind::Audio).as_deref(), Some(""));
         assert_eq!(copies("a.mkv", raw, Kind::Audio).as_deref(), Some(""));

@@ -19,13 +19,31 @@ pub enum Exit {
 
 impl Exit {
     pub const ALL: [(Self, &str); 7] = [
-        (Self::Success, "the file is written whole; notes on standard error say what it lacks"),
+        (
+            Self::Success,
+            "the file is written whole; notes on standard error say what it lacks",
+        ),
         (Self::Failed, "the pipeline failed half-way"),
-        (Self::Usage, "the arguments contradict each other or do not exist"),
-        (Self::Input, "an input is not there, cannot be read, or lacks video or audio"),
-        (Self::Output, "the output is there already, or cannot be written"),
-        (Self::Jobs, "of a list, some jobs failed; the others are done"),
-        (Self::Installation, "the plugin or an encoder is not installed"),
+        (
+            Self::Usage,
+            "the arguments contradict each other or do not exist",
+        ),
+        (
+            Self::Input,
+            "an input is not there, cannot be read, or lacks video or audio",
+        ),
+        (
+            Self::Output,
+            "the output is there already, or cannot be written",
+        ),
+        (
+            Self::Jobs,
+            "of a list, some jobs failed; the others are done",
+        ),
+        (
+            Self::Installation,
+            "the plugin or an encoder is not installed",
+        ),
     ];
 
     pub fn code(self) -> ExitCode {

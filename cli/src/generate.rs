@@ -6,11 +6,7 @@ use anyhow::Result;
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
-use crate::{
-    PROGRAM,
-    arguments::Arguments,
-    exit::Exit,
-};
+use crate::{PROGRAM, arguments::Arguments, exit::Exit};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Generated {
@@ -40,7 +36,13 @@ fn man(command: clap::Command, page: &mut Vec<u8>) -> Result<()> {
     for (exit, meaning) in Exit::ALL {
         writeln!(page, ".TP\n.B {}\n{meaning}", exit as u8)?;
     }
-    writeln!(page, ".TP\n.B 130, 143\nCtrl-C, SIGTERM: nothing is left of the unfinished file")?;
-    writeln!(page, ".SH \"SEE ALSO\"\n.BR gst-inspect-1.0 (1),\n.BR gst-launch-1.0 (1)")?;
+    writeln!(
+        page,
+        ".TP\n.B 130, 143\nCtrl-C, SIGTERM: nothing is left of the unfinished file"
+    )?;
+    writeln!(
+        page,
+        ".SH \"SEE ALSO\"\n.BR gst-inspect-1.0 (1),\n.BR gst-launch-1.0 (1)"
+    )?;
     Ok(())
 }

@@ -60,17 +60,19 @@ pub enum Kind {
 }
 
 impl Stream {
-    /// One picture: an image file, or a video of one frame.
+    /// One picture: an image file, which comes in pieces without times, or a video of one frame.
     pub fn is_still(&self) -> bool {
-        self.kind == Kind::Video && self.packets == 1
+        self.kind == Kind::Video && (self.packets == 1 || self.end.is_zero())
     }
 
     /// Frames a second, where the stream says so or is long enough to tell.
     pub fn rate(&self) -> Option<f64> {
         let structure = self.caps.as_ref().and_then(|caps| caps.structure(0));
-        let stated = structure.and_then(|structure| structure.get::<gst::Fraction>("framerate").ok());
+        let stated =
+            structure.and_then(|structure| structure.get::<gst::Fraction>("framerate").ok());
         let stated = stated.map(|rate| f64::from(rate.numer()) / f64::from(rate.denom()));
-        let counted = (self.packets > 1 && !self.end.is_zero()).then(|| self.packets as f64 / self.end.seconds_f64());
+        let counted = (self.packets > 1 && !self.end.is_zero())
+            .then(|| self.packets as f64 / self.end.seconds_f64());
         stated.filter(|rate| *rate > 0.0).or(counted)
     }
 }
@@ -101,12 +103,22 @@ impl Input {
         };
         let short = declared.filter(|declared| *declared > end + TOLERANCE && !end.is_zero());
         let mut damage = short.map(|declared| {
-            let rate = streams.iter().find(|stream| stream.kind == Kind::Video).and_then(Stream::rate);
+            let rate = streams
+                .iter()
+                .find(|stream| stream.kind == Kind::Video)
+                .and_then(Stream::rate);
             let frames = rate.map(|rate| ((declared - end).seconds_f64() * rate).round());
-            let frames = frames.map_or_else(String::new, |frames| format!(", {frames} frames are missing"));
-            format!("it ends after {:.1} of {:.1} s{frames}", end.seconds_f64(), declared.seconds_f64())
+            let frames = frames.map_or_else(String::new, |frames| {
+                format!(", {frames} frames are missing")
+            });
+            format!(
+                "it ends after {:.1} of {:.1} s{frames}",
+                end.seconds_f64(),
+                declared.seconds_f64()
+            )
         });
-        damage = damage.or(cut).or(broken.map(|error| format!("it is damaged behind {:.1} s: {error:#}", end.seconds_f64())));
+        damage = damage.or(cut).or(broken
+            .map(|error| format!("it is damaged behind {:.1} s: {error:#}", end.seconds_f64())));
         Ok(Self {
             path: path.to_owned(),
             streams,
@@ -117,11 +129,18 @@ impl Input {
 
     /// Its streams of that kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Stream> {
-        self.streams.iter().filter(move |stream| stream.kind == kind)
+        self.streams
+            .iter()
+            .filter(move |stream| stream.kind == kind)
     }
 }
 
-type Scanned = (Vec<Stream>, Option<gst::ClockTime>, Option<gst::Toc>, Option<anyhow::Error>);
+type Scanned = (
+    Vec<Stream>,
+    Option<gst::ClockTime>,
+    Option<gst::Toc>,
+    Option<anyhow::Error>,
+);
 
 /// Has all streams of a file run into nothing and watches them; also how long the container says that
 /// it is, its chapters, and the error at which reading ended.

@@ -15,7 +15,7 @@ use signal_hook::{
     flag,
 };
 
-static RECEIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::default;
+static RECEIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
 /// The error of whatever was under way.
 #[derive(Debug)]
@@ -42,7 +42,9 @@ pub fn watch() -> io::Result<()> {
 
 /// The signal that has come.
 pub fn received() -> Option<u8> {
-    u8::try_from(RECEIVED.load(Ordering::Relaxed)).ok().filter(|signal| *signal != 0)
+    u8::try_from(RECEIVED.load(Ordering::Relaxed))
+        .ok()
+        .filter(|signal| *signal != 0)
 }
 
 /// # Errors
@@ -60,7 +62,8 @@ pub fn check() -> Result<()> {
 /// Where the parent has ended already.
 pub fn die_with_parent() -> Result<()> {
     let parent = getppid();
-    set_parent_process_death_signal(Some(Signal::TERM)).context("cannot watch the parent process")?;
+    set_parent_process_death_signal(Some(Signal::TERM))
+        .context("cannot watch the parent process")?;
     if getppid() != parent {
         RECEIVED.store(SIGTERM as usize, Ordering::Relaxed);
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use gst::prelude::*;
 
 use crate::{
     arguments::Arguments,
@@ -19,7 +20,11 @@ use crate::{
 /// # Errors
 /// Whatever keeps the result from being written.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let video = arguments.video.as_deref().context("no video is named").exit(Exit::Usage)?;
+    let video = arguments
+        .video
+        .as_deref()
+        .context("no video is named")
+        .exit(Exit::Usage)?;
     start_gstreamer().exit(Exit::Installation)?;
     match &arguments.output {
         Some(path) => write(arguments, video, path),
@@ -37,12 +42,23 @@ fn preview(arguments: &Arguments, video: &Path) -> Result<(), Failure> {
 
 fn write(arguments: &Arguments, video: &Path, path: &Path) -> Result<(), Failure> {
     let container = Container::of(path).exit(Exit::Usage)?;
-    for input in [Some(video), arguments.audio.as_deref()].into_iter().flatten() {
+    for input in [Some(video), arguments.audio.as_deref()]
+        .into_iter()
+        .flatten()
+    {
         if output::is_same(input, path) {
-            return Err(anyhow::anyhow!("{} is one of the files to read", path.display())).exit(Exit::Usage);
+            return Err(anyhow::anyhow!(
+                "{} is one of the files to read",
+                path.display()
+            ))
+            .exit(Exit::Usage);
         }
     }
-    let beside = |path: &Option<_>| path.as_deref().map(|path| Output::create(path, arguments.force)).transpose();
+    let beside = |path: &Option<_>| {
+        path.as_deref()
+            .map(|path| Output::create(path, arguments.force))
+            .transpose()
+    };
     // Before anything takes time.
     let output = Output::create(path, arguments.force).exit(Exit::Output)?;
     let compared = beside(&arguments.compare).exit(Exit::Output)?;
@@ -51,17 +67,26 @@ fn write(arguments: &Arguments, video: &Path, path: &Path) -> Result<(), Failure
     let inputs = Inputs::read(video, arguments.audio.as_deref())?;
     let plan = plan::make(arguments, &inputs, &Target::File(container))?;
     plan.notes.iter().for_each(|text| note(text));
-    let files: Vec<&Path> = [Some(&output), compared.as_ref()].into_iter().flatten().map(Output::part).collect();
+    let files: Vec<&Path> = [Some(&output), compared.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(Output::part)
+        .collect();
     let played = playing::play(arguments, &plan, &files)?;
     let written = check::whole(&played, output.part()).exit(Exit::Output)?;
     let mut notes = plan.notes.clone();
-    for text in check::losses(&inputs.video, &plan, &played, &written)?.into_iter().chain(played.warnings.clone()) {
+    for text in check::losses(&inputs.video, &plan, &played, &written)?
+        .into_iter()
+        .chain(played.warnings.clone())
+    {
         note(&text);
         notes.push(text);
     }
     if let (Some(page), Some(path)) = (&page, &arguments.report) {
         let text = Report::new(arguments, &inputs, &played, output.part(), &notes)?.text(path)?;
-        std::fs::write(page.part(), text).context("cannot write the report").exit(Exit::Output)?;
+        std::fs::write(page.part(), text)
+            .context("cannot write the report")
+            .exit(Exit::Output)?;
     }
     for file in [Some(output), compared, page].into_iter().flatten() {
         file.finish().exit(Exit::Output)?;
@@ -72,6 +97,10 @@ fn write(arguments: &Arguments, video: &Path, path: &Path) -> Result<(), Failure
 /// GStreamer with the plugin: where it is installed, or beside this program, as cargo puts it.
 fn start_gstreamer() -> Result<()> {
     gst::init().context("GStreamer does not start")?;
+    // As newer versions have it: without it JPEG files come in pieces, and nobody reads which way up they are.
+    if let Some(parser) = gst::ElementFactory::find("jpegparse") {
+        parser.set_rank(gst::Rank::PRIMARY);
+    }
     let is_there = || gst::ElementFactory::find("lipsyncbin").is_some();
     if !is_there()
         && let Ok(program) = std::env::current_exe()
@@ -85,8 +114,9 @@ fn start_gstreamer() -> Result<()> {
         }
     }
     if !is_there() {
-        bail!("GStreamer does not find the plugin lipsync: install it, or name its folder with GST_PLUGIN_PATH");
+        bail!(
+            "GStreamer does not find the plugin lipsync: install it, or name its folder with GST_PLUGIN_PATH"
+        );
     }
     Ok(())
 }
-

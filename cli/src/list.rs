@@ -44,8 +44,16 @@ pub fn run(arguments: &Arguments, list: &Path) -> Result<Exit, Failure> {
     let Some(index) = arguments.index else {
         return run_all(&jobs, arguments, list);
     };
-    let index = index.map_or_else(index_from_environment, Ok).exit(Exit::Usage)?;
-    let job = jobs.get(index).with_context(|| format!("{} has no job {index}, only 0 to {}", list.display(), jobs.len().saturating_sub(1)));
+    let index = index
+        .map_or_else(index_from_environment, Ok)
+        .exit(Exit::Usage)?;
+    let job = jobs.get(index).with_context(|| {
+        format!(
+            "{} has no job {index}, only 0 to {}",
+            list.display(),
+            jobs.len().saturating_sub(1)
+        )
+    });
     let job = job.exit(Exit::Usage)?;
     if job.is_done() {
         eprintln!("{PROGRAM}: {} exists already", job.output());
@@ -59,9 +67,18 @@ pub fn run(arguments: &Arguments, list: &Path) -> Result<Exit, Failure> {
 }
 
 fn index_from_environment() -> Result<usize> {
-    let found = INDEX_VARIABLES.iter().find_map(|name| Some((name, std::env::var(name).ok()?)));
-    let (name, value) = found.with_context(|| format!("--index without a number needs {}", INDEX_VARIABLES.join(" or ")))?;
-    value.parse().with_context(|| format!("{name}={value} is no number of a job"))
+    let found = INDEX_VARIABLES
+        .iter()
+        .find_map(|name| Some((name, std::env::var(name).ok()?)));
+    let (name, value) = found.with_context(|| {
+        format!(
+            "--index without a number needs {}",
+            INDEX_VARIABLES.join(" or ")
+        )
+    })?;
+    value
+        .parse()
+        .with_context(|| format!("{name}={value} is no number of a job"))
 }
 
 /// The words of the command line that hold for each job.
@@ -70,7 +87,12 @@ fn common_words(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut words = words.peekable();
     while let Some(word) = words.next() {
         let text = word.to_string_lossy().into_owned();
-        let own = OF_THE_LIST.iter().find(|(name, _)| text == *name || text.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')));
+        let own = OF_THE_LIST.iter().find(|(name, _)| {
+            text == *name
+                || text
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('='))
+        });
         match own {
             None => common.push(word),
             Some((name, takes_value)) if text == *name => {
@@ -91,20 +113,29 @@ fn read(list: &Path, common: &[OsString]) -> Result<Vec<Job>> {
     let name = list.display();
     let text = fs::read_to_string(list).with_context(|| format!("cannot read {name}"))?;
     let text = text.trim_start_matches('\u{feff}');
-    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let mut lines = (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| !line.trim().is_empty());
     let (_, head) = lines.next().with_context(|| format!("{name} is empty"))?;
     let columns: Vec<&str> = head.split('\t').map(str::trim).collect();
     for needed in ["video", "output"] {
         if !columns.contains(&needed) {
-            bail!("{name}: the first line names no column {needed}, only {}", columns.join(", "));
+            bail!(
+                "{name}: the first line names no column {needed}, only {}",
+                columns.join(", ")
+            );
         }
     }
     let mut outputs = HashMap::new();
     let mut jobs = Vec::new();
     for (line, row) in lines {
-        let job = Job::of(line, &columns, row, common).with_context(|| format!("{name}, line {line}"))?;
+        let job =
+            Job::of(line, &columns, row, common).with_context(|| format!("{name}, line {line}"))?;
         if let Some(earlier) = outputs.insert(job.arguments.output.clone(), line) {
-            bail!("{name}: lines {earlier} and {line} write the same file, {}", job.output());
+            bail!(
+                "{name}: lines {earlier} and {line} write the same file, {}",
+                job.output()
+            );
         }
         jobs.push(job);
     }
@@ -118,7 +149,11 @@ impl Job {
             bail!("{} cells, but {} columns", cells.len(), columns.len());
         }
         let mut words: Vec<OsString> = common.to_vec();
-        for (column, cell) in columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+        for (column, cell) in columns
+            .iter()
+            .zip(cells)
+            .filter(|(_, cell)| !cell.is_empty())
+        {
             match *column {
                 "video" => words.push(cell.into()),
                 option => words.push(format!("--{option}={cell}").into()),
@@ -126,17 +161,39 @@ impl Job {
         }
         let program = std::iter::once(PROGRAM.into());
         let arguments = Arguments::try_parse_from(program.chain(words.iter().cloned()));
-        let first_line = |error: clap::Error| anyhow!("{}", error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: "));
-        Ok(Self { line, words, arguments: arguments.map_err(first_line)? })
+        let first_line = |error: clap::Error| {
+            anyhow!(
+                "{}",
+                error
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: ")
+            )
+        };
+        Ok(Self {
+            line,
+            words,
+            arguments: arguments.map_err(first_line)?,
+        })
     }
 
     fn output(&self) -> String {
-        self.arguments.output.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+        self.arguments
+            .output
+            .as_ref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default()
     }
 
     /// A file has its name only when it is whole.
     fn is_done(&self) -> bool {
-        self.arguments.output.as_ref().is_some_and(|path| path.exists()) && !self.arguments.force
+        self.arguments
+            .output
+            .as_ref()
+            .is_some_and(|path| path.exists())
+            && !self.arguments.force
     }
 }
 
@@ -157,7 +214,12 @@ impl Results {
     fn add(&self, job: &Job, result: &str, exit: Option<i32>, spent: Duration, message: &str) {
         let exit = exit.map_or_else(String::new, |exit| exit.to_string());
         let message = message.replace(['\t', '\n', '\r'], " ");
-        let line = format!("{}\t{}\t{result}\t{exit}\t{:.1}\t{message}\n", job.line, job.output(), spent.as_secs_f64());
+        let line = format!(
+            "{}\t{}\t{result}\t{exit}\t{:.1}\t{message}\n",
+            job.line,
+            job.output(),
+            spent.as_secs_f64()
+        );
         eprintln!("{PROGRAM}: {}: {result} {message}", job.output());
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = file.write_all(line.as_bytes()) {
@@ -203,7 +265,11 @@ fn run_one(job: &Job, program: &Path, results: &Results) -> bool {
         Ok((status, said)) => {
             let last = said.lines().last().unwrap_or_default();
             let last = last.trim_start_matches(PROGRAM).trim_start_matches(": ");
-            let message = if last.is_empty() { status.to_string() } else { last.to_owned() };
+            let message = if last.is_empty() {
+                status.to_string()
+            } else {
+                last.to_owned()
+            };
             results.add(job, "failed", status.code(), begun.elapsed(), &message);
             false
         }
@@ -247,7 +313,10 @@ mod tests {
     fn list(text: &str) -> Result<Vec<Job>> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("gst-lipsync-list-{}-{number}.tsv", std::process::id()));
+        let path = std::env::temp_dir().join(format!(
+            "gst-lipsync-list-{}-{number}.tsv",
+            std::process::id()
+        ));
         fs::write(&path, text).unwrap();
         let jobs = read(&path, &["--strength=0.5".into()]);
         fs::remove_file(path).unwrap();
@@ -256,12 +325,18 @@ mod tests {
 
     #[test]
     fn columns_are_options() {
-        let jobs = list("video\taudio\toutput\tstart\n a b.mp4\tü.wav\to.mp4\t1:02\n\nc.jpg\td.wav\tp.mkv\n").unwrap();
+        let jobs = list(
+            "video\taudio\toutput\tstart\n a b.mp4\tü.wav\to.mp4\t1:02\n\nc.jpg\td.wav\tp.mkv\n",
+        )
+        .unwrap();
         assert_eq!(jobs.len(), 2);
         let first = &jobs[0].arguments;
         assert_eq!(first.video.as_deref(), Some(Path::new("a b.mp4")));
         assert_eq!(first.start, Some(gst::ClockTime::from_seconds(62)));
-        assert_eq!((first.strength, jobs[1].arguments.start, jobs[1].line), (Some(0.5), None, 4));
+        assert_eq!(
+            (first.strength, jobs[1].arguments.start, jobs[1].line),
+            (Some(0.5), None, 4)
+        );
     }
 
     #[test]
@@ -272,7 +347,10 @@ mod tests {
             ("video\toutput\ncolour\n", "line 2"),
             ("video\toutput\tdance\na\tb\tc\n", "'--dance'"),
             ("video\toutput\na\tb\tc\n", "3 cells, but 2 columns"),
-            ("video\toutput\na\tx.mp4\nb\tx.mp4\n", "lines 2 and 3 write the same file"),
+            (
+                "video\toutput\na\tx.mp4\nb\tx.mp4\n",
+                "lines 2 and 3 write the same file",
+            ),
         ] {
             let error = format!("{:#}", list(text).err().unwrap());
             assert!(error.contains(expected), "{error}");
@@ -281,7 +359,9 @@ mod tests {
 
     #[test]
     fn options_of_the_list_are_not_those_of_its_jobs() {
-        let words = "--list a.tsv --jobs=4 --index 3 --index --faces 2 --list=b -f".split(' ').map(OsString::from);
+        let words = "--list a.tsv --jobs=4 --index 3 --index --faces 2 --list=b -f"
+            .split(' ')
+            .map(OsString::from);
         assert_eq!(common_words(words), ["--faces", "2", "-f"]);
     }
 }

@@ -29,15 +29,19 @@ impl Samples {
         pipeline.element("file")?.set_property("location", path);
         // Where only one of an MP4's streams is linked, the demuxer fails as soon as that one ends before another.
         let weak = pipeline.downgrade();
-        pipeline.element("decode")?.connect_pad_added(move |_, pad| {
-            if let Some(pipeline) = weak.upgrade()
-                && !pad.is_linked()
-            {
-                drain(&pipeline, pad);
-            }
-        });
+        pipeline
+            .element("decode")?
+            .connect_pad_added(move |_, pad| {
+                if let Some(pipeline) = weak.upgrade()
+                    && !pad.is_linked()
+                {
+                    drain(&pipeline, pad);
+                }
+            });
         let sink = pipeline.element("sink")?.downcast();
-        let Ok(sink) = sink else { bail!("`sink` is no appsink") };
+        let Ok(sink) = sink else {
+            bail!("`sink` is no appsink")
+        };
         pipeline.play()?;
         Ok(Self { pipeline, sink })
     }
@@ -81,7 +85,8 @@ pub fn running_time(sample: &gst::Sample) -> gst::ClockTime {
     let segment = sample.segment();
     let segment = segment.and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
     // What lies before the segment (an encoder's priming) is heard at its very start.
-    time.and_then(|time| segment?.to_running_time(time)).unwrap_or_default()
+    time.and_then(|time| segment?.to_running_time(time))
+        .unwrap_or_default()
 }
 
 /// The speech of a file, mono, -1..1; sample n sounds n / [`SPEECH_RATE`] seconds after its start.
@@ -93,12 +98,20 @@ pub fn speech(path: &Path) -> Result<Vec<f32>> {
     for sample in Samples::open(path, &convert, "")? {
         let sample = sample?;
         let first = (running_time(&sample).seconds_f64() * f64::from(SPEECH_RATE)).round() as usize;
-        let map = sample.buffer().context("a sample without a buffer")?.map_readable()?;
+        let map = sample
+            .buffer()
+            .context("a sample without a buffer")?
+            .map_readable()?;
         let (values, _) = map.as_chunks();
         // Silence for holes; what overlaps was heard already.
         speech.resize(speech.len().max(first), 0.0);
         let heard = speech.len() - first;
-        speech.extend(values.iter().skip(heard).map(|bytes| f32::from_le_bytes(*bytes)));
+        speech.extend(
+            values
+                .iter()
+                .skip(heard)
+                .map(|bytes| f32::from_le_bytes(*bytes)),
+        );
     }
     Ok(speech)
 }
@@ -136,7 +149,10 @@ fn jpeg(sample: &gst::Sample, height: i32) -> Result<Vec<u8>> {
         .field("height", height)
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
         .build();
-    let image = gst_video::convert_sample(sample, &caps, gst::ClockTime::from_seconds(20))?;
-    let map = image.buffer().context("an image without data")?.map_readable()?;
+    let image = gst_video::convert_sample(sample, &caps, Some(gst::ClockTime::from_seconds(20)))?;
+    let map = image
+        .buffer()
+        .context("an image without data")?
+        .map_readable()?;
     Ok(map.to_vec())
 }

@@ -37,14 +37,25 @@ pub fn measure(file: &Path) -> Result<Offset> {
         if time > LONGEST {
             break;
         }
-        openings.push(sample.buffer().and_then(openness).context("no face in some frames")?);
+        openings.push(
+            sample
+                .buffer()
+                .and_then(openness)
+                .context("no face in some frames")?,
+        );
         times.push(time);
     }
-    let seconds = times.last().zip(times.first()).map_or(0.0, |(last, first)| last - first);
+    let seconds = times
+        .last()
+        .zip(times.first())
+        .map_or(0.0, |(last, first)| last - first);
     anyhow::ensure!(seconds >= SHORTEST, "less than {SHORTEST} s");
     let loudness: Vec<f64> = times.iter().map(|time| loudness(&speech, *time)).collect();
     let (lag, correlation) = best_lag(&loudness, &openings).context("too few frames")?;
-    anyhow::ensure!(correlation >= LEAST_CORRELATION, "the mouth does not follow the speech");
+    anyhow::ensure!(
+        correlation >= LEAST_CORRELATION,
+        "the mouth does not follow the speech"
+    );
     let frame = seconds * 1e3 / (times.len() - 1) as f64;
     Ok(Offset {
         milliseconds: lag * frame,
@@ -72,7 +83,10 @@ fn loudness(speech: &[f32], time: f64) -> f64 {
     let centre = (time * f64::from(SPEECH_RATE)) as usize;
     let from = centre.saturating_sub(HALF_WINDOW).min(speech.len());
     let to = (centre + HALF_WINDOW).min(speech.len());
-    let power: f64 = speech[from..to].iter().map(|value| f64::from(*value).powi(2)).sum();
+    let power: f64 = speech[from..to]
+        .iter()
+        .map(|value| f64::from(*value).powi(2))
+        .sum();
     10.0 * (power / (to - from).max(1) as f64).max(FLOOR).log10()
 }
 
@@ -89,7 +103,11 @@ fn best_lag(reference: &[f64], late: &[f64]) -> Option<(f64, f64)> {
     let (before, top, after) = (at(lag - 1), at(lag), at(lag + 1));
     let bend = before - 2.0 * top + after;
     // The top of a parabola through the best three.
-    let shift = if lag.abs() < REACH && bend < 0.0 { (before - after) / (2.0 * bend) } else { 0.0 };
+    let shift = if lag.abs() < REACH && bend < 0.0 {
+        (before - after) / (2.0 * bend)
+    } else {
+        0.0
+    };
     Some((f64::from(lag) + shift, top))
 }
 
@@ -118,7 +136,10 @@ mod tests {
         let reference: Vec<f64> = (0..100).map(|at| wave(f64::from(at))).collect();
         let late: Vec<f64> = (0..100).map(|at| wave(f64::from(at) - 2.4)).collect();
         let (lag, correlation) = best_lag(&reference, &late).unwrap();
-        assert!((lag - 2.4).abs() < 0.1 && correlation > 0.9, "{lag} {correlation}");
+        assert!(
+            (lag - 2.4).abs() < 0.1 && correlation > 0.9,
+            "{lag} {correlation}"
+        );
         assert!(best_lag(&reference[..20], &late).is_none());
     }
 

@@ -42,15 +42,24 @@ impl Output {
             match File::create_new(&part) {
                 Ok(_) => {
                     let path = path.to_owned();
-                    return Ok(Self { path, part, overwrite });
+                    return Ok(Self {
+                        path,
+                        part,
+                        overwrite,
+                    });
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => (),
                 Err(error) => {
-                    return Err(error).with_context(|| format!("cannot write in the folder {}", folder.display()));
+                    return Err(error).with_context(|| {
+                        format!("cannot write in the folder {}", folder.display())
+                    });
                 }
             }
         }
-        bail!("no name is left for an unfinished file in {}", folder.display())
+        bail!(
+            "no name is left for an unfinished file in {}",
+            folder.display()
+        )
     }
 
     /// Where to write meanwhile.
@@ -65,14 +74,19 @@ impl Output {
     pub fn finish(self) -> Result<()> {
         let (path, part) = (&self.path, &self.part);
         let cannot = || format!("cannot write {}", path.display());
-        File::open(part).and_then(|file| file.sync_all()).with_context(cannot)?;
+        File::open(part)
+            .and_then(|file| file.sync_all())
+            .with_context(cannot)?;
         if self.overwrite {
             return fs::rename(part, path).with_context(cannot);
         }
         match fs::hard_link(part, path) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                bail!("{} exists by now: somebody else has written it", path.display())
+                bail!(
+                    "{} exists by now: somebody else has written it",
+                    path.display()
+                )
             }
             // File systems without hard links.
             Err(_) => fs::rename(part, path).with_context(cannot),
@@ -97,14 +111,17 @@ mod tests {
     use super::*;
 
     fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("gst-lipsync-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("gst-lipsync-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         folder
     }
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     #[test]

@@ -21,13 +21,17 @@ impl Pipeline {
     /// No word may hold a blank: paths are set as properties afterwards.
     pub fn parse(description: &str) -> Result<Self> {
         let parsed = gst::parse::launch_full(description, None, gst::ParseFlags::FATAL_ERRORS);
-        let parsed = parsed.with_context(|| format!("cannot build the pipeline `{description}`"))?;
+        let parsed =
+            parsed.with_context(|| format!("cannot build the pipeline `{description}`"))?;
         let pipeline = parsed.downcast();
-        Ok(Self(pipeline.map_err(|_| anyhow!("`{description}` is not a pipeline"))?))
+        Ok(Self(pipeline.map_err(|_| {
+            anyhow!("`{description}` is not a pipeline")
+        })?))
     }
 
     pub fn element(&self, name: &str) -> Result<gst::Element> {
-        self.by_name(name).with_context(|| format!("no element `{name}` in the pipeline"))
+        self.by_name(name)
+            .with_context(|| format!("no element `{name}` in the pipeline"))
     }
 
     /// A pad that an element always has.
@@ -38,7 +42,10 @@ impl Pipeline {
 
     pub fn play(&self) -> Result<()> {
         let started = self.set_state(gst::State::Playing);
-        let failed = || self.error().unwrap_or_else(|| anyhow!("the pipeline did not start"));
+        let failed = || {
+            self.error()
+                .unwrap_or_else(|| anyhow!("the pipeline did not start"))
+        };
         started.map(|_| ()).map_err(|_| failed())
     }
 
@@ -133,7 +140,9 @@ pub fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) {
 fn describe(error: &gst::message::Error) -> anyhow::Error {
     let source = error.src().map(|source| format!("{}: ", source.name()));
     let details = error.debug();
-    let details = details.iter().flat_map(|debug| debug.lines().skip(1).last());
+    let details = details
+        .iter()
+        .flat_map(|debug| debug.lines().skip(1).last());
     let details: String = details.map(|line| format!(" ({})", line.trim())).collect();
     anyhow!("{}{}{details}", source.unwrap_or_default(), error.error())
 }
@@ -147,7 +156,10 @@ mod tests {
         gst::init().unwrap();
         let pipeline = Pipeline::parse("filesrc location=nowhere name=file ! fakesink").unwrap();
         let error = pipeline.play().unwrap_err().to_string();
-        assert!(error.contains("file: ") && error.contains("nowhere"), "{error}");
+        assert!(
+            error.contains("file: ") && error.contains("nowhere"),
+            "{error}"
+        );
         assert!(Pipeline::parse("fakesrc").is_err());
         assert!(pipeline.pad("file", "sink").is_err());
     }

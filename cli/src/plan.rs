@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use gst::prelude::*;
 
 use crate::{
     arguments::Arguments,
@@ -118,7 +117,9 @@ pub fn make(arguments: &Arguments, inputs: &Inputs, target: &Target) -> Result<P
     };
     for input in [Some(video), speech].into_iter().flatten() {
         if let Some(damage) = &input.damage {
-            planner.notes.push(format!("{} is not whole: {damage}", input.path.display()));
+            planner
+                .notes
+                .push(format!("{} is not whole: {damage}", input.path.display()));
         }
     }
     let whole = planner.range(picture, track).exit(Exit::Usage)?;
@@ -157,11 +158,17 @@ pub fn make(arguments: &Arguments, inputs: &Inputs, target: &Target) -> Result<P
 
 /// The audio track with the speech.
 fn track<'a>(input: &'a Input, arguments: &Arguments) -> Result<&'a Stream> {
-    let (path, number, count) = (input.path.display(), arguments.audio_track, input.of(Kind::Audio).count());
+    let (path, number, count) = (
+        input.path.display(),
+        arguments.audio_track,
+        input.of(Kind::Audio).count(),
+    );
     if count == 0 {
         bail!("{path} has no audio: name a file with the speech with --audio");
     }
-    let track = number.checked_sub(1).and_then(|index| input.of(Kind::Audio).nth(index));
+    let track = number
+        .checked_sub(1)
+        .and_then(|index| input.of(Kind::Audio).nth(index));
     track.with_context(|| format!("there is no audio track {number} in {path}, which has {count}"))
 }
 
@@ -179,13 +186,19 @@ impl Planner<'_> {
             bail!("nothing lies between --start {start} and the end at {stop:.2} s");
         }
         if end.is_some_and(|end| end > last + ALIKE) {
-            self.notes.push(format!("the end is at {:.2} s already", last.seconds_f64()));
+            self.notes
+                .push(format!("the end is at {:.2} s already", last.seconds_f64()));
         }
         let longer = track.end.seconds_f64() - picture.end.seconds_f64();
         if !picture.is_still() && longer.abs() > ALIKE.seconds_f64() {
             self.notes.push(match longer > 0.0 {
-                true => format!("the audio is {longer:.1} s longer than the video and is cut there"),
-                false => format!("the video is {:.1} s longer than the audio: mouths are shut from there on", -longer),
+                true => {
+                    format!("the audio is {longer:.1} s longer than the video and is cut there")
+                }
+                false => format!(
+                    "the video is {:.1} s longer than the audio: mouths are shut from there on",
+                    -longer
+                ),
             });
         }
         Ok(Range { start, stop })
@@ -193,13 +206,16 @@ impl Planner<'_> {
 
     /// From the video's demuxer through `lipsync` to where the result goes.
     fn video(&mut self, picture: &Stream, frame: &Frame, whole: Range) -> Result<(), Failure> {
-        let mut before = format!("{QUEUE} name=video ! decodebin ! ");
+        let mut before = format!("{QUEUE} name=video ! {}", decoder(picture));
         self.routes[0].push((picture.id.clone(), "video".into()));
         if frame.is_turned {
             before += &format!("videoconvert dither=none ! {UPRIGHT} ! ");
         }
         if picture.is_still() {
-            let keeps_chroma = self.arguments.video_codec.is_some_and(|codec| !codec.needs_even_size());
+            let keeps_chroma = self
+                .arguments
+                .video_codec
+                .is_some_and(|codec| !codec.needs_even_size());
             let format = if keeps_chroma { "Y444" } else { "I420" };
             let frames = (whole.stop - whole.start).nseconds() * STILL_RATE;
             let frames = frames.div_ceil(gst::ClockTime::SECOND.nseconds());
@@ -211,17 +227,23 @@ impl Planner<'_> {
         }
         let Target::File(container) = self.target else {
             self.words.push(before + "lipsync.video_sink");
-            self.words.push(format!("lipsyncbin name=lipsync ! queue ! videoconvert ! {UPRIGHT} ! autovideosink"));
+            self.words.push(format!(
+                "lipsyncbin name=lipsync ! queue ! videoconvert ! {UPRIGHT} ! autovideosink"
+            ));
             return Ok(());
         };
         let encoder = self.encoder(container, frame)?;
         let (pad, file) = (container.pad("", Kind::Video, 0), container.words(""));
         if self.arguments.compare.is_none() {
             self.words.push(before + "lipsync.video_sink");
-            self.words.push(format!("lipsyncbin name=lipsync ! {encoder} ! {QUEUE} ! {pad} {file}"));
+            self.words.push(format!(
+                "lipsyncbin name=lipsync ! {encoder} ! {QUEUE} ! {pad} {file}"
+            ));
             return Ok(());
         }
-        self.words.push(format!("{before} tee name=before ! {FRAMES} ! lipsync.video_sink"));
+        self.words.push(format!(
+            "{before} tee name=before ! {FRAMES} ! lipsync.video_sink"
+        ));
         self.words.push(format!("lipsyncbin name=lipsync ! tee name=after ! {FRAMES} ! {encoder} ! {QUEUE} ! {pad} {file}"));
         let [width, height] = frame.shown();
         let (pad, file) = (container.pad(SIDE, Kind::Video, 0), container.words(SIDE));
@@ -231,8 +253,13 @@ impl Planner<'_> {
                  ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 ! beside.sink_{index}"
             ));
         }
-        let encoder = self.codec(container, frame).words(container, self.arguments.crf, false).exit(Exit::Installation)?;
-        self.words.push(format!("compositor name=beside sink_1::xpos={width} ! {encoder} ! {QUEUE} ! {pad} {file}"));
+        let encoder = self
+            .codec(container, frame)
+            .words(container, self.arguments.crf, false)
+            .exit(Exit::Installation)?;
+        self.words.push(format!(
+            "compositor name=beside sink_1::xpos={width} ! {encoder} ! {QUEUE} ! {pad} {file}"
+        ));
         Ok(())
     }
 
@@ -243,15 +270,19 @@ impl Planner<'_> {
 
     fn encoder(&mut self, container: &Container, frame: &Frame) -> Result<String, Failure> {
         let codec = self.codec(container, frame);
-        let encoder = codec.words(container, self.arguments.crf, frame.is_deep).exit(Exit::Installation)?;
+        let encoder = codec
+            .words(container, self.arguments.crf, frame.is_deep)
+            .exit(Exit::Installation)?;
         let mut words = String::new();
         if frame.is_interlaced && !codec.keeps_interlaced() {
-            self.notes.push("interlaced frames are made whole frames: this codec has no fields".into());
+            self.notes
+                .push("interlaced frames are made whole frames: this codec has no fields".into());
             words += "deinterlace fields=top ! ";
         }
         let [right, bottom] = frame.size.map(|side| side % 2);
         if codec.needs_even_size() && right + bottom > 0 {
-            self.notes.push("the last row or column is cut: this codec takes even sizes only".into());
+            self.notes
+                .push("the last row or column is cut: this codec takes even sizes only".into());
             words += &format!("videocrop right={right} bottom={bottom} ! ");
         }
         Ok(words + &encoder)
@@ -260,20 +291,29 @@ impl Planner<'_> {
     /// From the speech's demuxer to `lipsync`, and into the result.
     fn speech(&mut self, is_other_file: bool, track: &Stream) -> Result<(), Failure> {
         self.routes[usize::from(is_other_file)].push((track.id.clone(), "speech".into()));
-        let decode = "decodebin ! audioconvert ! audioresample ! lipsync.audio_sink";
+        let decode = format!(
+            "{}audioconvert ! audioresample ! lipsync.audio_sink",
+            decoder(track)
+        );
         let copy = match self.target {
             Target::Window => None,
             Target::File(container) => self.copy(container, track, Kind::Audio),
         };
         match (copy, self.target) {
             (Some(copy), _) => {
-                self.words.push(format!("{QUEUE} name=speech ! tee name=words words. ! {QUEUE} ! {copy}"));
+                self.words.push(format!(
+                    "{QUEUE} name=speech ! tee name=words words. ! {QUEUE} ! {copy}"
+                ));
                 self.words.push(format!("words. ! {QUEUE} ! {decode}"));
-                self.words.push("lipsync.audio_src ! fakesink sync=false async=false".into());
+                self.words
+                    .push("lipsync.audio_src ! fakesink sync=false async=false".into());
             }
             (None, Target::Window) => {
                 self.words.push(format!("{QUEUE} name=speech ! {decode}"));
-                self.words.push("lipsync.audio_src ! queue ! audioconvert ! audioresample ! autoaudiosink".into());
+                self.words.push(
+                    "lipsync.audio_src ! queue ! audioconvert ! audioresample ! autoaudiosink"
+                        .into(),
+                );
             }
             (None, Target::File(container)) => {
                 let encode = self.encode(container, track)?;
@@ -286,18 +326,26 @@ impl Planner<'_> {
 
     /// The other tracks of the video's file.
     fn others(&mut self, video: &Input, is_replaced: bool, track: &Stream) -> Result<(), Failure> {
-        let Target::File(container) = self.target else { return Ok(()) };
+        let Target::File(container) = self.target else {
+            return Ok(());
+        };
         let mut numbers = [0; 4];
         for stream in &video.streams {
             let number = &mut numbers[stream.kind as usize];
             *number += 1;
-            let language = stream.language.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+            let language = stream
+                .language
+                .as_ref()
+                .map(|code| format!(" ({code})"))
+                .unwrap_or_default();
             let name = format!("{} track {number}{language}", stream.kind.name());
             let element = format!("other{}_{number}", stream.kind as usize);
             match stream.kind {
                 Kind::Video if *number == 1 => continue,
                 Kind::Audio if is_replaced && *number == 1 => {
-                    self.notes.push(format!("{name} of the video is replaced by the other file's"));
+                    self.notes.push(format!(
+                        "{name} of the video is replaced by the other file's"
+                    ));
                     continue;
                 }
                 Kind::Audio if !is_replaced && stream.id == track.id => continue,
@@ -305,7 +353,10 @@ impl Planner<'_> {
                     Some(copy) => self.words.push(format!("{QUEUE} name={element} ! {copy}")),
                     None => {
                         let encode = self.encode(container, stream)?;
-                        self.words.push(format!("{QUEUE} name={element} ! decodebin ! {encode}"));
+                        self.words.push(format!(
+                            "{QUEUE} name={element} ! {}{encode}",
+                            decoder(stream)
+                        ));
                     }
                 },
                 Kind::Subtitles => match self.copy(container, stream, Kind::Subtitles) {
@@ -326,30 +377,40 @@ impl Planner<'_> {
     }
 
     fn lost(&mut self, what: &str, container: &Container) {
-        self.notes.push(format!("{what} is lost: .{} files cannot take it", container.extension()));
+        self.notes.push(format!(
+            "{what} is lost: .{} files cannot take it",
+            container.extension()
+        ));
     }
 
     /// A stream into the file as it is, where that can be.
     fn copy(&mut self, container: &Container, stream: &Stream, kind: Kind) -> Option<String> {
         let parser = container.copies(stream.caps.as_ref()?, kind)?;
-        Some(format!("{parser}{}", self.into_files(container, kind)))
+        Some(format!("{parser}{}", self.tracks_of_files(container, kind)))
     }
 
     fn encode(&mut self, container: &Container, stream: &Stream) -> Result<String, Failure> {
         let encoder = codec::audio_words(container).exit(Exit::Installation)?;
-        let format = stream.caps.as_ref().and_then(|caps| caps.structure(0).map(|caps| caps.name().to_string()));
+        let format = stream
+            .caps
+            .as_ref()
+            .and_then(|caps| caps.structure(0).map(|caps| caps.name().to_string()));
         let format = format.unwrap_or_default();
         let is_lossy = format != "audio/x-raw";
         if is_lossy {
             let extension = container.extension();
-            self.notes.push(format!("audio is encoded anew: .{extension} files cannot take {format}"));
+            self.notes.push(format!(
+                "audio is encoded anew: .{extension} files cannot take {format}"
+            ));
         }
-        let files = self.into_files(container, Kind::Audio);
-        Ok(format!("audioconvert ! audioresample ! {encoder} ! {files}"))
+        let files = self.tracks_of_files(container, Kind::Audio);
+        Ok(format!(
+            "audioconvert ! audioresample ! {encoder} ! {files}"
+        ))
     }
 
     /// A track's way into the file; the first one's also into the file for comparison.
-    fn into_files(&mut self, container: &Container, kind: Kind) -> String {
+    fn tracks_of_files(&mut self, container: &Container, kind: Kind) -> String {
         let index = self.next(kind);
         let pad = container.pad("", kind, index);
         if self.arguments.compare.is_none() || kind != Kind::Audio || index > 0 {
@@ -370,12 +431,28 @@ impl Planner<'_> {
     }
 
     fn chapters(&mut self, video: &Input) {
-        let (Target::File(container), Some(_)) = (self.target, &video.toc) else { return };
+        let (Target::File(container), Some(_)) = (self.target, &video.toc) else {
+            return;
+        };
         if !container.has_chapters() {
             self.lost("the list of chapters", container);
         } else if self.arguments.start.is_some() || self.arguments.end.is_some() {
-            self.notes.push("the list of chapters is lost: it counts from another beginning".into());
+            self.notes
+                .push("the list of chapters is lost: it counts from another beginning".into());
         }
+    }
+}
+
+/// What a stream needs to be raw, as words of a pipeline.
+fn decoder(stream: &Stream) -> &'static str {
+    let name = stream
+        .caps
+        .as_ref()
+        .and_then(|caps| caps.structure(0))
+        .map(|caps| caps.name());
+    match name.is_some_and(|name| name.ends_with("/x-raw")) {
+        true => "",
+        false => "decodebin ! ",
     }
 }
 
@@ -405,10 +482,20 @@ struct Frame {
 impl Frame {
     fn of(caps: &gst::Caps, picture: &Stream, target: &Target) -> Self {
         let structure = caps.structure(0);
-        let text = |name| structure.and_then(|structure| structure.get::<String>(name).ok()).unwrap_or_default();
-        let size = ["width", "height"].map(|name| structure.and_then(|structure| structure.get(name).ok()).unwrap_or(2));
+        let text = |name| {
+            structure
+                .and_then(|structure| structure.get::<String>(name).ok())
+                .unwrap_or_default()
+        };
+        let size = ["width", "height"].map(|name| {
+            structure
+                .and_then(|structure| structure.get(name).ok())
+                .unwrap_or(2)
+        });
         let pixel_aspect = structure.and_then(|structure| structure.get("pixel-aspect-ratio").ok());
-        let format = gst_video::VideoFormatInfo::from_format(gst_video::VideoFormat::from_string(&text("format")));
+        let format = gst_video::VideoFormatInfo::from_format(gst_video::VideoFormat::from_string(
+            &text("format"),
+        ));
         let orientation = picture.orientation.as_deref().unwrap_or("rotate-0");
         let can_say = matches!(target, Target::File(container) if container.has_orientation());
         let mut frame = Self {
@@ -434,7 +521,8 @@ impl Frame {
     fn lay_down(&mut self) {
         let [width, height] = self.size;
         self.size = [height, width];
-        self.pixel_aspect = gst::Fraction::new(self.pixel_aspect.denom(), self.pixel_aspect.numer());
+        self.pixel_aspect =
+            gst::Fraction::new(self.pixel_aspect.denom(), self.pixel_aspect.numer());
     }
 }
 

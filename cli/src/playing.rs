@@ -4,7 +4,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,10 +16,12 @@ use gst::prelude::*;
 use crate::{
     arguments::Arguments,
     exit::{Exit, Failure, Reason},
+    gate::Gate,
     interrupt,
     pipeline::{Pipeline, drain, running_time_on},
-    plan::{self, Plan, Source},
+    plan::{Plan, Source},
     progress::Progress,
+    relabel,
 };
 
 /// How a pipeline went.
@@ -45,7 +47,8 @@ struct Seen {
 
 /// Runs a plan to its end; `files` are those to write, the result and the one for comparison.
 pub fn play(arguments: &Arguments, plan: &Plan, files: &[&Path]) -> Result<Played, Failure> {
-    let sources = (0..plan.sources.len()).map(|index| format!("filesrc name=file{index} ! parsebin name=parse{index}"));
+    let sources = (0..plan.sources.len())
+        .map(|index| format!("filesrc name=file{index} ! parsebin name=parse{index}"));
     let words: Vec<_> = sources.chain([plan.words.clone()]).collect();
     let pipeline = Pipeline::parse(&words.join(" "))?;
     let lipsync = pipeline.element("lipsync")?;
@@ -61,19 +64,26 @@ pub fn play(arguments: &Arguments, plan: &Plan, files: &[&Path]) -> Result<Playe
     }
     let seen = Arc::new(Seen::default());
     let shared = seen.clone();
-    pipeline.pad("lipsync", "video_sink")?.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        shared.decoded.fetch_add(1, Ordering::Relaxed);
-        gst::PadProbeReturn::Ok
-    });
+    pipeline
+        .pad("lipsync", "video_sink")?
+        .add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            shared.decoded.fetch_add(1, Ordering::Relaxed);
+            gst::PadProbeReturn::Ok
+        });
     let shared = seen.clone();
-    pipeline.pad("lipsync", "video_src")?.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        if let Some(buffer) = info.buffer() {
-            shared.redrawn.fetch_add(1, Ordering::Relaxed);
-            let end = running_time_on(pad, buffer).map(|time| time + buffer.duration().unwrap_or_default());
-            shared.time.fetch_max(end.unwrap_or_default().nseconds(), Ordering::Relaxed);
-        }
-        gst::PadProbeReturn::Ok
-    });
+    pipeline
+        .pad("lipsync", "video_src")?
+        .add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            if let Some(buffer) = info.buffer() {
+                shared.redrawn.fetch_add(1, Ordering::Relaxed);
+                let end = running_time_on(pad, buffer)
+                    .map(|time| time + buffer.duration().unwrap_or_default());
+                shared
+                    .time
+                    .fetch_max(end.unwrap_or_default().nseconds(), Ordering::Relaxed);
+            }
+            gst::PadProbeReturn::Ok
+        });
     let mut gates = Vec::new();
     for (index, source) in plan.sources.iter().enumerate() {
         gates.push(connect(&pipeline, index, source)?);
@@ -86,19 +96,11 @@ pub fn play(arguments: &Arguments, plan: &Plan, files: &[&Path]) -> Result<Playe
     pipeline.play()?;
     let ended = pipeline.wait(
         |message| {
-            match message.view() {
-                gst::MessageView::Warning(warning) => {
-                    let text = warning.error().to_string();
-                    if !warnings.contains(&text) {
-                        warnings.push(text);
-                    }
+            if let gst::MessageView::Warning(warning) = message.view() {
+                let text = warning.error().to_string();
+                if !warnings.contains(&text) {
+                    warnings.push(text);
                 }
-                gst::MessageView::Application(_) => {
-                    for gate in &gates {
-                        gate.open_at_range(message)?;
-                    }
-                }
-                _ => (),
             }
             Ok(())
         },
@@ -106,7 +108,12 @@ pub fn play(arguments: &Arguments, plan: &Plan, files: &[&Path]) -> Result<Playe
             let time = gst::ClockTime::from_nseconds(seen.time.load(Ordering::Relaxed));
             progress.show(time, plan.length);
             interrupt::check()?;
-            hang(seen.decoded.load(Ordering::Relaxed) + seen.redrawn.load(Ordering::Relaxed) + time.nseconds())
+            gates.iter().try_for_each(Gate::open)?;
+            hang(
+                seen.decoded.load(Ordering::Relaxed)
+                    + seen.redrawn.load(Ordering::Relaxed)
+                    + time.nseconds(),
+            )
         },
     );
     drop(progress);
@@ -127,94 +134,63 @@ pub fn play(arguments: &Arguments, plan: &Plan, files: &[&Path]) -> Result<Playe
 }
 
 fn set_properties(lipsync: &gst::Element, arguments: &Arguments) -> Result<()> {
-    let model = arguments.model.as_ref().map(|model| model.display().to_string());
+    let model = arguments
+        .model
+        .as_ref()
+        .map(|model| model.display().to_string());
     let named = [
         ("model", model),
-        ("strength", arguments.strength.map(|strength| strength.to_string())),
+        (
+            "strength",
+            arguments.strength.map(|strength| strength.to_string()),
+        ),
         ("max-faces", arguments.faces.map(|faces| faces.to_string())),
     ];
-    let named = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let named = named
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     for (name, value) in named.chain(arguments.set.iter().cloned()) {
         let Some(spec) = lipsync.find_property(&name) else {
             bail!("lipsync has no property {name}: gst-inspect-1.0 lipsyncbin lists them");
         };
         let parsed = gst::glib::Value::deserialize_with_pspec(&value, &spec);
-        let parsed = parsed.with_context(|| format!("{name}={value} is no {}", spec.value_type()))?;
+        let parsed =
+            parsed.with_context(|| format!("{name}={value} is no {}", spec.value_type()))?;
         lipsync.set_property_from_value(&name, &parsed);
     }
     Ok(())
 }
 
-/// Holds a file's streams back until its demuxer has gone to the part that is wanted.
-struct Gate {
-    source: usize,
-    range: Option<plan::Range>,
-    path: String,
-    pads: Arc<Mutex<Vec<(gst::Pad, [Option<gst::PadProbeId>; 2])>>>,
-}
-
-/// The message of a demuxer that has shown all its streams.
-const EXPOSED: &str = "exposed";
-
 /// Leads a file's streams to where they go.
 fn connect(pipeline: &Pipeline, index: usize, source: &Source) -> Result<Gate> {
-    pipeline.element(&format!("file{index}"))?.set_property("location", &source.path);
+    pipeline
+        .element(&format!("file{index}"))?
+        .set_property("location", &source.path);
     let parse = pipeline.element(&format!("parse{index}"))?;
-    let gate = Gate {
-        source: index,
-        range: source.range,
-        path: source.path.display().to_string(),
-        pads: Arc::default(),
-    };
-    let (weak, routes, pads, is_held) = (pipeline.downgrade(), source.routes.clone(), gate.pads.clone(), source.range.is_some());
+    let gate = Gate::new(&source.path, source.range);
+    let (weak, routes, holder) = (pipeline.downgrade(), source.routes.clone(), gate.clone());
     parse.connect_pad_added(move |_, pad| {
-        let Some(pipeline) = weak.upgrade() else { return };
-        if is_held {
-            pads.lock().unwrap_or_else(PoisonError::into_inner).push((pad.clone(), hold(pad)));
-        }
+        let Some(pipeline) = weak.upgrade() else {
+            return;
+        };
+        holder.hold(pad);
         let id = pad.stream_id();
-        let route = routes.iter().find(|(known, _)| id.as_deref() == Some(known));
-        let Some((_, element)) = route else { return drain(&pipeline, pad) };
-        let sink = pipeline.by_name(element).and_then(|element| element.static_pad("sink"));
-        if sink.is_none_or(|sink| pad.link(&sink).is_err()) {
-            gst::element_error!(pipeline, gst::CoreError::Pad, ("a stream cannot be led to `{element}`"));
+        let route = routes
+            .iter()
+            .find(|(known, _)| id.as_deref() == Some(known));
+        let Some((_, element)) = route else {
+            return drain(&pipeline, pad);
+        };
+        let sink = pipeline.by_name(element);
+        let sink = sink.and_then(|element| element.static_pad("sink"));
+        // What it brings is mended on the way, so that its caps need not fit.
+        if let Some(sink) = &sink {
+            relabel::mend(sink);
         }
-    });
-    let weak = pipeline.downgrade();
-    parse.connect_no_more_pads(move |parse| {
-        let message = gst::message::Application::builder(gst::Structure::builder(EXPOSED).field("source", index as u64).build());
-        if let Some(pipeline) = weak.upgrade() {
-            let posted = pipeline.post_message(message.src(parse).build());
-            debug_assert!(posted.is_ok());
+        if sink.is_none_or(|sink| pad.link_full(&sink, gst::PadLinkCheck::empty()).is_err()) {
+            let text = format!("a stream cannot be led to `{element}`");
+            gst::element_error!(pipeline, gst::CoreError::Pad, ("{text}"));
         }
     });
     Ok(gate)
 }
-
-/// Nothing passes that pad, and what is behind it does not hear of the seek.
-fn hold(pad: &gst::Pad) -> [Option<gst::PadProbeId>; 2] {
-    [
-        pad.add_probe(gst::PadProbeType::BLOCK_DOWNSTREAM, |_, _| gst::PadProbeReturn::Ok),
-        pad.add_probe(gst::PadProbeType::EVENT_FLUSH, |_, _| gst::PadProbeReturn::Drop),
-    ]
-}
-
-impl Gate {
-    /// Where the message is of this file's demuxer: goes to the range and lets the streams pass.
-    fn open_at_range(&self, message: &gst::Message) -> Result<()> {
-        let source = message.structure().and_then(|structure| structure.get::<u64>("source").ok());
-        let Some(range) = self.range.filter(|_| source == Some(self.source as u64)) else { return Ok(()) };
-        let held = std::mem::take(&mut *self.pads.lock().unwrap_or_else(PoisonError::into_inner));
-        let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE;
-        let seek = gst::event::Seek::new(1.0, flags, gst::SeekType::Set, range.start, gst::SeekType::Set, range.stop);
-        let sought = held.first().is_some_and(|(pad, _)| pad.send_event(seek));
-        for (pad, probes) in held {
-            probes.into_iter().flatten().for_each(|probe| pad.remove_probe(probe));
-        }
-        if !sought {
-            bail!("no part can be taken of {}: its demuxer cannot go to {:.2} s", self.path, range.start.seconds_f64());
-        }
-        Ok(())
-    }
-}
-

@@ -48,7 +48,10 @@ fn line(done: gst::ClockTime, of: gst::ClockTime, spent: Duration) -> String {
     let speed = done.seconds_f64() / spent.as_secs_f64().max(1e-3);
     let left = match done.is_zero() {
         true => String::new(),
-        false => format!(", {} left", clock(of.saturating_sub(done).seconds_f64() / speed)),
+        false => format!(
+            ", {} left",
+            clock(of.saturating_sub(done).seconds_f64() / speed)
+        ),
     };
     format!(
         "[{}{}] {:3.0} %  {} of {}, {speed:.1} times real time{left}",

@@ -37,14 +37,23 @@ pub struct Report {
 
 impl Report {
     /// Of a result that lies in `file`.
-    pub fn new(arguments: &Arguments, inputs: &Inputs, played: &Played, file: &Path, notes: &[String]) -> Result<Self> {
+    pub fn new(
+        arguments: &Arguments,
+        inputs: &Inputs,
+        played: &Played,
+        file: &Path,
+        notes: &[String],
+    ) -> Result<Self> {
         let moments = (0..MOMENTS).map(|index| played.media * (2 * index + 1) / (2 * MOMENTS));
         let moments: Vec<_> = moments.collect();
         let start = arguments.start.unwrap_or_default();
         let in_input: Vec<_> = moments.iter().map(|time| *time + start).collect();
         let before = media::frames_at(&inputs.video.path, &in_input, HEIGHT)?;
         let after = media::frames_at(file, &moments, HEIGHT)?;
-        let frames = before.into_iter().zip(after).map(|(before, after)| [before, after]);
+        let frames = before
+            .into_iter()
+            .zip(after)
+            .map(|(before, after)| [before, after]);
         Ok(Self {
             facts: facts(arguments, inputs, played, file, notes),
             sheet: moments.into_iter().zip(frames).collect(),
@@ -68,23 +77,46 @@ impl Report {
         list(&self.facts, "", &mut rows);
         let mut cells = String::new();
         for (time, frames) in &self.sheet {
-            let frames = frames.each_ref().map(|frame| gst::glib::base64_encode(frame));
-            let images = frames.map(|data| format!("<img src=\"data:image/jpeg;base64,{data}\" alt=\"\">"));
+            let frames = frames
+                .each_ref()
+                .map(|frame| gst::glib::base64_encode(frame));
+            let images =
+                frames.map(|data| format!("<img src=\"data:image/jpeg;base64,{data}\" alt=\"\">"));
             let seconds = time.seconds_f64();
-            cells += &format!("<figure>{}<figcaption>{seconds:.2} s</figcaption></figure>\n", images.concat());
+            cells += &format!(
+                "<figure>{}<figcaption>{seconds:.2} s</figcaption></figure>\n",
+                images.concat()
+            );
         }
         let title = escaped(self.facts["output"].as_str().unwrap_or_default());
-        format!(include_str!("report.html.in"), title = title, cells = cells, rows = rows)
+        format!(
+            include_str!("report.html.in"),
+            title = title,
+            cells = cells,
+            rows = rows
+        )
     }
 }
 
-fn facts(arguments: &Arguments, inputs: &Inputs, played: &Played, file: &Path, notes: &[String]) -> Value {
+fn facts(
+    arguments: &Arguments,
+    inputs: &Inputs,
+    played: &Played,
+    file: &Path,
+    notes: &[String],
+) -> Value {
     let count = |name: &str| played.stats.get::<u64>(name).unwrap_or_default();
     let text = |name: &str| played.stats.get::<String>(name).unwrap_or_default();
-    let frames: Map<_, _> = COUNTERS.iter().map(|(name, counter)| ((*name).into(), count(counter).into())).collect();
+    let frames: Map<_, _> = COUNTERS
+        .iter()
+        .map(|(name, counter)| ((*name).into(), count(counter).into()))
+        .collect();
     let stages = STAGES.iter().map(|stage| {
         let milliseconds = |figure| count(&format!("{stage}-{figure}")) as f64 / 1e3;
-        ((*stage).into(), json!({"mean": milliseconds("mean"), "p95": milliseconds("p95")}))
+        (
+            (*stage).into(),
+            json!({"mean": milliseconds("mean"), "p95": milliseconds("p95")}),
+        )
     });
     let path = |path: &Path| path.display().to_string();
     let offset = match offset::measure(file) {
@@ -117,7 +149,11 @@ fn list(value: &Value, name: &str, rows: &mut String) {
     let shown = match value {
         Value::Object(fields) => {
             for (field, value) in fields {
-                let name = if name.is_empty() { field.clone() } else { format!("{name}: {field}") };
+                let name = if name.is_empty() {
+                    field.clone()
+                } else {
+                    format!("{name}: {field}")
+                };
                 list(value, &name, rows);
             }
             return;
@@ -127,14 +163,18 @@ fn list(value: &Value, name: &str, rows: &mut String) {
             return;
         }
         Value::String(text) => text.clone(),
-        Value::Number(number) if number.is_f64() => format!("{:.2}", number.as_f64().unwrap_or_default()),
+        Value::Number(number) if number.is_f64() => {
+            format!("{:.2}", number.as_f64().unwrap_or_default())
+        }
         other => other.to_string(),
     };
     *rows += &format!("<tr><th>{}<td>{}\n", escaped(name), escaped(&shown));
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -144,7 +184,11 @@ mod tests {
     #[test]
     fn rows_name_what_they_are_part_of() {
         let mut rows = String::new();
-        list(&json!({"frames": {"in": 3}, "notes": ["a < b"], "media": 1.25}), "", &mut rows);
+        list(
+            &json!({"frames": {"in": 3}, "notes": ["a < b"], "media": 1.25}),
+            "",
+            &mut rows,
+        );
         assert!(rows.contains("<tr><th>frames: in<td>3"));
         assert!(rows.contains("<tr><th>notes<td>a &lt; b"));
         assert!(rows.contains("<td>1.25"));

@@ -134,7 +134,8 @@ impl Interleave {
             // Twice as far each time: a long pause is found out in a moment, and bytes bound it.
             Some(_) => {
                 let limit = self.queue.property::<u64>("max-size-time");
-                let limit = gst::ClockTime::from_nseconds(limit.saturating_mul(2));
+                let most = gst::ClockTime::MAX.nseconds();
+                let limit = gst::ClockTime::from_nseconds(limit.saturating_mul(2).min(most));
                 self.look_later(&mut watch);
                 drop(watch);
                 gst::debug!(

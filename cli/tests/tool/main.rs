@@ -1,0 +1,5 @@
+//! `gst-lipsync-1.0` as a user starts it, with real files, pipelines and networks.
+
+mod files;
+mod list;
+mod support;
