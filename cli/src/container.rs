@@ -121,9 +121,7 @@ impl Container {
 
     /// Whether chapters can be written.
     pub fn has_chapters(&self) -> bool {
-        self.factory
-            .element_type()
-            .is_a(gst::TocSetter::static_type())
+        self.factory.has_interface("GstTocSetter")
     }
 
     /// Whether the file says which way up it is shown.

@@ -31,7 +31,14 @@ pub fn print(what: Generated) -> Result<()> {
 }
 
 fn man(command: clap::Command, page: &mut Vec<u8>) -> Result<()> {
-    clap_mangen::Man::new(command).render(page)?;
+    let mut described = Vec::new();
+    clap_mangen::Man::new(command).render(&mut described)?;
+    let described = String::from_utf8_lossy(&described);
+    write!(
+        page,
+        "{}",
+        described.replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n")
+    )?;
     writeln!(page, ".SH \"EXIT STATUS\"")?;
     for (exit, meaning) in Exit::ALL {
         writeln!(page, ".TP\n.B {}\n{meaning}", exit as u8)?;

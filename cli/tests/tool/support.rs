@@ -77,12 +77,15 @@ pub const H264: &str = "x264enc speed-preset=ultrafast ! h264parse";
 
 /// A video with the speech, written by `mux`.
 pub fn video(caps: &str, encoder: &str, mux: &str, path: &Path) {
+    // No word of a pipeline has a blank.
+    let unnamed = path.with_file_name("unnamed");
     make(&format!(
         "{} ! {encoder} ! {WHOLE} ! mux. {} ! avenc_aac ! aacparse ! {WHOLE} ! mux. {mux} name=mux ! filesink location={}",
         frames(caps),
         speech(),
-        path.display()
+        unnamed.display()
     ));
+    fs::rename(unnamed, path).unwrap();
 }
 
 pub struct Said {
