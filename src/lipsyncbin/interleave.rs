@@ -134,8 +134,7 @@ impl Interleave {
             // Twice as far each time: a long pause is found out in a moment, and bytes bound it.
             Some(_) => {
                 let limit = self.queue.property::<u64>("max-size-time");
-                let most = gst::ClockTime::MAX.nseconds();
-                let limit = gst::ClockTime::from_nseconds(limit.saturating_mul(2).min(most));
+                let limit = twice(limit);
                 self.look_later(&mut watch);
                 drop(watch);
                 gst::debug!(
@@ -175,6 +174,12 @@ impl Interleave {
     }
 }
 
+/// Twice as many nanoseconds, as far as there are such times.
+fn twice(limit: u64) -> gst::ClockTime {
+    let most = gst::ClockTime::MAX.nseconds();
+    gst::ClockTime::from_nseconds(limit.saturating_mul(2).min(most))
+}
+
 /// Buffers in a queue, or behind a pad of a `multiqueue`.
 fn level(queue: &impl IsA<gst::Object>) -> u32 {
     queue.property("current-level-buffers")
@@ -182,4 +187,19 @@ fn level(queue: &impl IsA<gst::Object>) -> u32 {
 
 fn is_empty(queue: &impl IsA<gst::Object>) -> bool {
     level(queue) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_doubled_for_long_stays_a_time() {
+        let mut limit = gst::ClockTime::from_seconds(3);
+        for _ in 0..100 {
+            limit = twice(limit.nseconds());
+        }
+        assert_eq!(limit, gst::ClockTime::MAX);
+        assert_eq!(twice(5).nseconds(), 10);
+    }
 }
