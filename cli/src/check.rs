@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use gst::prelude::GstValueExt;
 
 use crate::{
-    input::{Input, Kind},
+    input::{Input, Kind, Stream},
     media,
     plan::Plan,
     playing::Played,
@@ -42,13 +42,9 @@ pub fn losses(video: &Input, plan: &Plan, played: &Played, written: &Input) -> R
         let coded = missing + played.decoded;
         losses.push(format!("{missing} of {coded} frames could not be decoded"));
     }
-    let Some(stream) = video
-        .of(Kind::Video)
-        .next()
-        .filter(|stream| !stream.is_still())
-    else {
+    if video.of(Kind::Video).next().is_none_or(Stream::is_still) {
         return Ok(losses);
-    };
+    }
     let [before, after] = [&video.path, &written.path].map(|path| media::frame_caps(path));
     let (before, after) = (before?, after?);
     for (field, name) in [
@@ -77,15 +73,6 @@ pub fn losses(video: &Input, plan: &Plan, played: &Played, written: &Input) -> R
     }
     if deep_info.depth().first() > less_info.depth().first() {
         losses.push(format!("frames of format {deep} are {less} now"));
-    }
-    if plan.keeps_orientation {
-        let turned = written
-            .of(Kind::Video)
-            .next()
-            .and_then(|stream| stream.orientation.clone());
-        if stream.orientation.is_some() && stream.orientation != turned {
-            losses.push("the orientation is lost".into());
-        }
     }
     Ok(losses)
 }

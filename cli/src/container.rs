@@ -124,11 +124,6 @@ impl Container {
         self.factory.has_interface("GstTocSetter")
     }
 
-    /// Whether the file says which way up it is shown.
-    pub fn has_orientation(&self) -> bool {
-        matches!(self.muxer, "mp4mux" | "qtmux")
-    }
-
     fn sink_caps(&self, kind: Kind) -> gst::Caps {
         let prefix = match (self.muxer, kind) {
             ("mpegtsmux", _) => "sink",

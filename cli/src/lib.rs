@@ -9,6 +9,7 @@ mod check;
 mod codec;
 mod container;
 pub mod exit;
+mod frame;
 mod gate;
 mod generate;
 pub mod input;

@@ -9,6 +9,7 @@ use crate::{
     codec::{self, VideoCodec},
     container::Container,
     exit::{Exit, Failure, Reason},
+    frame::Frame,
     input::{Input, Kind, Stream},
     media,
 };
@@ -34,8 +35,6 @@ pub struct Plan {
     pub length: gst::ClockTime,
     /// Frames that the decoder is to give, where that is known.
     pub coded_frames: Option<u64>,
-    /// The file says how its frames are turned, as the video does.
-    pub keeps_orientation: bool,
     pub toc: Option<gst::Toc>,
     /// What the user should know of it.
     pub notes: Vec<String>,
@@ -123,7 +122,7 @@ pub fn make(arguments: &Arguments, inputs: &Inputs, target: &Target) -> Result<P
         }
     }
     let whole = planner.range(picture, track).exit(Exit::Usage)?;
-    let frame = Frame::of(&frame, picture, target);
+    let frame = Frame::of(&frame, picture);
     planner.video(picture, &frame, whole)?;
     planner.speech(speech.is_some(), track)?;
     planner.others(video, speech.is_some(), track)?;
@@ -150,7 +149,6 @@ pub fn make(arguments: &Arguments, inputs: &Inputs, target: &Target) -> Result<P
         words: planner.words.join(" "),
         length: whole.stop - whole.start,
         coded_frames: counts.then_some(picture.packets),
-        keeps_orientation: !frame.is_turned,
         toc: video.toc.clone().filter(|_| !is_cut),
         notes: planner.notes,
     })
@@ -227,9 +225,8 @@ impl Planner<'_> {
         }
         let Target::File(container) = self.target else {
             self.words.push(before + "lipsync.video_sink");
-            self.words.push(format!(
-                "lipsyncbin name=lipsync ! queue ! videoconvert ! {UPRIGHT} ! autovideosink"
-            ));
+            self.words
+                .push("lipsyncbin name=lipsync ! queue ! videoconvert ! autovideosink".into());
             return Ok(());
         };
         let encoder = self.encoder(container, frame)?;
@@ -249,7 +246,7 @@ impl Planner<'_> {
         let (pad, file) = (container.pad(SIDE, Kind::Video, 0), container.words(SIDE));
         for (index, from) in ["before", "after"].into_iter().enumerate() {
             self.words.push(format!(
-                "{from}. ! {FRAMES} ! videoconvert ! {UPRIGHT} ! videoscale \
+                "{from}. ! {FRAMES} ! videoconvert ! videoscale \
                  ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 ! beside.sink_{index}"
             ));
         }
@@ -465,67 +462,4 @@ impl Kind {
             Self::Other => "data",
         }
     }
-}
-
-/// What of the decoded frames matters to encoders.
-struct Frame {
-    /// As they reach the encoder.
-    size: [i32; 2],
-    pixel_aspect: gst::Fraction,
-    /// More than 8 bits a sample.
-    is_deep: bool,
-    is_interlaced: bool,
-    /// Turned upright before they are redrawn: where the file could not say which way up they are.
-    is_turned: bool,
-}
-
-impl Frame {
-    fn of(caps: &gst::Caps, picture: &Stream, target: &Target) -> Self {
-        let structure = caps.structure(0);
-        let text = |name| {
-            structure
-                .and_then(|structure| structure.get::<String>(name).ok())
-                .unwrap_or_default()
-        };
-        let size = ["width", "height"].map(|name| {
-            structure
-                .and_then(|structure| structure.get(name).ok())
-                .unwrap_or(2)
-        });
-        let pixel_aspect = structure.and_then(|structure| structure.get("pixel-aspect-ratio").ok());
-        let format = gst_video::VideoFormatInfo::from_format(gst_video::VideoFormat::from_string(
-            &text("format"),
-        ));
-        let orientation = picture.orientation.as_deref().unwrap_or("rotate-0");
-        let can_say = matches!(target, Target::File(container) if container.has_orientation());
-        let mut frame = Self {
-            size,
-            pixel_aspect: pixel_aspect.unwrap_or(gst::Fraction::new(1, 1)),
-            is_deep: format.depth().first().is_some_and(|depth| *depth > 8) && !picture.is_still(),
-            is_interlaced: !["", "progressive"].contains(&text("interlace-mode").as_str()),
-            is_turned: orientation != "rotate-0" && (picture.is_still() || !can_say),
-        };
-        if frame.is_turned && is_on_its_side(orientation) {
-            frame.lay_down();
-        }
-        frame
-    }
-
-    /// Size in square pixels, even.
-    fn shown(&self) -> [i32; 2] {
-        let [width, height] = self.size;
-        let width = width * self.pixel_aspect.numer() / self.pixel_aspect.denom().max(1);
-        [width, height].map(|side| (side & !1).max(2))
-    }
-
-    fn lay_down(&mut self) {
-        let [width, height] = self.size;
-        self.size = [height, width];
-        self.pixel_aspect =
-            gst::Fraction::new(self.pixel_aspect.denom(), self.pixel_aspect.numer());
-    }
-}
-
-fn is_on_its_side(orientation: &str) -> bool {
-    orientation.ends_with("-90") || orientation.ends_with("-270")
 }
