@@ -68,6 +68,12 @@ const SMILE_MOST: f32 = 0.85;
 const SHADOW: f32 = 0.35;
 /// Share of the seen brightness, that of bright teeth, in the drawn teeth's.
 pub const DIMMED: f32 = 0.95;
+/// Light that reaches the lower teeth, which lie behind their lip.
+const BEHIND_LIP: f32 = 0.7;
+/// Brightness of the tongue as a share of the lips', and how far its hue is the skin's instead of
+/// theirs: as in the open mouths of nine people.
+const TONGUE: f32 = 0.8;
+const TONGUE_PALE: f32 = 0.4;
 /// How much light lips throw back.
 const GLOW: f32 = 0.35;
 /// Middle of the face.
@@ -109,8 +115,8 @@ pub struct Teeth {
 /// Colours of the inside of a mouth, R, G, B, 0..1.
 pub struct Palette {
     pub teeth: [f32; 3],
-    lips: [f32; 3],
     deep: [f32; 3],
+    tongue: [f32; 3],
     gums: [f32; 3],
     /// Of the light that lips throw into their own shadow.
     glow: [f32; 3],
@@ -139,12 +145,22 @@ impl Palette {
         let most = lips.into_iter().fold(0.02, f32::max);
         Self {
             teeth: [0, 1, 2].map(|i| shares[i] * skin[i].max(0.008)),
-            lips,
+            tongue: {
+                let [red, pale] = [lips, skin].map(hue);
+                let mixed = [0, 1, 2].map(|i| red[i] + TONGUE_PALE * (pale[i] - red[i]));
+                mixed.map(|share| TONGUE * luma(lips) * share)
+            },
             deep: lips.map(|value| 0.42 * value * (value / most).max(0.0).powf(0.3)),
             gums: [0, 1, 2].map(|i| 0.85 * lips[i] + 0.1 * skin[i]),
             glow: lips.map(|value| GLOW * value / most),
         }
     }
+}
+
+/// A colour as shares of its brightness.
+fn hue(colour: [f32; 3]) -> [f32; 3] {
+    let level = luma(colour).max(0.016);
+    colour.map(|value| value / level)
 }
 
 /// Where a mouth shows what of itself.
@@ -216,9 +232,11 @@ impl Place {
         let wide = (gap / 9.0).min(1.0);
         let tongue = wide * smoothstep([0.35, 0.8], down) * (1.0 - beside * beside);
         let close = 1.0 - (gap / 2.5).min(1.0);
-        let light = 1.15 + 1.5 * tongue + 0.6 * close;
-        // No brighter than the lips before it.
-        [0, 1, 2].map(|i| (light * palette.deep[i]).min(0.85 * palette.lips[i]))
+        let light = 1.15 + 0.6 * close;
+        [0, 1, 2].map(|i| {
+            let deep = light * palette.deep[i];
+            deep + tongue * (palette.tongue[i] - deep)
+        })
     }
 }
 
@@ -257,9 +275,14 @@ impl Teeth {
             if which == 1 {
                 texel = texel.faded(place.lower);
             }
+            let shade = if which == 1 {
+                BEHIND_LIP * shade
+            } else {
+                shade
+            };
             let gum = texel.gum * (1.0 - texel.cover);
             colour = [0, 1, 2].map(|channel| {
-                let tooth = [1.0, 0.7][which] * texel.colour[channel] * palette.teeth[channel];
+                let tooth = texel.colour[channel] * palette.teeth[channel];
                 let lit = shade + (1.0 - shade) * palette.glow[channel];
                 let drawn = place.light * lit * (tooth + gum * palette.gums[channel]);
                 colour[channel] * (1.0 - texel.cover - gum) + drawn
