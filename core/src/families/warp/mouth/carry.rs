@@ -22,6 +22,8 @@ const BENDS: [f32; 2] = [0.006, 0.008];
 const MIDDLE: f32 = 47.5;
 /// Where a glimpse has nothing to show is drawn by rule from so many pixels beyond its lips.
 const BEYOND: [f32; 2] = [1.0, 2.6];
+/// How much further that is at the corners, where it is dark: what the glimpse has there goes on.
+const AT_CORNERS: f32 = 2.0;
 /// Slopes between which what is pulled apart is torn, as no pixel of it was seen, where it is by
 /// more than so many pixels.
 const TORN: [f32; 2] = [0.3, 0.7];
@@ -49,6 +51,8 @@ struct Column {
     /// The contours where it is read in the glimpse, and the heights that may be read.
     glimpse: [f32; 2],
     readable: [f32; 2],
+    /// Pixels beyond what may be read for which that still stands.
+    slack: f32,
     /// The first of four pixels of the glimpse's rows that it is read from, and their shares.
     first: usize,
     shares: [f32; 4],
@@ -105,7 +109,9 @@ impl Carrier {
             edge_low += wanted.shape.jaw;
             (edge_up, edge_low) = (edge_up.min(edge_low - 0.4), edge_low.max(edge_up + 0.4));
             let (first, shares) = taps((read - glimpse.origin[0]) * glimpse.scale, glimpse.size[0]);
+            let outwards = (across / limit.max(1.0)).abs().min(1.0);
             Column {
+                slack: AT_CORNERS * outwards * outwards,
                 wanted: wanted.contours.at(x),
                 glimpse: [upper, lower],
                 readable: [from, (lower - margin).max(from + 0.01)],
@@ -168,7 +174,7 @@ impl Carrier {
         let apart = self.jaw - self.skull;
         let from = y - (self.skull + of_jaw * apart);
         let [least, most] = column.readable;
-        let missing = (least - from).max(from - most);
+        let missing = (least - from).max(from - most) - column.slack;
         // Not clamp, which panics on what is no number.
         let from = from.max(least).min(most);
         let row = (from - glimpse.origin[1]) * glimpse.scale - self.top as f32;
