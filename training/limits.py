@@ -1,25 +1,48 @@
-"""Pictures of what the built-in mouth does badly, for its model card: each as it is, above as it is drawn.
+"""Pictures of what the built-in mouth does badly, for its model card: each as it is, above as the plugin draws it.
 
-    python training/limits.py --models models --mauve young-woman-in-mauve.jpg --self self-portrait-1885.jpg --sound SPEECH.wav --out docs/limits.jpg
+    python training/limits.py --models models --media media --out docs/limits.jpg
 
 Teeth that are nobody's; a coarse, turned face; something before the mouth from the first frame on; a mouth that is open in the first frame
-and has to close. Both paintings are by Berthe Morisot and in the public domain.
+and has to close. Both paintings are by Berthe Morisot and in the public domain. It runs gst-launch-1.0, which has to find the plugin
+(GST_PLUGIN_PATH).
 """
 
 import argparse
 import pathlib
+import subprocess
+import tempfile
 
 import cv2
 import numpy as np
 
 import geometry
-import mel
-import portrait
-import prepare
+from faces import FaceTracker
 
 SIDE = 300
 #: The microphone: where its head is in the canonical picture, how big, its colour.
 MICROPHONE, RADIUS, GREY = (52.0, 52.0), 9.0, (70, 66, 62)
+#: Frames that are drawn to speech, and to silence.
+SPOKEN, SILENT = 200, 10
+SILENCE = "audiotestsrc wave=silence num-buffers=100"
+
+
+def drawn(picture, audio, frames, folder):
+    """`picture` as a video of so many frames, as the plugin draws it to the audio of a branch of gst-launch-1.0."""
+    path = pathlib.Path(folder) / "picture.png"
+    cv2.imwrite(str(path), picture)
+    line = (
+        f"filesrc location={path} ! pngdec ! videoconvert ! imagefreeze num-buffers={frames} ! video/x-raw,framerate=25/1 ! l.video_sink "
+        f"{audio} ! audioconvert ! audioresample ! l.audio_sink "
+        "lipsyncbin name=l ! videoconvert ! video/x-raw,format=BGR ! fdsink l.audio_src ! fakesink"
+    )
+    height, width, _ = picture.shape
+    row = (3 * width + 3) // 4 * 4
+    with subprocess.Popen(["gst-launch-1.0", "-q", *line.split()], stdout=subprocess.PIPE) as pipeline:
+        while len(data := pipeline.stdout.read(row * height)) == row * height:
+            rows = np.frombuffer(data, np.uint8).reshape(height, row)
+            yield rows[:, : 3 * width].reshape(height, width, 3).copy()
+    if pipeline.returncode:
+        raise SystemExit("gst-launch-1.0 failed: is the plugin in GST_PLUGIN_PATH?")
 
 
 def lower_face(picture, matrix):
@@ -41,24 +64,28 @@ def with_microphone(picture, matrix):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--models", type=pathlib.Path, required=True, help="folder with the face models and builtin/")
-    parser.add_argument("--mauve", type=pathlib.Path, required=True, help="Young Woman in Mauve, 1880")
-    parser.add_argument("--self", type=pathlib.Path, required=True, dest="own", help="Self-portrait, 1885")
-    parser.add_argument("--sound", type=pathlib.Path, required=True)
+    parser.add_argument("--models", type=pathlib.Path, required=True, help="folder with the face models")
+    parser.add_argument("--media", type=pathlib.Path, required=True, help="folder with the paintings and speech.wav")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
-    sound = prepare.read_sound(arguments.sound)[: 8 * mel.SAMPLE_RATE]
+    speech = f"filesrc location={arguments.media / 'speech.wav'} ! wavparse"
+    tracker = FaceTracker(arguments.models)
 
-    def widest(picture):
-        """The frame with the widest mouth, and the alignment."""
-        frames, matrix, moved = portrait.speak(arguments.models, picture, sound)
-        return frames[int(np.argmax(geometry.opening(moved)))], matrix
+    def opening(picture):
+        mesh = tracker.first(picture)
+        return geometry.opening(geometry.apply(geometry.fit_face(mesh), mesh)[geometry.LANDMARKS]) if mesh is not None else 0.0
 
-    mauve, own = cv2.imread(str(arguments.mauve)), cv2.imread(str(arguments.own))
-    wide, matrix = widest(mauve)
-    held = with_microphone(mauve, matrix)
-    shut, _, _ = portrait.speak(arguments.models, wide, np.zeros(mel.SAMPLE_RATE, np.float32))
-    pairs = [(mauve, wide, matrix), (own, *widest(own)), (held, widest(held)[0], matrix), (wide, shut[0], matrix)]
+    with tempfile.TemporaryDirectory() as folder:
+
+        def widest(picture):
+            """The frame with the widest mouth."""
+            return max(drawn(picture, speech, SPOKEN, folder), key=opening)
+
+        mauve, own = (cv2.imread(str(arguments.media / f"{name}.jpg")) for name in ("young-woman-in-mauve", "self-portrait-1885"))
+        of_mauve, of_own = (geometry.fit_face(tracker.first(picture)) for picture in (mauve, own))
+        wide, held = widest(mauve), with_microphone(mauve, of_mauve)
+        *_, shut = drawn(wide, SILENCE, SILENT, folder)
+        pairs = [(mauve, wide, of_mauve), (own, widest(own), of_own), (held, widest(held), of_mauve), (wide, shut, of_mauve)]
     rows = [np.hstack([lower_face(pair[i], pair[2]) for pair in pairs]) for i in (0, 1)]
     cv2.imwrite(str(arguments.out), np.vstack(rows))
 
