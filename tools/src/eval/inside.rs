@@ -20,7 +20,8 @@ const SIZE: usize = DENSITY * CANONICAL_SIZE;
 /// Half of the side of the window in which structure is compared.
 const WINDOW: usize = 3;
 
-/// Figures of the inside of mouths, and the widest one: as shown, as drawn, as it really was.
+/// Figures of the inside of mouths, and the widest one: as shown, as drawn, as it really was, and as it is drawn by
+/// rule.
 pub fn measure(clip: &Clip, setting: &Setting, figures: &mut Figures) -> Result<Option<Column>> {
     let half = clip.frames.len() / 2;
     let scale = clip.mouths[0].to_canonical.scale();
@@ -38,6 +39,8 @@ pub fn measure(clip: &Clip, setting: &Setting, figures: &mut Figures) -> Result<
         frame.buffer = real[shut].buffer.clone();
     }
     let (drawn, _) = setting.drive(&shown, &clip.sound)?;
+    let by_rule = [("mouth-memory", "off")];
+    let (by_rule, _) = setting.drive_with(&by_rule, &shown, &clip.sound)?;
     let real_mouths = Watcher::watch_all(&real[half..])?;
     let drawn_mouths = Watcher::watch_all(&drawn[half..])?;
 
@@ -74,6 +77,7 @@ pub fn measure(clip: &Clip, setting: &Setting, figures: &mut Figures) -> Result<
                 (&shown[at], drawn_mouth.mouth()),
                 (&drawn[at], drawn_mouth.mouth()),
                 (&real[at], real_mouth.mouth()),
+                (&by_rule[at], drawn_mouth.mouth()),
             ];
             widest = (opening, Some(squares));
         }
@@ -95,7 +99,7 @@ pub fn measure(clip: &Clip, setting: &Setting, figures: &mut Figures) -> Result<
     if changes[1] > 0.0 {
         figures.put("inside, flicker, output / real", changes[0] / changes[1]);
     }
-    let column = |squares: [(&Picture, Square); 3]| Column::new("INSIDE", squares);
+    let column = |squares: [(&Picture, Square); 4]| Column::new("INSIDE", squares);
     widest.1.map(column).transpose()
 }
 

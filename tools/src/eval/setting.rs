@@ -27,7 +27,21 @@ impl Setting {
     /// The frames, each at its own time, as the element gives them back beside the audio: mono,
     /// [`SOUND_RATE`], from time zero.
     pub fn drive(&self, frames: &[Picture], sound: &[f32]) -> Result<(Vec<Picture>, Stats)> {
+        self.drive_with(&[], frames, sound)
+    }
+
+    /// The same with these properties of the element.
+    pub fn drive_with(
+        &self,
+        properties: &[(&'static str, &str)],
+        frames: &[Picture],
+        sound: &[f32],
+    ) -> Result<(Vec<Picture>, Stats)> {
+        let more = properties
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
         let mut properties = vec![("intra-threads", "1".to_owned())];
+        properties.extend(more);
         let model = self.model.as_ref();
         properties.extend(model.map(|model| ("model", model.display().to_string())));
         let caps = frames
