@@ -45,6 +45,10 @@ pub enum Error {
     #[error("no server can draw: {reason}. Expected: one of `server` that serves the model")]
     Unreachable { reason: String },
 
+    /// What was kept of mouths another time cannot be used.
+    #[error("unusable mouth memory: {0}")]
+    MouthMemory(String),
+
     /// Sound in a form that cannot be used.
     #[error("unusable sound format: {0}")]
     SoundFormat(String),

@@ -131,7 +131,7 @@ use crate::lipsync::{
     lateness::Lateness,
     mapped_frame, memory_layout, messages,
     model_swap::ModelSwap,
-    properties, qos,
+    mouth_file, properties, qos,
     schedule::{self, Schedule},
     settings::Settings,
     stats::Stats,
@@ -399,12 +399,19 @@ impl ElementImpl for Lipsync {
 impl AggregatorImpl for Lipsync {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         self.models.set_up(self)?;
+        let known_mouths = mouth_file::read(self)?;
         let stream = self.take_stream().unwrap_or_default();
         let look_ahead_ns = self.latency.look_ahead_ns();
         let mut stream = stream.restarted(look_ahead_ns);
         if let Some(engine) = stream.engine_mut() {
             engine.set_tracking(lock(&self.settings).tracking());
+            let begun = engine.know_mouths(known_mouths.as_deref());
+            if let Err(err) = begun {
+                self.put_stream(Box::new(stream));
+                return Err(messages::error_message(&err));
+            }
         }
+        stream.known_mouths = known_mouths;
         self.put_stream(Box::new(stream));
         lock(&self.stats).begin();
         lock(&self.lateness).reset();

@@ -36,7 +36,9 @@ fn domain(err: &Error) -> Domain {
             Domain::Library(gst::LibraryError::Init)
         }
         Error::ModelNotFound { .. } => Domain::Resource(gst::ResourceError::NotFound),
-        Error::ModelUnreadable { .. } => Domain::Resource(gst::ResourceError::Read),
+        Error::ModelUnreadable { .. } | Error::MouthMemory(_) => {
+            Domain::Resource(gst::ResourceError::Read)
+        }
         Error::ModelMismatch { .. } => Domain::Library(gst::LibraryError::Settings),
         Error::Unreachable { .. } => Domain::Resource(gst::ResourceError::OpenReadWrite),
         Error::Inference { .. } => Domain::Stream(gst::StreamError::Failed),

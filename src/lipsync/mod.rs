@@ -18,6 +18,7 @@ pub(crate) mod mapped_frame;
 mod memory_layout;
 mod messages;
 mod model_swap;
+mod mouth_file;
 mod orientation;
 mod pad_level;
 pub(crate) mod properties;
@@ -222,6 +223,16 @@ pub enum MouthMemory {
         nick = "live"
     )]
     Live,
+    #[enum_value(
+        name = "The same, and from the first frame on as an earlier reading of the clip has shown it:                 mouth-memory-file",
+        nick = "clip"
+    )]
+    Clip,
+    #[enum_value(
+        name = "Frames pass through unchanged; what they show of mouths is written to                 mouth-memory-file",
+        nick = "learn"
+    )]
+    Learn,
     #[enum_value(name = "Drawn by rule", nick = "off")]
     Off,
 }

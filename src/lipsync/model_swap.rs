@@ -337,6 +337,10 @@ impl ModelSwap {
         // What was collected is heard as far as the engine before hears.
         FramePass::new(imp, stream).send_batch_early();
         engine.set_tracking(lock(&imp.settings).tracking());
+        if let Err(err) = engine.know_mouths(stream.known_mouths.as_deref()) {
+            imp.post_error_message(messages::error_message(&err));
+            stream.failed = Some(gst::FlowError::Error);
+        }
         let about = About::of(&engine);
         show(imp, &about);
         gst::info!(CAT, imp = imp, "Goes on with {about}");

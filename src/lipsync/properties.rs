@@ -390,11 +390,25 @@ fn table() -> Vec<Property> {
                 .blurb(
                     "Where teeth and tongue of an opened mouth come from: live = from what the \
                      stream has shown of the person's own mouth, at the frame's resolution, and \
-                     by rule until it has; off = by rule. For the built-in model",
+                     by rule until it has; clip = the same, but from the first frame on as \
+                     mouth-memory-file has it; learn = for that: frames pass through unchanged, and \
+                     at the end of the stream mouth-memory-file is written; off = by rule. For the \
+                     built-in model",
                 )
                 .mutable_playing()
                 .build(),
             setting!(mouth_memory),
+        ),
+        (
+            glib::ParamSpecString::builder("mouth-memory-file")
+                .nick("Mouth memory file")
+                .blurb(
+                    "What a first reading of a clip has shown of the mouths in it: written by \
+                     mouth-memory=learn, read by mouth-memory=clip when the element goes to PAUSED",
+                )
+                .mutable_ready()
+                .build(),
+            setting!(mouth_memory_file),
         ),
         (
             glib::ParamSpecDouble::builder("articulation")

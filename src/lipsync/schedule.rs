@@ -11,7 +11,7 @@ use crate::lipsync::{
     imp::{CAT, FURTHEST_NS, Lipsync, lock},
     input_events,
     log::Time,
-    messages,
+    messages, mouth_file,
     qos::Deadline,
     stream_state::Stream,
 };
@@ -145,6 +145,7 @@ impl<'a> Schedule<'a> {
     fn end(&mut self) -> Result<gst::FlowSuccess, gst::FlowError> {
         if !self.stream.is_summed_up {
             gst::debug!(CAT, imp = self.imp, "The video has ended");
+            mouth_file::write(self.imp, self.stream)?;
         }
         messages::sum_up(self.imp, self.stream);
         let src_pad = self.imp.obj().src_pad().clone();

@@ -28,6 +28,7 @@ pub struct Settings {
     pub fade_time: u64,
     pub feather: f64,
     pub mouth_memory: MouthMemory,
+    pub mouth_memory_file: Option<String>,
     pub articulation: f64,
     pub sync_offset: i64,
     pub audio_channel: Channel,
@@ -137,6 +138,7 @@ impl Default for Settings {
             fade_time: gst::ClockTime::from_mseconds(200).nseconds(),
             feather: 0.5,
             mouth_memory: MouthMemory::default(),
+            mouth_memory_file: None,
             articulation: 0.0,
             sync_offset: 0,
             audio_channel: Channel::default(),
@@ -179,7 +181,8 @@ impl Settings {
             silence: self.silence.into(),
             silence_threshold_db: Some(self.silence_threshold as f32).filter(|db| *db < 0.0),
             silence_hold_ns: i64::try_from(self.silence_hold).unwrap_or(i64::MAX),
-            mouth_memory: self.mouth_memory == MouthMemory::Live,
+            mouth_memory: matches!(self.mouth_memory, MouthMemory::Live | MouthMemory::Clip),
+            learns_mouths: self.mouth_memory == MouthMemory::Learn,
             articulation: Some(self.articulation as f32).filter(|factor| *factor > 0.0),
             late: self.late_policy.into(),
             outlook: face::Outlook::default(),
@@ -249,6 +252,10 @@ impl Settings {
     /// How much of the reported latency is kept for work.
     pub fn processing_deadline(&self) -> gst::ClockTime {
         gst::ClockTime::from_nseconds(self.processing_deadline)
+    }
+
+    pub fn mouth_memory_file(&self) -> Option<PathBuf> {
+        named(&self.mouth_memory_file)
     }
 
     /// Sound that is needed earlier because the mouth shall move earlier.

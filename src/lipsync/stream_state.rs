@@ -93,6 +93,8 @@ pub struct Stream {
     pub shots: u64,
     /// Which way up the frames are.
     pub orientation: Orientation,
+    /// What is known of mouths from an earlier reading of the clip.
+    pub known_mouths: Option<Vec<u8>>,
     regions: Vec<Rect>,
     warned: Vec<Discriminant<Error>>,
 }

@@ -13,17 +13,32 @@ use crate::{
     clips,
     people::{Cutout, places, walk},
     picture::Picture,
+    running::speech,
     stream::Stream,
 };
 
 /// A person whose mouth is some 90 pixels wide.
 const LARGE: &str = "s4_bbaf2a";
+/// People who are cut between.
+const CUT: [&str; 5] = [LARGE, "s31_bgiq6p", "x00", "x15", "x12"];
 
 fn stream(mouth_memory: bool) -> Option<Stream> {
     Stream::with(Controls {
         mouth_memory,
         ..Controls::default()
     })
+}
+
+/// What frames teach of mouths, which leaves them as they are.
+fn learned(frames: &[Picture]) -> Option<Vec<u8>> {
+    let mut stream = Stream::with(Controls {
+        learns_mouths: true,
+        ..Controls::default()
+    })?;
+    for frame in frames {
+        assert!(stream.redraw(frame).data == frame.data);
+    }
+    stream.engine.learned_mouths()
 }
 
 /// The next frame, redrawn, and what is remembered after it.
@@ -42,6 +57,18 @@ fn doubled(picture: &Picture) -> Picture {
         ..Affine::IDENTITY
     };
     picture.moved(2 * picture.width, 2 * picture.height, &to_here)
+}
+
+/// The first frames of each person, large enough to be remembered.
+fn shown(people: &[&str], count: usize) -> Option<Vec<Vec<Picture>>> {
+    let shown = people.iter().map(|name| {
+        let frames = clips::frames(name, count)?;
+        Some(match *name == LARGE {
+            true => frames,
+            false => frames.iter().map(doubled).collect(),
+        })
+    });
+    shown.collect()
 }
 
 /// Mean difference of bytes.
@@ -81,18 +108,7 @@ fn a_mouth_that_was_seen_open_is_drawn_from_what_was_seen() {
 
 #[test]
 fn nothing_that_was_seen_of_a_person_is_kept_for_the_next() {
-    let people = [LARGE, "s31_bgiq6p", "x00", "x15", "x12"];
-    let clips: Option<Vec<_>> = people
-        .into_iter()
-        .map(|name| {
-            let frames = clips::frames(name, 75)?;
-            Some(match name == LARGE {
-                true => frames,
-                false => frames.iter().map(doubled).collect(),
-            })
-        })
-        .collect();
-    let (Some(clips), Some(mut stream)) = (clips, stream(true)) else {
+    let (Some(clips), Some(mut stream)) = (shown(&CUT, 75), stream(true)) else {
         return;
     };
     const CUTS: usize = 20;
@@ -113,6 +129,74 @@ fn nothing_that_was_seen_of_a_person_is_kept_for_the_next() {
         }
     }
     assert!(known > CUTS / 3, "{known} of {CUTS} people were remembered");
+}
+
+#[test]
+fn a_clip_that_was_read_before_is_drawn_from_memory_from_its_first_frame_on() {
+    let Some(frames) = clips::frames(LARGE, 75) else {
+        return;
+    };
+    let (Some(known), Some(mut clip), Some(mut live)) =
+        (learned(&frames), stream(true), stream(true))
+    else {
+        return;
+    };
+    clip.engine
+        .know_mouths(Some(&known))
+        .expect("it was learned");
+    // Wherever the speech begins.
+    let mut drawn = 0;
+    for second in 0..8 {
+        for stream in [&mut clip, &mut live] {
+            stream.engine.reset();
+            stream.sound = speech(second, 0.0).expect("there was speech before");
+        }
+        let (from_memory, known) = redraw(&mut clip, &frames[0]);
+        let (by_rule, unknown) = redraw(&mut live, &frames[0]);
+        assert!(known.glimpses >= 4, "{known:?}");
+        assert_eq!(unknown, Remembered::default());
+        drawn += u32::from(known.is_drawn && difference(&from_memory, &by_rule) > 0.01);
+    }
+    assert!(drawn >= 1, "no first frame was drawn from memory");
+    // Nor does it change when the person is found again.
+    clip.engine.reset();
+    clip.redraw(&frames[40]);
+    assert!(clip.engine.remembered().glimpses >= 4);
+    // What was known goes with what is begun anew.
+    clip.engine.know_mouths(None).expect("nothing is fine");
+    clip.engine.reset();
+    assert_eq!(redraw(&mut clip, &frames[0]).1.glimpses, 0);
+}
+
+#[test]
+fn nobody_is_taken_for_another_one_of_a_clip_that_was_read_before() {
+    const FRAMES: usize = 30;
+    let Some(clips) = shown(&CUT, FRAMES) else {
+        return;
+    };
+    let mut recognised = 0;
+    for first in 0..CUT.len() {
+        // One clip of two people.
+        let pair = [first, (first + 1) % CUT.len()];
+        let frames: Vec<_> = pair.iter().flat_map(|nth| clips[*nth].clone()).collect();
+        let (Some(known), Some(mut stream)) = (learned(&frames), stream(true)) else {
+            return;
+        };
+        let known = stream.engine.know_mouths(Some(&known));
+        known.expect("it was learned");
+        for (nth, clip) in clips.iter().enumerate() {
+            stream.engine.reset();
+            for frame in &clip[FRAMES / 2..][..3] {
+                redraw(&mut stream, frame);
+            }
+            let remembered = stream.engine.remembered();
+            match pair.contains(&nth) {
+                true => recognised += usize::from(remembered.glimpses >= 2),
+                false => assert!(remembered.glimpses <= 1, "{}: {remembered:?}", CUT[nth]),
+            }
+        }
+    }
+    assert!(recognised >= 5, "{recognised} of 10 were recognised");
 }
 
 /// Paints teeth green, in the part of the face where the mouth is; the number of pixels.

@@ -25,6 +25,7 @@ mod interlaced;
 mod marks;
 mod messages;
 mod meta;
+mod mouth_memory;
 mod pipeline;
 mod sparse;
 mod states;

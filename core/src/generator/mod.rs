@@ -5,6 +5,8 @@
 
 mod open_generator;
 
+use std::sync::Arc;
+
 use crate::{
     Error,
     face::Face,
@@ -55,6 +57,21 @@ pub struct Remembered {
     pub glimpses: usize,
     /// Whether the mouth that was painted last was drawn from one.
     pub is_drawn: bool,
+}
+
+/// What is known of people's mouths beyond the stream. One for all brushes of a generator.
+pub trait MouthMemory: Send + Sync {
+    /// Begins anew, with what [`to_bytes`](Self::to_bytes) gave another time, if anything is known.
+    ///
+    /// # Errors
+    /// What is wrong with these bytes. Everything stays as it was then.
+    fn begin(&self, known: Option<&[u8]>) -> Result<(), String>;
+
+    /// From here on, what brushes see of mouths is kept when they forget whose it was.
+    fn learn(&self);
+
+    /// What was kept.
+    fn to_bytes(&self) -> Vec<u8>;
 }
 
 /// The sound that a generator needs around a frame.
@@ -142,6 +159,11 @@ pub trait Generator: Send {
 
     /// Makes what one face, or all of the frame, is sampled and painted with.
     fn brushes(&self) -> Brushes;
+
+    /// Where its brushes remember mouths, what they share.
+    fn mouth_memory(&self) -> Option<Arc<dyn MouthMemory>> {
+        None
+    }
 
     /// Faces that are drawn at once where so many are there, of one frame or of several.
     fn batch(&self) -> usize {

@@ -52,6 +52,9 @@ pub struct Controls {
     pub silence_hold_ns: i64,
     /// Whether the inside of a mouth may be drawn as the stream has shown it before.
     pub mouth_memory: bool,
+    /// Whether what frames show of mouths is only kept, for [`Engine::learned_mouths`](super::Engine): they stay
+    /// as they are.
+    pub learns_mouths: bool,
     /// What a mouth's opening is multiplied by; `None`: as the person's own mouth moves.
     pub articulation: Option<f32>,
     pub late: Late,
@@ -71,6 +74,7 @@ impl Default for Controls {
             silence_threshold_db: None,
             silence_hold_ns: 120_000_000,
             mouth_memory: true,
+            learns_mouths: false,
             articulation: None,
             late: Late::LastMouth,
             outlook: face::Outlook::default(),
@@ -99,7 +103,7 @@ pub enum Outcome {
     NoSpeaker,
     /// Something lies over every mouth: untouched.
     Occluded,
-    /// `bypass` or strength 0: untouched.
+    /// `bypass`, strength 0 or nothing but learning: untouched.
     #[default]
     Bypassed,
     /// The networks were late: the mouth that was drawn last.

@@ -144,6 +144,11 @@ impl Engine {
             articulation: controls.articulation,
         };
         frame.is_speech = activity > 0.0;
+        if controls.learns_mouths {
+            self.learn_mouths(frame, view);
+            frame.outcome = Outcome::Bypassed;
+            return;
+        }
         if found && !hidden && strength > 0.0 {
             match networks == Networks::Skip || self.is_behind() {
                 true => self.locate_mouths(frame, view),
@@ -184,6 +189,29 @@ impl Engine {
         match frame.sampled.is_empty() {
             true => frame.outcome = Outcome::Occluded,
             false => frame.stage = Stage::Sampled,
+        }
+    }
+
+    /// Takes in what the frame shows of mouths, and nothing more.
+    fn learn_mouths(&mut self, frame: &Frame, view: &View) {
+        let Some(memory) = &self.mouth_memory else {
+            return;
+        };
+        memory.learn();
+        for index in 0..faces_or_one(&self.tracker, &frame.faces) {
+            let face = frame.faces.get(index);
+            if face.is_some_and(is_hidden) {
+                continue;
+            }
+            let mouth = self.mouths.of(face, &frame.faces);
+            let (time_ns, is_speech) = (frame.time_ns, frame.is_speech);
+            let found = self
+                .mouths
+                .sample(mouth, view, index, face, time_ns, is_speech);
+            if let Some((sampled, sketch)) = found {
+                self.mouths.drop(sketch);
+                self.mouths.take_back(sampled, time_ns);
+            }
         }
     }
 

@@ -20,6 +20,7 @@ mod speakers;
 use std::{
     collections::VecDeque,
     ops::AddAssign,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -33,7 +34,7 @@ use speakers::Speakers;
 use crate::{
     Error,
     face::{self, Face, Tracker},
-    generator::{Articulation, Hearing, OpenGenerator, Remembered},
+    generator::{Articulation, Hearing, MouthMemory, OpenGenerator, Remembered},
     inference,
     pixels::View,
     rect::Rect,
@@ -81,6 +82,7 @@ pub struct Engine {
     /// What was drawn for frames up to this one is of no use any more.
     void: u64,
     mouths: Mouths,
+    mouth_memory: Option<Arc<dyn MouthMemory>>,
     /// Those that were begun and are not finished, in order.
     frames: VecDeque<Frame>,
     /// The one that was finished last, or could not be tracked.
@@ -126,6 +128,7 @@ impl Engine {
             batch: generator.generator.batch().max(1),
             tracker,
             mouths: Mouths::new(generator.generator.brushes()),
+            mouth_memory: generator.generator.mouth_memory(),
             worker: Worker::new(generator.generator),
             job: Job::default(),
             idle: Vec::new(),
@@ -219,6 +222,23 @@ impl Engine {
     /// What is remembered of the mouths in the frame that was finished last.
     pub fn remembered(&self) -> Remembered {
         self.shown.remembered
+    }
+
+    /// From here on mouths are known that [`learned_mouths`](Self::learned_mouths) gave another time, and no
+    /// others. Nothing where the generator remembers none.
+    ///
+    /// # Errors
+    /// [`Error::MouthMemory`].
+    pub fn know_mouths(&mut self, known: Option<&[u8]>) -> Result<(), Error> {
+        let begun = self.mouth_memory.as_ref().map(|memory| memory.begin(known));
+        begun.unwrap_or(Ok(())).map_err(Error::MouthMemory)
+    }
+
+    /// Forgets all faces, and gives what was learned of their mouths
+    /// ([`Controls::learns_mouths`]); `None` where the generator remembers none.
+    pub fn learned_mouths(&mut self) -> Option<Vec<u8>> {
+        self.mouths.reset();
+        Some(self.mouth_memory.as_ref()?.to_bytes())
     }
 
     /// How the movement of a mouth in that frame was changed: of the first one, if there are several.

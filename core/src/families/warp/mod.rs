@@ -17,8 +17,8 @@ use crate::{
     face::{Face, geometry},
     families::{Family, ModelFiles},
     generator::{
-        Articulation, Brush, Brushes, Generator, Heard, Hearing, Look, OpenGenerator, Remembered,
-        Sketch, Spot, finite, smoothstep,
+        Articulation, Brush, Brushes, Generator, Heard, Hearing, Look, MouthMemory, OpenGenerator,
+        Remembered, Sketch, Spot, finite, smoothstep,
     },
     inference::{self, Model, ModelSource, Network, Opener, Snapshot, add_fallbacks, describe},
     manifest::Named,
@@ -28,7 +28,7 @@ use crate::{
 use articulation::{Learner, Manner, Opening, SourceLips};
 use contour::Contour;
 use manifest::{Inside, Manifest};
-use mouth::{InnerMouth, NOSE_TIP, Points, Scene};
+use mouth::{Album, InnerMouth, NOSE_TIP, Points, Scene};
 use occlusion::{LIGHT_SIDE, Occlusion, Sight};
 use rest_mouth::{Anatomy, Closing, RestMouth};
 
@@ -120,6 +120,8 @@ pub struct BuiltIn {
     audio2mouth: Box<dyn Network>,
     renderer: Box<dyn Network>,
     geometry: Arc<Geometry>,
+    /// What is known of mouths beyond the stream.
+    album: Arc<Album>,
     /// Faces that the renderer draws at once.
     batch: usize,
     /// Whether the networks' outputs are those of their inputs.
@@ -315,6 +317,7 @@ impl BuiltIn {
                 has_heard: false,
                 has_drawn: false,
                 geometry: Arc::new(geometry),
+                album: Arc::default(),
                 voice: Learner::default(),
                 moved: Vec::with_capacity(count),
                 gaps: Vec::new(),
@@ -333,8 +336,13 @@ impl Generator for BuiltIn {
     }
 
     fn brushes(&self) -> Brushes {
-        let geometry = self.geometry.clone();
-        Box::new(move || Box::new(Aligned::new(geometry.clone())))
+        let (geometry, album) = (self.geometry.clone(), self.album.clone());
+        Box::new(move || Box::new(Aligned::new(geometry.clone(), album.clone())))
+    }
+
+    fn mouth_memory(&self) -> Option<Arc<dyn MouthMemory>> {
+        let remembers = self.geometry.inner_mouth.is_some();
+        remembers.then(|| self.album.clone() as Arc<dyn MouthMemory>)
     }
 
     fn batch(&self) -> usize {
@@ -485,7 +493,7 @@ struct Aligned {
 }
 
 impl Aligned {
-    fn new(geometry: Arc<Geometry>) -> Self {
+    fn new(geometry: Arc<Geometry>, album: Arc<Album>) -> Self {
         let count = geometry.landmarks.len();
         Self {
             rest_mouth: RestMouth::new(count, &geometry.anatomy),
@@ -502,7 +510,10 @@ impl Aligned {
             mask: vec![0.0; geometry.size * geometry.size],
             flow: vec![0.0; 2 * geometry.size * geometry.size],
             alpha: vec![0.0; geometry.size * geometry.size],
-            inner_mouth: geometry.inner_mouth.as_ref().map(|_| InnerMouth::new()),
+            inner_mouth: geometry
+                .inner_mouth
+                .as_ref()
+                .map(|_| InnerMouth::new(album)),
             remembers: true,
             is_remembered: false,
             articulation: None,

@@ -7,7 +7,7 @@ use super::glimpse::{Glimpse, Shape};
 /// Glimpses that are kept at most.
 pub const CAPACITY: usize = 12;
 /// Fewer are not drawn from: one may be an error, and a picture that stands still shows no more.
-const LEAST: usize = 2;
+pub const LEAST: usize = 2;
 /// Glimpses nearer to each other than this show the same.
 const SAME: f32 = 0.9;
 /// A glimpse is left for another only where that is better by this.
@@ -46,6 +46,19 @@ impl Bank {
 
     pub fn forget(&mut self) {
         self.spare.append(&mut self.kept);
+    }
+
+    /// All glimpses, which are no longer here.
+    pub fn take(&mut self) -> Vec<Glimpse> {
+        self.kept.drain(..).collect()
+    }
+
+    /// Takes in what was seen another time, in place of what is here.
+    pub fn recall(&mut self, glimpses: &[Glimpse]) {
+        self.forget();
+        for glimpse in glimpses {
+            self.offer(glimpse.clone(), &[None; 2]);
+        }
     }
 
     pub fn get(&self, number: u64) -> Option<&Glimpse> {

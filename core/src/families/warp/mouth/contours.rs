@@ -5,6 +5,8 @@
 /// Columns for each pixel of the canonical picture, and all of them.
 const DENSITY: f32 = 4.0;
 const COLUMNS: usize = 384;
+/// Numbers that describe both contours.
+pub const NUMBERS: usize = 2 + 2 * COLUMNS;
 /// Places for each piece of a contour between two landmarks.
 const PIECE: usize = 10;
 /// Half of the width over which a gap is measured.
@@ -42,6 +44,25 @@ impl Contours {
         for (heights, lip) in contours.heights.iter_mut().zip(lips) {
             curve(&lip.map(|point| landmarks[point]), heights);
         }
+        contours
+    }
+
+    pub fn to_array(&self) -> [f32; NUMBERS] {
+        let heights = self.heights.as_flattened();
+        std::array::from_fn(|at| match at {
+            0 => self.left,
+            1 => self.right,
+            _ => heights[at - 2],
+        })
+    }
+
+    pub fn from_array(&[left, right, ref heights @ ..]: &[f32; NUMBERS]) -> Self {
+        let mut contours = Self {
+            left,
+            right,
+            ..Self::default()
+        };
+        contours.heights.as_flattened_mut().copy_from_slice(heights);
         contours
     }
 

@@ -17,6 +17,7 @@ pub struct Fade {
     share: f32,
     /// Seconds for which a change has waited for the mouth to shut.
     waited: f32,
+    has_begun: bool,
 }
 
 impl Fade {
@@ -28,6 +29,11 @@ impl Fade {
         [self.share, 1.0 - self.share]
     }
 
+    /// Whether nothing was drawn yet, so that nobody sees a change.
+    pub fn is_new(&self) -> bool {
+        !self.has_begun
+    }
+
     /// Goes on by so many seconds; `choose` says what is to be drawn from, told what is, and is
     /// asked only between two changes. While the mouth is shut nobody sees a change.
     pub fn step(
@@ -36,6 +42,7 @@ impl Fade {
         is_shut: bool,
         choose: impl FnOnce(Option<u64>) -> Option<u64>,
     ) {
+        self.has_begun = true;
         let is_long = self.now.is_none() != self.before.is_none();
         let length = if is_long { LONG } else { LENGTH };
         self.share = match is_shut {

@@ -127,7 +127,7 @@ fn skull([x, y]: [f32; 2]) -> [f32; 2] {
 }
 
 /// A look that is remembered.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Glimpse {
     /// R, G, B of each pixel, 0 = black .. 65535 = white, and a 0 that makes it quick to read.
     pub pixels: Vec<[u16; 4]>,

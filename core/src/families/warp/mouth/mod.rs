@@ -5,6 +5,8 @@
 //! them is carried there: its upper part with the skull, its lower part with the jaw ([`carry`]).
 //! What that glimpse does not show is drawn by rule ([`teeth`]).
 
+mod album;
+mod album_bytes;
 mod bank;
 mod carry;
 mod contours;
@@ -13,11 +15,15 @@ mod glimpse;
 mod inlay;
 mod news;
 mod points;
+mod portrait;
 mod scene;
 mod sharpness;
 mod teeth;
 mod trace;
 
+use std::sync::Arc;
+
+use album::Person;
 use bank::Bank;
 use carry::Wanted;
 use contours::Contours;
@@ -25,7 +31,9 @@ use fade::Fade;
 use glimpse::{FINEST, Looker, Shape, Sight};
 use inlay::{Inlay, Style};
 use news::{Item, News};
+use portrait::Portrait;
 
+pub use album::Album;
 pub use points::{NOSE_TIP, Points};
 pub use scene::Scene;
 
@@ -42,6 +50,8 @@ const BETWEEN_NS: i64 = 200_000_000;
 const SELDOM_NS: i64 = 1_000_000_000;
 /// So many glimpses are a person's first ones.
 const FIRST: u32 = 2 * bank::CAPACITY as u32;
+/// In so many frames of a face that is new it is looked for in the album.
+const ASKED: u32 = 10;
 /// A mouth is worth a glimpse that is open by so many canonical pixels,
 const OPEN: f32 = 2.2;
 /// whose lips move by no more than this from one frame of 25 a second to the next,
@@ -90,6 +100,11 @@ pub struct Frame<'a, 'v> {
 
 /// What is remembered of one person's mouth, and what draws it.
 pub struct InnerMouth {
+    album: Arc<Album>,
+    /// Who it is, for the album, while that learns.
+    person: Person,
+    /// Frames for which the album was asked who it is.
+    asked: u32,
     looker: Looker,
     news: News,
     bank: Bank,
@@ -110,8 +125,12 @@ pub struct InnerMouth {
 }
 
 impl InnerMouth {
-    pub fn new() -> Self {
+    /// `album` is that of all mouths.
+    pub fn new(album: Arc<Album>) -> Self {
         Self {
+            album,
+            person: Person::default(),
+            asked: 0,
             looker: Looker::new(),
             news: News::default(),
             bank: Bank::default(),
@@ -148,18 +167,30 @@ impl InnerMouth {
         self.last_ns = None;
         (self.taken_ns, self.gauged_ns) = (None, None);
         self.taken = 0;
+        self.asked = 0;
     }
 
     fn tell(&mut self, item: Item) {
-        if let Some(late) = self.news.push(item) {
-            self.learn(late);
+        let due = match self.album.is_learning() {
+            // Nothing is drawn that it could be too early for.
+            true => Some(item),
+            false => self.news.push(item),
+        };
+        if let Some(item) = due {
+            self.learn(item);
         }
     }
 
     fn learn(&mut self, item: Item) {
         match item {
             Item::Glimpse(glimpse) => self.bank.offer(glimpse, &self.fade.glimpses()),
+            Item::Known(person) => self.bank.recall(&person.glimpses),
             Item::Another => {
+                if self.album.is_learning() {
+                    let mut person = std::mem::take(&mut self.person);
+                    person.glimpses = self.bank.take();
+                    self.album.keep(person);
+                }
                 self.bank.forget();
                 self.fade = Fade::default();
                 self.teeth = None;
@@ -175,6 +206,7 @@ impl InnerMouth {
     /// Takes a frame in: what it tells of light and place, and, where it `remembers`, a glimpse if
     /// the mouth is worth one. Where it does not, what was remembered is forgotten.
     pub fn look(&mut self, frame: &Frame, points: &Points, remembers: bool) -> Scene {
+        let remembers = remembers || self.album.is_learning();
         let passed = self
             .last_ns
             .replace(frame.time_ns)
@@ -197,6 +229,9 @@ impl InnerMouth {
         let speed = self.speed(frame.source, points, scene.passed);
         if !remembers && self.kept() > 0 {
             self.tell(Item::Another);
+        }
+        if remembers {
+            self.ask_album(frame.crop);
         }
         let is_due = |last: Option<i64>, between_ns| {
             last.is_none_or(|last| {
@@ -242,6 +277,20 @@ impl InnerMouth {
         scene.blur = self.blur.unwrap_or_default();
         scene.news = self.news.newest();
         scene
+    }
+
+    /// Whether the album knows who this is; while it learns, tells it how they look.
+    fn ask_album(&mut self, crop: &[f32]) {
+        if self.album.is_learning() {
+            self.person.add(Portrait::of(crop));
+        } else if self.asked < ASKED {
+            self.asked += 1;
+            if let Some(person) = self.album.find(&Portrait::of(crop)) {
+                self.asked = ASKED;
+                self.taken = FIRST;
+                self.tell(Item::Known(person));
+            }
+        }
     }
 
     /// By how many pixels the lips have moved since the frame before, as if that was a 25th of a
@@ -310,7 +359,7 @@ impl InnerMouth {
         let seen = (scene.seen_gap - CLOSED).max(0.0);
         let hollow = ((gap - STRETCH * seen - 0.5) / 1.5).clamp(0.0, 1.0);
         let shows = smoothstep(DRAWN, gap);
-        let is_shut = hollow * shows == 0.0;
+        let is_shut = hollow * shows == 0.0 || self.fade.is_new();
         self.find_teeth(scene, is_shut);
         let bank = &self.bank;
         let scale = scene.scale.min(FINEST);
@@ -401,7 +450,7 @@ mod tests {
         let mut target = landmarks.as_flattened().to_vec();
         spoil(&mut target);
         let mask = vec![1.0; SIZE * SIZE];
-        let mut mouth = InnerMouth::new();
+        let mut mouth = InnerMouth::new(Arc::default());
         let overlay = mouth.draw(&scene, &Affine::IDENTITY, &target, &points, &mask)?;
         let drawn = overlay.patch.drawn?;
         assert!(!overlay.is_remembered);
@@ -462,6 +511,6 @@ mod tests {
         let mut target = landmarks.as_flattened().to_vec();
         spoil(&mut target);
         let mask = vec![1.0; SIZE * SIZE];
-        InnerMouth::new().draw(scene, &Affine::IDENTITY, &target, &points, &mask);
+        InnerMouth::new(Arc::default()).draw(scene, &Affine::IDENTITY, &target, &points, &mask);
     }
 }

@@ -2,9 +2,9 @@
 //! drawn, how long before is a matter of threads; each is drawn from what it and those before it
 //! told, so that the same stream gives the same frames.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use super::glimpse::Glimpse;
+use super::{album::Person, glimpse::Glimpse};
 
 /// More than frames that are looked at before one is drawn can tell.
 const MOST: usize = 8;
@@ -17,6 +17,8 @@ const NUMBERS: u32 = 1 << 20;
 )]
 pub enum Item {
     Glimpse(Glimpse),
+    /// Who it is, that was seen another time.
+    Known(Arc<Person>),
     /// From here on it is somebody else.
     Another,
 }
