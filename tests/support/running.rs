@@ -34,7 +34,10 @@ pub fn speech(without_seconds: usize, softer_db: f32) -> Option<Sound> {
     };
     const HEADER: usize = 44;
     const SECOND: usize = 32_000;
-    Some(whole(&bytes[HEADER + without_seconds * SECOND..], softer_db))
+    Some(whole(
+        &bytes[HEADER + without_seconds * SECOND..],
+        softer_db,
+    ))
 }
 
 /// Music without a voice, 6 s at -18 dBFS, softer by so many dB.

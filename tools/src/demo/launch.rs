@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use gst::prelude::*;
 use lipsync_tools::pipeline::{Pipeline, Stats, running_time_on};
 
@@ -62,9 +62,30 @@ pub struct Played {
     pub wall: Duration,
 }
 
+/// Which reading of the files a line is.
+#[derive(Clone, Copy, PartialEq)]
+enum Reading {
+    /// Of a video first what it shows of mouths is learned.
+    Learn,
+    Draw,
+}
+
 impl Job {
-    /// The gst-launch-1.0 line: branches of words.
-    fn branches(&self) -> Vec<Vec<String>> {
+    /// The readings of the files, the first one first.
+    fn readings(&self) -> &'static [Reading] {
+        match self.frames {
+            Frames::Still(_) => &[Reading::Draw],
+            _ => &[Reading::Learn, Reading::Draw],
+        }
+    }
+
+    /// Where what was learned of mouths lies meanwhile.
+    fn mouths(&self) -> PathBuf {
+        self.out.with_extension("mouths")
+    }
+
+    /// A gst-launch-1.0 line: branches of words.
+    fn branches(&self, reading: Reading) -> Vec<Vec<String>> {
         let mut line = Line::default();
         match self.frames {
             Frames::Video => {
@@ -102,6 +123,17 @@ impl Job {
             }
         }
         line.branch("lipsyncbin name=lipsync");
+        if self.readings().len() > 1 {
+            let (memory, mouths) = (reading.memory(), self.mouths());
+            line.add(&format!("mouth-memory={memory}"));
+            line.word(format!("mouth-memory-file={}", mouths.display()));
+        }
+        if reading == Reading::Learn {
+            line.add("! fakesink sync=false");
+            self.hear(&mut line);
+            line.branch("lipsync.audio_src ! fakesink sync=false");
+            return line.0;
+        }
         // H.264 in 4:2:0 has even sizes only.
         let (right, bottom) = (self.width % 2, self.height % 2);
         if right + bottom > 0 {
@@ -112,7 +144,16 @@ impl Job {
             "! videoconvert ! video/x-raw,format=I420 ! {encoder} ! h264parse ! {muxer} name=mux ! filesink"
         ));
         line.location(&self.out);
+        self.hear(&mut line);
+        line.branch(&format!(
+            "lipsync.audio_src ! audioconvert ! audioresample ! audio/x-raw,rate=48000 ! {} ! aacparse ! mux.",
+            audio_encoder()
+        ));
+        line.0
+    }
 
+    /// From the file with the words to `lipsync`.
+    fn hear(&self, line: &mut Line) {
         let decoder = match &self.audio.file {
             Some(file) => {
                 line.file(file);
@@ -132,26 +173,36 @@ impl Job {
         if self.audio.leaves_own {
             line.branch("input. ! audio/x-raw ! fakesink sync=false async=false");
         }
-        line.branch(&format!(
-            "lipsync.audio_src ! audioconvert ! audioresample ! audio/x-raw,rate=48000 ! {} ! aacparse ! mux.",
-            audio_encoder()
-        ));
-        line.0
     }
 
-    /// The line as a person types it.
-    pub fn line(&self) -> String {
+    /// The lines as a person types them.
+    pub fn lines(&self) -> String {
         let words = |branch: &Vec<String>| {
             let words: Vec<_> = branch.iter().map(|word| quoted(word)).collect();
             format!(" \\\n  {}", words.join(" "))
         };
-        let branches = self.branches();
-        String::from("gst-launch-1.0") + &branches.iter().map(words).collect::<String>()
+        let line = |reading: &Reading| {
+            let branches = self.branches(*reading);
+            String::from("gst-launch-1.0") + &branches.iter().map(words).collect::<String>()
+        };
+        let lines: Vec<_> = self.readings().iter().map(line).collect();
+        lines.join("\n")
     }
 
-    /// Runs the line to its end.
+    /// Runs the lines to their end. How the last one went.
     pub fn run(&self) -> Result<Played> {
-        let words = self.branches().concat();
+        let start = Instant::now();
+        let mut readings = self.readings().iter();
+        let played = readings.try_fold(None, |_, reading| self.read(*reading).map(Some));
+        // Where nothing was learned there is none.
+        let _ = std::fs::remove_file(self.mouths());
+        let mut played = played?.context("the files are read once at least")?;
+        played.wall = start.elapsed();
+        Ok(played)
+    }
+
+    fn read(&self, reading: Reading) -> Result<Played> {
+        let words = self.branches(reading).concat();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let pipeline = Pipeline::parse_words(&words)?;
         let lipsync = pipeline.element("lipsync")?;
@@ -180,6 +231,16 @@ impl Job {
             }
             Frames::Looped(times, period) => Some((period * times as u64).into()),
             _ => pipeline.query_duration::<gst::ClockTime>().map(Into::into),
+        }
+    }
+}
+
+impl Reading {
+    /// Value of `mouth-memory`.
+    fn memory(self) -> &'static str {
+        match self {
+            Self::Learn => "learn",
+            Self::Draw => "clip",
         }
     }
 }
@@ -286,8 +347,13 @@ impl Line {
 
     /// A file, whose name may have blanks.
     fn location(&mut self, path: &Path) {
+        self.word(format!("location={}", path.display()));
+    }
+
+    /// A word that may have blanks.
+    fn word(&mut self, word: String) {
         if let Some(branch) = self.0.last_mut() {
-            branch.push(format!("location={}", path.display()));
+            branch.push(word);
         }
     }
 }
@@ -326,7 +392,7 @@ mod tests {
 
     #[test]
     fn the_line_is_one_command_that_a_shell_understands() {
-        let line = still().line();
+        let line = still().lines();
         assert!(line.contains("lipsyncbin name=lipsync ! videocrop right=0 bottom=1 !"));
         assert!(line.contains("'location=a painting.jpg'"));
         assert!(line.contains("imagefreeze num-buffers=50"));
@@ -335,9 +401,34 @@ mod tests {
         // A video of even size with its own audio is neither cropped nor frozen.
         let mut job = still();
         (job.audio.file, job.frames, job.height) = (None, Frames::Video, 1104);
-        let line = job.line();
+        let line = job.lines();
         assert!(!line.contains("videocrop") && !line.contains("imagefreeze"));
         assert!(line.contains("input. ! audioconvert"));
+    }
+
+    #[test]
+    fn a_video_is_read_twice_and_a_picture_once() {
+        let mut job = still();
+        assert!(!job.lines().contains("mouth-memory"));
+        (job.frames, job.out) = (Frames::Video, "the demo.mp4".into());
+        let lines = job.lines();
+        let lines: Vec<&str> = lines.split("gst-launch-1.0").skip(1).collect();
+        let [learns, draws] = *lines else {
+            panic!("{lines:?}");
+        };
+        let file = "'mouth-memory-file=the demo.mouths'";
+        assert!(
+            learns.contains("mouth-memory=learn") && learns.contains(file),
+            "{learns}"
+        );
+        assert!(
+            !learns.contains("mux") && learns.contains("! lipsync.audio_sink"),
+            "{learns}"
+        );
+        assert!(
+            draws.contains("mouth-memory=clip") && draws.contains(file),
+            "{draws}"
+        );
     }
 
     #[test]
@@ -345,13 +436,13 @@ mod tests {
         let mut job = still();
         (job.audio.pad, job.audio.leaves_own) = (Some("src_2".into()), true);
         job.frames = Frames::Looped(3, gst::ClockTime::SECOND);
-        let looped = job.line();
-        assert_eq!(looped.matches("'location=a painting.jpg'").count(), 3);
-        assert_eq!(looped.matches("name=input").count(), 1);
+        let looped = job.lines();
+        assert_eq!(looped.matches("'location=a painting.jpg'").count(), 2 * 3);
+        assert_eq!(looped.matches("name=input").count(), 2);
         assert!(looped.contains("speech.src_2 ! audioconvert"), "{looped}");
         assert!(looped.contains("input. ! audio/x-raw ! fakesink"));
         job.frames = Frames::Held(99, gst::Fraction::new(30, 1));
-        let held = job.line();
+        let held = job.lines();
         assert!(held.contains("num-buffers=99"), "{held}");
         assert!(held.contains("width=892,height=1103,framerate=30/1 !"));
     }

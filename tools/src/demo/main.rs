@@ -1,5 +1,5 @@
-//! `lipsync-demo`: runs a gst-launch-1.0 line through `lipsync`, then looks at the file that came
-//! out. Started by `cargo xtask demo`, which gives it its files.
+//! `lipsync-demo`: runs gst-launch-1.0 lines with `lipsync`, of a video one that learns what it shows
+//! of mouths and one that draws them, then looks at the file that came out. Started by `cargo xtask demo`, which gives it its files.
 
 mod input;
 mod launch;
@@ -59,7 +59,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Ok(folder) = std::env::var("GST_PLUGIN_PATH") {
         println!("export GST_PLUGIN_PATH={}", launch::quoted(&folder));
     }
-    println!("{}\n", job.line());
+    println!("{}\n", job.lines());
     let played = job.run()?;
     println!("wrote {}", job.out.display());
 
