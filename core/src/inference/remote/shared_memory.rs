@@ -34,7 +34,7 @@ use super::{
 /// Where Linux has memory by name.
 const FOLDER: &str = "/dev/shm";
 /// A server that does not let go of a region by then is not waited for.
-const GOODBYE: Duration = Duration::from_millis(100);
+const GOODBYE: Duration = Duration::from_millis(250);
 /// What is written at once where a region is made.
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
