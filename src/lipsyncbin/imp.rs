@@ -16,6 +16,9 @@
  * speech, tracks that begin late. `max-size-bytes` limits that; a WARNING message says when it is
  * reached. An output that is not linked takes nothing, and stops nothing.
  *
+ * Who has room for one filter with one output, as #playbin has with `video-filter`, asks for a pad `src`:
+ * the video leaves by it instead of `video_src`. Without audio it passes through unchanged, with a warning.
+ *
  * All properties of #lipsync are here too.
  *
  * ## Example pipelines
@@ -45,6 +48,7 @@ use gst::{glib, prelude::*, subclass::prelude::*};
 use crate::{
     lipsync::{Lipsync, mapped_frame, properties},
     lipsyncbin::{
+        filter_pad::{self, FilterPad},
         interleave::{self, Input, Interleave},
         parts::{self, Gate, Listening, Parts},
         placeholder,
@@ -65,6 +69,8 @@ pub struct LipsyncBin {
     audio_sink: gst::GhostPad,
     video_src: gst::GhostPad,
     audio_src: gst::GhostPad,
+    /// There while somebody has asked for it.
+    filter_pad: Mutex<Option<FilterPad>>,
     /// `Err` with what is missing.
     parts: OnceLock<Result<Parts, glib::BoolError>>,
     /// There while sound goes to `lipsync`.
@@ -93,6 +99,7 @@ impl ObjectSubclass for LipsyncBin {
             audio_sink: pad("audio_sink"),
             video_src: pad("video_src"),
             audio_src: pad("audio_src"),
+            filter_pad: Mutex::default(),
             parts: OnceLock::new(),
             listening: Mutex::default(),
             interleave: OnceLock::new(),
@@ -156,8 +163,8 @@ impl ObjectImpl for LipsyncBin {
             self.audio_sink.set_target(Some(&parts.audio_in))?;
             self.video_src.set_target(Some(&parts.video_out))?;
             self.audio_src.set_target(Some(&parts.audio_out))?;
-            parts::drop_where_unlinked(&parts.video_out, &self.video_src);
-            parts::drop_where_unlinked(&parts.audio_out, &self.audio_src);
+            parts::drop_where_unlinked(&parts.video_out);
+            parts::drop_where_unlinked(&parts.audio_out);
             Ok(parts)
         });
         let built = parts.is_ok();
@@ -190,18 +197,50 @@ impl ElementImpl for LipsyncBin {
             let mut video = gst::Caps::new_empty_simple("video/x-raw");
             video.merge(mapped_frame::as_single_fields(&video));
             let audio = gst::Caps::new_empty_simple("audio/x-raw");
-            let template = |name, direction, caps| {
-                gst::PadTemplate::new(name, direction, gst::PadPresence::Always, caps)
+            let template = |name, direction, presence, caps| {
+                gst::PadTemplate::new(name, direction, presence, caps)
                     .expect("the arguments are valid")
             };
+            let [sink, src] = [gst::PadDirection::Sink, gst::PadDirection::Src];
+            let [always, request] = [gst::PadPresence::Always, gst::PadPresence::Request];
             vec![
-                template("video_sink", gst::PadDirection::Sink, &video),
-                template("audio_sink", gst::PadDirection::Sink, &audio),
-                template("video_src", gst::PadDirection::Src, &video),
-                template("audio_src", gst::PadDirection::Src, &audio),
+                template("video_sink", sink, always, &video),
+                template("audio_sink", sink, always, &audio),
+                template("video_src", src, always, &video),
+                template("audio_src", src, always, &audio),
+                template(filter_pad::NAME, src, request, &video),
             ]
         });
         &TEMPLATES
+    }
+
+    fn request_new_pad(
+        &self,
+        template: &gst::PadTemplate,
+        _name: Option<&str>,
+        _caps: Option<&gst::Caps>,
+    ) -> Option<gst::Pad> {
+        let parts = self.parts.get()?.as_ref().ok()?;
+        let mut filter_pad = lock(&self.filter_pad);
+        if filter_pad.is_some() {
+            return None;
+        }
+        let bin = self.obj();
+        let bin = bin.upcast_ref();
+        match FilterPad::add(bin, template, &self.video_src, &parts.video_out) {
+            Ok(added) => Some(filter_pad.insert(added).pad().clone()),
+            Err(err) => {
+                gst::warning!(CAT, imp = self, "{err}");
+                None
+            }
+        }
+    }
+
+    fn release_pad(&self, pad: &gst::Pad) {
+        let released = lock(&self.filter_pad).take_if(|own| own.pad() == pad);
+        if let Some(Err(err)) = released.map(|own| own.remove(self.obj().upcast_ref())) {
+            gst::warning!(CAT, imp = self, "{err}");
+        }
     }
 
     fn change_state(
@@ -328,7 +367,7 @@ impl LipsyncBin {
             return Ok(());
         }
         {
-            let mut listening = self.listening();
+            let mut listening = lock(&self.listening);
             if listening.is_some() {
                 return Ok(());
             }
@@ -380,7 +419,7 @@ impl LipsyncBin {
     }
 
     fn stop_listening(&self) {
-        let listening = self.listening().take();
+        let listening = lock(&self.listening).take();
         if listening.is_some() {
             gst::info!(
                 CAT,
@@ -395,19 +434,13 @@ impl LipsyncBin {
         }
     }
 
-    fn listening(&self) -> MutexGuard<'_, Option<Listening>> {
-        self.listening
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// One input has begun. Where the other has an output that is linked, it is to come as well:
     /// demuxers link it a little later, and until then nothing may go past.
     fn await_other(&self) {
         let Some(Ok(parts)) = self.parts.get() else {
             return;
         };
-        let mut gate = self.gate();
+        let mut gate = lock(&self.gate);
         if gate.is_some() || self.missing(parts).next().is_none() {
             return;
         }
@@ -425,10 +458,6 @@ impl LipsyncBin {
             Ok(closed) => *gate = Some(closed),
             Err(err) => gst::warning!(CAT, imp = self, "{err}"),
         }
-    }
-
-    fn gate(&self) -> MutexGuard<'_, Option<Gate>> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Inputs that are not linked though their outputs are: input, where it leads to, output.
@@ -488,9 +517,13 @@ impl LipsyncBin {
     }
 
     fn open_gate(&self) {
-        let gate = self.gate().take();
+        let gate = lock(&self.gate).take();
         if let Some(gate) = gate {
             gate.open();
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,6 +2,7 @@
 
 use gst::{glib, prelude::*};
 
+mod filter_pad;
 mod imp;
 mod interleave;
 mod parts;

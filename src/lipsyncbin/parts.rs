@@ -189,17 +189,11 @@ impl Listening {
 }
 
 /// Drops what comes to an output that leads nowhere: for who wants only the other it is no error.
-pub fn drop_where_unlinked(inner: &gst::Pad, output: &gst::GhostPad) {
-    let output = output.downgrade();
+pub fn drop_where_unlinked(inner: &gst::Pad) {
     let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
-    inner.add_probe(kinds, move |_, _| {
-        let end = output
-            .upgrade()
-            .and_then(|output| queue_check::far_end(output.upcast_ref()));
-        match end {
-            Some(_) => gst::PadProbeReturn::Ok,
-            None => gst::PadProbeReturn::Drop,
-        }
+    inner.add_probe(kinds, |inner, _| match queue_check::far_end(inner) {
+        Some(_) => gst::PadProbeReturn::Ok,
+        None => gst::PadProbeReturn::Drop,
     });
 }
 

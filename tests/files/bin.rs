@@ -198,6 +198,38 @@ fn an_input_that_nobody_links_is_warned_of_once_and_by_its_name() {
     }
 }
 
+/// As a player does that has room for a filter with one output.
+#[test]
+fn video_leaves_by_a_pad_src_while_somebody_asks_for_it() {
+    for is_kept in [true, false] {
+        let bin = bin();
+        let (sender, out) = std::sync::mpsc::channel();
+        let sink = sink_pad(sender);
+        let video_src = bin.static_pad("video_src").unwrap();
+        video_src.link(&sink).unwrap();
+        assert!(bin.request_pad_simple("src").is_none());
+        video_src.unlink(&sink).unwrap();
+        let src = bin.request_pad_simple("src").unwrap();
+        if !is_kept {
+            bin.release_request_pad(&src);
+            assert!(bin.static_pad("src").is_none());
+        }
+        let output = if is_kept { src } else { video_src };
+        output.link(&sink).unwrap();
+
+        let video = src_pad("video", FILE);
+        video.link(&bin.static_pad("video_sink").unwrap()).unwrap();
+        bin.set_state(gst::State::Playing).unwrap();
+        let feeding = feed(&video, Pictures::at(25, 1).stream(50));
+        assert_eq!(until_eos(&out).len(), 50, "{}", output.name());
+        feeding.join().unwrap();
+        bin.set_state(gst::State::Null).unwrap();
+        for pad in [video, sink] {
+            pad.set_active(false).unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_comes_alone_does_not_wait_where_nothing_else_is_to_go_out() {
     let mut around = Around::new(FILE);

@@ -112,22 +112,38 @@ fn a_player_that_has_room_for_a_video_filter_only_is_told() {
     if !have(&["playbin", "avdec_h264"]) {
         return;
     }
+    init();
     let make = |factory: &str| gst::ElementFactory::make(factory).build().unwrap();
-    let filter = make("lipsync");
-    filter.set_property("onnxruntime-library", library);
-    let sinks = ["video", "audio"].map(|_| {
-        let sink = make("fakesink");
-        sink.set_property("sync", false);
-        sink
-    });
-    let player = make("playbin");
-    player.set_property("uri", format!("file://{}", clip.display()));
-    player.set_property("video-filter", &filter);
-    player.set_property("video-sink", &sinks[0]);
-    player.set_property("audio-sink", &sinks[1]);
-    let texts = told_until_end(&player, gst::MessageType::Warning);
-    let told = texts.iter().filter(|text| text.contains("video-filter"));
-    assert_eq!(told.count(), 1, "{texts:?}");
+    for (factory, words) in [
+        ("lipsync", "video-filter"),
+        ("lipsyncbin", "nothing is linked to `audio_sink`"),
+    ] {
+        let filter = make(factory);
+        filter.set_property("onnxruntime-library", &library);
+        let sinks = ["video", "audio"].map(|_| {
+            let sink = make("fakesink");
+            sink.set_property("sync", false);
+            sink
+        });
+        let shown = Arc::<Mutex<usize>>::default();
+        let count = shown.clone();
+        let pad = sinks[0].static_pad("sink").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            *count.lock().unwrap() += 1;
+            gst::PadProbeReturn::Ok
+        });
+        let player = make("playbin");
+        player.set_property("uri", format!("file://{}", clip.display()));
+        player.set_property("video-filter", &filter);
+        player.set_property("video-sink", &sinks[0]);
+        player.set_property("audio-sink", &sinks[1]);
+        let texts = told_until_end(&player, gst::MessageType::Warning);
+        let told = texts.iter().filter(|text| text.contains(words));
+        assert_eq!(told.count(), 1, "{factory}: {texts:?}");
+        assert_eq!(*shown.lock().unwrap(), 75, "{factory}");
+        let stats: gst::Structure = filter.property("stats");
+        assert_eq!(stats.get("frames-synced"), Ok(0_u64), "{factory}: {stats}");
+    }
 }
 
 /// Lines of the log that the element of a test writes at level 5.
