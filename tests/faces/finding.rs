@@ -78,14 +78,20 @@ fn a_head_that_rolls_over_keeps_its_mouth_and_its_name() {
 
 /// A frame with a face of 32 pixels from temple to temple, on a picture of coarse noise, and the
 /// box of the face.
-fn wide_shot(
+fn wide_shot(name: &str, size: [usize; 2], at: [f32; 2]) -> Option<(Picture, [f32; 4])> {
+    shot_of(name, 32.0, size, at)
+}
+
+/// The same with a face of so many pixels.
+fn shot_of(
     name: &str,
+    pixels: f32,
     [frame_width, frame_height]: [usize; 2],
     at: [f32; 2],
 ) -> Option<(Picture, [f32; 4])> {
     let mut picture = portrait(name)?;
     let face = upright(&mut picture);
-    let zoom = width(&face) / 32.0;
+    let zoom = width(&face) / pixels;
     let [width, height] = [picture.width, picture.height].map(|v| (v as f32 / zoom) as usize);
     let small = picture.moved(
         width,
@@ -166,6 +172,38 @@ fn a_live_search_goes_on_in_the_next_frame_where_its_time_is_spent() {
         face
     });
     assert!(is_at(&found.expect("the face is found"), bbox));
+}
+
+/// What may be a face is looked at more closely before the rest of the frame. A frame of a live stream has
+/// time for some twenty looks; in the order of the tiles up to 250 are needed.
+#[test]
+fn a_live_search_of_a_large_frame_takes_a_fifth_of_its_tiles() {
+    let size = [3840, 2160];
+    let places = [[0.9, 0.95], [0.62, 0.7], [0.05, 0.99], [0.97, 0.4]];
+    let mut all = Vec::new();
+    for pixels in [40.0, 56.0, 99.0] {
+        for (name, at) in ["x00", "x02", "x12", "x15"].iter().zip(places) {
+            let Some((mut frame, bbox)) = shot_of(name, pixels, size, at) else {
+                return;
+            };
+            let mut tracker = tracker(Settings::default(), Effort::Within(Duration::ZERO));
+            let found = (1..=250).find_map(|index| {
+                let face = see(&mut tracker, &mut frame, index).pop()?;
+                Some((index, face))
+            });
+            let (looks, face) = found.expect("the face is found");
+            let [x, y] = face.mesh.bbox().centre();
+            let [x0, y0, x1, y1] = bbox;
+            let apart = (x - (x0 + x1) / 2.0).hypot(y - (y0 + y1) / 2.0);
+            assert!(apart < 0.2 * pixels, "{name}, {pixels} pixels: {apart}");
+            all.push(looks);
+        }
+    }
+    let mean = all.iter().sum::<i64>() as f32 / all.len() as f32;
+    assert!(
+        mean < 50.0 && all.iter().all(|&looks| looks <= 150),
+        "{all:?}"
+    );
 }
 
 #[test]

@@ -24,6 +24,9 @@ const BOX_NUMBERS: usize = 16;
 /// Boxes that overlap by more belong to one face (MediaPipe `min_suppression_threshold`).
 const SAME_FACE: f32 = 0.3;
 
+/// What has a lower score is no glimpse of a face.
+const LEAST: f32 = 0.03;
+
 /// Points that the network finds in a face: the eyes, the tip of the nose, the middle of the mouth
 /// and the ears; of eyes and ears first the one on the left of an upright face.
 pub const KEYPOINTS: usize = 6;
@@ -58,6 +61,7 @@ pub struct Detector {
     anchors: Vec<[f32; 2]>,
     candidates: Vec<Detection>,
     found: Vec<Detection>,
+    glimpses: Vec<Detection>,
 }
 
 impl Detector {
@@ -73,6 +77,7 @@ impl Detector {
             anchors: anchors(),
             candidates: Vec::with_capacity(ANCHORS),
             found: Vec::with_capacity(ANCHORS),
+            glimpses: Vec::with_capacity(ANCHORS),
         })
     }
 
@@ -100,6 +105,11 @@ impl Detector {
         self.read(&to_frame, min_confidence);
         self.merge();
         Ok(&self.found)
+    }
+
+    /// What may be faces in the square that was looked at last, less surely than was asked for.
+    pub fn glimpses(&self) -> &[Detection] {
+        &self.glimpses
     }
 
     fn fill(&mut self, view: &View, to_frame: &Affine) {
@@ -137,11 +147,12 @@ impl Detector {
         let boxes = self.network.output_array::<Ix3>(0);
         let scores = self.network.output_array::<Ix2>(1);
         self.candidates.clear();
+        self.glimpses.clear();
         let seen = boxes.index_axis(Axis(0), 0);
         let seen = seen.outer_iter().zip(scores.row(0)).zip(&self.anchors);
         for ((numbers, &score), anchor) in seen {
-            let is_sure = score.is_finite() && score >= min_confidence;
-            if !is_sure || numbers.iter().any(|n| !n.is_finite()) {
+            let may_be = score.is_finite() && score >= min_confidence.min(LEAST);
+            if !may_be || numbers.iter().any(|n| !n.is_finite()) {
                 continue;
             }
             // The anchors count from the square's edge, maps from the centre of its first pixel.
@@ -150,11 +161,15 @@ impl Detector {
             let [x, y, w, h] = [0, 1, 2, 3].map(|i| numbers[i]);
             let corners = [[-w, -h], [w, -h], [-w, h], [w, h]];
             let corners = corners.map(|[dx, dy]| place(x + dx / 2.0, y + dy / 2.0));
-            self.candidates.push(Detection {
+            let detection = Detection {
                 bbox: Rect::around(corners),
                 points: std::array::from_fn(|i| place(numbers[4 + 2 * i], numbers[5 + 2 * i])),
                 score,
-            });
+            };
+            match score >= min_confidence {
+                true => self.candidates.push(detection),
+                false => self.glimpses.push(detection),
+            }
         }
     }
 

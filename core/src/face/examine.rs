@@ -123,6 +123,11 @@ impl Examiner {
         std::mem::swap(&mut self.mesh, &mut other.mesh);
     }
 
+    /// What may be faces in the square that was looked at last, less surely than was asked for.
+    pub fn glimpses(&self) -> &[Detection] {
+        self.detector.glimpses()
+    }
+
     /// How often [`Self::detect`] has looked.
     pub fn looks(&self) -> u64 {
         self.looks
@@ -171,7 +176,8 @@ impl Examiner {
     }
 
     /// Looks for the face that `region` is said to hold, the way up that it says and others. Those
-    /// are tried for a region without any face only where there is time for it (`has_time`).
+    /// are tried for a region without any face only where there is time for it (`has_time`). Both networks have to
+    /// agree, and more so where nobody is sure that there is one (`is_sure`).
     ///
     /// # Errors
     /// [`Error::Inference`].
@@ -180,6 +186,7 @@ impl Examiner {
         view: &View,
         region: Region,
         min_confidence: f32,
+        is_sure: bool,
         has_time: bool,
     ) -> Result<Option<&mut Sighting>, Error> {
         self.best.trust = f32::MIN;
@@ -195,7 +202,8 @@ impl Examiner {
                 break;
             }
         }
-        let is_trusted = self.best.trust >= LEAST_TRUST * min_confidence;
+        let least = if is_sure { LEAST_TRUST } else { 1.0 };
+        let is_trusted = self.best.trust >= least * min_confidence;
         Ok(is_trusted.then_some(&mut self.best))
     }
 

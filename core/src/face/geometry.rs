@@ -94,6 +94,12 @@ impl Region {
         }
     }
 
+    /// Whether a place lies in the square as it is when not turned.
+    pub(super) fn holds(&self, [x, y]: [f32; 2]) -> bool {
+        let [across, down] = [x - self.centre[0], y - self.centre[1]];
+        across.abs().max(down.abs()) < self.side / 2.0
+    }
+
     /// The same square turned further clockwise, in radians.
     pub(super) fn turned(self, angle: f32) -> Self {
         Self {

@@ -11,6 +11,7 @@ mod people;
 mod search;
 mod shot;
 pub mod smoothing;
+mod sweep;
 mod tiles;
 pub mod tracker;
 

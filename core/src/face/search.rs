@@ -4,10 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::face::{
-    geometry::Region,
-    tiles::{Tile, Tiles},
-};
+use crate::face::{detector::Detection, geometry::Region, sweep::Sweep, tiles::Tiles};
 
 /// Of the looks at a frame in which no face is known, one of so many is at the whole of it.
 const WHOLE_FRAME_TURN: usize = 4;
@@ -53,12 +50,12 @@ impl Budget {
     }
 }
 
-/// The order of looks. A new shot is swept: each tile is looked at once, from large to small.
-/// Afterwards they come round again, with the whole frame more often.
+/// The order of looks. A new shot is swept; afterwards all tiles come round again, with the whole frame
+/// more often.
 #[derive(Debug, Default)]
 pub struct Search {
-    /// The next tile of the sweep; `None` when it is over.
-    sweep: Option<usize>,
+    sweep: Sweep,
+    is_sweeping: bool,
     /// When a sweep last went on to small tiles.
     swept_ns: Option<i64>,
     /// Counts looks since the sweep.
@@ -72,7 +69,8 @@ pub struct Search {
 impl Search {
     /// Another shot begins.
     pub fn restart(&mut self) {
-        self.sweep = Some(0);
+        self.sweep.restart();
+        self.is_sweeping = true;
         (self.turn, self.next) = (0, 0);
     }
 
@@ -89,29 +87,33 @@ impl Search {
 
     /// Whether the shot is still to be swept, with that effort.
     pub fn is_sweeping(&self, effort: Effort) -> bool {
-        self.sweep.is_some() && effort != Effort::OneLook
+        self.is_sweeping && effort != Effort::OneLook
     }
 
     /// The next tile of the sweep in the frame at `time_ns`; `None` when it is over. It ends with
     /// the tiles of one size where no more faces are wanted (`is_full`).
     pub fn sweep(&mut self, tiles: &Tiles, time_ns: i64, is_full: bool) -> Option<Region> {
-        let index = self.sweep.take()?;
-        let Tile { size, square } = tiles.tile(index)?;
-        if index > 0 {
-            let before = tiles.tile(index - 1)?;
-            if is_full && before.size < size {
-                return None;
-            }
-        }
-        if index == 1 {
-            let is_early = |swept_ns: i64| time_ns.abs_diff(swept_ns) < BETWEEN_SWEEPS_NS;
-            if self.swept_ns.is_some_and(is_early) {
-                return None;
-            }
+        let square = match self.sweep.looks() == 1 && !self.may_go_on(time_ns) {
+            true => None,
+            false => self.sweep.next(tiles, is_full),
+        };
+        self.is_sweeping = square.is_some();
+        square
+    }
+
+    /// Whether a sweep that has looked at the whole frame may go on to small tiles.
+    fn may_go_on(&mut self, time_ns: i64) -> bool {
+        let is_early = |swept_ns: i64| time_ns.abs_diff(swept_ns) < BETWEEN_SWEEPS_NS;
+        let may = !self.swept_ns.is_some_and(is_early);
+        if may {
             self.swept_ns = Some(time_ns);
         }
-        self.sweep = Some(index + 1);
-        Some(square)
+        may
+    }
+
+    /// What was seen in the last tile of the sweep that may be a face.
+    pub fn note(&mut self, tiles: &Tiles, glimpses: &[Detection]) {
+        self.sweep.note(tiles, glimpses);
     }
 
     /// How many looks the frame at `time_ns` takes where no face is known.

@@ -104,6 +104,16 @@ impl Tiles {
         None
     }
 
+    /// The size of the tiles that show faces better which those of `size` show badly; `None` where there are none.
+    pub fn closer(&self, size: usize) -> Option<usize> {
+        match size {
+            0 => (self.sizes > 0).then_some(2),
+            // Of a face that lies on its side they show no more.
+            1 => None,
+            _ => (size <= self.sizes).then_some(size + 1),
+        }
+    }
+
     fn side(&self, size: usize) -> f32 {
         self.width.max(self.height) / self.ratio.powi(size as i32)
     }

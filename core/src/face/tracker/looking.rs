@@ -19,6 +19,9 @@ use crate::{
 
 /// The most detections of one detector run that are looked at, the surest ones.
 const MAX_TRIALS: usize = 20;
+/// A glimpse from this score on is tried as a face, where there is none: heads upside down have 0.29 and
+/// more of it, at 16 pixels of the detector's 128, and 0.5 in every second case.
+const UNSURE: f32 = 0.28;
 /// Somebody who is missing is looked for in a square so many times as large as the face.
 const AROUND: f32 = 6.0;
 /// Who stands by is looked at again after this time, to know the looks.
@@ -27,6 +30,15 @@ const ACQUAINTED_NS: u64 = 2_000_000_000;
 const ALERT_NS: u64 = 160_000_000;
 /// Where no face is seen the right way up, other ways up are tried again after this time.
 const TURNING_NS: u64 = 200_000_000;
+
+/// Where somebody says that there is a face.
+struct Claim {
+    region: Region,
+    /// Whether who says so is sure.
+    is_sure: bool,
+    /// Where places are kept for people who are missing, somebody who is known not to be one of them gets none.
+    keeps_places: bool,
+}
 
 impl Tracker {
     /// Looks for new faces: as often as a new shot, lost faces and the effort ask for.
@@ -57,7 +69,9 @@ impl Tracker {
     ) -> Result<(), Error> {
         self.frames_since_detection = 0;
         while let Some(square) = self.search.sweep(tiles, time_ns, self.is_full()) {
-            self.look(view, time_ns, square)?;
+            let (mut regions, count) = self.detect(view, square)?;
+            self.search.note(tiles, self.examiner.glimpses());
+            self.adopt_any(view, time_ns, &mut regions[..count])?;
             if budget.is_spent() {
                 break;
             }
@@ -117,6 +131,41 @@ impl Tracker {
 
     /// Looks for new faces in a square of the frame.
     fn look(&mut self, view: &View, time_ns: i64, square: Region) -> Result<(), Error> {
+        let (mut regions, count) = self.detect(view, square)?;
+        self.adopt_any(view, time_ns, &mut regions[..count])
+    }
+
+    /// Tries the regions that were detected, or what may be a face where there is none.
+    fn adopt_any(
+        &mut self,
+        view: &View,
+        time_ns: i64,
+        regions: &mut [Region],
+    ) -> Result<(), Error> {
+        if !regions.is_empty() || !self.tracks.is_empty() {
+            return self.adopt_best(view, time_ns, regions);
+        }
+        let glimpses = self.examiner.glimpses().iter();
+        let best = glimpses.max_by(|a, b| a.score.total_cmp(&b.score));
+        match best.filter(|glimpse| glimpse.score >= UNSURE) {
+            Some(glimpse) => {
+                let claim = Claim {
+                    region: glimpse.region(),
+                    is_sure: false,
+                    keeps_places: true,
+                };
+                self.adopt(view, time_ns, claim)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Where in a square of the frame there are faces that are not followed, and how many.
+    fn detect(
+        &mut self,
+        view: &View,
+        square: Region,
+    ) -> Result<([Region; MAX_TRIALS], usize), Error> {
         let min_confidence = self.settings.min_confidence;
         let square = square.turned(self.outlook.upright);
         let found = self.examiner.detect(view, square, min_confidence)?;
@@ -132,7 +181,7 @@ impl Tracker {
                 count += 1;
             }
         }
-        self.adopt_best(view, time_ns, &mut regions[..count])
+        Ok((regions, count))
     }
 
     /// Tries the most wanted of the regions. The detector's idea of a face's size is rough, so
@@ -148,7 +197,12 @@ impl Tracker {
         let wishes: [f32; MAX_TRIALS] =
             std::array::from_fn(|i| regions.get(i).map_or(f32::MIN, wish));
         let mut has_met = false;
-        for (region, wish) in regions.iter().zip(wishes) {
+        for (&mut region, wish) in regions.iter_mut().zip(wishes) {
+            let claim = Claim {
+                region,
+                is_sure: true,
+                keeps_places: true,
+            };
             let wishes = self
                 .tracks
                 .iter()
@@ -156,7 +210,7 @@ impl Tracker {
             let least = wishes.fold(f32::MAX, f32::min);
             let is_free = self.tracks.len() + self.people.missing(time_ns) < self.most();
             if is_free || self.is_full() && wish > least {
-                self.adopt(view, time_ns, *region, true)?;
+                self.adopt(view, time_ns, claim)?;
                 continue;
             }
             // Somebody who may walk past those who are followed, or one of these who is back.
@@ -164,25 +218,23 @@ impl Tracker {
                 true => ACQUAINTED_NS,
                 false => ALERT_NS,
             };
-            let is_known = self.people.are_at(bbox_of(region), time_ns, since_ns);
+            let is_known = self.people.are_at(bbox_of(&region), time_ns, since_ns);
             let has_done = self.is_full() && has_met;
             if !is_known && !has_done {
                 has_met = true;
-                self.adopt(view, time_ns, *region, true)?;
+                self.adopt(view, time_ns, claim)?;
             }
         }
         Ok(())
     }
 
-    /// Starts to follow the face in `region`, if there is one. Where places are kept for people who
-    /// are missing (`keeps_places`), somebody who is known not to be one of them gets none.
-    fn adopt(
-        &mut self,
-        view: &View,
-        time_ns: i64,
-        region: Region,
-        keeps_places: bool,
-    ) -> Result<(), Error> {
+    /// Starts to follow the face that is claimed, if there is one.
+    fn adopt(&mut self, view: &View, time_ns: i64, claim: Claim) -> Result<(), Error> {
+        let Claim {
+            region,
+            is_sure,
+            keeps_places,
+        } = claim;
         let is_time = |turned_ns| turned_ns == time_ns || time_ns.abs_diff(turned_ns) >= TURNING_NS;
         let has_time = !self.is_full() && self.turned_ns.is_none_or(is_time);
         if has_time {
@@ -191,7 +243,7 @@ impl Tracker {
         let min_confidence = self.settings.min_confidence;
         let seen = self
             .examiner
-            .examine(view, region, min_confidence, has_time)?;
+            .examine(view, region, min_confidence, is_sure, has_time)?;
         let Some(sighting) = seen else {
             return Ok(());
         };
@@ -270,7 +322,12 @@ impl Tracker {
                     side,
                     angle: self.outlook.upright,
                 };
-                self.adopt(view, time_ns, region, false)?;
+                let claim = Claim {
+                    region,
+                    is_sure: true,
+                    keeps_places: false,
+                };
+                self.adopt(view, time_ns, claim)?;
             }
         }
         Ok(())
