@@ -14,7 +14,7 @@ use crate::{
 };
 
 const PICTURES: [&str; 3] = [
-    "astronaut.png",
+    "astronaut.jpg",
     "young-woman-in-mauve.jpg",
     "self-portrait-1885.jpg",
 ];
@@ -52,7 +52,7 @@ fn face_of(picture: &Picture) -> Option<Face> {
 
 /// Pictures with a face that nothing lies over; none where they, or networks, are missing.
 fn portraits() -> impl Iterator<Item = (&'static str, Picture, Face)> {
-    PICTURES.into_iter().map_while(|name| {
+    PICTURES.into_iter().filter_map(|name| {
         let picture = Picture::load(name)?;
         let face = face_of(&picture)?;
         Some((name, picture, face))

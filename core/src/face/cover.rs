@@ -37,9 +37,12 @@ const ALIGNED: [(usize, [f32; 2]); 6] = [
     (454, [61.29, 7.215]),
 ];
 
-/// Share of a cell, with its neighbours, from which it is covered, and down to which it stays so.
+/// Share of a cell, with its neighbours, from which it is covered, and down to which it is where it was
+/// a moment ago, or where a cell beside it is.
 const COVERED: f32 = 0.5;
 const STAYS: f32 = 0.35;
+/// How often that leads on from one cell to the next.
+const STEPS: usize = 4;
 /// Where no more than so many cells are covered by more than that, nothing is: what is there is a
 /// freckle, a shadow, or a mistake.
 const SURE: f32 = 0.75;
@@ -56,9 +59,11 @@ const LOOKS: u32 = 4;
 const BLOCK: usize = 4;
 /// Change of a block's mean, 0..1, that lettering brings and a moving face does not.
 const CHANGE: f32 = 0.05;
-/// Share of the lips that is covered from which no mouth is to be seen, and below which one is again.
+/// Share of the lips that is covered from which no mouth is to be seen, and below which one is again, after
+/// so many seconds: one that comes and goes would be worse than none.
 const HIDDEN: f32 = 0.5;
 const SHOWN: f32 = 0.35;
+const SHOWN_FOR: f32 = 0.2;
 
 /// What lies over one face in one frame.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +107,7 @@ impl Cover {
 pub struct CoverNetwork {
     network: Box<dyn Network>,
     covered: Vec<f32>,
+    perhaps: Vec<f32>,
     spare: Vec<f32>,
 }
 
@@ -116,6 +122,7 @@ impl CoverNetwork {
         Ok(Self {
             network,
             covered: vec![0.0; CELLS],
+            perhaps: vec![0.0; CELLS],
             spare: vec![0.0; CELLS],
         })
     }
@@ -159,9 +166,9 @@ impl CoverNetwork {
         let covered = &mut self.covered;
         covered.copy_from_slice(self.network.output(0));
         blur::<SIDE>(covered, 1, &mut self.spare);
-        memory.steady(covered);
+        memory.steady(covered, &mut self.perhaps, &mut self.spare);
         let lips = &self.network.input(0)[3 * CELLS..][..CELLS];
-        memory.look_for_mouth(covered, lips);
+        memory.look_for_mouth(covered, lips, time_ns);
         cover.hides_mouth = memory.hides_mouth;
         grow::<SIDE>(covered, ROUND, &mut self.spare);
         if memory.keep(covered, time_ns) {
@@ -170,6 +177,11 @@ impl CoverNetwork {
         }
         Ok(())
     }
+}
+
+/// All of a cell, or nothing.
+fn share_of(is_covered: bool) -> f32 {
+    f32::from(u8::from(is_covered))
 }
 
 /// Mean values of the blocks of planes, `[.., SIDE, SIDE]`.
@@ -206,6 +218,8 @@ pub struct Memory {
     /// As in [`Cover`].
     cells: Vec<f32>,
     hides_mouth: bool,
+    /// Since when a mouth is to be seen that was hidden.
+    shown_ns: Option<i64>,
     last_ns: Option<i64>,
     /// Mean colours of the blocks when the network last looked.
     blocks: Option<[f32; 3 * BLOCKS]>,
@@ -233,32 +247,48 @@ impl Memory {
         true
     }
 
-    /// Makes 0 or 1 of each share: what was covered stays so until it clearly is not.
-    fn steady(&mut self, covered: &mut [f32]) {
+    /// Makes 0 or 1 of each share: what is or was covered stays so until it clearly is not, and reaches as
+    /// far as that.
+    fn steady(&mut self, covered: &mut [f32], perhaps: &mut [f32], spare: &mut [f32]) {
         self.cells.resize(CELLS, 0.0);
         let mut sure = 0;
-        for (covered, before) in covered.iter_mut().zip(&self.cells) {
+        let cells = covered.iter_mut().zip(perhaps.iter_mut());
+        for ((covered, perhaps), before) in cells.zip(&self.cells) {
+            *perhaps = share_of(*covered > STAYS);
             let limit = if *before > COVERED { STAYS } else { COVERED };
             // What is no number covers nothing.
             let is_covered = *covered > limit;
             let is_sure = *covered > SURE || *before > COVERED;
             sure += usize::from(is_covered && is_sure);
-            *covered = f32::from(u8::from(is_covered));
+            *covered = share_of(is_covered);
         }
         if sure <= LEAST {
             covered.fill(0.0);
+            return;
+        }
+        for _ in 0..STEPS {
+            grow::<SIDE>(covered, 1, spare);
+            let cells = covered.iter_mut().zip(&*perhaps);
+            cells.for_each(|(covered, perhaps)| *covered *= perhaps);
         }
     }
 
     /// Whether a mouth is to be seen.
-    fn look_for_mouth(&mut self, covered: &[f32], lips: &[f32]) {
+    fn look_for_mouth(&mut self, covered: &[f32], lips: &[f32], time_ns: i64) {
         let [mut on_lips, mut all] = [0.0, 0.0];
         for (covered, lips) in covered.iter().zip(lips) {
             on_lips += covered * lips;
             all += lips;
         }
-        let limit = if self.hides_mouth { SHOWN } else { HIDDEN };
-        self.hides_mouth = on_lips > limit * all;
+        if !self.hides_mouth {
+            self.hides_mouth = on_lips > HIDDEN * all;
+            self.shown_ns = None;
+        } else if on_lips > SHOWN * all {
+            self.shown_ns = None;
+        } else {
+            let since = *self.shown_ns.get_or_insert(time_ns);
+            self.hides_mouth = ((time_ns - since) as f32) < SHOWN_FOR * 1e9;
+        }
     }
 
     /// Lets what has gone away fade. False where all is bare.
@@ -306,6 +336,22 @@ mod tests {
             captioned[row * SIDE + 22] = 1.0;
         }
         assert!(memory.needs_look(&captioned, &lips));
+    }
+
+    #[test]
+    fn a_hidden_mouth_is_to_be_seen_again_when_it_stays_so() {
+        let mut memory = Memory::default();
+        let [mut lips, bare] = [(); 2].map(|()| vec![0.0; CELLS]);
+        lips[..40].fill(1.0);
+        let mut hides = |covered: &[f32], frame: i64| {
+            memory.look_for_mouth(covered, &lips, frame * 40_000_000);
+            memory.hides_mouth
+        };
+        let half = [vec![1.0; 16], vec![0.0; CELLS - 16]].concat();
+        let whole = vec![1.0; CELLS];
+        assert!(!hides(&half, 0) && hides(&whole, 1) && hides(&half, 2));
+        assert!((3..8).all(|frame| hides(&bare, frame)) && hides(&half, 8));
+        assert!((9..14).all(|frame| hides(&bare, frame)) && !hides(&bare, 14));
     }
 
     #[test]

@@ -42,7 +42,7 @@ const BESIDE_CHIN: [f32; 2] = [14.0, 30.0];
 /// in clips of people who look to the camera, 0.5 are 35 degrees.
 const TURNED: [f32; 2] = [0.18, 0.32];
 /// Gaps between the lips from which the chin begins to stay, and from which it does.
-const WIDE: [f32; 2] = [8.0, 12.0];
+const WIDE: [f32; 2] = [7.0, 10.5];
 /// Height above the jaw within which the skin stretches when the chin stays.
 const STRETCH: f32 = 28.0;
 

@@ -21,7 +21,7 @@ const FEW: usize = 8;
 /// next; and how far their edges reach.
 const NEAR: usize = 2;
 const STEPS: usize = 3;
-const EDGE: usize = 1;
+const EDGE: usize = 2;
 
 /// See the module. Kept to be used again.
 pub struct Tint {
