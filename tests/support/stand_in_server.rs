@@ -194,10 +194,14 @@ impl StandIn {
     pub fn freeze(&self) {
         let frozen = self.frozen.clone();
         *frozen.0.lock().unwrap() = true;
+        let (stands, standing) = std::sync::mpsc::channel();
         self.runtime.as_ref().unwrap().spawn(async move {
             let (is_frozen, changed) = &*frozen;
-            let _thawed = changed.wait_while(is_frozen.lock().unwrap(), |frozen| *frozen);
+            let is_frozen = is_frozen.lock().unwrap();
+            let _ = stands.send(());
+            let _thawed = changed.wait_while(is_frozen, |frozen| *frozen);
         });
+        standing.recv().unwrap();
     }
 
     pub fn thaw(&self) {
