@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::{
     face::{self, Face, Select, Tracker},
-    generator::{Articulation, Hearing, Look, Remembered},
+    generator::{Articulation, Hearing, Look, Remembered, Sketch},
     pixels::View,
     render::{
         Engine, Timings,
@@ -159,16 +159,7 @@ impl Engine {
 
     fn sample_mouths(&mut self, frame: &mut Frame, view: &View, heard_ns: i64, sound: &mut Sound) {
         for index in 0..faces_or_one(&self.tracker, &frame.faces) {
-            let face = frame.faces.get(index);
-            if face.is_some_and(is_hidden) {
-                continue;
-            }
-            let mouth = self.mouths.of(face, &frame.faces);
-            let (time_ns, is_speech) = (frame.time_ns, frame.is_speech);
-            let found = self
-                .mouths
-                .sample(mouth, view, index, face, time_ns, is_speech);
-            let Some((sampled, mut sketch)) = found else {
+            let Some((mouth, sampled, mut sketch)) = self.sample_mouth(frame, view, index) else {
                 continue;
             };
             if frame.sampled.is_empty() {
@@ -192,6 +183,25 @@ impl Engine {
         }
     }
 
+    /// Whose mouth the face at `index` has, and what the frame shows of it; `None` where it is hidden.
+    fn sample_mouth(
+        &mut self,
+        frame: &Frame,
+        view: &View,
+        index: usize,
+    ) -> Option<(usize, Sampled, Sketch)> {
+        let face = frame.faces.get(index);
+        if face.is_some_and(is_hidden) {
+            return None;
+        }
+        let mouth = self.mouths.of(face, &frame.faces);
+        let (time_ns, is_speech) = (frame.time_ns, frame.is_speech);
+        let (sampled, sketch) = self
+            .mouths
+            .sample(mouth, view, index, face, time_ns, is_speech)?;
+        Some((mouth, sampled, sketch))
+    }
+
     /// Takes in what the frame shows of mouths, and nothing more.
     fn learn_mouths(&mut self, frame: &Frame, view: &View) {
         let Some(memory) = &self.mouth_memory else {
@@ -199,18 +209,9 @@ impl Engine {
         };
         memory.learn();
         for index in 0..faces_or_one(&self.tracker, &frame.faces) {
-            let face = frame.faces.get(index);
-            if face.is_some_and(is_hidden) {
-                continue;
-            }
-            let mouth = self.mouths.of(face, &frame.faces);
-            let (time_ns, is_speech) = (frame.time_ns, frame.is_speech);
-            let found = self
-                .mouths
-                .sample(mouth, view, index, face, time_ns, is_speech);
-            if let Some((sampled, sketch)) = found {
+            if let Some((_, sampled, sketch)) = self.sample_mouth(frame, view, index) {
                 self.mouths.drop(sketch);
-                self.mouths.take_back(sampled, time_ns);
+                self.mouths.take_back(sampled, frame.time_ns);
             }
         }
     }
