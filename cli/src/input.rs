@@ -250,7 +250,7 @@ fn kind_of(caps: &gst::Caps) -> Kind {
 
 /// That the file is shorter than it says itself, in words: for containers that begin with their
 /// size, RIFF (WAV, AVI), or whose parts do (MP4, MOV).
-fn bytes_missing(path: &Path) -> Option<String> {
+pub fn bytes_missing(path: &Path) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     let declared = riff_size(&mut file)

@@ -6,6 +6,8 @@ use std::{ops::Deref, time::Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use gst::prelude::*;
 
+pub use gst_lipsync::pipeline::{drain, running_time_on};
+
 /// Longest wait for something to come out before a pipeline counts as hung.
 pub const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(30);
 /// Between two looks at the bus.
@@ -187,13 +189,6 @@ pub fn buffer(bytes: Vec<u8>, time_ns: i64, lasts_ns: i64) -> Result<gst::Buffer
     Ok(buffer)
 }
 
-/// Running time at which a buffer on a pad is heard or seen.
-pub fn running_time_on(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
-    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
-    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
-    segment.to_running_time(buffer.pts()?)
-}
-
 /// When a sample is heard or seen, from the start of its file.
 pub fn running_time(sample: &gst::Sample) -> Result<gst::ClockTime> {
     let time = sample.buffer().and_then(gst::BufferRef::pts);
@@ -203,23 +198,6 @@ pub fn running_time(sample: &gst::Sample) -> Result<gst::ClockTime> {
         // What lies before the segment (an encoder's priming) is heard at its very start.
         (Some(time), Some(segment)) => Ok(segment.to_running_time(time).unwrap_or_default()),
         _ => bail!("a buffer without a timestamp"),
-    }
-}
-
-/// Lets a stream run into nothing; an error of the pipeline where that cannot be.
-pub fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) {
-    let drained = || -> Result<()> {
-        let sink = gst::ElementFactory::make("fakesink")
-            .property("sync", false)
-            .property("async", false)
-            .build()?;
-        pipeline.add(&sink)?;
-        sink.sync_state_with_parent()?;
-        pad.link(&sink.static_pad("sink").context("a fakesink has a pad")?)?;
-        Ok(())
-    };
-    if let Err(error) = drained() {
-        gst::element_error!(pipeline, gst::CoreError::Pad, ("{error:#}"));
     }
 }
 

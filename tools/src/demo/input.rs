@@ -2,8 +2,6 @@
 //! is, and whether the file is whole.
 
 use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,6 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use gst::prelude::*;
+use gst_lipsync::input::bytes_missing;
 use lipsync_tools::pipeline::{PATIENCE, Pipeline, drain, running_time_on};
 
 /// What a file may lack at its end and still count as whole: containers round, and audio is padded
@@ -166,84 +165,5 @@ fn kind_of(caps: &gst::Caps) -> Kind {
         Some(("audio", _)) => Kind::Audio,
         Some(("text" | "subpicture" | "closedcaption", _)) => Kind::Subtitles,
         _ => Kind::Other,
-    }
-}
-
-/// That the file is shorter than it says itself, in words: for containers that begin with their
-/// size, RIFF (WAV, AVI), or whose parts do (MP4, MOV).
-fn bytes_missing(path: &Path) -> Option<String> {
-    let mut file = File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
-    let declared = riff_size(&mut file)
-        .or_else(|| boxes_size(&mut file, length))
-        .filter(|declared| *declared > length)?;
-    let [length, declared] = [length, declared].map(|bytes| bytes as f64 / 1e6);
-    Some(format!(
-        "the file is cut off, it has {length:.2} of {declared:.2} MB"
-    ))
-}
-
-/// The size that a RIFF file states. Writers that could not go back left 0 or all ones.
-fn riff_size(file: &mut File) -> Option<u64> {
-    let mut head = [0; 8];
-    file.rewind().ok()?;
-    file.read_exact(&mut head).ok()?;
-    let [tag @ .., a, b, c, d] = head;
-    let size = u32::from_le_bytes([a, b, c, d]);
-    (tag == *b"RIFF" && size != 0 && size < u32::MAX - 8).then(|| u64::from(size) + 8)
-}
-
-/// Where the last box of an ISO file ends; unknown where that is the end of the file.
-fn boxes_size(file: &mut File, length: u64) -> Option<u64> {
-    let mut at = 0;
-    while at + 8 <= length {
-        let mut head = [0; 16];
-        file.seek(SeekFrom::Start(at)).ok()?;
-        let read = file.read(&mut head).ok()?;
-        if at == 0 && head[4..8] != *b"ftyp" {
-            return None;
-        }
-        let [a, b, c, d, _, _, _, _, large @ ..] = head;
-        let size = match u32::from_be_bytes([a, b, c, d]) {
-            1 if read == 16 => u64::from_be_bytes(large),
-            size => size.into(),
-        };
-        at = at.checked_add(Some(size).filter(|size| *size >= 8)?)?;
-    }
-    Some(at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is missing of a file of these bytes.
-    fn missing(bytes: &[u8]) -> Option<String> {
-        let path = std::env::temp_dir().join(format!("lipsync-demo-{}", std::process::id()));
-        std::fs::write(&path, bytes).unwrap();
-        let missing = bytes_missing(&path);
-        std::fs::remove_file(path).unwrap();
-        missing
-    }
-
-    #[test]
-    fn files_that_state_their_size_show_what_is_missing() {
-        let mut mp4 = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\x10\0mdat".to_vec();
-        mp4.resize(2000, 0);
-        let cut = missing(&mp4).unwrap();
-        assert!(cut.contains("0.00 of 0.00 MB"), "{cut}");
-        mp4.resize(16 + 4096, 0);
-        assert_eq!(missing(&mp4), None);
-
-        let mut wav = b"RIFF\xf8\x0f\0\0WAVE".to_vec();
-        assert!(missing(&wav).is_some());
-        wav.resize(4096, 0);
-        assert_eq!(missing(&wav), None);
-        // As a recorder that was switched off leaves it.
-        let open = b"RIFF\xff\xff\xff\xffWAVE";
-        assert_eq!(missing(open), None);
-        for other in [&b""[..], b"hello", b"\x1a\x45\xdf\xa3 a Matroska file"] {
-            assert_eq!(missing(other), None);
-        }
     }
 }
