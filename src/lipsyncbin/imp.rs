@@ -340,6 +340,8 @@ impl LipsyncBin {
                     && let Some(event) = info.event()
                     && event.type_() == gst::EventType::Segment
                 {
+                    // Both may be linked a moment before either signal says so.
+                    this.linked();
                     this.await_other();
                 }
                 gst::PadProbeReturn::Ok

@@ -3,6 +3,8 @@
 //!
 //! Must not know when either is used.
 
+use std::ops::ControlFlow;
+
 use gst::{glib, prelude::*};
 
 use crate::{
@@ -172,7 +174,21 @@ impl Listening {
             element.sync_state_with_parent()?;
         }
         let tee_pad = self.tee_pad.name();
-        (parts.tee).link_pads(Some(&tee_pad), &parts.heard, Some("sink"))
+        (parts.tee).link_pads(Some(&tee_pad), &parts.heard, Some("sink"))?;
+        self.end_where_all_went_before(parts);
+        Ok(())
+    }
+
+    /// What a `tee` has stored for a new branch goes out before the next buffer, and none follows the end.
+    fn end_where_all_went_before(&self, parts: &Parts) {
+        let heard = parts.heard.static_pad("sink");
+        let ended = self.tee_pad.sticky_event::<gst::event::Eos>(0);
+        if let (Some(heard), Some(_)) = (heard, ended) {
+            self.tee_pad.sticky_events_foreach(|event| {
+                heard.send_event(event.clone());
+                ControlFlow::Continue(gst::EventForeachAction::Keep)
+            });
+        }
     }
 
     pub fn stop(self, parts: &Parts, lipsync: &Lipsync) -> Result<(), gst::StateChangeError> {

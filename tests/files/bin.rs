@@ -1,6 +1,12 @@
 //! `lipsyncbin`: sound and picture in, both out, whatever upstream does.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use crate::{around::*, common::*};
 use gst::prelude::*;
@@ -275,6 +281,74 @@ fn an_input_that_a_demuxer_links_later_misses_nothing() {
         let spoken = frames.iter().skip(2).take(46);
         assert!(spoken.clone().all(|f| shown(f) > 128), "{first} first");
         assert_eq!(bytes(&sound), bytes(&tones.buffers()), "{first} first");
+    }
+}
+
+#[test]
+fn what_comes_between_a_link_and_its_signal_is_heard() {
+    let mut around = Around::new(FILE);
+    around.unlink("video");
+    around.play();
+    let (audio, end) = (around.source("audio").clone(), eos_flag(&around));
+    let tones = Tones::of(2_300 * MS, 0..2_300 * MS);
+    let video = src_pad("video", FILE);
+    // The source's signal comes before that of the bin's pad.
+    video.connect_linked(move |_, _| {
+        feed(&audio, tones.stream()).join().unwrap();
+        await_flag(&end);
+    });
+    let sink = around.bin.static_pad("video_sink").unwrap();
+    video.link(&sink).unwrap();
+    around.sources.push(video);
+
+    let feeding = feed(around.source("video"), Pictures::at(25, 1).stream(50));
+    let frames = until_eos(&around.video);
+    feeding.join().unwrap();
+    assert_eq!(frames.len(), 50);
+    assert!(frames.iter().skip(2).take(46).all(|f| shown(f) > 128));
+}
+
+#[test]
+fn frames_that_come_after_the_end_of_the_audio_go_through() {
+    let mut around = Around::new(FILE);
+    around.unlink("video");
+    let video_src = around.bin.static_pad("video_src").unwrap();
+    video_src.unlink(&around.sinks[0]).unwrap();
+    around.play();
+    let end = eos_flag(&around);
+    let speech = Tones::of(400 * MS, 0..400 * MS).stream();
+    feed(around.source("audio"), speech).join().unwrap();
+    await_flag(&end);
+
+    video_src.link(&around.sinks[0]).unwrap();
+    around.link("video", FILE);
+    let feeding = feed(around.source("video"), Pictures::at(25, 1).stream(50));
+    assert_eq!(until_eos(&around.video).len(), 50);
+    feeding.join().unwrap();
+}
+
+/// Is raised when the audio has ended at the bin's output.
+fn eos_flag(around: &Around) -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let raise = flag.clone();
+    let out = around.bin.static_pad("audio_src").unwrap();
+    out.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if info
+            .event()
+            .is_some_and(|event| event.type_() == gst::EventType::Eos)
+        {
+            raise.store(true, Ordering::Release);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    flag
+}
+
+fn await_flag(flag: &AtomicBool) {
+    let since = Instant::now();
+    while !flag.load(Ordering::Acquire) {
+        assert!(since.elapsed() < PATIENCE, "the audio does not end");
+        std::thread::yield_now();
     }
 }
 
