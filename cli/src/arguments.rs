@@ -52,6 +52,10 @@ pub struct Arguments {
     /// How many faces speak at once, the largest first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
     pub faces: Option<u32>,
+    /// Read a video twice: teeth and tongues are then those that its people show anywhere in it; 1 takes
+    /// half the time, and shows them once they have been seen [default: 2, with other models than the built-in one 1]
+    #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub passes: Option<u8>,
     /// Another property of the element lipsync, as gst-inspect-1.0 lists them; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
     pub set: Vec<(String, String)>,

@@ -146,7 +146,7 @@ type Scanned = (
 /// it is, its chapters, and the error at which reading ended.
 fn scan(path: &Path) -> Result<Scanned> {
     let pipeline = Pipeline::parse("filesrc name=file ! parsebin name=parse")?;
-    let [file, parse] = ["file", "parse"].map(|name| pipeline.element(name));
+    let [file, parse] = ["file", "parse"].map(|name| pipeline.element::<gst::Element>(name));
     file?.set_property("location", path);
     let streams = Arc::new(Mutex::new(Vec::new()));
     let progress = Arc::new(AtomicU64::new(0));

@@ -1,6 +1,9 @@
 //! One job from its arguments to the finished file: read, planned, run, checked, put in place.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::{Context, Result, bail};
 use gst::prelude::*;
@@ -10,12 +13,16 @@ use crate::{
     check,
     container::Container,
     exit::{Exit, Failure, Reason},
+    input::{Kind, Stream},
     note,
     output::{self, Output},
     plan::{self, Inputs, Target},
     playing,
     report::Report,
 };
+
+/// The property with which a clip is read twice.
+const MOUTH_MEMORY: &str = "mouth-memory";
 
 /// # Errors
 /// Whatever keeps the result from being written.
@@ -36,8 +43,47 @@ fn preview(arguments: &Arguments, video: &Path) -> Result<(), Failure> {
     let inputs = Inputs::read(video, arguments.audio.as_deref())?;
     let plan = plan::make(arguments, &inputs, &Target::Window)?;
     plan.notes.iter().for_each(|text| note(text));
-    playing::play(arguments, &plan, &[])?;
+    playing::play(arguments, &plan, &[], &[])?;
     Ok(())
+}
+
+/// What the video shows of its people's mouths, in a file that goes with this.
+struct Mouths(PathBuf);
+
+impl Mouths {
+    /// Reads the video for it, where it is to be read twice.
+    fn learn(
+        arguments: &Arguments,
+        inputs: &Inputs,
+        beside: &Path,
+    ) -> Result<Option<Self>, Failure> {
+        let usual = if arguments.model.is_none() { 2 } else { 1 };
+        let video = inputs.video.of(Kind::Video).next();
+        if arguments.passes.unwrap_or(usual) < 2
+            || video.is_none_or(Stream::is_still)
+            || arguments.set.iter().any(|(name, _)| name == MOUTH_MEMORY)
+        {
+            return Ok(None);
+        }
+        let plan = plan::make(arguments, inputs, &Target::Nowhere)?;
+        let mouths = Self(beside.with_extension("mouths"));
+        playing::play(arguments, &plan, &[], &mouths.properties("learn"))?;
+        Ok(Some(mouths))
+    }
+
+    fn properties(&self, memory: &str) -> [(&'static str, String); 2] {
+        [
+            (MOUTH_MEMORY, memory.into()),
+            ("mouth-memory-file", self.0.display().to_string()),
+        ]
+    }
+}
+
+impl Drop for Mouths {
+    fn drop(&mut self) {
+        // There is none where learning failed.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 fn write(arguments: &Arguments, video: &Path, path: &Path) -> Result<(), Failure> {
@@ -72,7 +118,12 @@ fn write(arguments: &Arguments, video: &Path, path: &Path) -> Result<(), Failure
         .flatten()
         .map(Output::part)
         .collect();
-    let played = playing::play(arguments, &plan, &files)?;
+    let begun = Instant::now();
+    let mouths = Mouths::learn(arguments, &inputs, output.part())?;
+    let properties = mouths.as_ref().map(|mouths| mouths.properties("clip"));
+    let properties = properties.as_ref().map_or(&[][..], |properties| properties);
+    let mut played = playing::play(arguments, &plan, &files, properties)?;
+    played.wall = begun.elapsed();
     let written = check::whole(&played, output.part()).exit(Exit::Output)?;
     let mut notes = plan.notes.clone();
     for text in check::losses(&inputs.video, &plan, &played, &written)?

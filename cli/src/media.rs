@@ -1,14 +1,17 @@
 //! Decoded streams of files, as samples.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use gst::prelude::*;
 
-use crate::{
-    interrupt,
-    pipeline::{Pipeline, drain},
-};
+use crate::pipeline::{Pipeline, drain};
 
 /// Rate of decoded speech, samples a second.
 pub const SPEECH_RATE: u32 = 16_000;
@@ -26,22 +29,11 @@ impl Samples {
         let pipeline = Pipeline::parse(&format!(
             "filesrc name=file ! decodebin name=decode ! {convert} ! appsink name=sink sync=false max-buffers=4 {more}"
         ))?;
-        pipeline.element("file")?.set_property("location", path);
-        // Where only one of an MP4's streams is linked, the demuxer fails as soon as that one ends before another.
-        let weak = pipeline.downgrade();
-        pipeline
-            .element("decode")?
-            .connect_pad_added(move |_, pad| {
-                if let Some(pipeline) = weak.upgrade()
-                    && !pad.is_linked()
-                {
-                    drain(&pipeline, pad);
-                }
-            });
-        let sink = pipeline.element("sink")?.downcast();
-        let Ok(sink) = sink else {
-            bail!("`sink` is no appsink")
-        };
+        let [file, decode]: [gst::Element; 2] =
+            [pipeline.element("file")?, pipeline.element("decode")?];
+        file.set_property("location", path);
+        drain_unlinked(&pipeline, &decode);
+        let sink = pipeline.element("sink")?;
         pipeline.play()?;
         Ok(Self { pipeline, sink })
     }
@@ -51,22 +43,32 @@ impl Iterator for Samples {
     type Item = Result<gst::Sample>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut hang = self.pipeline.hang_guard();
-        loop {
-            if let Some(sample) = self.sink.try_pull_sample(gst::ClockTime::from_mseconds(20)) {
-                return Some(Ok(sample));
-            }
-            if let Some(error) = self.pipeline.error() {
-                return Some(Err(error));
-            }
-            if self.sink.is_eos() {
-                return None;
-            }
-            if let Err(error) = interrupt::check().and_then(|()| hang(0)) {
-                return Some(Err(error));
-            }
-        }
+        self.pipeline.next_sample(&self.sink)
     }
+}
+
+/// Lets every stream that nobody takes run into nothing: where only one of an MP4's streams is linked,
+/// `qtdemux` fails as soon as that one ends before another. Where none is taken that is an error.
+fn drain_unlinked(pipeline: &gst::Pipeline, decode: &gst::Element) {
+    let is_taken = Arc::new(AtomicBool::new(false));
+    // Runs after the handler by which parsing the description links what fits.
+    let (weak, taken) = (pipeline.downgrade(), is_taken.clone());
+    decode.connect_pad_added(move |_, pad| {
+        if pad.is_linked() {
+            taken.store(true, Ordering::Release);
+        } else if let Some(pipeline) = weak.upgrade() {
+            drain(&pipeline, pad);
+        }
+    });
+    let weak = pipeline.downgrade();
+    decode.connect_no_more_pads(move |_| {
+        if let Some(pipeline) = weak.upgrade()
+            && !is_taken.load(Ordering::Acquire)
+        {
+            let kind = gst::StreamError::WrongType;
+            gst::element_error!(pipeline, kind, ("the file has no stream of this kind"));
+        }
+    });
 }
 
 /// The first frame's caps.

@@ -30,27 +30,32 @@ pub fn measure(file: &Path) -> Result<Offset> {
     // So weak that what is drawn is not seen: only frames that are drawn are marked.
     let look = "video/x-raw ! lipsyncbin name=look strength=0.001 silence=animate attach-meta=true on-error=error";
     let more = "decode. ! queue ! look.audio_sink look.audio_src ! fakesink sync=false async=false";
-    let (mut times, mut openings) = (Vec::new(), Vec::new());
+    let mut openings = Vec::new();
     for sample in Samples::open(file, look, more)? {
         let sample = sample?;
         let time = media::running_time(&sample).seconds_f64();
         if time > LONGEST {
             break;
         }
-        openings.push(
-            sample
-                .buffer()
-                .and_then(openness)
-                .context("no face in some frames")?,
-        );
-        times.push(time);
+        let open = sample.buffer().and_then(openness);
+        openings.push((time, open.context("no face in some frames")?));
     }
+    between(&speech, &openings)
+}
+
+/// The opening of a mouth, of each frame its time in seconds and how open it is, against the loudness of its speech, mono
+/// at [`SPEECH_RATE`].
+///
+/// # Errors
+/// Why the two say nothing about it.
+pub fn between(speech: &[f32], openings: &[(f64, f64)]) -> Result<Offset> {
+    let (times, openings): (Vec<f64>, Vec<f64>) = openings.iter().copied().unzip();
     let seconds = times
         .last()
         .zip(times.first())
         .map_or(0.0, |(last, first)| last - first);
     anyhow::ensure!(seconds >= SHORTEST, "less than {SHORTEST} s");
-    let loudness: Vec<f64> = times.iter().map(|time| loudness(&speech, *time)).collect();
+    let loudness: Vec<f64> = times.iter().map(|time| loudness(speech, *time)).collect();
     let (lag, correlation) = best_lag(&loudness, &openings).context("too few frames")?;
     anyhow::ensure!(
         correlation >= LEAST_CORRELATION,

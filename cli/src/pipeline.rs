@@ -9,10 +9,12 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use gst::prelude::*;
 
+use crate::interrupt;
+
 /// Longest wait for anything to move before a pipeline counts as hung: models are read in it, and GPUs set up.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at whatever is waited for.
-const LOOK: gst::ClockTime = gst::ClockTime::from_mseconds(50);
+const LOOK: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 
 /// A pipeline that goes to NULL when it is dropped.
 pub struct Pipeline(gst::Pipeline);
@@ -21,6 +23,16 @@ impl Pipeline {
     /// No word may hold a blank: paths are set as properties afterwards.
     pub fn parse(description: &str) -> Result<Self> {
         let parsed = gst::parse::launch_full(description, None, gst::ParseFlags::FATAL_ERRORS);
+        Self::of(parsed, description)
+    }
+
+    /// Words as a shell has split them: file names may have blanks.
+    pub fn parse_words(words: &[&str]) -> Result<Self> {
+        let parsed = gst::parse::launchv_full(words, None, gst::ParseFlags::FATAL_ERRORS);
+        Self::of(parsed, &words.join(" "))
+    }
+
+    fn of(parsed: Result<gst::Element, gst::glib::Error>, description: &str) -> Result<Self> {
         let parsed =
             parsed.with_context(|| format!("cannot build the pipeline `{description}`"))?;
         let pipeline = parsed.downcast();
@@ -29,14 +41,17 @@ impl Pipeline {
         })?))
     }
 
-    pub fn element(&self, name: &str) -> Result<gst::Element> {
-        self.by_name(name)
-            .with_context(|| format!("no element `{name}` in the pipeline"))
+    /// An element by its name, of the type that is expected.
+    pub fn element<T: IsA<gst::Element>>(&self, name: &str) -> Result<T> {
+        let element = self.by_name(name);
+        let element = element.with_context(|| format!("no element `{name}` in the pipeline"))?;
+        let found = element.downcast();
+        found.map_err(|_| anyhow!("`{name}` is no {}", T::static_type()))
     }
 
     /// A pad that an element always has.
     pub fn pad(&self, element: &str, name: &str) -> Result<gst::Pad> {
-        let pad = self.element(element)?.static_pad(name);
+        let pad = self.element::<gst::Element>(element)?.static_pad(name);
         pad.with_context(|| format!("`{element}` has no pad `{name}`"))
     }
 
@@ -77,6 +92,26 @@ impl Pipeline {
                 hear(message)?;
             }
             look()?;
+        }
+    }
+
+    /// The next sample of an `appsink`, `None` at the end; an error as soon as it is posted, and where nothing comes
+    /// for [`PATIENCE`].
+    pub fn next_sample(&self, sink: &gst_app::AppSink) -> Option<Result<gst::Sample>> {
+        let mut hang = self.hang_guard();
+        loop {
+            if let Some(sample) = sink.try_pull_sample(LOOK) {
+                return Some(Ok(sample));
+            }
+            if let Some(error) = self.error() {
+                return Some(Err(error));
+            }
+            if sink.is_eos() {
+                return None;
+            }
+            if let Err(error) = interrupt::check().and_then(|()| hang(0)) {
+                return Some(Err(error));
+            }
         }
     }
 
@@ -137,7 +172,7 @@ pub fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) {
 }
 
 /// An error message in one line: what the element says, and the end of its details where they say more.
-fn describe(error: &gst::message::Error) -> anyhow::Error {
+pub fn describe(error: &gst::message::Error) -> anyhow::Error {
     let source = error.src().map(|source| format!("{}: ", source.name()));
     let details = error.debug();
     let details = details
@@ -162,6 +197,17 @@ mod tests {
         );
         assert!(Pipeline::parse("fakesrc").is_err());
         assert!(pipeline.pad("file", "sink").is_err());
+        assert!(pipeline.element::<gst_app::AppSink>("file").is_err());
+    }
+
+    #[test]
+    fn samples_come_until_the_end() {
+        gst::init().unwrap();
+        let pipeline = Pipeline::parse("audiotestsrc num-buffers=2 ! appsink name=sink").unwrap();
+        let sink = pipeline.element("sink").unwrap();
+        pipeline.play().unwrap();
+        let samples = std::iter::from_fn(|| pipeline.next_sample(&sink));
+        assert_eq!(samples.map(Result::unwrap).count(), 2);
     }
 
     #[test]

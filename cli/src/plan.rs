@@ -22,6 +22,7 @@ const ALIKE: gst::ClockTime = gst::ClockTime::from_mseconds(200);
 const QUEUE: &str = "queue max-size-time=0 max-size-buffers=0 max-size-bytes=268435456";
 /// Frames wait here for those that `lipsync` holds.
 const FRAMES: &str = "queue max-size-time=0 max-size-buffers=0 max-size-bytes=1073741824";
+const NOWHERE: &str = "fakesink sync=false async=false";
 const UPRIGHT: &str = "videoflip video-direction=auto";
 /// Of the names of what writes the file for comparison.
 const SIDE: &str = "side-";
@@ -59,6 +60,8 @@ pub struct Range {
 pub enum Target {
     File(Container),
     Window,
+    /// Only what it shows is of interest.
+    Nowhere,
 }
 
 /// The files of a job, read.
@@ -223,20 +226,15 @@ impl Planner<'_> {
                  ! imagefreeze num-buffers={frames} ! video/x-raw,framerate={STILL_RATE}/1 ! "
             );
         }
-        let Target::File(container) = self.target else {
-            self.words.push(before + "lipsync.video_sink");
-            self.words
-                .push("lipsyncbin name=lipsync ! queue ! videoconvert ! autovideosink".into());
-            return Ok(());
+        let container = match self.target {
+            Target::File(container) => container,
+            Target::Window => return self.redraw(before, "queue ! videoconvert ! autovideosink"),
+            Target::Nowhere => return self.redraw(before, NOWHERE),
         };
         let encoder = self.encoder(container, frame)?;
         let (pad, file) = (container.pad("", Kind::Video, 0), container.words(""));
         if self.arguments.compare.is_none() {
-            self.words.push(before + "lipsync.video_sink");
-            self.words.push(format!(
-                "lipsyncbin name=lipsync ! {encoder} ! {QUEUE} ! {pad} {file}"
-            ));
-            return Ok(());
+            return self.redraw(before, &format!("{encoder} ! {QUEUE} ! {pad} {file}"));
         }
         self.words.push(format!(
             "{before} tee name=before ! {FRAMES} ! lipsync.video_sink"
@@ -257,6 +255,14 @@ impl Planner<'_> {
         self.words.push(format!(
             "compositor name=beside sink_1::xpos={width} ! {encoder} ! {QUEUE} ! {pad} {file}"
         ));
+        Ok(())
+    }
+
+    /// Through `lipsync`, from what is before it to what is behind it.
+    fn redraw(&mut self, before: String, behind: &str) -> Result<(), Failure> {
+        self.words.push(before + "lipsync.video_sink");
+        self.words
+            .push(format!("lipsyncbin name=lipsync ! {behind}"));
         Ok(())
     }
 
@@ -293,8 +299,8 @@ impl Planner<'_> {
             decoder(track)
         );
         let copy = match self.target {
-            Target::Window => None,
             Target::File(container) => self.copy(container, track, Kind::Audio),
+            Target::Window | Target::Nowhere => None,
         };
         match (copy, self.target) {
             (Some(copy), _) => {
@@ -302,8 +308,11 @@ impl Planner<'_> {
                     "{QUEUE} name=speech ! tee name=words words. ! {QUEUE} ! {copy}"
                 ));
                 self.words.push(format!("words. ! {QUEUE} ! {decode}"));
-                self.words
-                    .push("lipsync.audio_src ! fakesink sync=false async=false".into());
+                self.words.push(format!("lipsync.audio_src ! {NOWHERE}"));
+            }
+            (None, Target::Nowhere) => {
+                self.words.push(format!("{QUEUE} name=speech ! {decode}"));
+                self.words.push(format!("lipsync.audio_src ! {NOWHERE}"));
             }
             (None, Target::Window) => {
                 self.words.push(format!("{QUEUE} name=speech ! {decode}"));

@@ -45,19 +45,26 @@ struct Seen {
     time: AtomicU64,
 }
 
-/// Runs a plan to its end; `files` are those to write, the result and the one for comparison.
-pub fn play(arguments: &Arguments, plan: &Plan, files: &[&Path]) -> Result<Played, Failure> {
+/// Runs a plan to its end; `files` are those to write, the result and the one for comparison, `properties` those of
+/// `lipsync` besides what the arguments say.
+pub fn play(
+    arguments: &Arguments,
+    plan: &Plan,
+    files: &[&Path],
+    properties: &[(&str, String)],
+) -> Result<Played, Failure> {
     let sources = (0..plan.sources.len())
         .map(|index| format!("filesrc name=file{index} ! parsebin name=parse{index}"));
     let words: Vec<_> = sources.chain([plan.words.clone()]).collect();
     let pipeline = Pipeline::parse(&words.join(" "))?;
-    let lipsync = pipeline.element("lipsync")?;
-    set_properties(&lipsync, arguments).exit(Exit::Usage)?;
+    let lipsync: gst::Element = pipeline.element("lipsync")?;
+    set_properties(&lipsync, arguments, properties).exit(Exit::Usage)?;
     for (name, file) in ["out", "side-out"].into_iter().zip(files) {
-        pipeline.element(name)?.set_property("location", *file);
+        let sink: gst::Element = pipeline.element(name)?;
+        sink.set_property("location", *file);
     }
     if !files.is_empty() {
-        let mux = pipeline.element("mux")?;
+        let mux: gst::Element = pipeline.element("mux")?;
         if let (Some(toc), Some(setter)) = (&plan.toc, mux.dynamic_cast_ref::<gst::TocSetter>()) {
             setter.set_toc(Some(toc));
         }
@@ -133,7 +140,11 @@ pub fn play(arguments: &Arguments, plan: &Plan, files: &[&Path]) -> Result<Playe
     })
 }
 
-fn set_properties(lipsync: &gst::Element, arguments: &Arguments) -> Result<()> {
+fn set_properties(
+    lipsync: &gst::Element,
+    arguments: &Arguments,
+    more: &[(&str, String)],
+) -> Result<()> {
     let model = arguments
         .model
         .as_ref()
@@ -149,7 +160,10 @@ fn set_properties(lipsync: &gst::Element, arguments: &Arguments) -> Result<()> {
     let named = named
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    for (name, value) in named.chain(arguments.set.iter().cloned()) {
+    let more = more
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()));
+    for (name, value) in named.chain(more).chain(arguments.set.iter().cloned()) {
         let Some(spec) = lipsync.find_property(&name) else {
             bail!("lipsync has no property {name}: gst-inspect-1.0 lipsyncbin lists them");
         };
@@ -163,10 +177,9 @@ fn set_properties(lipsync: &gst::Element, arguments: &Arguments) -> Result<()> {
 
 /// Leads a file's streams to where they go.
 fn connect(pipeline: &Pipeline, index: usize, source: &Source) -> Result<Gate> {
-    pipeline
-        .element(&format!("file{index}"))?
-        .set_property("location", &source.path);
-    let parse = pipeline.element(&format!("parse{index}"))?;
+    let file: gst::Element = pipeline.element(&format!("file{index}"))?;
+    file.set_property("location", &source.path);
+    let parse: gst::Element = pipeline.element(&format!("parse{index}"))?;
     let gate = Gate::new(&source.path, source.range);
     let (weak, routes, holder) = (pipeline.downgrade(), source.routes.clone(), gate.clone());
     parse.connect_pad_added(move |_, pad| {

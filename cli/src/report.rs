@@ -134,6 +134,7 @@ fn facts(
         "model": text("model-name"),
         "runs on": text("active-execution-provider"),
         "frames": frames,
+        "share of mouths from memory": played.stats.get::<f64>("mouth-memory-share").unwrap_or_default(),
         "faces in the last frame": played.stats.get::<u32>("faces-last").unwrap_or_default(),
         "mouth after speech": offset,
         "milliseconds a frame": stages.collect::<Map<_, _>>(),

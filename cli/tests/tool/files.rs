@@ -188,6 +188,33 @@ fn tracks_are_copied_or_named_as_lost() {
 }
 
 #[test]
+fn a_video_is_read_twice_for_its_peoples_teeth() {
+    let clip = crate::support::root().join("../shared/media/grid/s4_bbaf2a.mkv");
+    if !clip.exists() {
+        println!("skipped: no clips of the GRID corpus in ../shared/media/grid");
+        return;
+    }
+    let Some(folder) = folder("twice") else {
+        return;
+    };
+    fs::copy(clip, folder.join("in.mkv")).unwrap();
+    let (_, frames) = written(&folder.join("in.mkv"));
+    let share = |options: &str| {
+        let words = format!("in.mkv -o out.mkv --report r.json --force {options}");
+        run(&folder, &words).ends(0);
+        assert_eq!(names(&folder), ["in.mkv", "out.mkv", "r.json"]);
+        let report = fs::read(folder.join("r.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+        assert_eq!(report["frames"]["out"], frames);
+        report["share of mouths from memory"].as_f64().unwrap()
+    };
+    let [twice, once] = ["", "--passes 1"].map(share);
+    assert!(twice > once + 0.05, "{twice} {once}");
+    assert_eq!(share("--set mouth-memory=off"), 0.0);
+    run(&folder, "in.mkv -o out.mkv --force --set mouth-memory=live").ends(0);
+}
+
+#[test]
 fn codecs_are_those_that_are_asked_for() {
     let Some(folder) = folder("codecs") else {
         return;
