@@ -20,6 +20,7 @@ mod redraw;
 
 mod batch;
 mod bin;
+mod chains;
 mod formats;
 mod interlaced;
 mod marks;
