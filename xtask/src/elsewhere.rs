@@ -1,6 +1,6 @@
-//! `cargo xtask demo --on RELEASE` and `cargo xtask test --on RELEASE`, in a Debian of another
-//! release: the first sets up, builds and runs all there as a newcomer does, with the Rust of this
-//! machine; the second runs the plugin and the test programs that were built here, with that
+//! `cargo xtask demo`, `soak` and `test` with `--on RELEASE`, in a Debian of another
+//! release: the first two set up, build and run all there as a newcomer does, with the Rust of this
+//! machine; the last runs the plugin and the test programs that were built here, with that
 //! Debian's GStreamer and ONNX Runtime.
 //!
 //! The other Debian is a folder made by debootstrap. What it needs of this machine is mounted in a
