@@ -13,7 +13,7 @@ use lipsync_core::{
 
 use crate::{
     faces::{CANONICAL_SIZE, Mouth},
-    media::SOUND_RATE,
+    media::SPEECH_RATE,
     numbers,
     picture::Picture,
 };
@@ -75,7 +75,7 @@ impl Judge {
         })
     }
 
-    /// Judges a video by the face in each of its frames and a sound: mono, [`SOUND_RATE`], from
+    /// Judges a video by the face in each of its frames and a sound: mono, [`SPEECH_RATE`], from
     /// running time zero.
     ///
     /// # Errors
@@ -180,12 +180,12 @@ fn lower_face(frame: &Picture, to_canonical: &Affine) -> Result<Vec<f32>> {
 
 /// Sound as the plugin hears it.
 fn take(samples: &[f32]) -> Result<Sound> {
-    let length = samples.len() as f64 / f64::from(SOUND_RATE);
+    let length = samples.len() as f64 / f64::from(SPEECH_RATE);
     if length * 1e9 > sound::CAPACITY_NS as f64 {
         bail!("{length:.0} s of sound are too much for one judgement");
     }
     let mut sound = Sound::new();
-    sound.configure(SampleFormat::F32, SOUND_RATE, sound::MONO)?;
+    sound.configure(SampleFormat::F32, SPEECH_RATE, sound::MONO)?;
     let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
     sound.push(&bytes, 0, true);
     sound.finish();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn later(samples: &[f32], frames: i32) -> Vec<f32> {
-        let shift = f64::from(frames) / FRAME_RATE * f64::from(SOUND_RATE);
+        let shift = f64::from(frames) / FRAME_RATE * f64::from(SPEECH_RATE);
         let from = |at| usize::try_from(at - shift as isize).ok();
         let moved = (0..samples.len() as isize).map(|at| samples.get(from(at)?));
         moved
@@ -255,7 +255,7 @@ mod tests {
         let Some(path) = clip() else { return };
         let frames = Frames::all(&path).unwrap();
         let mouths = Watcher::watch_all(&frames).unwrap();
-        let samples = media::sound(&path).unwrap();
+        let samples = media::speech(&path).unwrap();
         let mut judge = Judge::open().unwrap();
         let own = judge.judge(&frames, &mouths, &samples).unwrap();
         assert_eq!(own.offset, 0, "{own:?}");

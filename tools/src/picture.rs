@@ -1,6 +1,7 @@
 //! One decoded frame, kept as GStreamer's buffer so that it can go into a pipeline again.
 
 use anyhow::{Context, Result, anyhow, bail};
+use gst_lipsync::media::running_time;
 use gst_video::prelude::*;
 use lipsync_core::{
     pixels::{
@@ -10,8 +11,6 @@ use lipsync_core::{
     },
     rect::Rect,
 };
-
-use crate::pipeline::running_time;
 
 /// An I420 frame and when it is seen.
 #[derive(Clone)]
@@ -30,7 +29,7 @@ impl Picture {
             bail!("frames must be I420, not {}", info.format());
         }
         Ok(Self {
-            time: running_time(sample)?,
+            time: running_time(sample),
             buffer,
             info,
         })

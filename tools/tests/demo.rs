@@ -13,7 +13,7 @@ use std::{
 };
 
 use lipsync_tools::{
-    media::{self, Frames, SOUND_RATE},
+    media::{self, Frames, SPEECH_RATE},
     pipeline::Pipeline,
 };
 
@@ -46,7 +46,7 @@ fn file(name: &str) -> PathBuf {
 fn make(description: &str) {
     let pipeline = Pipeline::parse(description).unwrap();
     pipeline.play().unwrap();
-    pipeline.wait(|| Ok(())).expect(description);
+    pipeline.wait(|_| Ok(()), || Ok(())).expect(description);
 }
 
 /// The files that the tests share, made once; `None`, with the reason printed, where that cannot be.
@@ -177,7 +177,7 @@ fn run(name: &str, arguments: &[(&str, &Path)]) -> (bool, String, PathBuf) {
 }
 
 fn seconds_of_audio(path: &Path) -> f64 {
-    media::sound(path).unwrap().len() as f64 / f64::from(SOUND_RATE)
+    media::speech(path).unwrap().len() as f64 / f64::from(SPEECH_RATE)
 }
 
 #[track_caller]
@@ -198,7 +198,7 @@ fn files_that_cannot_be_used_are_refused_with_the_reason() {
         (
             "of-nothing.mp4",
             &[video(&nothing)],
-            "nothing.mp4 is not a file",
+            "nothing.mp4: No such file",
         ),
         (
             "of-sound.mp4",

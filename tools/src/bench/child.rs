@@ -19,7 +19,7 @@ use lipsync_core::{
     sound::{MONO, SampleFormat, Sound},
 };
 use lipsync_tools::{
-    media::SOUND_RATE,
+    media::SPEECH_RATE,
     usage::{self, Usage},
 };
 use serde::{Deserialize, Serialize};
@@ -158,7 +158,7 @@ impl EngineAlone {
     fn open(order: &Order) -> Result<Self> {
         let material = Material::read(&order.input, order.amount)?;
         let mut audio = Sound::new();
-        audio.configure(SampleFormat::S16, SOUND_RATE, MONO)?;
+        audio.configure(SampleFormat::S16, SPEECH_RATE, MONO)?;
         Ok(Self {
             engine: engine(order)?,
             controls: Controls {

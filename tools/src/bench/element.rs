@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use gst::prelude::*;
 use lipsync_tools::{
-    media::SOUND_RATE,
+    media::SPEECH_RATE,
     pipeline::{self, LipsyncPipeline, Stats},
     usage::Usage,
 };
@@ -80,7 +80,7 @@ impl TimedElement {
         properties.push(("silence", "animate".into()));
         let manifest = order.model.manifest();
         properties.extend(manifest.map(|path| ("model", path.display().to_string())));
-        let audio = (gst_audio::AudioFormat::S16le, SOUND_RATE);
+        let audio = (gst_audio::AudioFormat::S16le, SPEECH_RATE);
         let caps = order.input.video()?.to_caps()?;
         let run = LipsyncPipeline::play(&caps, audio, "fakesink", is_live, &properties)?;
 

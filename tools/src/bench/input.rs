@@ -10,13 +10,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use gst_lipsync::media::Samples;
 use lipsync_core::{
     face::{Mesh, Settings},
     pixels::{Format, View},
 };
 use lipsync_tools::{
     faces,
-    media::{self, SOUND_RATE, Samples},
+    media::{self, SPEECH_RATE},
     picture::packed_view,
 };
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,7 @@ const AUDIO_SECONDS: usize = 6;
 const WAVE_HEADER: usize = 44;
 /// Bytes of one sample of audio, and of a second of it.
 const SAMPLE: usize = 2;
-pub const SECOND: usize = SOUND_RATE as usize * SAMPLE;
+pub const SECOND: usize = SPEECH_RATE as usize * SAMPLE;
 
 /// A folder with what processes are given.
 #[derive(Clone, Serialize, Deserialize)]
@@ -139,8 +140,8 @@ impl Input {
         };
         fs::write(input.boxes("wav2lip"), boxes(face_box)?)?;
         fs::write(input.boxes("unet"), boxes(square)?)?;
-        let mut audio = media::sound(speech)?;
-        audio.truncate(AUDIO_SECONDS * SOUND_RATE as usize);
+        let mut audio = media::speech(speech)?;
+        audio.truncate(AUDIO_SECONDS * SPEECH_RATE as usize);
         fs::write(input.audio(), wave(&audio))?;
         Ok(input)
     }
@@ -218,7 +219,7 @@ impl Material {
 
 /// Of audio.
 pub fn bytes_to_ns(bytes: usize) -> i64 {
-    (bytes / SAMPLE) as i64 * 1_000_000_000 / i64::from(SOUND_RATE)
+    (bytes / SAMPLE) as i64 * 1_000_000_000 / i64::from(SPEECH_RATE)
 }
 
 /// The same frames in another format.
@@ -265,7 +266,7 @@ fn decode(path: &Path, width: usize, height: usize, count: usize) -> Result<Vec<
         "videoconvert ! videoscale add-borders=false \
          ! video/x-raw,format=BGR,width={width},height={height},pixel-aspect-ratio=1/1"
     );
-    let samples = Samples::open(path, &convert)?.take(count);
+    let samples = Samples::open(path, &convert, "")?.take(count);
     let pixels = |sample: Result<gst::Sample>| {
         let sample = sample?;
         let buffer = sample.buffer().context("a sample without buffer")?;
@@ -284,8 +285,8 @@ fn wave(samples: &[f32]) -> Vec<u8> {
     let mut bytes = Vec::from(*b"RIFF");
     bytes.extend((36 + length).to_le_bytes());
     bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    bytes.extend(SOUND_RATE.to_le_bytes());
-    bytes.extend((2 * SOUND_RATE).to_le_bytes());
+    bytes.extend(SPEECH_RATE.to_le_bytes());
+    bytes.extend((2 * SPEECH_RATE).to_le_bytes());
     bytes.extend(b"\x02\0\x10\0data");
     bytes.extend(length.to_le_bytes());
     let values = samples.iter().map(|value| (value * 32767.0) as i16);

@@ -205,16 +205,17 @@ impl Job {
         let words = self.branches(reading).concat();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let pipeline = Pipeline::parse_words(&words)?;
-        let lipsync = pipeline.element("lipsync")?;
+        let lipsync: gst::Element = pipeline.element("lipsync")?;
         let seen = Seen::at(&pipeline.pad("lipsync", "video_src")?);
         let mut progress = Progress::default();
 
         let start = Instant::now();
         pipeline.play()?;
-        pipeline.wait(|| {
+        let look = || {
             progress.show(seen.length(), self.length(&pipeline));
             Ok(())
-        })?;
+        };
+        pipeline.wait(|_| Ok(()), look)?;
         progress.end();
         Ok(Played {
             wall: start.elapsed(),

@@ -1,7 +1,6 @@
 //! `lipsync-demo`: runs gst-launch-1.0 lines with `lipsync`, of a video one that learns what it shows
 //! of mouths and one that draws them, then looks at the file that came out. Started by `cargo xtask demo`, which gives it its files.
 
-mod input;
 mod launch;
 mod measure;
 mod plan;
@@ -52,7 +51,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Some(folder) = job.out.parent().filter(|folder| !folder.is_dir()) {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
-        input::note(&format!("created {}", folder.display()));
+        plan::note(&format!("created {}", folder.display()));
     }
 
     println!();
@@ -64,7 +63,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     println!("wrote {}", job.out.display());
 
     let watched = measure::watch(&job.out)?;
-    let offset = watched.offset(&media::sound(&job.out)?);
+    let offset = watched.offset(&media::speech(&job.out)?);
     let period = match job.frames {
         Frames::Looped(_, period) => Some(period),
         _ => None,

@@ -3,23 +3,17 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use gst_lipsync::offset::{self, Offset};
 use lipsync_core::rect::Rect;
 use lipsync_tools::{
     faces::{Mouth, Watcher},
-    media::{Frames, SOUND_RATE},
-    numbers,
+    media::Frames,
     picture::{Picture, Square},
     sheet::Column,
 };
 
 /// Longer videos are looked at this far.
 const LONGEST: gst::ClockTime = gst::ClockTime::from_seconds(60);
-/// Frames by which sound and mouth may be apart and still be recognised.
-const REACH: i32 = 10;
-/// In less than this many seconds of speech the loudness of words and the opening of mouths agree by chance.
-const SHORTEST: f64 = 6.0;
-/// Below this correlation the two do not belong together and an offset means nothing.
-const LEAST_CORRELATION: f64 = 0.3;
 /// Moments on the contact sheet.
 const COLUMNS: usize = 8;
 /// How open each of them shows the mouth, as a share of the frames that are less so.
@@ -32,13 +26,6 @@ struct Seen {
 }
 
 pub struct Watched(Vec<Seen>);
-
-/// How far the mouth comes after the sound.
-#[derive(Clone, Copy)]
-pub struct Offset {
-    pub milliseconds: f64,
-    pub correlation: f64,
-}
 
 pub fn watch(video: &Path) -> Result<Watched> {
     let mut watcher = Watcher::new()?;
@@ -58,32 +45,13 @@ pub fn watch(video: &Path) -> Result<Watched> {
 }
 
 impl Watched {
-    /// The opening of the mouth against the loudness of the sound, or why that says nothing.
-    pub fn offset(&self, sound: &[f32]) -> Result<Offset, &'static str> {
-        let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else {
-            return Err("no frames");
-        };
-        let seconds = last.time.saturating_sub(first.time).nseconds() as f64 / 1e9;
-        if seconds < SHORTEST {
-            return Err("too short");
-        }
-        let openings = self
-            .0
-            .iter()
-            .map(|seen| Some(seen.mouth.as_ref()?.opening()));
-        let openings: Option<Vec<f64>> = openings.collect();
-        let openings = openings.ok_or("no face in some frames")?;
-        let loudness = self.0.iter().map(|seen| loudness(sound, seen.time));
-        let loudness: Vec<f64> = loudness.collect();
-        let found = numbers::best_lag(&loudness, &openings, REACH).ok_or("too few frames")?;
-        if found.correlation < LEAST_CORRELATION {
-            return Err("the mouth does not follow the sound");
-        }
-        let frame = seconds * 1e3 / (self.0.len() - 1) as f64;
-        Ok(Offset {
-            milliseconds: found.fine_lag * frame,
-            correlation: found.correlation,
-        })
+    /// How far the mouth comes after the speech, mono at 16 kHz, or why that cannot be said.
+    pub fn offset(&self, speech: &[f32]) -> Result<Offset> {
+        let openings = self.0.iter().map(|seen| {
+            let mouth = seen.mouth.as_ref().context("no face in some frames")?;
+            Ok((seen.time.seconds_f64(), mouth.opening()))
+        });
+        offset::between(speech, &openings.collect::<Result<Vec<_>>>()?)
     }
 
     /// Moments spread over the video, and over how far the mouth opens in it: of each stretch the
@@ -105,23 +73,6 @@ impl Watched {
             })
             .collect()
     }
-}
-
-/// Level of the sound around a moment in dB below full scale, as an ear hears it in a frame's time.
-fn loudness(sound: &[f32], time: gst::ClockTime) -> f64 {
-    /// Either way: two frames at 25 fps in all.
-    const HALF_WINDOW: usize = SOUND_RATE as usize / 25;
-    /// Room noise is as good as silence.
-    const FLOOR: f64 = 1e-5;
-    let centre = (time.nseconds() as f64 / 1e9 * f64::from(SOUND_RATE)) as usize;
-    let from = centre.saturating_sub(HALF_WINDOW).min(sound.len());
-    let to = (centre + HALF_WINDOW).min(sound.len());
-    let squares = sound[from..to]
-        .iter()
-        .map(|value| f64::from(*value).powi(2));
-    10.0 * numbers::mean(&squares.collect::<Vec<_>>())
-        .max(FLOOR)
-        .log10()
 }
 
 /// The pictures of the contact sheet: what went in and what came out at the same moments.
@@ -193,18 +144,5 @@ mod tests {
         let at = |ms| caption(gst::ClockTime::from_mseconds(ms));
         assert_eq!(at(1200), "0:01.20");
         assert_eq!(at(59_999), "1:00.00");
-    }
-
-    #[test]
-    fn loudness_is_the_level_around_the_moment() {
-        let second = SOUND_RATE as usize;
-        let mut sound = vec![0.0; second];
-        sound.resize(2 * second, 0.5);
-        let at = |ms| loudness(&sound, gst::ClockTime::from_mseconds(ms));
-        assert!((at(500) - -50.0).abs() < 0.01);
-        assert!((at(1500) - -6.02).abs() < 0.01);
-        assert!((at(1000) - -9.03).abs() < 0.01);
-        // Past the end there is nothing to hear.
-        assert!((at(9000) - -50.0).abs() < 0.01);
     }
 }

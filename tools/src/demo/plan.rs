@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use gst_lipsync::{
+    input::{Input, Kind, Stream},
+    output::is_same,
+};
 use lipsync_tools::media;
 
 use crate::{
     Arguments,
-    input::{Input, Kind, Stream, note, seconds},
     launch::{Audio, CUT_RATE, Frames, Job, STILL_RATE},
 };
 
@@ -45,7 +48,7 @@ const MUXERS: [(&str, &str); 6] = [
 pub fn job(arguments: &Arguments) -> Result<Job> {
     let out = &arguments.out;
     let muxer = muxer(out)?;
-    let video = Input::read(&arguments.video)?;
+    let video = read(&arguments.video)?;
     let path = video.path.display();
     let Some(stream) = video.of(Kind::Video).next() else {
         bail!(
@@ -65,7 +68,7 @@ pub fn job(arguments: &Arguments) -> Result<Job> {
     let has_audio = count(Kind::Audio) > 0;
     let default = (!has_audio).then_some(&arguments.speech);
     let file = arguments.audio.as_ref().or(default);
-    let speech = file.map(|file| Input::read(file)).transpose()?;
+    let speech = file.map(|file| read(file)).transpose()?;
     for input in speech.iter().chain([&video]) {
         if is_same(&input.path, out) {
             bail!("--out {} is one of the files to read", out.display());
@@ -74,7 +77,7 @@ pub fn job(arguments: &Arguments) -> Result<Job> {
     let (track, pad) = track(speech.as_ref().unwrap_or(&video), arguments.audio_track)?;
 
     let (mut frames, mut cut) = (Frames::Video, None);
-    let longer = seconds(track.end) - seconds(stream.end);
+    let longer = track.end.seconds_f64() - stream.end.seconds_f64();
     let said = format!("the audio is {longer:.1} s longer than the video");
     if found.still {
         frames = Frames::Still(units(track.end, STILL_RATE));
@@ -124,6 +127,19 @@ pub fn job(arguments: &Arguments) -> Result<Job> {
     })
 }
 
+/// Says what the user should know.
+pub fn note(text: &str) {
+    println!("demo: {text}");
+}
+
+fn read(path: &Path) -> Result<Input> {
+    let input = Input::read(path)?;
+    if let Some(damage) = &input.damage {
+        note(&format!("{} is not whole: {damage}", path.display()));
+    }
+    Ok(input)
+}
+
 /// The audio track to use, and decodebin's pad for it where it is not the first.
 fn track(input: &Input, chosen: Option<usize>) -> Result<(&Stream, Option<String>)> {
     let tracks: Vec<&Stream> = input.of(Kind::Audio).collect();
@@ -155,13 +171,13 @@ fn held(length: gst::ClockTime, rate: gst::Fraction) -> Frames {
         0 => gst::Fraction::new(USUAL_RATE, 1),
         _ => rate,
     };
-    let frames = seconds(length) * f64::from(rate.numer()) / f64::from(rate.denom());
+    let frames = length.seconds_f64() * f64::from(rate.numer()) / f64::from(rate.denom());
     Frames::Held(frames.ceil() as usize, rate)
 }
 
 /// So many units, `rate` of which are a second, are not shorter than `length`.
 fn units(length: gst::ClockTime, rate: usize) -> usize {
-    (seconds(length) * rate as f64 - 1e-6).ceil() as usize
+    (length.seconds_f64() * rate as f64 - 1e-6).ceil() as usize
 }
 
 fn muxer(out: &Path) -> Result<&'static str> {
@@ -175,11 +191,6 @@ fn muxer(out: &Path) -> Result<&'static str> {
         let out = out.display();
         format!("--out {out}: files of this name are not written, only {known}")
     })
-}
-
-/// Whether both names lead to one file that is there.
-fn is_same(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The table at the end of a demo.
 
+use anyhow::Result;
+use gst_lipsync::offset::Offset;
 use lipsync_tools::pipeline::STAGES;
 
-use crate::{launch::Played, measure::Offset};
+use crate::launch::Played;
 
-pub fn table(played: &Played, offset: Result<Offset, &str>) -> String {
+pub fn table(played: &Played, offset: Result<Offset>) -> String {
     let stats = &played.stats;
     let mut rows = vec![
         ("model".to_owned(), stats.text("model-name")),
@@ -52,7 +54,7 @@ pub fn table(played: &Played, offset: Result<Offset, &str>) -> String {
             format!("mouth {apart:.0} ms {side} the sound (correlation {correlation:.2})")
         },
     );
-    let offset = offset.unwrap_or_else(|reason| format!("not measured: {reason}"));
+    let offset = offset.unwrap_or_else(|reason| format!("not measured: {reason:#}"));
     rows.push(("A/V offset".to_owned(), offset));
     let lines = rows
         .iter()

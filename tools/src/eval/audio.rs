@@ -4,7 +4,7 @@
 use std::f32::consts::TAU;
 
 use fastrand::Rng;
-use lipsync_tools::media::SOUND_RATE;
+use lipsync_tools::media::SPEECH_RATE;
 
 /// Level of a room's noise, in dBFS: above the element's threshold of silence, so that only the
 /// network can know that nobody speaks.
@@ -48,7 +48,7 @@ pub fn among_talkers(voice: &[f32]) -> Vec<f32> {
 pub fn steady_tone(count: usize) -> Vec<f32> {
     const PITCH: f32 = 220.0;
     const LEVEL: f32 = 0.25;
-    (0..count + SOUND_RATE as usize)
+    (0..count + SPEECH_RATE as usize)
         .map(|n| LEVEL * (time(n) * PITCH * TAU).sin())
         .collect()
 }
@@ -115,7 +115,7 @@ fn signed(random: &mut Rng) -> f32 {
 }
 
 fn time(sample: usize) -> f32 {
-    sample as f32 / SOUND_RATE as f32
+    sample as f32 / SPEECH_RATE as f32
 }
 
 fn amplitude(decibels: f32) -> f32 {
@@ -137,7 +137,7 @@ fn scaled(samples: &[f32], level: f32) -> Vec<f32> {
 mod tests {
     use super::*;
 
-    const SECOND: usize = SOUND_RATE as usize;
+    const SECOND: usize = SPEECH_RATE as usize;
 
     #[test]
     fn what_lies_under_a_voice_is_as_soft_as_asked() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use lipsync_tools::{
     faces::{Mouth, Watcher},
-    media::{self, Frames, SOUND_RATE},
+    media::{self, Frames, SPEECH_RATE},
     picture::Picture,
 };
 
@@ -44,7 +44,7 @@ impl Clip {
         let mouths = Watcher::watch_all(&frames)?;
         let clip = Self {
             frames,
-            sound: media::sound(path)?,
+            sound: media::speech(path)?,
             mouths,
         };
         if clip.seconds() < SHORTEST {
@@ -74,7 +74,7 @@ impl Clip {
     /// The first frame for as long as so many samples sound.
     pub fn frozen_for(&self, samples: usize) -> Vec<Picture> {
         let step = 1.0 / self.rate();
-        let count = samples as f64 / f64::from(SOUND_RATE) / step;
+        let count = samples as f64 / f64::from(SPEECH_RATE) / step;
         let frame = |index| Picture {
             time: gst::ClockTime::from_nseconds((index as f64 * step * 1e9) as u64),
             ..self.frames[0].clone()
@@ -97,7 +97,7 @@ impl Clip {
     /// Such frames so many times in turn, and as often the true audio.
     pub fn repeated(&self, frames: &[Picture], times: usize) -> (Vec<Picture>, Vec<f32>) {
         let seconds = frames.len() as f64 / self.rate();
-        let samples = (seconds * f64::from(SOUND_RATE)).round() as usize;
+        let samples = (seconds * f64::from(SPEECH_RATE)).round() as usize;
         let sound = (0..times).flat_map(|_| {
             let silence = std::iter::repeat(&0.0);
             self.sound.iter().chain(silence).take(samples).copied()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use lipsync_tools::{
     faces::{Mouth, Watcher},
-    media::SOUND_RATE,
+    media::SPEECH_RATE,
     picture::Picture,
     pipeline::{self, LipsyncPipeline, Stats},
 };
@@ -13,7 +13,7 @@ use lipsync_tools::{
 use crate::spoken::Spoken;
 
 /// Samples in one buffer of audio: 20 ms, as an encoder or an audio interface would send.
-const BLOCK: usize = SOUND_RATE as usize / 50;
+const BLOCK: usize = SPEECH_RATE as usize / 50;
 
 pub struct Setting {
     pub model: Option<PathBuf>,
@@ -25,7 +25,7 @@ pub struct Setting {
 
 impl Setting {
     /// The frames, each at its own time, as the element gives them back beside the audio: mono,
-    /// [`SOUND_RATE`], from time zero.
+    /// [`SPEECH_RATE`], from time zero.
     pub fn drive(&self, frames: &[Picture], sound: &[f32]) -> Result<(Vec<Picture>, Stats)> {
         self.drive_with(&[], frames, sound)
     }
@@ -49,7 +49,7 @@ impl Setting {
             .context("no frames to drive")?
             .info
             .to_caps()?;
-        let audio = (gst_audio::AUDIO_FORMAT_F32, SOUND_RATE);
+        let audio = (gst_audio::AUDIO_FORMAT_F32, SPEECH_RATE);
         let run = LipsyncPipeline::play(&caps, audio, "appsink", false, &properties)?;
         for frame in frames {
             // Shares the pixels; the element copies what it changes.
@@ -59,7 +59,7 @@ impl Setting {
             run.video.push_buffer(buffer)?;
         }
         run.video.end_of_stream()?;
-        let ns = |samples: usize| samples as i64 * 1_000_000_000 / i64::from(SOUND_RATE);
+        let ns = |samples: usize| samples as i64 * 1_000_000_000 / i64::from(SPEECH_RATE);
         for (index, block) in sound.chunks(BLOCK).enumerate() {
             let bytes = block.iter().flat_map(|value| value.to_le_bytes()).collect();
             let (time_ns, lasts_ns) = (ns(index * BLOCK), ns(block.len()));

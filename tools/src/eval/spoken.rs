@@ -49,7 +49,7 @@ pub fn load(folder: &Path) -> Result<Vec<Spoken>> {
             let phonemes = text.lines().map(phoneme).collect::<Result<_>>();
             Ok(Spoken {
                 language: clip::stem(table),
-                sound: media::sound(&table.with_extension("wav"))?,
+                sound: media::speech(&table.with_extension("wav"))?,
                 phonemes: phonemes.with_context(|| format!("in {}", table.display()))?,
             })
         })

@@ -69,7 +69,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         println!("soak: a stand-in takes the place of the built-in model: {error}");
     }
     let speech = arguments.speech.as_ref().filter(|path| path.is_file());
-    let speech = speech.map_or(Ok(Vec::new()), |path| media::sound(path))?;
+    let speech = speech.map_or(Ok(Vec::new()), |path| media::speech(path))?;
     let signal = Arc::new(TestSignal { speech });
     let open = |kind, is_real, seed| {
         let video = Video::all(picture, is_real)?;

@@ -15,7 +15,7 @@ use gst_audio::{
     AudioFormat::{self, F32le, F64le, S16le, S32le},
     AudioInfo,
 };
-use lipsync_tools::media::Samples;
+use gst_lipsync::media::Samples;
 
 use crate::sync_pulses::{PulseMeter, TestSignal};
 
@@ -79,7 +79,7 @@ impl Video {
             "videoconvert ! videoscale add-borders=true \
              ! video/x-raw,format={format},width={width},height={height},pixel-aspect-ratio=1/1"
         );
-        let sample = Samples::open(file, &convert)?.next();
+        let sample = Samples::open(file, &convert, "")?.next();
         let sample = sample.with_context(|| format!("no frame in {}", file.display()))??;
         let mut caps = sample.caps_owned().context("a sample without caps")?;
         caps.make_mut()

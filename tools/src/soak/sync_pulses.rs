@@ -8,7 +8,7 @@
 
 use std::f64::consts::TAU;
 
-use lipsync_tools::media::SOUND_RATE;
+use lipsync_tools::media::SPEECH_RATE;
 
 use crate::disturbed_network::Watermark;
 
@@ -25,7 +25,7 @@ const TONE_HZ: f64 = 1000.0;
 /// How much of the speech is heard.
 const SPEECH_GAIN: f32 = 0.5;
 
-/// Speech of [`SOUND_RATE`] and the pulses in it.
+/// Speech of [`SPEECH_RATE`] and the pulses in it.
 pub struct TestSignal {
     pub speech: Vec<f32>,
 }
@@ -41,7 +41,7 @@ impl TestSignal {
         if off.abs() < QUIET_NS || self.speech.is_empty() {
             return 0.0;
         }
-        let sample = i128::from(time_ns) * i128::from(SOUND_RATE) / 1_000_000_000;
+        let sample = i128::from(time_ns) * i128::from(SPEECH_RATE) / 1_000_000_000;
         let sample = sample.rem_euclid(self.speech.len() as i128) as usize;
         SPEECH_GAIN * self.speech[sample]
     }
