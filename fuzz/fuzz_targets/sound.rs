@@ -116,7 +116,9 @@ fuzz_target!(|steps: Vec<Step>| {
             Step::Switch => {
                 spectrum = match spectrum {
                     Spectrum::Mel => Spectrum::Fbank,
-                    Spectrum::Fbank => Spectrum::Mel,
+                    Spectrum::Fbank => Spectrum::Whisper,
+                    Spectrum::Whisper => Spectrum::Samples,
+                    Spectrum::Samples => Spectrum::Mel,
                 }
             }
             Step::Listen(channel) => sound.set_channel(match channel {
@@ -151,7 +153,7 @@ fn window(
     sound.window(spectrum, last_column, mel, columns);
     let range = match spectrum {
         Spectrum::Mel => MEL_RANGE[0]..=MEL_RANGE[1],
-        Spectrum::Fbank => f32::MIN..=f32::MAX,
+        Spectrum::Fbank | Spectrum::Whisper | Spectrum::Samples => f32::MIN..=f32::MAX,
     };
     for value in &mel[..columns * BANDS] {
         assert!(range.contains(value), "{value}");

@@ -4,9 +4,10 @@
 //! (librosa).
 
 use crate::sound::{
-    HOP, RATE,
+    HOP,
     ring::Ring,
-    spectrum_cache::{Analysis, BANDS, Column, Triangle},
+    slaney,
+    spectrum_cache::{Analysis, Column, Triangle},
 };
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 use std::{f64::consts::PI, ops::Range, sync::Arc};
@@ -51,7 +52,7 @@ impl LogMel {
             window: (0..WINDOW)
                 .map(|n| 0.5 - 0.5 * (2.0 * PI * n as f64 / WINDOW as f64).cos())
                 .collect(),
-            bands: filter_bank(),
+            bands: slaney::filter_bank([LOWEST_HZ, HIGHEST_HZ], WINDOW),
             samples: [0.0; WINDOW],
             signal: fft.make_input_vec(),
             spectrum: fft.make_output_vec(),
@@ -103,45 +104,5 @@ impl Analysis for LogMel {
             let magnitude = band.sum(&self.magnitudes);
             *out = (LOG_SCALE * magnitude.max(FLOOR).log10() + LOG_OFFSET) as f32;
         }
-    }
-}
-
-/// Triangles equally wide on Slaney's mel scale, each of the same area (librosa's defaults).
-fn filter_bank() -> Vec<Triangle> {
-    let (lowest, highest) = (hz_to_mel(LOWEST_HZ), hz_to_mel(HIGHEST_HZ));
-    let edge = |n: usize| mel_to_hz(lowest + (highest - lowest) * n as f64 / (BANDS + 1) as f64);
-    (0..BANDS)
-        .map(|band| {
-            let [left, centre, right] = [edge(band), edge(band + 1), edge(band + 2)];
-            let area = 2.0 / (right - left);
-            Triangle::new(BINS, [left, centre, right], area, |bin| {
-                bin as f64 * f64::from(RATE) / WINDOW as f64
-            })
-        })
-        .collect()
-}
-
-/// Slaney's scale: linear up to 1000 Hz, where 15 mel are, then 27 mel for a factor of 6.4.
-const LINEAR_HZ_PER_MEL: f64 = 200.0 / 3.0;
-const LOG_FROM_HZ: f64 = 1000.0;
-const LOG_FROM_MEL: f64 = 15.0;
-
-fn log_step() -> f64 {
-    6.4f64.ln() / 27.0
-}
-
-fn hz_to_mel(hz: f64) -> f64 {
-    if hz < LOG_FROM_HZ {
-        hz / LINEAR_HZ_PER_MEL
-    } else {
-        LOG_FROM_MEL + (hz / LOG_FROM_HZ).ln() / log_step()
-    }
-}
-
-fn mel_to_hz(mel: f64) -> f64 {
-    if mel < LOG_FROM_MEL {
-        mel * LINEAR_HZ_PER_MEL
-    } else {
-        LOG_FROM_HZ * ((mel - LOG_FROM_MEL) * log_step()).exp()
     }
 }

@@ -21,8 +21,10 @@ mod mel;
 mod pcm;
 mod resample;
 mod ring;
+mod slaney;
 mod spectrum_cache;
 mod voice_gate;
+mod whisper_mel;
 
 pub use downmix::{Channel, Position};
 pub use levels::{LOUD_DB, Levels};
@@ -40,6 +42,7 @@ use resample::Resampler;
 use ring::Ring;
 use spectrum_cache::{Columns, Known};
 use std::ops::RangeInclusive;
+use whisper_mel::WhisperMel;
 
 /// Samples per second of the grid.
 pub const RATE: u32 = 16_000;
@@ -91,7 +94,7 @@ impl SampleFormat {
     }
 }
 
-/// What networks hear of the sound: [`BANDS`] logarithms of energy in every column.
+/// What networks hear of the sound: [`BANDS`] numbers in every column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Spectrum {
     /// Wav2Lip's, -4..4, 80 columns a second: column *k* is centred on *k*/80 s.
@@ -100,6 +103,12 @@ pub enum Spectrum {
     /// Kaldi's, natural logarithms, 100 columns a second: column *k* begins at *k*/100 s and is 25
     /// ms long.
     Fbank,
+    /// Whisper's, logarithms to the base of 10, 100 columns a second: column *k* is centred on *k*/100 s.
+    /// What Whisper takes off a whole piece is not taken off.
+    Whisper,
+    /// No spectrum but the samples themselves, -1..1, 200 columns a second: column *k* is the 80
+    /// from 80 *k* on. Unlike the others' a window of them goes column after column.
+    Samples,
 }
 
 impl Spectrum {
@@ -108,6 +117,8 @@ impl Spectrum {
         match self {
             Self::Mel => HOP,
             Self::Fbank => fbank::HOP,
+            Self::Whisper => whisper_mel::HOP,
+            Self::Samples => BANDS as i64,
         }
     }
 
@@ -116,6 +127,8 @@ impl Spectrum {
         match self {
             Self::Mel => mel::WINDOW as i64,
             Self::Fbank => fbank::WINDOW as i64,
+            Self::Whisper => whisper_mel::WINDOW as i64,
+            Self::Samples => BANDS as i64,
         }
     }
 
@@ -128,22 +141,16 @@ impl Spectrum {
         match self {
             Self::Mel => MEL_RANGE[0],
             Self::Fbank => fbank::SILENCE,
-        }
-    }
-
-    /// By how much values grow with a level 1 dB higher.
-    const fn steps_per_db(self) -> f32 {
-        match self {
-            Self::Mel => mel::STEPS_PER_DB,
-            Self::Fbank => std::f32::consts::LN_10 / 10.0,
+            Self::Whisper => whisper_mel::SILENCE,
+            Self::Samples => 0.0,
         }
     }
 
     /// The last column that needs no sound after `time_ns`.
     pub fn column_for(self, time_ns: i64) -> i64 {
         let reach = match self {
-            Self::Mel => HALF_WINDOW_NS,
-            Self::Fbank => fbank::WINDOW as i64 * SAMPLE_NS,
+            Self::Mel | Self::Whisper => self.window() * SAMPLE_NS / 2,
+            Self::Fbank | Self::Samples => self.window() * SAMPLE_NS,
         };
         let column_ns = self.hop() * SAMPLE_NS;
         time_ns.saturating_sub(reach).div_euclid(column_ns)
@@ -193,6 +200,7 @@ pub struct Sound {
     levels: LevelTracker,
     mel: Columns<LogMel>,
     fbank: Columns<Fbank>,
+    whisper: Columns<WhisperMel>,
     channel: Channel,
     /// A block as it came.
     interleaved: Vec<f32>,
@@ -216,6 +224,7 @@ impl Sound {
             levels: LevelTracker::new(),
             mel: Columns::new(LogMel::new()),
             fbank: Columns::new(Fbank::new()),
+            whisper: Columns::new(WhisperMel::new()),
             channel: Channel::default(),
             interleaved: Vec::new(),
             mono: Box::new([0.0; BLOCK]),
@@ -229,6 +238,7 @@ impl Sound {
         self.levels.clear();
         self.mel.clear();
         self.fbank.clear();
+        self.whisper.clear();
         self.finished = false;
         self.begin = None;
         if let Some(input) = &mut self.input {
@@ -346,7 +356,7 @@ impl Sound {
     }
 
     /// Gives up the sound that no column centred at `ns` or later needs. Columns that were
-    /// computed are kept apart, for about six seconds.
+    /// computed are kept apart, for longer than a window.
     pub fn forget_before(&mut self, ns: i64) {
         let needed = ns.clamp(-FURTHEST_NS, FURTHEST_NS) - HALF_WINDOW_NS;
         self.ring.forget_before(needed.div_euclid(SAMPLE_NS));
@@ -354,7 +364,8 @@ impl Sound {
     }
 
     /// Writes `columns` columns of a spectrum that end with `last_column` into `out`:
-    /// `[80, columns]`, row-major. What is not known (yet) counts as silence.
+    /// `[80, columns]`, row-major, of [`Spectrum::Samples`] `[columns, 80]`. What is not known (yet)
+    /// counts as silence.
     ///
     /// Extra room in `out` is left alone; with too little nothing is written.
     pub fn window(
@@ -391,10 +402,27 @@ impl Sound {
             },
             end: self.ring.end().filter(|_| self.finished),
         };
-        let (ring, raised) = (&self.ring, gain_db * spectrum.steps_per_db());
+        let ring = &self.ring;
         match spectrum {
-            Spectrum::Mel => (self.mel).window(last_column, ring, known, raised, out, columns),
-            Spectrum::Fbank => (self.fbank).window(last_column, ring, known, raised, out, columns),
+            Spectrum::Mel => {
+                let raised = gain_db * mel::STEPS_PER_DB;
+                (self.mel).window(last_column, ring, known, raised, out, columns);
+            }
+            Spectrum::Fbank => {
+                let raised = gain_db * std::f32::consts::LN_10 / 10.0;
+                (self.fbank).window(last_column, ring, known, raised, out, columns);
+            }
+            Spectrum::Whisper => {
+                let raised = gain_db / 10.0;
+                (self.whisper).window(last_column, ring, known, raised, out, columns);
+            }
+            Spectrum::Samples => {
+                let first = last_column.saturating_sub(columns as i64 - 1);
+                let out = &mut out[..BANDS * columns];
+                ring.read(first.saturating_mul(spectrum.hop()), out);
+                let gain = 10f32.powf(gain_db / 20.0);
+                out.iter_mut().for_each(|sample| *sample *= gain);
+            }
         }
     }
 
@@ -495,6 +523,7 @@ impl Sound {
         self.levels.move_end(first);
         self.mel.forget_after(first);
         self.fbank.forget_after(first);
+        self.whisper.forget_after(first);
     }
 
     /// Takes what the resampler still holds; the next sound needs a place of its own.

@@ -8,8 +8,6 @@ use std::ops::Range;
 
 /// Mel bands of a column, of every spectrum here.
 pub const BANDS: usize = 80;
-/// Columns that are kept once computed: more than five seconds.
-const CACHED: usize = 512;
 
 pub type Column = [f32; BANDS];
 
@@ -17,6 +15,9 @@ pub type Column = [f32; BANDS];
 pub trait Analysis {
     /// Every value of a column without sound.
     const SILENCE: f32;
+
+    /// Columns that are kept once computed: more than the longest window.
+    const CACHED: usize = 512;
 
     /// Lowest and highest value of a window. Columns are kept as they are, so that a window may be
     /// raised before it is cut to this.
@@ -50,8 +51,8 @@ impl<A: Analysis> Columns<A> {
     pub fn new(analysis: A) -> Self {
         Self {
             analysis,
-            places: vec![None; CACHED].into(),
-            columns: vec![[A::SILENCE; BANDS]; CACHED].into(),
+            places: Box::default(),
+            columns: Box::default(),
         }
     }
 
@@ -91,7 +92,12 @@ impl<A: Analysis> Columns<A> {
 
     /// Computed once if it is `final`, which is to say that its last sample will not change.
     fn column(&mut self, column: i64, ring: &Ring, is_final: bool, end: Option<i64>) -> &Column {
-        let slot = column.rem_euclid(CACHED as i64) as usize;
+        if self.places.is_empty() {
+            // Not before it is asked for: a stream hears one spectrum of all that there are.
+            self.places = vec![None; A::CACHED].into();
+            self.columns = vec![[A::SILENCE; BANDS]; A::CACHED].into();
+        }
+        let slot = column.rem_euclid(A::CACHED as i64) as usize;
         if self.places[slot] != Some(column) {
             let span = A::span(column);
             let out = &mut self.columns[slot];
