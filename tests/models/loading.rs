@@ -618,6 +618,37 @@ fn frames_that_flow_while_models_change_are_each_of_one_model_and_all_there() {
     assert_eq!(stream.rig.stat("frames-dropped"), 0);
 }
 
+/// However many networks draw, and however far they hear.
+#[test]
+fn families_give_way_to_each_other_while_frames_flow() {
+    let wav2lip = Stand::of(CORAL).folder("families");
+    let place = format!("box = [0, 0, {SIDE}, {SIDE}]");
+    let lines = format!("[crop]\n{place}\n[blend]\nkind = \"reference\"");
+    let musetalk = crate::musetalk::model("swapped", &lines);
+    let lines = format!("crop.{place}\nblend.kind = \"reference\"");
+    let hubert = crate::hubert::model("swapped", &lines);
+    let Some(mut stream) = playing(&wav2lip) else {
+        return;
+    };
+    let wav2lip = (Path::new(&wav2lip), "255-127-80");
+    let musetalk = (musetalk.as_path(), "MuseTalk, tiny, random");
+    let hubert = (hubert.as_path(), "swapped");
+    for (path, name) in [musetalk, hubert, wav2lip, hubert, musetalk] {
+        stream.rig.element.set_property("model", path.to_str());
+        complete(&stream.rig.bus);
+        let feeding = stream.feed(4);
+        for _ in 0..4 {
+            stream.rig.next_buffer();
+        }
+        feeding.join().unwrap();
+        let stats = stream.rig.element.property::<gst::Structure>("stats");
+        assert_eq!(stats.get::<&str>("model-name"), Ok(name));
+    }
+    until("all are counted", || stream.rig.stat("frames-out") == 20);
+    assert_eq!(stream.rig.stat("frames-synced"), 20);
+    assert!(stream.rig.warnings().is_empty());
+}
+
 #[test]
 fn a_model_that_cannot_take_over_is_a_warning_and_the_old_one_goes_on() {
     let test = "a_model_that_cannot";

@@ -470,7 +470,7 @@ fn tensors_that_shapes_do_not_tell_apart_are_told_by_name() {
         (
             "hubert",
             "sound.features = \"hubert\"",
-            "the recording's length",
+            "training/export_hubert.py",
         ),
         ("sized", "image.size = 160", "the network has 320"),
         (

@@ -34,6 +34,7 @@ pub const EDTALK: Contract = Contract {
         features: Features::Mel,
         rows: 16,
     }],
+    in_latents: false,
     mask: |_| Area::default(),
     ports,
     bare: |_, _| Some(Table::new()),

@@ -1,6 +1,7 @@
 //! The model families. A new one is a file or a folder here and a line in [`FAMILIES`].
 
 pub mod edtalk;
+pub mod musetalk;
 pub mod redraw;
 pub mod unet;
 pub mod warp;
@@ -15,11 +16,12 @@ use crate::{
 };
 
 /// All families. A network without a manifest belongs to the first one that recognises it.
-pub const FAMILIES: [&dyn Family; 4] = [
+pub const FAMILIES: [&dyn Family; 5] = [
     &warp::FAMILY,
     &wav2lip::WAV2LIP,
     &edtalk::EDTALK,
     &unet::UNET,
+    &musetalk::MUSETALK,
 ];
 
 /// What the models of a family have in common: how they are described, recognised and opened.

@@ -39,7 +39,7 @@ pub const UNET: Contract = Contract {
     "#,
     channels: 6,
     usual: &[
-        // SyncTalk_2D with either encoder; Ultralight.
+        // SyncTalk_2D with any encoder; Ultralight.
         Usual {
             size: 320,
             features: Features::Ave,
@@ -51,12 +51,23 @@ pub const UNET: Contract = Contract {
             rows: 16,
         },
         Usual {
+            size: 320,
+            features: Features::Hubert,
+            rows: 16,
+        },
+        Usual {
             size: 160,
             features: Features::Wenet,
             rows: ULTRALIGHT_ROWS,
         },
+        Usual {
+            size: 160,
+            features: Features::Hubert,
+            rows: ULTRALIGHT_ROWS,
+        },
     ],
     // In all of them 5 pixels remain on the left, the right and the top, and 10 below.
+    in_latents: false,
     mask: |size| Area {
         x: 5,
         y: 5,
@@ -105,11 +116,12 @@ fn bare(sound: &TensorInfo, path: &Path) -> Option<Table> {
 }
 
 /// The audio encoder that belongs to the bare network `NAME.onnx`: `NAME-FEATURES.onnx`, or the
-/// name that it has in the original system. Where it may lie is for who reads it to check.
+/// name that its export has. Where it may lie is for who reads it to check.
 fn encoder_beside(path: &Path, features: &str) -> Option<String> {
     let stem = path.file_stem()?.to_string_lossy();
     let original = match features {
         "ave" => "audio_encoder.onnx",
+        "hubert" => "hubert.onnx",
         _ => "encoder.onnx",
     };
     [format!("{stem}-{features}.onnx"), original.to_owned()]

@@ -26,6 +26,7 @@ pub const WAV2LIP: Contract = Contract {
         features: Features::Mel,
         rows: 16,
     }],
+    in_latents: false,
     mask: |size| Area {
         x: 0,
         y: size / 2,

@@ -170,6 +170,7 @@ impl Cutout {
         let border = (side - size) / 2;
         let [black, white] = self.plan.image.range;
         let exact = self.plan.blend.kind == Kind::Reference;
+        let rounding = if self.plan.blend.rounds { 0.5 } else { 0.0 };
         for (index, plane) in output.chunks_exact(size * size).take(3).enumerate() {
             let channel = self.plan.channel(index);
             let target = &mut crop[channel * side * side..];
@@ -177,9 +178,9 @@ impl Cutout {
                 let target = &mut target[(row + border) * side + border..][..size];
                 for (out, value) in target.iter_mut().zip(values) {
                     let level = (value - black) / (white - black) * WHITE;
-                    // The original pipelines cut, they do not round.
+                    // Most original pipelines cut, they do not round.
                     *out = match exact {
-                        true => whole(level),
+                        true => whole(level + rounding),
                         false => level.clamp(0.0, WHITE),
                     };
                 }

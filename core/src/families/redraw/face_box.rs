@@ -17,6 +17,9 @@ pub enum Finder {
     /// Points 1, 52 and 31 of the 110 that SyncTalk_2D and Ultralight find: upright and square,
     /// from the bridge of the nose to below the chin, as wide as the face at the eyes.
     Landmarks110,
+    /// MuseTalk's: upright, as wide as the face, down to the chin, with the bridge of the nose in the
+    /// middle of its height.
+    NoseBridge,
     /// FFHQ's alignment by eyes, nose and mouth: square and turned with the face.
     Ffhq,
     /// A box that stays where it is.
@@ -28,6 +31,8 @@ pub enum Finder {
 const LEFT: usize = 127;
 const RIGHT: usize = 356;
 const BRIDGE: [usize; 2] = [5, 195];
+/// The mesh point where point 29 of the usual 68 lies, the third of four on the bridge of the nose.
+const POINT_29: usize = 195;
 /// FFHQ's places of eyes, tip of the nose and corners of the mouth in a square of side 1
 /// (FaceFusion's `ffhq_512`), and the mesh points whose means lie there.
 const FFHQ: [[f32; 2]; 5] = [
@@ -140,7 +145,11 @@ impl Recipe {
     /// its side, and where the box is not found in the mesh.
     fn turn(&self, face: Option<&Face>) -> Option<Affine> {
         let is_given = self.roi && face?.region.is_some();
-        if is_given || !matches!(self.finder, Finder::S3fd | Finder::Landmarks110) {
+        let is_upright = matches!(
+            self.finder,
+            Finder::S3fd | Finder::Landmarks110 | Finder::NoseBridge
+        );
+        if is_given || !is_upright {
             return None;
         }
         let [right, left] = geometry::EYE_CORNERS.map(|point| face.map(|f| f.mesh.points[point]));
@@ -186,6 +195,7 @@ impl Recipe {
                 Rect::around([[x0, y0], [x1, y1]].map(|corner| upright.apply(corner)))
             }
             (Finder::Landmarks110, Some(face)) => landmarks_110(&face.mesh, &upright),
+            (Finder::NoseBridge, Some(face)) => nose_bridge(&face.mesh, &upright),
         };
         let (width, height) = (found.width(), found.height());
         let (margins, pads) = (self.margins, self.pads);
@@ -227,6 +237,16 @@ fn landmarks_110(mesh: &Mesh, upright: &Affine) -> Rect {
     let y0 = (above + below) / 2.0;
     let y1 = y0 + (x1 - x0);
     Rect { x0, y0, x1, y1 }
+}
+
+/// The face, with its top as far above point 29 as its chin is below, of a mesh that is made `upright`.
+fn nose_bridge(mesh: &Mesh, upright: &Affine) -> Rect {
+    let face = Rect::around(mesh.points.iter().map(|&point| upright.apply(point)));
+    let [_, middle] = upright.apply(mesh.points[POINT_29]);
+    Rect {
+        y0: middle - (face.y1 - middle),
+        ..face
+    }
 }
 
 #[cfg(test)]
@@ -384,7 +404,7 @@ mod tests {
     fn the_box_turns_with_a_head_that_is_not_upright() {
         // A head with its chin to the right: a quarter turn counter-clockwise.
         let turned = |[x, y]: [f32; 2]| [y, 100.0 - x];
-        for finder in [Finder::S3fd, Finder::Landmarks110] {
+        for finder in [Finder::S3fd, Finder::Landmarks110, Finder::NoseBridge] {
             let recipe = Recipe {
                 margins: [0.0, 0.1, 0.2, 0.0].into(),
                 ..recipe(finder)

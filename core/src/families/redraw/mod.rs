@@ -6,6 +6,7 @@
 
 mod audio_features;
 mod cutout;
+mod drawing;
 mod face_box;
 mod jaw_mask;
 mod open_sizes;
@@ -23,6 +24,7 @@ use crate::{
         redraw::{
             audio_features::Features,
             cutout::{Cutout, Plan},
+            drawing::{Drawing, Networks},
             open_sizes::Expected,
             recipe::{Planes, Recipe, Sound, Tensors},
         },
@@ -30,7 +32,7 @@ use crate::{
     generator::{Brushes, Generator, Heard, Hearing, OpenGenerator, Sketch, finite},
     inference::{
         Element, Model, Network, OpenNetwork, Opener, Shape, Snapshot, TensorInfo, Views,
-        add_fallbacks, describe,
+        add_fallbacks,
     },
     manifest::{File, Named},
     rect::Area,
@@ -49,6 +51,8 @@ pub struct Contract {
     pub channels: usize,
     /// What its networks are given where their files leave sizes open, the best known first.
     pub usual: &'static [Usual],
+    /// Whether the network draws in latents, which two others make of faces and faces of.
+    pub in_latents: bool,
     /// The black rectangle in a picture of that side.
     pub mask: fn(usize) -> Area,
     /// Finds the tensors, by these names where there are any.
@@ -100,12 +104,11 @@ impl Family for Contract {
 
     fn read(&self, text: &str, path: &Path) -> Result<Box<dyn ModelFiles>, Error> {
         let recipe = Recipe::parse(text, self.defaults, path)?;
-        let read = |file: &File| Named::find(path, file)?.read();
-        let network = read(&recipe.files.generator)?;
+        let network = Named::find(path, &recipe.files.generator)?.read()?;
         Ok(Box::new(Files {
             contract: *self,
             network: network.views(self.views(&recipe.image)),
-            encoder: recipe.files.audio_encoder.as_ref().map(read).transpose()?,
+            companions: Companions::read(self, &recipe, path)?,
             recipe,
         }))
     }
@@ -130,15 +133,13 @@ impl Family for Contract {
     ) -> Result<OpenGenerator, Error> {
         let known = self.bare(&*network.network, path).unwrap_or_default();
         let recipe = Recipe::bare(self.name, known, self.defaults, path)?;
-        let Some(file) = &recipe.files.audio_encoder else {
-            return Painter::open(self, recipe, network, None);
-        };
-        let encoder = Named::find(path, file)?.read()?;
-        let shapes = open_sizes::of_encoder(&encoder, &recipe);
-        let opened = opener.single(&encoder, &shapes)?;
+        let companions = Companions::read(self, &recipe, path)?;
+        let files = companions.files();
+        let hears = companions.open_audio(&recipe, opener)?;
+        let sees = companions.open_image(opener)?;
         Ok(OpenGenerator {
-            files: encoder.files().clone(),
-            ..Painter::open(self, recipe, network, Some(opened))?
+            files,
+            ..Painter::open(self, recipe, network, sees, hears)?
         })
     }
 }
@@ -147,7 +148,90 @@ struct Files {
     contract: Contract,
     recipe: Recipe,
     network: Model<'static>,
-    encoder: Option<Model<'static>>,
+    companions: Companions,
+}
+
+/// The other networks of a model.
+struct Companions {
+    audio_encoder: Option<Model<'static>>,
+    /// From a face to latents, and back.
+    image: Option<[Model<'static>; 2]>,
+}
+
+impl Companions {
+    /// Those that the recipe of `path` names.
+    ///
+    /// # Errors
+    /// [`Error::ModelNotFound`]; [`Error::ModelUnreadable`], also where one is missing.
+    fn read(contract: &Contract, recipe: &Recipe, path: &Path) -> Result<Self, Error> {
+        let read = |file: &File| Named::find(path, file)?.read();
+        let files = &recipe.files;
+        let unreadable = |reason: String| Error::ModelUnreadable {
+            path: path.to_owned(),
+            reason,
+        };
+        if contract.in_latents && recipe.image.planes.len() != 2 {
+            return Err(unreadable(
+                "[image] planes has 1 entry, 2 are expected of a network that draws in latents"
+                    .into(),
+            ));
+        }
+        let image = match (&files.image_encoder, &files.image_decoder) {
+            (Some(encoder), Some(decoder)) if contract.in_latents => {
+                Some([read(encoder)?, read(decoder)?])
+            }
+            (encoder, _) if contract.in_latents => {
+                let missing = match encoder {
+                    None => ["image-encoder", "vae_encoder"],
+                    Some(_) => ["image-decoder", "vae_decoder"],
+                };
+                return Err(unreadable(missing_image(missing)));
+            }
+            (None, None) => None,
+            _ => {
+                return Err(unreadable(format!(
+                    "[files] image-encoder or image-decoder is named; networks of the family `{}` \
+                     draw faces themselves",
+                    contract.name
+                )));
+            }
+        };
+        Ok(Self {
+            audio_encoder: files.audio_encoder.as_ref().map(read).transpose()?,
+            image,
+        })
+    }
+
+    fn files(&self) -> Snapshot {
+        let mut files = Snapshot::default();
+        let models = self.audio_encoder.iter().chain(self.image.iter().flatten());
+        for model in models {
+            files.extend(model.files().clone());
+        }
+        files
+    }
+
+    fn open_audio(&self, recipe: &Recipe, opener: &Opener) -> Result<Option<OpenNetwork>, Error> {
+        let open = |model| opener.single(model, &open_sizes::of_encoder(model, recipe));
+        self.audio_encoder.as_ref().map(open).transpose()
+    }
+
+    fn open_image(&self, opener: &Opener) -> Result<Option<[OpenNetwork; 2]>, Error> {
+        let Some([encoder, decoder]) = &self.image else {
+            return Ok(None);
+        };
+        Ok(Some([
+            opener.batched(encoder, &[])?,
+            opener.batched(decoder, &[])?,
+        ]))
+    }
+}
+
+fn missing_image([key, name]: [&str; 2]) -> String {
+    format!(
+        "this network draws in latents and needs [files] {key} or, for a bare network, `{name}.onnx` \
+         or `NAME-{name}.onnx` beside `NAME.onnx`; training/export_musetalk.py writes it"
+    )
 }
 
 impl ModelFiles for Files {
@@ -157,29 +241,22 @@ impl ModelFiles for Files {
 
     fn snapshot(&self) -> Snapshot {
         let mut files = self.network.files().clone();
-        if let Some(encoder) = &self.encoder {
-            files.extend(encoder.files().clone());
-        }
+        files.extend(self.companions.files());
         files
     }
 
     fn open(self: Box<Self>, opener: &Opener) -> Result<OpenGenerator, Error> {
-        let recipe = &self.recipe;
-        let (encoder, network) = opener.both(
+        let (recipe, companions) = (&self.recipe, &self.companions);
+        let (hears, draws) = opener.both(
+            || companions.open_audio(recipe, opener),
             || {
-                let encoder = self.encoder.as_ref();
-                let shapes = |encoder| open_sizes::of_encoder(encoder, recipe);
-                let open = |encoder| opener.single(encoder, &shapes(encoder));
-                encoder.map(open).transpose()
-            },
-            || {
-                opener.batched(
-                    &self.network,
-                    &open_sizes::of_generator(&self.contract, recipe, &self.network),
-                )
+                let shapes = open_sizes::of_generator(&self.contract, recipe, &self.network);
+                let network = opener.batched(&self.network, &shapes)?;
+                Ok((network, companions.open_image(opener)?))
             },
         );
-        Painter::open(&self.contract, self.recipe, network?, encoder?)
+        let (network, sees) = draws?;
+        Painter::open(&self.contract, self.recipe, network, sees, hears?)
     }
 }
 
@@ -243,46 +320,57 @@ pub fn find(
 pub struct Painter {
     name: String,
     hearing: Hearing,
-    network: Box<dyn Network>,
-    ports: Ports,
+    drawing: Box<dyn Drawing>,
     plan: Arc<Plan>,
     /// Makes what the network hears; without, it hears the mel window itself.
-    features: Option<Features>,
+    features: Option<Box<dyn Features>>,
     /// What is heard in silence.
     silence: Vec<f32>,
     weight: f32,
 }
 
 impl Painter {
-    /// Fails with [`Error::ModelMismatch`].
+    /// `sees` are the networks between faces and latents, `hears` makes features.
+    ///
+    /// # Errors
+    /// [`Error::ModelMismatch`].
     fn open(
         contract: &Contract,
         mut recipe: Recipe,
-        opened: OpenNetwork,
-        encoder: Option<OpenNetwork>,
+        network: OpenNetwork,
+        sees: Option<[OpenNetwork; 2]>,
+        hears: Option<OpenNetwork>,
     ) -> Result<OpenGenerator, Error> {
-        let network = opened.network;
-        let ports = (contract.ports)(&*network, &recipe.tensors)
-            .ok_or_else(|| misfit(contract, &*network, &recipe.tensors))?;
+        let mut fallbacks = network.fallbacks;
+        let image = sees.map(|networks| {
+            networks.map(|opened| {
+                add_fallbacks(&mut fallbacks, opened.fallbacks);
+                opened.network
+            })
+        });
+        let networks = Networks {
+            generator: network.network,
+            image,
+        };
+        let drawing = networks.drawing(contract, &recipe.tensors)?;
         let mismatch = |found: String| Error::ModelMismatch {
-            name: network.name().to_owned(),
+            name: drawing.name().to_owned(),
             found,
             expected: contract.shapes.to_owned(),
         };
+        let size = drawing.size();
         recipe
             .image
             .mask
-            .get_or_insert_with(|| (contract.mask)(ports.size));
-        let plan =
-            Plan::new(&recipe.image, &recipe.crop, recipe.blend, ports.size).map_err(mismatch)?;
+            .get_or_insert_with(|| (contract.mask)(size));
+        let plan = Plan::new(&recipe.image, &recipe.crop, recipe.blend, size).map_err(mismatch)?;
 
-        let mut fallbacks = opened.fallbacks;
-        let features = match encoder {
+        let features = match hears {
             None => None,
             Some(encoder) => {
                 add_fallbacks(&mut fallbacks, encoder.fallbacks);
-                let features = Features::open(encoder.network, &recipe.tensors, &recipe.sound)?;
-                Some(features)
+                let (names, sound) = (&recipe.tensors, &recipe.sound);
+                Some(audio_features::open(encoder.network, names, sound)?)
             }
         };
         let hearing = recipe.sound.hearing();
@@ -290,7 +378,7 @@ impl Painter {
             None => vec![hearing.spectrum.silence(); BANDS * hearing.columns],
             Some(features) => features.silence().to_vec(),
         };
-        let heard = &network.inputs()[ports.sound];
+        let heard = drawing.sound();
         let expected: usize = heard.shape[1..].iter().product();
         if expected != silence.len() {
             return Err(mismatch(format!(
@@ -306,48 +394,19 @@ impl Painter {
         }
         Ok(OpenGenerator {
             about: recipe.about(),
-            active: Some(opened.active),
+            active: Some(network.active),
             fallbacks,
             files: Snapshot::default(),
             generator: Box::new(Self {
                 name: recipe.name,
                 hearing,
-                network,
-                ports,
+                drawing,
                 plan: Arc::new(plan),
                 features,
                 silence,
                 weight: recipe.sound.weight,
             }),
         })
-    }
-}
-
-fn misfit(contract: &Contract, network: &dyn Network, names: &Tensors) -> Error {
-    let recipe::Tensors {
-        sound,
-        image,
-        weight,
-        output,
-        ..
-    } = names;
-    let named: Vec<_> = [sound, image, weight, output]
-        .into_iter()
-        .flatten()
-        .cloned()
-        .collect();
-    let names = match named.is_empty() {
-        true => "any names".to_owned(),
-        false => format!("named {}", named.join(", ")),
-    };
-    Error::ModelMismatch {
-        name: network.name().to_owned(),
-        found: format!(
-            "{} -> {}",
-            describe(network.inputs()),
-            describe(network.outputs())
-        ),
-        expected: format!("{}, {names}", contract.shapes),
     }
 }
 
@@ -370,7 +429,7 @@ impl Generator for Painter {
     }
 
     fn batch(&self) -> usize {
-        self.ports.batch
+        self.drawing.batch()
     }
 
     /// `out` is what the network hears, row-major.
@@ -388,10 +447,10 @@ impl Generator for Painter {
         for (index, sketch) in sketches.iter().enumerate() {
             self.put(index, sketch);
         }
-        self.network.run()?;
+        self.drawing.run(sketches.len())?;
         for (index, sketch) in sketches.iter_mut().enumerate() {
-            let drawn = self.network.output_entry(self.ports.output, index);
-            finite(drawn, self.network.name())?;
+            let drawn = self.drawing.drawn(index);
+            finite(drawn, self.drawing.name())?;
             sketch.drawn.clear();
             sketch.drawn.extend_from_slice(drawn);
         }
@@ -409,19 +468,15 @@ impl Painter {
     /// Gives the network a face, at its place in the batch.
     fn put(&mut self, index: usize, sketch: &Sketch) {
         let look = &sketch.look;
-        let image = self.network.input_entry(self.ports.image, index);
-        image[..sketch.seen.len()].copy_from_slice(&sketch.seen);
+        self.drawing.see(index, &sketch.seen);
         // The network knows no mouth at rest; in silence it hears silence.
-        let sound = self.network.input_entry(self.ports.sound, index).iter_mut();
+        let sound = self.drawing.heard(index).iter_mut();
         for ((out, heard), silence) in sound.zip(&sketch.heard).zip(&self.silence) {
             *out = match look.activity < 1.0 {
                 true => silence + look.activity * (heard - silence),
                 false => *heard,
             };
         }
-        if let Some(weight) = self.ports.weight {
-            let value = (self.weight * look.strength.max(1.0)).min(1.0);
-            self.network.input_entry(weight, index).fill(value);
-        }
+        self.drawing.weigh(index, self.weight, look.strength);
     }
 }

@@ -12,6 +12,9 @@ use crate::{
     sound::BANDS,
 };
 
+/// As `training/export_hubert.py` names what an encoder hears.
+const SAMPLES: &str = "samples";
+
 /// What a network of a family is given.
 pub struct Expected<'a> {
     names: &'a Tensors,
@@ -102,11 +105,26 @@ pub fn of_generator(contract: &Contract, recipe: &Recipe, model: &Model) -> Vec<
 pub fn of_encoder(model: &Model, recipe: &Recipe) -> Vec<Shape> {
     let (names, sound) = (&recipe.tensors, &recipe.sound);
     let window = sound.window();
+    let inputs = model.inputs();
+    if let Some(pieces) = sound.pieces() {
+        // Two lists of numbers, which nothing but their names tells apart while their lengths are
+        // open.
+        return inputs
+            .iter()
+            .filter(|input| is_open(input) && input.shape.len() == 2)
+            .map(|input| {
+                let length = match input.name == names.mel.as_deref().unwrap_or(SAMPLES) {
+                    true => pieces.samples(),
+                    false => pieces.rows(),
+                };
+                (input.name.clone(), vec![1, length])
+            })
+            .collect();
+    }
     let shapes = match sound.features {
         Features::Wenet => vec![vec![0, 1, window, BANDS], vec![0, window, BANDS]],
         _ => vec![vec![0, 1, BANDS, COLUMNS]],
     };
-    let inputs = model.inputs();
     let mut open = inputs.iter().filter_map(|input| {
         let shape = shapes.iter().find(|shape| fits(input, &names.mel, shape))?;
         is_open(input).then(|| (input.name.clone(), shape.clone()))

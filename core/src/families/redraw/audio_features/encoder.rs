@@ -5,9 +5,12 @@
 
 use crate::{
     Error,
-    families::redraw::recipe::{self, Sound, Tensors},
+    families::redraw::{
+        audio_features::mismatch,
+        recipe::{self, Sound, Tensors},
+    },
     generator::finite,
-    inference::{Element, Network, TensorInfo, describe},
+    inference::{Element, Network, TensorInfo},
     sound::BANDS,
 };
 
@@ -185,7 +188,7 @@ impl Encoder {
 }
 
 /// The first tensor of floats of that name, if one is given, and of a shape that fits.
-fn find(
+pub fn find(
     tensors: &[TensorInfo],
     name: &Option<String>,
     fits: impl Fn(&[usize]) -> bool,
@@ -259,16 +262,4 @@ fn set_integers(network: &mut dyn Network, sound: &Sound) -> Result<Option<(usiz
         }
     }
     Ok(offset)
-}
-
-fn mismatch(network: &dyn Network, expected: String) -> Error {
-    Error::ModelMismatch {
-        name: network.name().to_owned(),
-        found: format!(
-            "{} -> {}",
-            describe(network.inputs()),
-            describe(network.outputs())
-        ),
-        expected,
-    }
 }

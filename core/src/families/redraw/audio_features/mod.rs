@@ -1,147 +1,54 @@
-//! Sound as a network hears it that was trained on features: rows of numbers, each made of one
-//! window of a spectrum by a second network, at the rate of the videos of the training.
+//! Sound as a network hears it that was trained on features: rows of numbers that a second network
+//! makes of it, at the rate of the videos of the training.
 //!
 //! Must not know pictures.
 //!
 //! The rows lie on an absolute grid of running time, whatever the frame rate and however the
-//! sound came, and a row that is made is kept until its window changes. A frame between two rows
-//! counts from the earlier one, so that nothing later than the look-ahead is heard.
+//! sound came, and a row that is made is kept until the sound that it is made of changes. A frame
+//! between two rows counts from the earlier one, so that nothing later than the look-ahead is heard.
 
 mod encoder;
+mod hubert;
+mod level;
+mod pieces;
 mod table;
+mod whisper;
+mod windows;
 
 use crate::{
     Error,
     families::redraw::recipe::{Sound, Tensors},
-    generator::{Heard, Hearing},
-    inference::Network,
-    sound::BANDS,
+    generator::Heard,
+    inference::{Network, describe},
 };
-use encoder::Encoder;
-use table::{Table, Window};
+use pieces::Pieces;
+use windows::Windows;
 
-/// Of a row that is not made.
-const NO_WINDOW: i64 = i64::MIN;
-/// Of silence, which is not in the table.
-const SILENCE: i64 = i64::MIN;
+/// Makes the rows that frames hear.
+pub trait Features: Send {
+    /// What is heard in a silence without end: as long as what a frame hears.
+    fn silence(&self) -> &[f32];
 
-/// One row, and what it was made of.
-struct Row {
-    window: i64,
-    heard: Vec<f32>,
-    features: Vec<f32>,
+    /// Writes the rows of a frame into `out`; zeros where the original's table has none.
+    ///
+    /// # Errors
+    /// [`Error::Inference`].
+    fn listen(&mut self, heard: &Heard, out: &mut [f32]) -> Result<(), Error>;
+
+    fn reset(&mut self);
 }
 
-pub struct Features {
-    encoder: Encoder,
-    table: Table,
-    hearing: Hearing,
-    rate: f64,
-    rows: usize,
-    rows_before: i64,
-    offset_ns: i64,
-    /// The row of window *k* in slot *k* modulo their number.
-    made: Vec<Row>,
-    /// The window that is looked at.
-    looked: Vec<f32>,
-    silence: Vec<f32>,
-}
-
-impl Features {
-    /// Fails with [`Error::ModelMismatch`], or [`Error::Inference`] when the encoder fails on
-    /// silence.
-    pub fn open(encoder: Box<dyn Network>, names: &Tensors, sound: &Sound) -> Result<Self, Error> {
-        let mut encoder = Encoder::open(encoder, names, sound)?;
-        let mut looked = vec![sound.spectrum().silence(); encoder.heard()];
-        let silence = encoder.run(SILENCE, &looked)?.repeat(sound.rows);
-        encoder.restart();
-        looked.fill(0.0);
-        Ok(Self {
-            silence,
-            table: Table::new(sound),
-            hearing: sound.hearing(),
-            rate: sound.frame_rate(),
-            rows: sound.rows,
-            rows_before: sound.rows_before as i64,
-            offset_ns: (sound.offset_ms * 1e6) as i64,
-            made: std::iter::repeat_with(|| Row {
-                window: NO_WINDOW,
-                heard: looked.clone(),
-                features: vec![0.0; encoder.length()],
-            })
-            .take(sound.rows)
-            .collect(),
-            looked,
-            encoder,
-        })
-    }
-
-    /// What the network hears in a silence without end, as long as a window.
-    pub fn silence(&self) -> &[f32] {
-        &self.silence
-    }
-
-    /// Writes the rows of a frame into `out`; zeros where the table has none.
-    pub fn listen(&mut self, heard: &Heard, out: &mut [f32]) -> Result<(), Error> {
-        let first = step(heard.time_ns.saturating_add(self.offset_ns), self.rate)
-            .saturating_sub(self.rows_before);
-        for (index, out) in out
-            .chunks_exact_mut(self.encoder.length())
-            .take(self.rows)
-            .enumerate()
-        {
-            let row = first.saturating_add(index as i64);
-            match self.table.window(row, heard.bounds) {
-                Some(window) => self.row(window, heard, out)?,
-                None => out.fill(0.0),
-            }
-        }
-        Ok(())
-    }
-
-    pub fn reset(&mut self) {
-        self.encoder.restart();
-        for row in &mut self.made {
-            row.window = NO_WINDOW;
-        }
-    }
-
-    fn row(&mut self, window: Window, heard: &Heard, out: &mut [f32]) -> Result<(), Error> {
-        if !self.look_at(window, heard) {
-            out.fill(0.0);
-            return Ok(());
-        }
-        let slot = window.number.rem_euclid(self.made.len() as i64) as usize;
-        let row = &mut self.made[slot];
-        if row.window != window.number || row.heard != self.looked {
-            // Whatever fails below, what the row holds is nobody's.
-            row.window = NO_WINDOW;
-            row.features
-                .copy_from_slice(self.encoder.run(window.number, &self.looked)?);
-            row.heard.copy_from_slice(&self.looked);
-            row.window = window.number;
-        }
-        out.copy_from_slice(&row.features);
-        Ok(())
-    }
-
-    /// Takes a window out of what is heard. False when it is not there.
-    fn look_at(&mut self, window: Window, heard: &Heard) -> bool {
-        let columns = self.hearing.columns;
-        let first = heard.last_column.saturating_sub(columns as i64 - 1);
-        let place = |column: i64| usize::try_from(column.saturating_sub(first));
-        let Ok(at) = place(window.column) else {
-            return false;
-        };
-        let length = self.looked.len() / BANDS;
-        if at.saturating_add(length) > columns || heard.mel.len() != BANDS * columns {
-            return false;
-        }
-        let end = place(window.end).unwrap_or(0);
-        self.encoder
-            .look(heard.mel, columns, at, end, &mut self.looked);
-        true
-    }
+/// # Errors
+/// [`Error::ModelMismatch`], or [`Error::Inference`] when the encoder fails on silence.
+pub fn open(
+    encoder: Box<dyn Network>,
+    names: &Tensors,
+    sound: &Sound,
+) -> Result<Box<dyn Features>, Error> {
+    Ok(match sound.pieces() {
+        None => Box::new(Windows::open(encoder, names, sound)?),
+        Some(pieces) => Box::new(Pieces::open(encoder, names, sound, pieces)?),
+    })
 }
 
 /// The last step of the training's videos that does not lie after `time_ns`.
@@ -151,5 +58,14 @@ fn step(time_ns: i64, rate: f64) -> i64 {
     (i128::from(time_ns) * thousandths).div_euclid(1_000_000_000_000) as i64
 }
 
-#[cfg(test)]
-mod tests;
+fn mismatch(network: &dyn Network, expected: String) -> Error {
+    Error::ModelMismatch {
+        name: network.name().to_owned(),
+        found: format!(
+            "{} -> {}",
+            describe(network.inputs()),
+            describe(network.outputs())
+        ),
+        expected,
+    }
+}

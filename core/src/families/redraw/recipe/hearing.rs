@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::{
+    families::redraw::recipe::pieces::{Listener, Pieces},
     generator::Hearing,
     sound::{self, Spectrum},
 };
@@ -37,9 +38,12 @@ pub enum Features {
     Mel,
     /// It hears rows that a second network makes of one mel window each.
     Ave,
+    /// It hears rows that a second network makes of the samples, hearing both ways without end.
     Hubert,
-    /// The same, of windows of filter-bank energies.
+    /// Rows of one window of filter-bank energies each.
     Wenet,
+    /// Rows of Whisper's spectrum, hearing both ways as far as 30 s, and their places.
+    Whisper,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -52,6 +56,11 @@ pub struct Sound {
     window: Option<usize>,
     /// Columns of the window that lie before its row's time, for WeNet.
     pub columns_before: usize,
+    /// HuBERT's and Whisper's pieces: what is heard before the rows that are kept, these, and what is
+    /// heard after.
+    past_ms: Option<usize>,
+    step_ms: Option<usize>,
+    future_ms: Option<usize>,
     /// Values of a streaming encoder's integer inputs.
     pub integers: BTreeMap<String, i64>,
     /// Of the training videos: rows of features a second. For people where there are none.
@@ -79,6 +88,9 @@ impl Default for Sound {
             window: None,
             // `wenet_infer.py` puts as much silence before the sound.
             columns_before: 32,
+            past_ms: None,
+            step_ms: None,
+            future_ms: None,
             integers: BTreeMap::new(),
             frame_rate: None,
             rows: 16,
@@ -104,7 +116,9 @@ impl Sound {
     pub fn spectrum(&self) -> Spectrum {
         match self.features {
             Features::Wenet => Spectrum::Fbank,
-            _ => Spectrum::Mel,
+            Features::Hubert => Spectrum::Samples,
+            Features::Whisper => Spectrum::Whisper,
+            Features::Mel | Features::Ave => Spectrum::Mel,
         }
     }
 
@@ -117,6 +131,8 @@ impl Sound {
             Features::Ave => vec![2 * self.rows, 16, 16],
             Features::Hubert => vec![2 * self.rows, 32, 32],
             Features::Wenet => vec![16 * self.rows, 16, 32],
+            // Of five layers each.
+            Features::Whisper => vec![5 * self.rows, 384],
         }
     }
 
@@ -136,6 +152,25 @@ impl Sound {
         })
     }
 
+    /// The encoder, if it is one that hears a whole recording.
+    fn listener(&self) -> Option<Listener> {
+        match self.features {
+            Features::Hubert => Some(Listener::Hubert),
+            Features::Whisper => Some(Listener::Whisper),
+            Features::Mel | Features::Ave | Features::Wenet => None,
+        }
+    }
+
+    fn said_ms(&self) -> [Option<usize>; 3] {
+        [self.past_ms, self.step_ms, self.future_ms]
+    }
+
+    /// How such an encoder hears a stream.
+    pub fn pieces(&self) -> Option<Pieces> {
+        let listener = self.listener()?;
+        Some(Pieces::new(listener, self.said_ms(), self.frame_rate()))
+    }
+
     /// Columns from a row to the next, where they are a whole number.
     pub fn step(&self) -> i64 {
         (self.spectrum().columns_per_second() as f64 / self.frame_rate()) as i64
@@ -146,9 +181,10 @@ impl Sound {
         let per_row = self.spectrum().columns_per_second() as f64 / self.frame_rate();
         // All rows, one row's length for frames between two, and for AVE two for the windows that
         // the end of the sound moves back.
-        let columns = match self.features {
-            Features::Mel => self.window(),
-            _ => ((self.rows + 3) as f64 * per_row).ceil() as usize + 2 + self.window(),
+        let columns = match (self.features, self.pieces()) {
+            (Features::Mel, _) => self.window(),
+            (_, Some(pieces)) => pieces.columns(self.rows),
+            (_, None) => ((self.rows + 3) as f64 * per_row).ceil() as usize + 2 + self.window(),
         };
         Hearing {
             spectrum: self.spectrum(),
@@ -162,7 +198,10 @@ impl Sound {
         let rows_after = self.rows as i64 - self.rows_before as i64 - 1;
         let (reach, rows_after) = match self.features {
             Features::Mel => (REACH_MS, 0),
-            Features::Ave | Features::Hubert => (REACH_MS, rows_after - ROW_OF_WINDOW),
+            Features::Ave => (REACH_MS, rows_after - ROW_OF_WINDOW),
+            Features::Hubert | Features::Whisper => {
+                (self.pieces().map_or(0.0, Pieces::reach_ms), rows_after)
+            }
             Features::Wenet => {
                 let columns = self.window() as i64 - 1 - self.columns_before as i64;
                 let column_ms = 1_000.0 / self.spectrum().columns_per_second() as f64;
@@ -177,25 +216,18 @@ impl Sound {
     }
 
     pub fn check(&self) -> Result<(), String> {
-        if self.features == Features::Hubert {
-            return Err(
-                "[sound] features \"hubert\" cannot be made from a stream: every value of \
-                 HuBERT-large hangs on the whole recording, in both directions, so its latency is \
-                 the recording's length. Cut into pieces it is not the same and waits for about 1 \
-                 s of sound. A network that was trained with \"ave\" or \"wenet\" is expected"
-                    .into(),
-            );
-        }
         let per_second = self.spectrum().columns_per_second();
         let fits = match self.features {
             Features::Wenet => (1..=MAX_COLUMNS).contains(&self.window()),
-            _ => self.window() == COLUMNS,
+            Features::Hubert | Features::Whisper => self.window.is_none(),
+            Features::Mel | Features::Ave => self.window() == COLUMNS,
         };
         let said_per_second = self.columns_per_second.unwrap_or(per_second);
         if !fits || (self.sample_rate, said_per_second) != (sound::RATE, per_second) {
             let expected = match self.features {
                 Features::Wenet => format!("1 to {MAX_COLUMNS}"),
-                _ => COLUMNS.to_string(),
+                Features::Hubert | Features::Whisper => "none".to_owned(),
+                Features::Mel | Features::Ave => COLUMNS.to_string(),
             };
             return Err(format!(
                 "[sound] is {} Hz, {said_per_second} columns a second, window {}; {}, \
@@ -223,6 +255,9 @@ impl Sound {
                 "[sound] frame-rate is {rate}; with \"wenet\" a row has a whole number of its \
                  {per_second} columns a second"
             ));
+        }
+        if let Some(listener) = self.listener() {
+            Pieces::check(listener, self.said_ms(), rate)?;
         }
         if !(1..=MAX_ROWS).contains(&self.rows) || self.rows_before > self.rows {
             return Err(format!(

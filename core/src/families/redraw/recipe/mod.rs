@@ -4,6 +4,7 @@
 
 mod hearing;
 mod picture;
+mod pieces;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -17,6 +18,7 @@ use crate::{
 
 pub use hearing::{COLUMNS, Features, ROW_OF_WINDOW, Sound};
 pub use picture::{Blend, Crop, Image, Kind, Order, Planes, crop_side};
+pub use pieces::{HUBERT_SPAN, Listener, Pieces, ROW_HOP, ROW_MS, WHISPER_COLUMNS, WHISPER_ROWS};
 
 /// The manifest of such a network. What is not said has the values of its family.
 #[derive(Debug, Deserialize)]
@@ -48,6 +50,9 @@ pub struct Files {
     pub generator: File,
     /// Makes features of mel windows, where the generator wants them.
     pub audio_encoder: Option<File>,
+    /// From a face to the latents that the generator draws in, where it does, and back.
+    pub image_encoder: Option<File>,
+    pub image_decoder: Option<File>,
 }
 
 /// Names of tensors; those not named are found by their shapes.
@@ -134,6 +139,20 @@ impl Recipe {
                 "[sound] features is \"wenet\": the network hears what WeNet's encoder makes of \
                  the sound; an encoder is expected, as [files] audio-encoder or, for a bare \
                  network, as `encoder.onnx` or `NAME-wenet.onnx` beside `NAME.onnx`"
+                    .into(),
+            ),
+            (Features::Hubert, None) => Err(
+                "[sound] features is \"hubert\": the network hears what HuBERT makes of the sound; \
+                 HuBERT is expected, as [files] audio-encoder or, for a bare network, as \
+                 `hubert.onnx` or `NAME-hubert.onnx` beside `NAME.onnx`; training/export_hubert.py \
+                 writes it from facebook/hubert-large-ls960-ft"
+                    .into(),
+            ),
+            (Features::Whisper, None) => Err(
+                "[sound] features is \"whisper\": the network hears what Whisper makes of the sound; \
+                 its encoder is expected, as [files] audio-encoder or, for a bare network, as \
+                 `whisper.onnx` or `NAME-whisper.onnx` beside `NAME.onnx`; \
+                 training/export_musetalk.py writes it"
                     .into(),
             ),
             _ => Ok(()),
@@ -264,6 +283,28 @@ mod tests {
     }
 
     #[test]
+    fn hubert_waits_for_the_piece_of_its_last_row_and_what_is_heard_after() {
+        let hubert = "sound.features = \"hubert\"\n\
+                      files.audio-encoder = { path = \"e.onnx\", sha256 = \"\" }";
+        let ultralight = "sound.rows = 8\nsound.rows-before = 4";
+        for (lines, expected) in [
+            // 7 frames after its own begins the last one's first row: 300 + 25 ms, and the piece.
+            ("sound.step-ms = 40\nsound.future-ms = 0", 325_000_000),
+            ("sound.step-ms = 200\nsound.future-ms = 0", 485_000_000),
+            ("", 985_000_000),
+            (ultralight, 825_000_000),
+            (
+                &format!("{ultralight}\nsound.step-ms = 40\nsound.future-ms = 0"),
+                165_000_000,
+            ),
+            ("sound.frame-rate = 50\nsound.step-ms = 20", 665_000_000),
+        ] {
+            let recipe = parse(&format!("{SHORT}\n{hubert}\n{lines}")).expect(lines);
+            assert_eq!(recipe.sound.look_ahead_ns(), expected, "{lines}");
+        }
+    }
+
+    #[test]
     fn training_heard_one_frame_earlier() {
         let recipe = parse(&format!("{SHORT}\nsound.offset-ms = -40.0")).expect("good");
         assert_eq!(recipe.sound.look_ahead_ns(), 172_500_000);
@@ -286,7 +327,23 @@ mod tests {
             ("sound.rows = 0", "rows is 0"),
             ("sound.rows-before = 17", "rows-before 17"),
             ("sound.weight = -1", "weight is -1"),
-            ("sound.features = \"hubert\"", "the recording's length"),
+            ("sound.features = \"hubert\"", "training/export_hubert.py"),
+            (
+                "sound.features = \"hubert\"\nsound.step-ms = 60",
+                "of 40 and not 0 for step-ms",
+            ),
+            (
+                "sound.features = \"hubert\"\nsound.past-ms = 19980",
+                "at most 20000 together",
+            ),
+            (
+                "sound.features = \"hubert\"\nsound.frame-rate = 30",
+                "frame-rate is 30; with these features",
+            ),
+            (
+                "sound.features = \"hubert\"\nsound.window = 16",
+                "window 16; 16000, 200 and none",
+            ),
             ("sound.features = \"wenet\"", "`NAME-wenet.onnx`"),
             (
                 "sound.features = \"wenet\"\nsound.columns-per-second = 80",

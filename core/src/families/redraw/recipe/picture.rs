@@ -103,7 +103,7 @@ fn finder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Finder, D::Error
     #[derive(Deserialize)]
     #[serde(
         untagged,
-        expecting = "\"s3fd\", \"landmarks-110\", \"ffhq\" or [x, y, width, height] in pixels is expected"
+        expecting = "\"s3fd\", \"landmarks-110\", \"nose-bridge\", \"ffhq\" or [x, y, width, height] in pixels is expected"
     )]
     enum Said {
         Box([f32; 4]),
@@ -115,12 +115,15 @@ fn finder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Finder, D::Error
         S3fd,
         #[serde(rename = "landmarks-110")]
         Landmarks110,
+        #[serde(rename = "nose-bridge")]
+        NoseBridge,
         #[serde(rename = "ffhq")]
         Ffhq,
     }
     Ok(match Said::deserialize(deserializer)? {
         Said::Name(Named::S3fd) => Finder::S3fd,
         Said::Name(Named::Landmarks110) => Finder::Landmarks110,
+        Said::Name(Named::NoseBridge) => Finder::NoseBridge,
         Said::Name(Named::Ffhq) => Finder::Ffhq,
         Said::Box([x, y, width, height]) => {
             let place = Rect::new([x, y, x + width, y + height]);
@@ -155,6 +158,8 @@ pub struct Blend {
     pub match_colour: bool,
     /// Back to the box, with [`Kind::Reference`].
     pub scale: Scale,
+    /// Whether what is drawn is rounded to whole numbers, with [`Kind::Reference`], and not cut.
+    pub rounds: bool,
 }
 
 impl Default for Blend {
@@ -163,6 +168,7 @@ impl Default for Blend {
             kind: Kind::Soft,
             match_colour: true,
             scale: Scale::Linear,
+            rounds: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Rows of WeNet's streaming encoder against Ultralight's rules, and what goes on between runs.
 
-use crate::families::redraw::audio_features::tests::*;
+use crate::families::redraw::audio_features::windows::tests::*;
 
 /// Ultralight's.
 const WENET: &str = "features = \"wenet\"\nrows = 8\nrows-before = 4";
@@ -85,12 +85,12 @@ impl Network for Streaming {
     }
 }
 
-fn wenet(caches: bool) -> Features {
+fn wenet(caches: bool) -> Windows {
     let mut names = Tensors::default();
     if caches {
         names.caches.insert("cache".into(), "next".into());
     }
-    Features::open(streaming(), &names, &described(WENET)).expect("an encoder")
+    Windows::open(streaming(), &names, &described(WENET)).expect("an encoder")
 }
 
 /// Ultralight's `wenet_infer.py`: windows of 67 columns, 5 from one to the next, over 320 ms of
@@ -205,7 +205,7 @@ fn caches_begin_anew_where_rows_are_missing_and_after_a_reset() {
 fn a_streaming_encoder_that_is_not_described_is_refused() {
     let refused = |names: Tensors, lines: &str| {
         let sound = described(&format!("{WENET}\n{lines}"));
-        match Features::open(streaming(), &names, &sound) {
+        match Windows::open(streaming(), &names, &sound) {
             Ok(_) => panic!("opened with {lines}"),
             Err(error) => error.to_string(),
         }

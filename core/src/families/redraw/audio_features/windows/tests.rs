@@ -4,7 +4,7 @@ mod wenet;
 
 use crate::{
     families::redraw::{
-        audio_features::{table::ave_column, *},
+        audio_features::{table::ave_column, windows::*},
         recipe::COLUMNS,
     },
     inference::{Element, TensorInfo},
@@ -86,8 +86,8 @@ fn described(lines: &str) -> Sound {
     toml::from_str(lines).expect("a good table")
 }
 
-fn features(runs: &Arc<AtomicUsize>) -> Features {
-    let features = Features::open(sums(runs), &Tensors::default(), &described(AVE));
+fn features(runs: &Arc<AtomicUsize>) -> Windows {
+    let features = Windows::open(sums(runs), &Tensors::default(), &described(AVE));
     runs.store(0, Ordering::Relaxed);
     features.expect("an encoder")
 }
@@ -115,7 +115,7 @@ fn whole(samples: usize) -> sound::Sound {
     sound
 }
 
-fn heard_at(features: &mut Features, sound: &mut sound::Sound, time_ns: i64) -> Vec<f32> {
+fn heard_at(features: &mut Windows, sound: &mut sound::Sound, time_ns: i64) -> Vec<f32> {
     let Hearing {
         spectrum,
         columns,

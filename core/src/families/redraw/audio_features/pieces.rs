@@ -1,0 +1,218 @@
+//! Features of a network that hears a recording both ways, without end: made in pieces, each with
+//! some of the sound before and after, on the grid of running time.
+//!
+//! Must not know what such a network is given: that is its [`Front`]'s.
+
+use std::ops::Range;
+
+use crate::{
+    Error,
+    families::redraw::{
+        audio_features::{Features, hubert, step, whisper},
+        recipe::{self, Listener, Sound, Tensors},
+    },
+    generator::{Heard, finite},
+    inference::Network,
+    sound::Bounds,
+};
+
+/// Of one that is not made.
+const NO_PIECE: i64 = i64::MIN;
+
+/// What lies before such a network, and its tensors.
+pub struct Opened {
+    pub front: Box<dyn Front>,
+    /// Numbers in the sound of a piece.
+    pub heard: usize,
+    /// The network's output, and numbers in a row of it.
+    pub features: usize,
+    pub width: usize,
+    /// What is added to the rows of a frame; nothing where there is none.
+    pub places: Vec<f32>,
+}
+
+/// Makes of sound what such a network hears.
+pub trait Front: Send {
+    /// The rows that an original's table has of a recording.
+    fn table(&self, bounds: Bounds) -> Range<i64>;
+
+    /// Writes the sound of the piece that begins with row `first` to `out`. False where not all of it
+    /// is heard.
+    fn look(&self, heard: &Heard, first: i64, out: &mut [f32]) -> bool;
+
+    /// Gives it to the network, with what there is of the recording.
+    fn feed(&mut self, piece: &[f32], place: &Place, network: &mut dyn Network);
+
+    fn reset(&mut self) {}
+}
+
+/// Where a piece lies.
+pub struct Place {
+    /// Its first row.
+    pub first: i64,
+    /// The rows of the recording that it has.
+    pub known: Range<i64>,
+    /// The recording.
+    pub bounds: Bounds,
+}
+
+/// What one run of the encoder made, and of what.
+struct Piece {
+    number: i64,
+    /// The rows that there are of the recording.
+    known: Range<i64>,
+    heard: Vec<f32>,
+    /// Its rows between what is heard before and after them.
+    rows: Vec<f32>,
+}
+
+pub struct Pieces {
+    network: Box<dyn Network>,
+    opened: Opened,
+    plan: recipe::Pieces,
+    rate: f64,
+    /// Rows of the encoder in what a frame hears, and rows of the table before the frame.
+    rows: usize,
+    rows_before: i64,
+    offset_ns: i64,
+    /// Piece *k* in slot *k* modulo their number.
+    made: Vec<Piece>,
+    looked: Vec<f32>,
+    silence: Vec<f32>,
+}
+
+impl Pieces {
+    /// # Errors
+    /// [`Error::ModelMismatch`], or [`Error::Inference`] when the encoder fails on silence.
+    pub fn open(
+        mut network: Box<dyn Network>,
+        names: &Tensors,
+        sound: &Sound,
+        plan: recipe::Pieces,
+    ) -> Result<Self, Error> {
+        let rows = sound.rows * plan.per_row;
+        let mut opened = match plan.listener {
+            Listener::Hubert => hubert::open(&*network, names, plan)?,
+            Listener::Whisper => whisper::open(&*network, names, plan, rows)?,
+        };
+        let looked = vec![sound.spectrum().silence(); opened.heard];
+        let place = Place {
+            first: 0,
+            known: 0..plan.rows() as i64,
+            bounds: Bounds::default(),
+        };
+        opened.front.feed(&looked, &place, &mut *network);
+        opened.front.reset();
+        network.run()?;
+        let made = network.output(opened.features);
+        finite(made, network.name())?;
+        let last = plan.past + plan.step - 1;
+        let mut silence = made[last * opened.width..][..opened.width].repeat(rows);
+        add(&mut silence, &opened.places);
+        Ok(Self {
+            made: std::iter::repeat_with(|| Piece {
+                number: NO_PIECE,
+                known: 0..0,
+                heard: looked.clone(),
+                rows: vec![0.0; plan.step * opened.width],
+            })
+            .take(rows / plan.step + 2)
+            .collect(),
+            network,
+            opened,
+            plan,
+            rate: sound.frame_rate(),
+            rows,
+            rows_before: sound.rows_before as i64,
+            offset_ns: (sound.offset_ms * 1e6) as i64,
+            looked,
+            silence,
+        })
+    }
+
+    /// Makes piece `number`, unless it is there. False where its sound is not heard.
+    fn make(&mut self, number: i64, table: &Range<i64>, heard: &Heard) -> Result<bool, Error> {
+        let plan = self.plan;
+        let first = number * plan.step as i64 - plan.past as i64;
+        let last = first + plan.rows() as i64;
+        let known = table.start.clamp(first, last)..table.end.clamp(first, last);
+        let Opened {
+            front,
+            features,
+            width,
+            ..
+        } = &mut self.opened;
+        if !front.look(heard, first, &mut self.looked) {
+            return Ok(false);
+        }
+        let slot = number.rem_euclid(self.made.len() as i64) as usize;
+        let piece = &mut self.made[slot];
+        if piece.number == number && piece.known == known && piece.heard == self.looked {
+            return Ok(true);
+        }
+        // Whatever fails below, what it holds is nobody's.
+        piece.number = NO_PIECE;
+        piece.heard.copy_from_slice(&self.looked);
+        let place = Place {
+            first,
+            known,
+            bounds: heard.bounds,
+        };
+        front.feed(&self.looked, &place, &mut *self.network);
+        self.network.run()?;
+        let made = self.network.output(*features);
+        let made = &made[plan.past * *width..][..plan.step * *width];
+        finite(made, self.network.name())?;
+        piece.rows.copy_from_slice(made);
+        (piece.number, piece.known) = (number, place.known);
+        Ok(true)
+    }
+}
+
+impl Features for Pieces {
+    fn silence(&self) -> &[f32] {
+        &self.silence
+    }
+
+    fn listen(&mut self, heard: &Heard, out: &mut [f32]) -> Result<(), Error> {
+        let kept = self.plan.step as i64;
+        let width = self.opened.width;
+        let first = step(heard.time_ns.saturating_add(self.offset_ns), self.rate)
+            .saturating_sub(self.rows_before)
+            .saturating_mul(self.plan.per_row as i64);
+        let table = self.opened.front.table(heard.bounds);
+        let mut ready = (NO_PIECE, false);
+        let rows = out.chunks_exact_mut(width).take(self.rows);
+        for (row, out) in (first..).zip(rows) {
+            let number = row.div_euclid(kept);
+            if table.contains(&row) && ready.0 != number {
+                ready = (number, self.make(number, &table, heard)?);
+            }
+            if !(table.contains(&row) && ready.1) {
+                out.fill(0.0);
+                continue;
+            }
+            let slot = number.rem_euclid(self.made.len() as i64) as usize;
+            let at = row.rem_euclid(kept) as usize * width;
+            out.copy_from_slice(&self.made[slot].rows[at..][..width]);
+        }
+        add(out, &self.opened.places);
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.opened.front.reset();
+        for piece in &mut self.made {
+            piece.number = NO_PIECE;
+        }
+    }
+}
+
+fn add(rows: &mut [f32], places: &[f32]) {
+    for (number, place) in rows.iter_mut().zip(places) {
+        *number += place;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,323 @@
+//! What draws a face: one network, or several of which each takes what the one before made.
+//!
+//! Must not know sound, frames or manifests.
+
+use crate::{
+    Error,
+    families::redraw::{Contract, Ports, recipe::Tensors},
+    inference::{Element, Network, TensorInfo, describe},
+};
+
+/// Draws faces, as many at once as its batch.
+pub trait Drawing: Send {
+    /// For messages.
+    fn name(&self) -> &str;
+
+    /// Side of the face that it sees and draws.
+    fn size(&self) -> usize;
+
+    fn batch(&self) -> usize;
+
+    /// What it hears of all faces.
+    fn sound(&self) -> &TensorInfo;
+
+    /// Gives it face `index`: its views, `[3 or 6, size, size]`.
+    fn see(&mut self, index: usize, views: &[f32]);
+
+    /// What it is to hear of face `index`, to be filled.
+    fn heard(&mut self, index: usize) -> &mut [f32];
+
+    /// How strongly to move the lips of face `index`, where it wants to know: `usual` of a manifest,
+    /// and how strongly the user wants it.
+    fn weigh(&mut self, index: usize, usual: f32, strength: f32) {
+        let _ = (index, usual, strength);
+    }
+
+    /// Draws the first `faces`; the others are anybody's.
+    ///
+    /// # Errors
+    /// [`Error::Inference`], [`Error::Unreachable`].
+    fn run(&mut self, faces: usize) -> Result<(), Error>;
+
+    /// The drawn face `index`, `[3, size, size]`.
+    fn drawn(&self, index: usize) -> &[f32];
+}
+
+/// The networks of a model that draw.
+pub struct Networks {
+    pub generator: Box<dyn Network>,
+    /// Those from a face to what the generator draws in, and back, where it does not draw faces itself.
+    pub image: Option<[Box<dyn Network>; 2]>,
+}
+
+impl Networks {
+    /// # Errors
+    /// [`Error::ModelMismatch`].
+    pub fn drawing(self, contract: &Contract, names: &Tensors) -> Result<Box<dyn Drawing>, Error> {
+        let Self { generator, image } = self;
+        let Some(ports) = (contract.ports)(&*generator, names) else {
+            return Err(misfit(contract, &*generator, names));
+        };
+        Ok(match image {
+            None => Box::new(Single {
+                network: generator,
+                ports,
+            }),
+            Some([encoder, decoder]) => {
+                Box::new(InLatents::new(generator, ports, encoder, decoder)?)
+            }
+        })
+    }
+}
+
+/// One network that draws faces.
+struct Single {
+    network: Box<dyn Network>,
+    ports: Ports,
+}
+
+impl Drawing for Single {
+    fn name(&self) -> &str {
+        self.network.name()
+    }
+
+    fn size(&self) -> usize {
+        self.ports.size
+    }
+
+    fn batch(&self) -> usize {
+        self.ports.batch
+    }
+
+    fn sound(&self) -> &TensorInfo {
+        &self.network.inputs()[self.ports.sound]
+    }
+
+    fn see(&mut self, index: usize, views: &[f32]) {
+        let image = self.network.input_entry(self.ports.image, index);
+        image[..views.len()].copy_from_slice(views);
+    }
+
+    fn heard(&mut self, index: usize) -> &mut [f32] {
+        self.network.input_entry(self.ports.sound, index)
+    }
+
+    fn weigh(&mut self, index: usize, usual: f32, strength: f32) {
+        if let Some(weight) = self.ports.weight {
+            let value = (usual * strength.max(1.0)).min(1.0);
+            self.network.input_entry(weight, index).fill(value);
+        }
+    }
+
+    fn run(&mut self, _faces: usize) -> Result<(), Error> {
+        self.network.run()
+    }
+
+    fn drawn(&self, index: usize) -> &[f32] {
+        self.network.output_entry(self.ports.output, index)
+    }
+}
+
+/// A network that draws latents, which a second one makes of each view of a face and of which a third one
+/// makes a face: what a variational autoencoder's two halves are to a U-Net.
+struct InLatents {
+    network: Box<dyn Network>,
+    ports: Ports,
+    encoder: Half,
+    decoder: Half,
+    /// Numbers in the latents of one view.
+    latents: usize,
+    size: usize,
+    batch: usize,
+    /// The views of all faces.
+    seen: Vec<f32>,
+}
+
+/// A network and its one input and output.
+struct Half {
+    network: Box<dyn Network>,
+    input: usize,
+    output: usize,
+}
+
+impl Half {
+    /// Of a network that makes one of the other.
+    ///
+    /// # Errors
+    /// [`Error::ModelMismatch`].
+    fn new(
+        network: Box<dyn Network>,
+        takes: impl Fn(&[usize]) -> bool,
+        makes: impl Fn(&[usize]) -> bool,
+        expected: String,
+    ) -> Result<Self, Error> {
+        let find = |tensors: &[TensorInfo], fits: &dyn Fn(&[usize]) -> bool| {
+            let is_it = |info: &TensorInfo| info.element == Element::F32 && fits(&info.shape);
+            tensors.iter().position(is_it)
+        };
+        let (inputs, outputs) = (network.inputs(), network.outputs());
+        match (find(inputs, &takes), find(outputs, &makes), inputs.len()) {
+            (Some(input), Some(output), 1) => Ok(Self {
+                input,
+                output,
+                network,
+            }),
+            _ => Err(Error::ModelMismatch {
+                name: network.name().to_owned(),
+                found: format!("{} -> {}", describe(inputs), describe(outputs)),
+                expected,
+            }),
+        }
+    }
+
+    fn batch(&self) -> usize {
+        let input = &self.network.inputs()[self.input];
+        let output = &self.network.outputs()[self.output];
+        input.shape[0].min(output.shape[0])
+    }
+}
+
+impl InLatents {
+    /// # Errors
+    /// [`Error::ModelMismatch`].
+    fn new(
+        mut network: Box<dyn Network>,
+        ports: Ports,
+        encoder: Box<dyn Network>,
+        decoder: Box<dyn Network>,
+    ) -> Result<Self, Error> {
+        let shape = network.outputs()[ports.output].shape[1..].to_vec();
+        let is_face = |shape: &[usize]| matches!(*shape, [_, 3, height, width] if height == width);
+        let is_latents = |found: &[usize]| found.get(1..) == Some(&shape[..]);
+        let latents = format!("latents {:?}", network.outputs()[ports.output].shape);
+        let encoder = Half::new(
+            encoder,
+            is_face,
+            is_latents,
+            format!("an image encoder: face [N, 3, S, S] -> {latents}"),
+        )?;
+        let size = encoder.network.inputs()[encoder.input].shape[2];
+        let decoder = Half::new(
+            decoder,
+            is_latents,
+            |shape| is_face(shape) && shape[2] == size,
+            format!("an image decoder: {latents} -> face [N, 3, {size}, {size}]"),
+        )?;
+        // The step of a diffusion that it does not do.
+        for index in 0..network.inputs().len() {
+            if network.inputs()[index].element != Element::F32 {
+                network.set_integer(index, 0);
+            }
+        }
+        let batch = ports.batch.min(encoder.batch()).min(decoder.batch());
+        Ok(Self {
+            latents: shape.iter().product(),
+            seen: vec![0.0; batch * 2 * 3 * size * size],
+            network,
+            ports,
+            encoder,
+            decoder,
+            size,
+            batch,
+        })
+    }
+
+    /// Numbers in one view.
+    fn view(&self) -> usize {
+        3 * self.size * self.size
+    }
+}
+
+impl Drawing for InLatents {
+    fn name(&self) -> &str {
+        self.network.name()
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn sound(&self) -> &TensorInfo {
+        &self.network.inputs()[self.ports.sound]
+    }
+
+    fn see(&mut self, index: usize, views: &[f32]) {
+        let face = 2 * self.view();
+        self.seen[index * face..][..views.len()].copy_from_slice(views);
+    }
+
+    fn heard(&mut self, index: usize) -> &mut [f32] {
+        self.network.input_entry(self.ports.sound, index)
+    }
+
+    fn run(&mut self, faces: usize) -> Result<(), Error> {
+        let (view, latents) = (self.view(), self.latents);
+        let Half {
+            network: encoder,
+            input,
+            output,
+        } = &mut self.encoder;
+        for which in 0..2 {
+            for index in 0..faces {
+                let seen = &self.seen[(2 * index + which) * view..][..view];
+                encoder.input_entry(*input, index).copy_from_slice(seen);
+            }
+            encoder.run()?;
+            for index in 0..faces {
+                let made = encoder.output_entry(*output, index);
+                let image = self.network.input_entry(self.ports.image, index);
+                image[which * latents..][..latents].copy_from_slice(made);
+            }
+        }
+        self.network.run()?;
+        let Half {
+            network: decoder,
+            input,
+            ..
+        } = &mut self.decoder;
+        for index in 0..faces {
+            let made = self.network.output_entry(self.ports.output, index);
+            decoder.input_entry(*input, index).copy_from_slice(made);
+        }
+        decoder.run()
+    }
+
+    fn drawn(&self, index: usize) -> &[f32] {
+        let Half {
+            network, output, ..
+        } = &self.decoder;
+        network.output_entry(*output, index)
+    }
+}
+
+fn misfit(contract: &Contract, network: &dyn Network, names: &Tensors) -> Error {
+    let Tensors {
+        sound,
+        image,
+        weight,
+        output,
+        ..
+    } = names;
+    let named: Vec<_> = [sound, image, weight, output]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    let names = match named.is_empty() {
+        true => "any names".to_owned(),
+        false => format!("named {}", named.join(", ")),
+    };
+    Error::ModelMismatch {
+        name: network.name().to_owned(),
+        found: format!(
+            "{} -> {}",
+            describe(network.inputs()),
+            describe(network.outputs())
+        ),
+        expected: format!("{}, {names}", contract.shapes),
+    }
+}
