@@ -287,10 +287,11 @@ fn manifests_that_do_not_fit_are_refused() {
         return;
     };
     assert!(message.contains("planes has 1 entry"), "{message}");
-    let folder = model("family", "");
+    let lines = "[sound]\nfeatures = \"whisper\"\nframe-rate = 50";
+    let folder = model("family", lines);
     let path = folder.join("manifest.toml");
     let text = std::fs::read_to_string(&path).expect("a manifest");
-    std::fs::write(&path, text.replace("musetalk", "edtalk")).expect("a file");
+    std::fs::write(&path, text.replace("\"musetalk\"", "\"unet\"")).expect("a file");
     let message = refused(&folder).expect("it could be told before");
     assert!(message.contains("draw faces themselves"), "{message}");
 }
