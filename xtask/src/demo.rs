@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(release) = arguments.on {
         let mut words = vec!["demo".into()];
         words.extend(arguments.words()?);
-        return elsewhere::command(release, arguments.folder.as_deref(), &words);
+        return elsewhere::command(release.name(), arguments.folder.as_deref(), "", &words);
     }
     // Before anything is installed or built, which may take minutes.
     for file in arguments.video.iter().chain(&arguments.audio) {

@@ -30,7 +30,7 @@ pub enum Release {
 }
 
 impl Release {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Trixie => "trixie",
             Self::Forky => "forky",
@@ -132,16 +132,30 @@ done
 [ -z "$failed" ] || { echo "test: failed:$failed" >&2; exit 1; }
 "#;
 
-/// Runs `cargo xtask` with these words there.
-pub fn command(release: Release, folder: Option<&Path>, words: &[OsString]) -> Result<()> {
+/// Where cargo keeps what it downloads.
+pub fn cargo_home() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("CARGO_HOME") {
+        return Ok(PathBuf::from(folder));
+    }
+    let home = std::env::var_os("HOME").context("HOME is not set")?;
+    Ok(PathBuf::from(home).join(".cargo"))
+}
+
+/// Runs `cargo xtask` with these words in the Debian of that name, which gets Debian's `packages` first.
+pub fn command(
+    release: &str,
+    folder: Option<&Path>,
+    packages: &str,
+    words: &[OsString],
+) -> Result<()> {
     let root = make(release, folder)?;
     install(&root, LINKER)?;
+    if !packages.is_empty() {
+        install(&root, packages)?;
+    }
     let rust = process::output_of(Command::new("rustc").args(["--print", "sysroot"]))
         .context("rustc does not say where it lies")?;
-    let cargo = match std::env::var_os("CARGO_HOME") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cargo"),
-    };
+    let cargo = cargo_home()?;
     let mut there = in_namespace(NEWCOMER);
     there
         .args([
@@ -162,7 +176,7 @@ pub fn command(release: Release, folder: Option<&Path>, words: &[OsString]) -> R
 /// Runs test programs there. A text of `filter` that is part of programs' names chooses these, any other
 /// chooses tests in them.
 pub fn tests(release: Release, folder: Option<&Path>, filter: &[String]) -> Result<()> {
-    let root = make(release, folder)?;
+    let root = make(release.name(), folder)?;
     install(&root, TESTED_WITH)?;
     let built = test::build()?;
     let (programs, tests): (Vec<_>, Vec<_>) = filter
@@ -185,7 +199,7 @@ pub fn tests(release: Release, folder: Option<&Path>, filter: &[String]) -> Resu
 }
 
 /// A shell with mounts of its own; arguments are the script's.
-fn in_namespace(script: &str) -> Command {
+pub fn in_namespace(script: &str) -> Command {
     let mut shell = Command::new("unshare");
     shell
         .args(["--mount", "--propagation", "private", "sh", "-c"])
@@ -199,28 +213,36 @@ fn check_means(root: &Path) -> Result<()> {
     let user = process::output_of(Command::new("id").arg("-u")).unwrap_or_default();
     if user.trim() != "0" {
         bail!(
-            "--on needs root, for chroot and mounts; this is user {}",
+            "another Debian needs root, for chroot and mounts; this is user {}",
             user.trim()
         );
     }
     if !root.join(COMPLETE).exists() && !process::is_installed("debootstrap") {
-        bail!("--on needs debootstrap: apt-get install debootstrap");
+        bail!("another Debian needs debootstrap: apt-get install debootstrap");
     }
     for program in ["unshare", "chroot"] {
         if !process::is_installed(program) {
-            bail!("--on needs {program}, of Debian's util-linux or coreutils");
+            bail!("another Debian needs {program}, of Debian's util-linux or coreutils");
         }
     }
     Ok(())
 }
 
+/// A folder with a Debian in which nothing is installed.
+pub fn make_bare(release: &str) -> Result<PathBuf> {
+    make(release, Some(&usual_folder(&format!("{release}-bare"))?))
+}
+
+fn usual_folder(name: &str) -> Result<PathBuf> {
+    let target = plugin::output_folder(Profile::Dev)?;
+    Ok(target.with_file_name("elsewhere").join(name))
+}
+
 /// The other Debian's folder, made unless it is there.
-fn make(release: Release, folder: Option<&Path>) -> Result<PathBuf> {
+fn make(release: &str, folder: Option<&Path>) -> Result<PathBuf> {
     let root = match folder {
         Some(folder) => folder.to_path_buf(),
-        None => plugin::output_folder(Profile::Dev)?
-            .with_file_name("elsewhere")
-            .join(release.name()),
+        None => usual_folder(release)?,
     };
     check_means(&root)?;
     if root.join(COMPLETE).exists() {
@@ -230,14 +252,10 @@ fn make(release: Release, folder: Option<&Path>) -> Result<PathBuf> {
     std::fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
     let mut debootstrap = Command::new("debootstrap");
     debootstrap
-        .args([
-            "--variant=minbase",
-            "--include=ca-certificates",
-            release.name(),
-        ])
+        .args(["--variant=minbase", "--include=ca-certificates", release])
         .arg(&root)
         .arg(ITS_OWN_MIRROR);
-    if !Path::new(SCRIPTS).join(release.name()).exists() {
+    if !Path::new(SCRIPTS).join(release).exists() {
         debootstrap.arg(Path::new(SCRIPTS).join(NEWEST_SCRIPT));
     }
     process::run(&mut debootstrap)?;

@@ -31,7 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(release) = arguments.on {
         let mut words = vec!["soak".into()];
         words.extend(arguments.words());
-        return elsewhere::command(release, arguments.folder.as_deref(), &words);
+        return elsewhere::command(release.name(), arguments.folder.as_deref(), "", &words);
     }
     setup::ensure()?;
     let folder = plugin::build_release()?;

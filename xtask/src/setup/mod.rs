@@ -35,7 +35,7 @@ pub fn root() -> &'static Path {
 }
 
 /// What setup fetches lies here.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     root().join(".setup")
 }
 
@@ -61,6 +61,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 pub fn ensure() -> Result<()> {
     system::ensure(&folder())?;
     onnxruntime::ensure(&folder())
+}
+
+/// The same with the terms under which ONNX Runtime may be passed on.
+pub fn ensure_for_packages() -> Result<()> {
+    system::ensure(&folder())?;
+    onnxruntime::ensure_with_licences(&folder())
 }
 
 /// An inference server for tests and measurements.

@@ -22,7 +22,7 @@ struct Build {
     library: Pinned,
 }
 
-const BUILDS: [Build; 2] = [
+static BUILDS: [Build; 2] = [
     Build {
         machine: "x86_64",
         wheel_sha256: "5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f",
@@ -41,9 +41,32 @@ const BUILDS: [Build; 2] = [
     },
 ];
 
+/// Beside the library in the wheel's folder above: what goes with it where it is passed on.
+const LICENCES: [&str; 2] = ["LICENSE", "ThirdPartyNotices.txt"];
+
 pub fn ensure(setup: &Path) -> Result<()> {
+    let build = build()?;
+    let folder = setup.join("onnxruntime");
+    if build.library.is_in(&folder) {
+        link(&folder, LIBRARY)?;
+        report("ONNX Runtime 1.31.1", "present");
+        return Ok(());
+    }
+    fetch(build, setup, &folder)
+}
+
+/// The same with its licences, which older versions of setup did not keep.
+pub fn ensure_with_licences(setup: &Path) -> Result<()> {
+    let folder = setup.join("onnxruntime");
+    if LICENCES.iter().all(|name| folder.join(name).exists()) {
+        return ensure(setup);
+    }
+    fetch(build()?, setup, &folder)
+}
+
+fn build() -> Result<&'static Build> {
     let machine = std::env::consts::ARCH;
-    let build = BUILDS
+    BUILDS
         .iter()
         .find(|build| cfg!(target_os = "linux") && build.machine == machine)
         .with_context(|| {
@@ -52,13 +75,10 @@ pub fn ensure(setup: &Path) -> Result<()> {
                  (macOS: brew install onnxruntime) and set ORT_DYLIB_PATH to its library",
                 std::env::consts::OS
             )
-        })?;
-    let folder = setup.join("onnxruntime");
-    if build.library.is_in(&folder) {
-        link(&folder, LIBRARY)?;
-        report("ONNX Runtime 1.31.1", "present");
-        return Ok(());
-    }
+        })
+}
+
+fn fetch(build: &Build, setup: &Path, folder: &Path) -> Result<()> {
     report("ONNX Runtime 1.31.1", "downloading with pip (25 MB)");
     let download = setup.join("download");
     pinned::fresh_folder(&download)?;
@@ -72,8 +92,12 @@ pub fn ensure(setup: &Path) -> Result<()> {
         );
     }
     let library = pinned::unzip(&wheel, &format!("onnxruntime/capi/{LIBRARY}"), &download)?;
-    build.library.install(&library, &folder)?;
-    link(&folder, LIBRARY)?;
+    build.library.install(&library, folder)?;
+    for name in LICENCES {
+        let text = pinned::unzip(&wheel, &format!("onnxruntime/{name}"), &download)?;
+        fs::copy(&text, folder.join(name)).with_context(|| format!("cannot copy {name}"))?;
+    }
+    link(folder, LIBRARY)?;
     fs::remove_dir_all(&download).context("cannot remove the download")?;
     report("ONNX Runtime 1.31.1", "installed in .setup/onnxruntime");
     Ok(())
