@@ -50,7 +50,7 @@ impl Drop for Program {
 }
 
 /// What the example prints to its end, which is a good one.
-fn printed(mut command: Command) -> String {
+pub fn printed(mut command: Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -58,14 +58,14 @@ fn printed(mut command: Command) -> String {
     text
 }
 
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("examples");
     fs::create_dir_all(&folder).unwrap();
     folder
 }
 
 /// Plays a pipeline to its end.
-fn play(description: &str) -> Running {
+pub fn play(description: &str) -> Running {
     let pipeline = gst::parse::launch(description).unwrap();
     let pipeline = Running(pipeline.downcast::<gst::Pipeline>().unwrap());
     pipeline.set_state(gst::State::Playing).unwrap();
@@ -78,7 +78,7 @@ fn play(description: &str) -> Running {
 }
 
 /// The demo's painting and sound.
-fn painting_and_sound() -> Option<(PathBuf, PathBuf)> {
+pub fn painting_and_sound() -> Option<(PathBuf, PathBuf)> {
     let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("media");
     let picture = media.join("young-woman-in-mauve.jpg");
     if !picture.exists() {
@@ -89,7 +89,7 @@ fn painting_and_sound() -> Option<(PathBuf, PathBuf)> {
 }
 
 /// A file with 2 s of them.
-fn a_clip(name: &str) -> Option<PathBuf> {
+pub fn a_clip(name: &str) -> Option<PathBuf> {
     let (picture, sound) = painting_and_sound()?;
     let clip = folder().join(name);
     play(&format!(
@@ -106,7 +106,7 @@ fn a_clip(name: &str) -> Option<PathBuf> {
     Some(clip)
 }
 
-const TO_MP4: [&str; 6] = [
+pub const TO_MP4: [&str; 6] = [
     "jpegdec",
     "imagefreeze",
     "x264enc",

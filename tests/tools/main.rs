@@ -7,5 +7,6 @@ mod picture;
 #[path = "../support/plugin.rs"]
 mod plugin;
 
+mod bindings;
 mod examples;
 mod personalize;
