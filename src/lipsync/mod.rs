@@ -224,12 +224,12 @@ pub enum MouthMemory {
     )]
     Live,
     #[enum_value(
-        name = "The same, and from the first frame on as an earlier reading of the clip has shown it:                 mouth-memory-file",
+        name = "The same, and from the first frame on as an earlier reading of the clip has shown it: mouth-memory-file",
         nick = "clip"
     )]
     Clip,
     #[enum_value(
-        name = "Frames pass through unchanged; what they show of mouths is written to                 mouth-memory-file",
+        name = "Frames pass through unchanged; what they show of mouths is written to mouth-memory-file",
         nick = "learn"
     )]
     Learn,

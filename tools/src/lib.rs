@@ -1,5 +1,5 @@
 //! What `cargo xtask demo`, `eval`, `bench` and `soak` share: running pipelines, decoding
-//! files, watching mouths, statistics, tables, charts, contact sheets.
+//! files, watching mouths, statistics, tables, charts, contact sheets. [`reference`] is what `docs` writes.
 //!
 //! Not part of the plugin. What is measured passes through the element's public interface; the
 //! plugin's own face mesh is used only to look at the frames that come out.
@@ -11,6 +11,7 @@ pub mod media;
 pub mod numbers;
 pub mod picture;
 pub mod pipeline;
+pub mod reference;
 pub mod sheet;
 pub mod table;
 pub mod usage;

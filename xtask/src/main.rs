@@ -5,9 +5,11 @@
 
 mod bench;
 mod demo;
+mod docs;
 mod elsewhere;
 mod eval;
 mod memcheck;
+mod package;
 mod personalize;
 mod plugin;
 mod process;
@@ -46,8 +48,12 @@ enum Command {
     Bench(bench::Arguments),
     /// Run live pipelines, inject faults and check invariants
     Soak(soak::Arguments),
+    /// Write the pages of the elements, and build the documentation's site where mdbook is installed
+    Docs,
     /// Write a model as an inference server wants it
     ServeModel(serve_model::Arguments),
+    /// Make Debian packages of plugin, tool and ONNX Runtime
+    Package(package::Arguments),
     /// Fit the built-in mouth to one person
     Personalize(personalize::Arguments),
 }
@@ -70,7 +76,9 @@ fn run(command: Command) -> Result<()> {
         Command::Eval(arguments) => eval::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::Docs => docs::run(),
         Command::ServeModel(arguments) => serve_model::run(&arguments),
+        Command::Package(arguments) => package::run(&arguments),
         Command::Personalize(arguments) => personalize::run(arguments),
     }
 }
@@ -130,6 +138,7 @@ mod tests {
         for (words, known) in [
             ("test --on potato", "trixie, forky"),
             ("demo --on potato", "trixie, forky"),
+            ("package --on potato", "bookworm, trixie"),
             ("setup --provider rocm", "openvino, cuda, tensorrt"),
             ("demo --longer-audio stretch", "shorten, hold, loop"),
         ] {
@@ -139,5 +148,6 @@ mod tests {
         assert!(parse("test --filter").is_err());
         assert!(parse("test --gpu --valgrind").is_err());
         assert!(parse("test --folder x").is_err());
+        assert!(parse("package --on trixie --check").is_err());
     }
 }
