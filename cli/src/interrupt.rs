@@ -34,10 +34,19 @@ pub fn watch() -> io::Result<()> {
     let again = Arc::new(AtomicBool::new(false));
     flag::register_conditional_shutdown(SIGINT, 128 + SIGINT, again.clone())?;
     flag::register(SIGINT, again)?;
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    // nohup has it ignored.
+    let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hang_up) {
         flag::register_usize(signal, RECEIVED.clone(), signal as usize)?;
     }
     Ok(())
+}
+
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| (mask >> (signal - 1)) & 1 == 1)
 }
 
 /// The signal that has come.

@@ -18,7 +18,7 @@ use crate::{
     output::{self, Output},
     plan::{self, Inputs, Target},
     playing,
-    report::Report,
+    report::{self, Report},
 };
 
 /// The property with which a clip is read twice.
@@ -88,18 +88,10 @@ impl Drop for Mouths {
 
 fn write(arguments: &Arguments, video: &Path, path: &Path) -> Result<(), Failure> {
     let container = Container::of(path).exit(Exit::Usage)?;
-    for input in [Some(video), arguments.audio.as_deref()]
-        .into_iter()
-        .flatten()
-    {
-        if output::is_same(input, path) {
-            return Err(anyhow::anyhow!(
-                "{} is one of the files to read",
-                path.display()
-            ))
-            .exit(Exit::Usage);
-        }
+    if let Some(path) = &arguments.report {
+        report::Form::of(path).exit(Exit::Usage)?;
     }
+    check_names(arguments, video, path).exit(Exit::Usage)?;
     let beside = |path: &Option<_>| {
         path.as_deref()
             .map(|path| Output::create(path, arguments.force))
@@ -125,22 +117,44 @@ fn write(arguments: &Arguments, video: &Path, path: &Path) -> Result<(), Failure
     let mut played = playing::play(arguments, &plan, &files, properties)?;
     played.wall = begun.elapsed();
     let written = check::whole(&played, output.part()).exit(Exit::Output)?;
+    for file in [Some(output), compared].into_iter().flatten() {
+        file.finish().exit(Exit::Output)?;
+    }
+    // The video stays, whatever fails of what only describes it.
+    let losses = check::losses(&inputs.video, &plan, &played, &written)
+        .unwrap_or_else(|error| vec![format!("what it lacks is not known: {error:#}")]);
     let mut notes = plan.notes.clone();
-    for text in check::losses(&inputs.video, &plan, &played, &written)?
-        .into_iter()
-        .chain(played.warnings.clone())
-    {
+    for text in losses.into_iter().chain(played.warnings.clone()) {
         note(&text);
         notes.push(text);
     }
-    if let (Some(page), Some(path)) = (&page, &arguments.report) {
-        let text = Report::new(arguments, &inputs, &played, output.part(), &notes)?.text(path)?;
-        std::fs::write(page.part(), text)
-            .context("cannot write the report")
+    if let (Some(page), Some(to)) = (page, &arguments.report) {
+        Report::new(arguments, &inputs, &played, path, &notes)
+            .and_then(|report| Ok(std::fs::write(page.part(), report.text(to)?)?))
+            .and_then(|()| page.finish())
+            .context("the video is written, the report is not")
             .exit(Exit::Output)?;
     }
-    for file in [Some(output), compared, page].into_iter().flatten() {
-        file.finish().exit(Exit::Output)?;
+    Ok(())
+}
+
+/// Nothing is written over what is read, or twice.
+fn check_names(arguments: &Arguments, video: &Path, output: &Path) -> Result<()> {
+    let inputs = [Some(video), arguments.audio.as_deref()];
+    let outputs = [
+        Some(output),
+        arguments.compare.as_deref(),
+        arguments.report.as_deref(),
+    ];
+    let outputs: Vec<&Path> = outputs.into_iter().flatten().collect();
+    for (index, path) in outputs.iter().enumerate() {
+        let is_it = |other: &&Path| output::is_same(path, other);
+        if inputs.into_iter().flatten().any(|input| is_it(&input)) {
+            bail!("{} is one of the files to read", path.display());
+        }
+        if outputs[..index].iter().any(is_it) {
+            bail!("{} is to be written twice", path.display());
+        }
     }
     Ok(())
 }

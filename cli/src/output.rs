@@ -101,9 +101,18 @@ impl Drop for Output {
     }
 }
 
-/// Whether both names lead to one file that is there.
+/// Whether both names lead to one file, there already or not.
 pub fn is_same(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+    let [one, other] = [one, other].map(|path| {
+        path.canonicalize().ok().or_else(|| {
+            let folder = match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder,
+                _ => Path::new("."),
+            };
+            Some(folder.canonicalize().ok()?.join(path.file_name()?))
+        })
+    });
+    one.is_some() && one == other
 }
 
 #[cfg(test)]
@@ -139,6 +148,19 @@ mod tests {
         output.finish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
         assert_eq!(names(&folder), ["über alles.mp4"]);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn two_names_may_lead_to_one_file() {
+        let folder = folder("names");
+        let path = |name: &str| folder.join(name);
+        fs::write(path("a.mp4"), "").unwrap();
+        std::os::unix::fs::symlink("a.mp4", path("b.mp4")).unwrap();
+        assert!(is_same(&path("a.mp4"), &path("b.mp4")));
+        assert!(is_same(&path("new.mp4"), &path("./new.mp4")));
+        assert!(!is_same(&path("new.mp4"), &path("newer.mp4")));
+        assert!(!is_same(&path("none/new.mp4"), &path("none/new.mp4")));
         fs::remove_dir_all(folder).unwrap();
     }
 

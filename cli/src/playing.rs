@@ -2,6 +2,7 @@
 //! and what is counted on the way.
 
 use std::{
+    cell::Cell,
     path::Path,
     sync::{
         Arc,
@@ -24,6 +25,9 @@ use crate::{
     relabel,
 };
 
+/// What `lipsync` calls the opening of a model in its PROGRESS messages.
+const OPENING: &str = "open-model";
+
 /// How a pipeline went.
 pub struct Played {
     /// The element's own counters and timings.
@@ -43,6 +47,8 @@ struct Seen {
     decoded: AtomicU64,
     redrawn: AtomicU64,
     time: AtomicU64,
+    /// Buffers of the file: an encoder may give them long after it has taken the last frame.
+    written: AtomicU64,
 }
 
 /// Runs a plan to its end; `files` are those to write, the result and the one for comparison, `properties` those of
@@ -59,10 +65,6 @@ pub fn play(
     let pipeline = Pipeline::parse(&words.join(" "))?;
     let lipsync: gst::Element = pipeline.element("lipsync")?;
     set_properties(&lipsync, arguments, properties).exit(Exit::Usage)?;
-    for (name, file) in ["out", "side-out"].into_iter().zip(files) {
-        let sink: gst::Element = pipeline.element(name)?;
-        sink.set_property("location", *file);
-    }
     if !files.is_empty() {
         let mux: gst::Element = pipeline.element("mux")?;
         if let (Some(toc), Some(setter)) = (&plan.toc, mux.dynamic_cast_ref::<gst::TocSetter>()) {
@@ -91,6 +93,17 @@ pub fn play(
             }
             gst::PadProbeReturn::Ok
         });
+    for (name, file) in ["out", "side-out"].into_iter().zip(files) {
+        let sink: gst::Element = pipeline.element(name)?;
+        sink.set_property("location", *file);
+        let shared = seen.clone();
+        pipeline
+            .pad(name, "sink")?
+            .add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+                shared.written.fetch_add(1, Ordering::Relaxed);
+                gst::PadProbeReturn::Ok
+            });
+    }
     let mut gates = Vec::new();
     for (index, source) in plan.sources.iter().enumerate() {
         gates.push(connect(&pipeline, index, source)?);
@@ -100,9 +113,19 @@ pub fn play(
     let mut progress = Progress::new(arguments.quiet);
     let mut warnings = Vec::new();
     let mut hang = pipeline.hang_guard();
+    let opening = Cell::new(false);
+    let mut looks = 0;
     pipeline.play()?;
     let ended = pipeline.wait(
         |message| {
+            if let gst::MessageView::Progress(progress) = message.view()
+                && progress.get().1 == OPENING
+            {
+                opening.set(matches!(
+                    progress.get().0,
+                    gst::ProgressType::Start | gst::ProgressType::Continue
+                ));
+            }
             if let gst::MessageView::Warning(warning) = message.view() {
                 let text = warning.error().to_string();
                 if !warnings.contains(&text) {
@@ -116,9 +139,13 @@ pub fn play(
             progress.show(time, plan.length);
             interrupt::check()?;
             gates.iter().try_for_each(Gate::open)?;
+            // A GPU's compiler takes minutes for a model, in which nothing else moves.
+            looks += u64::from(opening.get());
             hang(
-                seen.decoded.load(Ordering::Relaxed)
+                looks
+                    + seen.decoded.load(Ordering::Relaxed)
                     + seen.redrawn.load(Ordering::Relaxed)
+                    + seen.written.load(Ordering::Relaxed)
                     + time.nseconds(),
             )
         },

@@ -2,16 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    arguments::Arguments,
-    exit::{Exit, Failure, Reason},
-    media, offset,
-    plan::Inputs,
-    playing::Played,
-};
+use crate::{arguments::Arguments, media, offset, plan::Inputs, playing::Played};
 
 /// Moments on the contact sheet, and the height of its frames.
 const MOMENTS: u64 = 8;
@@ -33,6 +27,24 @@ pub struct Report {
     facts: Value,
     /// Time, and the frame before and after as JPEG.
     sheet: Vec<(gst::ClockTime, [Vec<u8>; 2])>,
+}
+
+/// For whom a report is.
+pub enum Form {
+    Json,
+    Html,
+}
+
+impl Form {
+    /// # Errors
+    /// For names that end otherwise.
+    pub fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => Ok(Self::Json),
+            Some("html") => Ok(Self::Html),
+            _ => bail!("{}: reports are .json or .html", path.display()),
+        }
+    }
 }
 
 impl Report {
@@ -63,13 +75,12 @@ impl Report {
     /// In the form that the file's extension names.
     ///
     /// # Errors
-    /// [`Exit::Usage`] for others.
-    pub fn text(&self, path: &Path) -> Result<String, Failure> {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => Ok(format!("{:#}\n", self.facts)),
-            Some("html") => Ok(self.page()),
-            _ => Err(anyhow!("{}: reports are .json or .html", path.display())).exit(Exit::Usage),
-        }
+    /// For others.
+    pub fn text(&self, path: &Path) -> Result<String> {
+        Ok(match Form::of(path)? {
+            Form::Json => format!("{:#}\n", self.facts),
+            Form::Html => self.page(),
+        })
     }
 
     fn page(&self) -> String {
@@ -135,7 +146,7 @@ fn facts(
         "runs on": text("active-execution-provider"),
         "frames": frames,
         "share of mouths from memory": played.stats.get::<f64>("mouth-memory-share").unwrap_or_default(),
-        "faces in the last frame": played.stats.get::<u32>("faces-last").unwrap_or_default(),
+        "faces in the last frame": count("faces-last"),
         "mouth after speech": offset,
         "milliseconds a frame": stages.collect::<Map<_, _>>(),
         "seconds of video": media,

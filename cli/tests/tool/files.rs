@@ -53,6 +53,7 @@ fn a_picture_speaks() {
         serde_json::from_slice(&fs::read(folder.join("r.json")).unwrap()).unwrap();
     assert_eq!(report["frames"]["out"], 165);
     assert_eq!(report["frames"]["without a face"], 0);
+    assert_eq!(report["faces in the last frame"], 1);
     assert!(
         report["frames"]["synced"].as_u64().unwrap() > 100,
         "{report:#}"
@@ -328,6 +329,21 @@ fn files_that_cannot_be_used_are_refused_and_nothing_is_left() {
             2,
             "one of the files to read",
         ),
+        (
+            "good.mp4 -o x.mp4 --compare good.mp4 --force",
+            2,
+            "one of the files to read",
+        ),
+        (
+            "good.mp4 -o x.mp4 --compare x.mp4",
+            2,
+            "is to be written twice",
+        ),
+        (
+            "good.mp4 -o x.mp4 --report x.txt",
+            2,
+            "reports are .json or .html",
+        ),
         ("good.mp4 -o x.mp4 --model nowhere.toml", 1, "nowhere.toml"),
         ("good.mp4", 2, "--output"),
     ] {
@@ -360,38 +376,46 @@ fn signals_leave_nothing_behind() {
     ] {
         // The program itself, so that the signal reaches it and nobody else.
         let mut child = Command::new("env");
-        let envs = program(&folder);
-        for (name, value) in envs.get_envs() {
-            child.env(name, value.unwrap());
-        }
         child
             .arg(env!("CARGO_BIN_EXE_gst-lipsync"))
             .arg(picture())
             .arg("--audio")
             .arg(&speech);
-        let mut child = child
-            .args(["-o", "x.mp4"])
-            .current_dir(&folder)
-            .spawn()
-            .unwrap();
-        // Signals before the program watches for them end it at once.
-        while !folder_has_part(&folder) && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        std::thread::sleep(Duration::from_millis(after));
-        let killed = Command::new("kill")
-            .arg(format!("-{signal}"))
-            .arg(child.id().to_string())
-            .status()
-            .unwrap();
-        assert!(killed.success());
-        assert_eq!(
-            child.wait().unwrap().code(),
-            Some(code),
-            "{signal} after {after} ms"
-        );
+        let ended = signalled(&folder, child, signal, after);
+        assert_eq!(ended, Some(code), "{signal} after {after} ms");
         assert!(names(&folder).is_empty(), "{:?}", names(&folder));
     }
+    // As nohup starts it.
+    let mut child = Command::new("sh");
+    child
+        .args(["-c", "trap '' HUP; exec \"$@\"", "-"])
+        .arg(env!("CARGO_BIN_EXE_gst-lipsync"))
+        .arg(picture())
+        .args(["--end", "1", "--audio"])
+        .arg(&speech);
+    assert_eq!(signalled(&folder, child, "HUP", 0), Some(0));
+    assert_eq!(names(&folder), ["x.mp4"]);
+}
+
+/// Sends a signal some milliseconds after the program has begun its file. The exit code.
+fn signalled(folder: &Path, mut child: Command, signal: &str, after: u64) -> Option<i32> {
+    let settings = program(folder);
+    for (name, value) in settings.get_envs() {
+        child.env(name, value.unwrap());
+    }
+    let child = child.args(["-o", "x.mp4"]).current_dir(folder).spawn();
+    let mut child = child.unwrap();
+    // Signals before the program watches for them end it at once.
+    while !folder_has_part(folder) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(after));
+    let killed = Command::new("kill")
+        .arg(format!("-{signal}"))
+        .arg(child.id().to_string())
+        .status();
+    assert!(killed.unwrap().success());
+    child.wait().unwrap().code()
 }
 
 fn folder_has_part(folder: &Path) -> bool {
