@@ -451,10 +451,26 @@ impl<'a> FramePass<'a> {
         let src_pad = self.imp.obj().src_pad().clone();
         let begun = src_pad.sticky_event::<gst::event::Segment>(0).is_some();
         if let Some(pts) = frame.buffer.pts().filter(|_| begun) {
+            self.push_new_segment();
             let gap = gst::event::Gap::builder(pts).duration(frame.buffer.duration());
             src_pad.push_event(gap.build());
         }
         gst::FlowSuccess::Ok
+    }
+
+    /// Aggregator holds a new segment back until the next buffer, and events go past it.
+    fn push_new_segment(&self) {
+        let obj = self.imp.obj();
+        let src_pad = obj.src_pad();
+        let newest = src_pad
+            .downcast_ref::<gst_base::AggregatorPad>()
+            .map(|pad| pad.segment());
+        let sent = src_pad.sticky_event::<gst::event::Segment>(0);
+        if let (Some(newest), Some(sent)) = (newest, sent)
+            && *sent.segment() != newest
+        {
+            src_pad.push_event(gst::event::Segment::new(&newest));
+        }
     }
 
     /// Tells the bus what `stats` shows, when it is time to.

@@ -149,7 +149,15 @@ impl Latency {
             "Latency {whole}: {look_ahead} look-ahead of the model, {resampling} resampling, {offset} for a negative \
              sync-offset, {collecting} for a batch, {work} processing-deadline"
         );
-        imp.obj().set_latency(whole, gst::ClockTime::NONE);
+        // Another thread may report meanwhile, and tell the pipeline first.
+        let mut told = whole;
+        imp.obj().set_latency(told, gst::ClockTime::NONE);
+        while self.reported() != told {
+            told = self.reported();
+            imp.obj().set_latency(told, gst::ClockTime::NONE);
+        }
+        // What it was made of may have changed before it was reported.
+        self.update(imp);
     }
 
     /// Warns, once for each change of what is needed, of a queue beside this element that is too

@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, atomic::Ordering, mpsc},
 };
 
@@ -238,11 +239,13 @@ impl ModelSwap {
         let work = AtWork::begin();
         let started = self.loader.load(move |order| {
             work.in_this_thread();
-            let loaded = make(&mut |step| {
+            let mut goes_on = |step| {
                 let this = weak.upgrade().filter(|_| order.is_wanted());
                 this.inspect(|this| post_progress(this, gst::ProgressType::Continue, about(step)))
                     .is_some()
-            });
+            };
+            let loaded = catch_unwind(AssertUnwindSafe(|| make(&mut goes_on)));
+            let loaded = loaded.unwrap_or_else(|_| Err(panicked(&setup)));
             if let Some(this) = weak.upgrade() {
                 this.catch_panic(|| (), |this| this.models.settle(this, order, setup, loaded));
             }
@@ -465,6 +468,15 @@ impl fmt::Display for About {
             Time(self.look_ahead_ns),
             self.batch
         )
+    }
+}
+
+/// A fault of this plugin's, or of what a model's files have in them; the log has what the thread said.
+fn panicked(setup: &Setup) -> Error {
+    let built_in = || "inside the plugin".to_owned();
+    Error::ModelUnreadable {
+        path: setup.model.clone().unwrap_or_else(built_in).into(),
+        reason: "the thread that opened it panicked".into(),
     }
 }
 

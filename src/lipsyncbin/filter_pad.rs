@@ -8,6 +8,7 @@ use gst::{glib, prelude::*};
 pub const NAME: &str = "src";
 
 /// See the module.
+#[derive(Clone)]
 pub struct FilterPad {
     pad: gst::GhostPad,
     /// What it stands for, and what the video comes from.
@@ -16,31 +17,31 @@ pub struct FilterPad {
 }
 
 impl FilterPad {
-    /// Where this fails, the video leaves by `video_src` as before.
-    pub fn add(
-        bin: &gst::Element,
+    pub fn new(
         template: &gst::PadTemplate,
         video_src: &gst::GhostPad,
         video_out: &gst::Pad,
-    ) -> Result<Self, glib::BoolError> {
-        if video_src.is_linked() {
-            return Err(glib::bool_error!(
-                "the video leaves by `{}`; expected nothing to be linked to it",
-                video_src.name()
-            ));
-        }
+    ) -> Self {
         let pad = gst::GhostPad::builder_from_template(template);
-        let filter_pad = Self {
+        Self {
             pad: pad.name(NAME).build(),
             video_src: video_src.clone(),
             video_out: video_out.clone(),
-        };
-        if let Err(err) = filter_pad.lead_to(bin) {
-            // What failed is of more interest.
-            let _ = filter_pad.remove(bin);
-            return Err(err);
         }
-        Ok(filter_pad)
+    }
+
+    /// Where this fails, the video leaves by `video_src` as before.
+    pub fn add(self, bin: &gst::Element) -> Result<(), glib::BoolError> {
+        if self.video_src.is_linked() {
+            return Err(glib::bool_error!(
+                "the video leaves by `{}`; expected nothing to be linked to it",
+                self.video_src.name()
+            ));
+        }
+        self.lead_to(bin).inspect_err(|_| {
+            // What failed is of more interest.
+            let _ = self.clone().remove(bin);
+        })
     }
 
     fn lead_to(&self, bin: &gst::Element) -> Result<(), glib::BoolError> {

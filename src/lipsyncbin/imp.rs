@@ -41,7 +41,10 @@
  *     l.audio_src ! audioconvert ! avenc_aac ! m.
  * ]|
  */
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{
+    Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
@@ -78,6 +81,8 @@ pub struct LipsyncBin {
     interleave: OnceLock<Arc<Interleave>>,
     /// There while one input has begun and the other may still be linked.
     gate: Mutex<Option<Gate>>,
+    /// An output has ended since nobody linked its input, and a warning has said so.
+    has_ended_one: AtomicBool,
 }
 
 #[glib::object_subclass]
@@ -104,6 +109,7 @@ impl ObjectSubclass for LipsyncBin {
             listening: Mutex::default(),
             interleave: OnceLock::new(),
             gate: Mutex::default(),
+            has_ended_one: AtomicBool::default(),
         }
     }
 }
@@ -221,16 +227,18 @@ impl ElementImpl for LipsyncBin {
         _caps: Option<&gst::Caps>,
     ) -> Option<gst::Pad> {
         let parts = self.parts.get()?.as_ref().ok()?;
-        let mut filter_pad = lock(&self.filter_pad);
-        if filter_pad.is_some() {
+        if lock(&self.filter_pad).is_some() {
             return None;
         }
-        let bin = self.obj();
-        let bin = bin.upcast_ref();
-        match FilterPad::add(bin, template, &self.video_src, &parts.video_out) {
-            Ok(added) => Some(filter_pad.insert(added).pad().clone()),
+        let filter_pad = FilterPad::new(template, &self.video_src, &parts.video_out);
+        let pad = filter_pad.pad().clone();
+        // Before it is added: whoever hears of that may ask for another.
+        *lock(&self.filter_pad) = Some(filter_pad.clone());
+        match filter_pad.add(self.obj().upcast_ref()) {
+            Ok(()) => Some(pad),
             Err(err) => {
                 gst::warning!(CAT, imp = self, "{err}");
+                lock(&self.filter_pad).take_if(|own| own.pad() == &pad);
                 None
             }
         }
@@ -265,6 +273,7 @@ impl ElementImpl for LipsyncBin {
         }
         if transition == gst::StateChange::PausedToReady {
             self.open_gate();
+            self.has_ended_one.store(false, Ordering::Release);
         }
         let success = self.parent_change_state(transition)?;
         if transition == gst::StateChange::PausedToReady
@@ -284,8 +293,7 @@ impl BinImpl for LipsyncBin {
         if !(is_deaf && message.src() == Some(self.lipsync.upcast_ref())) {
             return self.parent_handle_message(message);
         }
-        // Where its output is linked, this was said when that one ended.
-        if !self.audio_src.is_linked() {
+        if !self.has_ended_one.load(Ordering::Acquire) {
             gst::element_imp_warning!(
                 self,
                 gst::CoreError::Pad,
@@ -375,6 +383,12 @@ impl LipsyncBin {
             }
             *listening = Some(Listening::start(parts, &self.lipsync)?);
         }
+        if !self.video_sink.is_linked() || !self.audio_sink.is_linked() {
+            // Whoever unlinked it meanwhile found nothing to stop.
+            self.stop_listening();
+            return Ok(());
+        }
+        self.has_ended_one.store(false, Ordering::Release);
         gst::info!(CAT, imp = self, "Both inputs are linked: lipsync hears");
         self.open_gate();
         Ok(())
@@ -443,7 +457,8 @@ impl LipsyncBin {
             return;
         };
         let mut gate = lock(&self.gate);
-        if gate.is_some() || self.missing(parts).next().is_none() {
+        let has_ended = self.has_ended_one.load(Ordering::Acquire);
+        if gate.is_some() || has_ended || self.missing(parts).next().is_none() {
             return;
         }
         gst::debug!(
@@ -453,8 +468,9 @@ impl LipsyncBin {
         );
         let weak = self.downgrade();
         match Gate::close(parts, move || {
+            // The clock's thread serves others as well.
             if let Some(this) = weak.upgrade() {
-                this.end_missing();
+                this.obj().call_async(|bin| bin.imp().end_missing());
             }
         }) {
             Ok(closed) => *gate = Some(closed),
@@ -481,7 +497,12 @@ impl LipsyncBin {
         let Some(Ok(parts)) = self.parts.get() else {
             return;
         };
+        // The input has come meanwhile, or the bin has been stopped.
+        if lock(&self.gate).is_none() {
+            return;
+        }
         for (input, inner, output) in self.missing(parts) {
+            self.has_ended_one.store(true, Ordering::Release);
             let (placeholder, data) = match input == &self.video_sink {
                 true => ("one black frame", placeholder::black_frame(inner)),
                 false => ("a moment of silence", placeholder::silence(inner)),

@@ -154,7 +154,10 @@ impl Interleave {
             Input::Audio => (Input::Video, "video"),
         };
         let may_come = |pad: gst::Pad| !pad.pad_flags().contains(gst::PadFlags::EOS);
-        !is_empty(&self.inputs[ahead as usize])
+        self.heard
+            .static_pad("sink")
+            .is_some_and(|pad| pad.is_linked())
+            && !is_empty(&self.inputs[ahead as usize])
             && is_empty(&self.inputs[other as usize])
             && (other == Input::Video || is_empty(&self.heard))
             && self.lipsync.static_pad(pad).is_some_and(may_come)

@@ -61,8 +61,7 @@ impl Parts {
         multiqueue.set_property("max-size-time", interleave::USUAL.nseconds());
         limit(&video_out, FRAMES_OUT, gst::ClockTime::ZERO);
         limit(&heard, 0, interleave::USUAL);
-        // Holds what `lipsync` has heard ahead and no more, since `heard` holds the tee back.
-        limit(&played, 0, gst::ClockTime::ZERO);
+        bound_what_is_played(&played, &heard, lipsync);
         tee.set_property("allow-not-linked", true);
 
         let pad = |element: &gst::Element, name: &str| {
@@ -210,6 +209,44 @@ pub fn drop_where_unlinked(inner: &gst::Pad) {
     inner.add_probe(kinds, |inner, _| match queue_check::far_end(inner) {
         Some(_) => gst::PadProbeReturn::Ok,
         None => gst::PadProbeReturn::Drop,
+    });
+}
+
+/// What is played waits for its frames: as much as `lipsync` has heard ahead and no more, since `heard` holds the tee
+/// back. Nothing does where nobody hears, or hears but has no more frames.
+fn bound_what_is_played(played: &gst::Element, heard: &gst::Element, lipsync: &Lipsync) {
+    let bound = |played: &gst::Element, waits_for_frames: bool| {
+        let time = match waits_for_frames {
+            true => gst::ClockTime::ZERO,
+            false => interleave::USUAL,
+        };
+        limit(played, 0, time);
+    };
+    bound(played, false);
+    let (Some(hears), Some(frames)) = (heard.static_pad("sink"), lipsync.static_pad("src")) else {
+        return;
+    };
+    let weak = played.downgrade();
+    hears.connect_linked(move |_, _| {
+        weak.upgrade().iter().for_each(|played| bound(played, true));
+    });
+    let weak = played.downgrade();
+    hears.connect_unlinked(move |_, _| {
+        weak.upgrade()
+            .iter()
+            .for_each(|played| bound(played, false));
+    });
+    let (played, hears) = (played.downgrade(), hears.downgrade());
+    frames.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        let waits_for_frames = match info.event().map(|event| event.type_()) {
+            Some(gst::EventType::StreamStart | gst::EventType::Segment) => true,
+            Some(gst::EventType::Eos) => false,
+            _ => return gst::PadProbeReturn::Ok,
+        };
+        if let (Some(played), Some(hears)) = (played.upgrade(), hears.upgrade()) {
+            bound(&played, waits_for_frames && hears.is_linked());
+        }
+        gst::PadProbeReturn::Ok
     });
 }
 

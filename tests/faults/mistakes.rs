@@ -403,3 +403,13 @@ fn frames_whose_fields_lie_behind_each_other_are_refused() {
         "{errors:?}"
     );
 }
+
+#[test]
+fn a_model_whose_opening_panics_is_an_error() {
+    let source = Source::Custom(Arc::new(|| panic!("as it is meant to here")));
+    let rig = Rig::stopped(element_with(source), FILE, true);
+    // Fails where that is known by then.
+    let _ = rig.element.set_state(gst::State::Playing);
+    let error = loaded(&rig.bus).unwrap_err().to_string();
+    assert!(error.to_lowercase().contains("panicked"), "{error}");
+}

@@ -327,6 +327,93 @@ fn frames_that_come_after_the_end_of_the_audio_go_through() {
     feeding.join().unwrap();
 }
 
+#[test]
+fn audio_that_waits_for_no_frames_is_not_collected() {
+    // Of 60 s: nobody hears any, or there are frames for the first two.
+    for frames in [None, Some(50)] {
+        let mut around = Around::new(FILE);
+        if frames.is_none() {
+            around.unlink("video");
+            let video_src = around.bin.static_pad("video_src").unwrap();
+            video_src.unlink(&around.sinks[0]).unwrap();
+        }
+        let audio_src = around.bin.static_pad("audio_src").unwrap();
+        let kind = gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER;
+        audio_src.add_probe(kind, |_, _| gst::PadProbeReturn::Ok);
+        around.play();
+        let hearing = feed(around.source("audio"), Tones::silent(60_000 * MS).stream());
+        if let Some(count) = frames {
+            let video = Pictures::at(25, 1).stream(count);
+            feed(around.source("video"), video).join().unwrap();
+            assert_eq!(until_eos(&around.video).len(), count as usize);
+        }
+        let played = around.bin.by_name("played").unwrap();
+        let level = || played.property::<u64>("current-level-time");
+        let most = 6_000 * MS;
+        // All of it would come within this.
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(2) {
+            assert!(level() < most, "{frames:?}: {} ms wait", level() / MS);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(level() >= 2_000 * MS, "{frames:?}");
+        drop(around);
+        hearing.join().unwrap();
+    }
+}
+
+#[test]
+fn an_output_without_an_input_ends_once() {
+    let mut around = Around::new(FILE);
+    around.unlink("audio");
+    around.play();
+    let mut video = Pictures::at(25, 1).stream(50);
+    video.pop();
+    // As after a seek.
+    video.extend(Pictures::at(25, 1).stream(50).into_iter().skip(1));
+    let feeding = feed(around.source("video"), video);
+    assert_eq!(until_eos(&around.video).len(), 100);
+    feeding.join().unwrap();
+    let warnings = around.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+}
+
+#[test]
+fn audio_that_is_taken_away_is_missed_aloud() {
+    let mut around = Around::new(FILE);
+    around.play();
+    let mut speech = Tones::of(400 * MS, 0..400 * MS).stream();
+    speech.pop();
+    let mut frames = Pictures::at(25, 1).stream(200);
+    let rest = frames.split_off(3 + 5);
+    let hearing = feed(around.source("audio"), speech);
+    let feeding = feed(around.source("video"), frames);
+    next_buffer(&around.video);
+    hearing.join().unwrap();
+    around.unlink("audio");
+    feeding.join().unwrap();
+    let feeding = feed(around.source("video"), rest);
+    until_eos(&around.video);
+    feeding.join().unwrap();
+    let warnings = around.warnings();
+    let is_it = |warning: &String| warning.contains("nothing is linked to `audio_sink`");
+    assert!(warnings.iter().any(is_it), "{warnings:?}");
+}
+
+#[test]
+fn there_is_one_pad_src_whoever_asks_for_another_and_when() {
+    init();
+    let bin = bin();
+    bin.connect_pad_added(|bin, pad| {
+        let template = pad.pad_template().unwrap();
+        assert!(bin.request_pad(&template, None, None).is_none());
+    });
+    let pad = bin.request_pad_simple("src").unwrap();
+    bin.release_request_pad(&pad);
+    assert!(bin.static_pad("src").is_none());
+    assert!(bin.request_pad_simple("src").is_some());
+}
+
 /// Is raised when the audio has ended at the bin's output.
 fn eos_flag(around: &Around) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));

@@ -984,3 +984,35 @@ fn a_channel_that_is_no_channel_is_refused_with_a_warning() {
         }
     }
 }
+
+#[test]
+fn a_gap_comes_behind_the_segment_that_it_is_in() {
+    let rig = Rig::new();
+    let pictures = Pictures::at(25, 1);
+    let mut video = pictures.stream(3);
+    video.pop();
+    let at = gst::ClockTime::from_seconds(10);
+    let mut second = gst::FormattedSegment::<gst::ClockTime>::new();
+    second.set_start(at);
+    second.set_time(at);
+    second.set_base(120 * gst::ClockTime::MSECOND);
+    video.push(gst::event::Segment::new(&second).into());
+    let gap = gst::event::Gap::builder(at).duration(40 * gst::ClockTime::MSECOND);
+    video.push(gap.build().into());
+    video.push(gst::event::Eos::new().into());
+    let feeding = rig.feed(video, Tones::silent(2_000 * MS).stream());
+    let mut segments = 0;
+    let mut gaps = 0;
+    for out in rig.until_eos() {
+        match out {
+            Out::Event(event) if event.type_() == gst::EventType::Segment => segments += 1,
+            Out::Event(event) if event.type_() == gst::EventType::Gap => {
+                gaps += 1;
+                assert_eq!(segments, 2, "the gap comes before its segment");
+            }
+            _ => (),
+        }
+    }
+    assert_eq!(gaps, 1);
+    feeding.join();
+}
