@@ -260,6 +260,7 @@ fn c_redraws_between_two_moments() {
     environment(&mut between);
     let refused = between
         .args(["nothing.mp4", "out.mkv", "0", "1"])
+        .current_dir(&build)
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
