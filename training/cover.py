@@ -1,15 +1,17 @@
-"""What lies over a lower face: lettering, boxes, face masks, microphones. A small network that says where.
+"""What lies over a lower face: lettering, boxes, face masks, microphones, hands. A small network that says where.
 
     python training/cover.py --clips CLIPS [CLIPS ...] --pictures PICTURE ... --models models --out models [--leave-out NAME ...]
 
 The network (`Cover`) gets the face below the eyes, 64x64, and where the mesh believes lips and face to be; it gives the
 share of each cell that something lies over. It never saw a real thing over a face: `scene` draws them all, over clips and
-paintings of bare faces, and as carefully what must not be taken for one: beards, shadows, paint, dark skin, collars.
+paintings of bare faces, and as carefully what must not be taken for one: beards, shadows, paint, dark skin, collars, jaws
+that drop, lips pressed together, turned heads, motion blur, lips that are not where the mesh has them.
 
-Needs fonts (fc-list) and takes some 20 minutes on one CPU core, most of it for drawing.
+Needs fonts (fc-list) and takes some 20 minutes on one CPU core.
 """
 
 import argparse
+import collections
 import hashlib
 import pathlib
 import subprocess
@@ -37,8 +39,12 @@ OVAL = [
 PATCH, MARGIN = 176, np.array([40.0, 48.0])
 #: Scenes are drawn twice as fine as cells.
 FINE = SIDE * STEP
+#: Clips of faces that are not bare: a hand comes to the chin.
+NOT_BARE = {"s31_bbac4p.mpg"}
 #: Chances of what lies over a face.
-KINDS = {"nothing": 0.42, "lettering": 0.28, "mask": 0.08, "microphone": 0.15, "thing": 0.07}
+KINDS = {"nothing": 0.4, "lettering": 0.24, "mask": 0.07, "microphone": 0.09, "hand": 0.12, "sticker": 0.05, "thing": 0.03}
+#: Frames of a clip that faces are taken from, of people with many clips, and of all others.
+OF_MANY, OF_FEW = 5, 25
 
 
 # --- faces ----------------------------------------------------------------------------------------------------------
@@ -56,9 +62,10 @@ def frames(path, count, rng):
 def gather(paths, models, rng):
     """Patches [N, 176, 176, 3] BGR, meshes [N, 468, 2] in canonical pixels, names."""
     tracker, patches, meshes, names = FaceTracker(models), [], [], []
+    clips = collections.Counter(person(path.name) for path in paths)
     for path in paths:
         # One man has most of the clips.
-        count = 2 if path.name.startswith("s1_") else 6
+        count = 2 if clips[person(path.name)] > 100 else OF_MANY if clips[person(path.name)] > 3 else OF_FEW
         for frame in frames(path, count, rng):
             mesh = tracker.first(frame)
             if mesh is None:
@@ -135,7 +142,7 @@ def beard(rng, picture, mesh):
     if kind == 3:  # chin
         parts.append(polygon(np.concatenate([mesh[[204, 83, 18, 313, 424]], mesh[[378, 400, 377, 152, 148, 176, 149]] + down])))
     alpha = np.clip(sum(parts), 0, 1)
-    alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.8, 4)) * (1 - lips)
+    alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.8, 4)) * (1 - lips * rng.choice([1, 1, 0.6]))
     density = np.clip(0.5 + 0.5 * noise(rng, FINE, rng.uniform(1.2, 3)) + rng.uniform(-0.2, 0.6), 0, 1)
     hair = rng.choice([0.04, 0.08, 0.15, 0.3, 0.6, 0.85]) * np.array([rng.uniform(0.5, 1), rng.uniform(0.6, 1), 1], np.float32)
     light = np.clip(1 + 0.25 * noise(rng, FINE, rng.uniform(1, 2)), 0.2, 2)[..., None]
@@ -151,7 +158,10 @@ def shadow(rng, picture):
 def make_up(rng, picture, mesh):
     tint = colour(rng) if chance(rng, 0.3) else np.array([rng.uniform(0, 0.4), rng.uniform(0, 0.35), rng.uniform(0.25, 0.9)], np.float32)
     lips = np.clip(polygon(mesh[geometry.LIPS_OUTER], 0.6) - polygon(mesh[geometry.LIPS_INNER], 0.6), 0, 1)
-    blend(picture, tint * picture.mean(2, keepdims=True) * 2.2, lips * rng.uniform(0.2, 0.8))
+    if chance(rng, 0.25):  # pale
+        blend(picture, skin(picture, mesh), lips * rng.uniform(0.3, 0.9))
+    else:
+        blend(picture, tint * picture.mean(2, keepdims=True) * 2.2, lips * rng.uniform(0.2, 0.8))
 
 
 def glasses(rng, picture, mesh):
@@ -190,22 +200,107 @@ def borrow(rng, picture, scenery):
 
 
 def open_mouth(rng, picture, mesh):
-    """Teeth, a tongue, a dark cavity: between lips that are open wider than any in the clips."""
+    """Teeth, a tongue, a dark cavity between lips, and a jaw that has dropped, further than any in the clips. The mesh goes with it."""
     lips = mesh[geometry.LIPS_INNER]
     middle = lips.mean(0)
-    grown = (lips - middle) * [rng.uniform(0.7, 1.05), 1] + middle
-    grown[1:10, 1] += rng.uniform(0, 9)
-    grown[11:, 1] -= rng.uniform(0, 3)
-    plane = polygon(grown, rng.uniform(0.3, 1.2))
-    dark = np.array([0.1, 0.1, 0.2], np.float32) * rng.uniform(0.2, 1.5)
+    wide = np.ptp(lips[:, 0]) * rng.uniform(0.45, 0.62)
+    drop = rng.uniform(0, 9) if chance(rng, 0.5) else rng.uniform(6, 26)
+    y, x = np.mgrid[:FINE, :FINE].astype(np.float32)
+    # How far what lies below the lips goes down, and how little of it the cheeks do.
+    fall = drop * np.exp(-np.clip((np.abs(x - middle[0]) - 0.3 * wide) / (1.5 * wide), 0, None) ** 2 * 2)
+    opening = fall * np.sqrt(np.clip(1 - ((x - middle[0]) / wide) ** 2, 0, 1))
+    below = np.clip((y - middle[1]) / np.maximum(fall, 1), 0, 1)
+    picture[:] = cv2.remap(picture, x, (y - fall * below).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    moved = mesh.copy()
+    at = np.clip(mesh.round().astype(int), 0, FINE - 1)
+    lower = mesh[:, 1] > middle[1] + 0.5
+    moved[lower, 1] += fall[at[lower, 1], at[lower, 0]]
+    inside = np.clip(opening * 0.92 - np.abs(y - middle[1] - opening * 0.5) * 1.84 + 0.5, 0, 1).astype(np.float32)
+    grown = (moved[geometry.LIPS_INNER] - middle) * [rng.uniform(0.8, 1.05), 1] + middle
+    plane = np.maximum(cv2.GaussianBlur(inside, (0, 0), rng.uniform(0.3, 1.2)), polygon(grown, rng.uniform(0.3, 1.2)))
+    dark = np.array([0.1, 0.1, 0.2], np.float32) * rng.uniform(0, 1.5)
     blend(picture, dark, plane)
-    if chance(rng, 0.8):
-        teeth = grown.copy()
-        teeth[1:10, 1] = np.minimum(teeth[1:10, 1], teeth[11:, 1][::-1] + rng.uniform(1.5, 9))
-        tone = rng.uniform(0.5, 1) * np.array([rng.uniform(0.75, 1), rng.uniform(0.85, 1), 1], np.float32)
-        x = np.arange(FINE, dtype=np.float32)
-        gaps = 1 - rng.uniform(0, 0.25) * (np.abs(((x / rng.uniform(3, 5)) % 1) - 0.5) < 0.12)
-        blend(picture, (tone * gaps[None, :, None]).astype(np.float32), polygon(teeth, 0.5) * plane)
+    if chance(rng, 0.5):  # a tongue
+        place = middle + [rng.normal(0, 3), drop * rng.uniform(0.5, 1.1)]
+        tongue = polygon(ellipse(rng, place, [wide * rng.uniform(0.4, 0.9), 1 + drop * rng.uniform(0.2, 0.6)]), rng.uniform(0.5, 2))
+        blend(picture, np.array([0.35, 0.35, 0.65], np.float32) * rng.uniform(0.4, 1.2), tongue * plane)
+    for rows, p in ((0, 0.75), (1, 0.4)):  # of the upper jaw, of the lower
+        if not chance(rng, p):
+            continue
+        high = rng.uniform(1.5, 9)
+        from_edge = y - middle[1] + 1 if rows == 0 else middle[1] + opening - y + 1
+        teeth = np.clip(high - from_edge + 0.5, 0, 1) * (np.abs(x - middle[0]) < wide * rng.uniform(0.6, 0.95))
+        tone = rng.uniform(0.45, 1) * np.array([rng.uniform(0.6, 1), rng.uniform(0.8, 1), 1], np.float32)
+        gaps = 1 - rng.uniform(0, 0.35) * (np.abs(((x[0] / rng.uniform(3, 5)) % 1) - 0.5) < 0.12)
+        blend(picture, (tone * gaps[None, :, None]).astype(np.float32), cv2.GaussianBlur(teeth.astype(np.float32), (0, 0), 0.5) * plane)
+    return moved
+
+
+def press(rng, picture, mesh):
+    """Lips pressed together: thin, pale, with a line of light on them."""
+    middle = mesh[geometry.LIPS_INNER].mean(0)
+    wide = np.ptp(mesh[geometry.LIPS_OUTER][:, 0]) * rng.uniform(0.5, 0.8)
+    amount, height = rng.uniform(0.4, 1.7), rng.uniform(7, 14)
+    across = lambda x: amount * np.exp(-(((x - middle[0]) / wide) ** 2))  # noqa: E731
+    y, x = np.mgrid[:FINE, :FINE].astype(np.float32)
+    u = y - middle[1]
+    from_y = middle[1] + u * (1 + across(x) * np.exp(-((u / height) ** 2)))
+    picture[:] = cv2.remap(picture, x, from_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    pressed, v = mesh.copy(), mesh[:, 1] - middle[1]
+    for _ in range(8):
+        v = 0.5 * (v + (mesh[:, 1] - middle[1]) / (1 + across(mesh[:, 0]) * np.exp(-((v / height) ** 2))))
+    pressed[:, 1] = middle[1] + v
+    lips = polygon(pressed[geometry.LIPS_OUTER], rng.uniform(0.6, 2))
+    blend(picture, skin(picture, mesh) * rng.uniform(0.7, 1.15), lips * rng.uniform(0, 0.95))
+    for _ in range(rng.integers(0, 3)):
+        at = middle + [rng.normal(0, 5), rng.uniform(-5, 8)]
+        shine = polygon(ellipse(rng, at, [wide * rng.uniform(0.15, 0.5), rng.uniform(0.8, 3)], rng.normal(0, 0.1)), rng.uniform(0.5, 1.5))
+        picture *= (1 + rng.uniform(-0.4, 0.9) * shine)[..., None]
+    return pressed
+
+
+def turn(rng, picture, mesh):
+    """A head that looks aside: one half of the face is narrower, and often darker."""
+    amount = rng.uniform(0.1, 0.4) * rng.choice([-1, 1]) / (FINE / 2)
+    centre = mesh[4, 0]
+    y, x = np.mgrid[:FINE, :FINE].astype(np.float32)
+    u = np.clip(x - centre, -0.45 / abs(amount), 0.45 / abs(amount))
+    picture[:] = cv2.remap(picture, (x + amount * u * u).astype(np.float32), y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if chance(rng, 0.5):
+        picture *= np.clip(1 - rng.uniform(0, 0.7) * np.clip(np.sign(amount) * u / 40, 0, 1), 0.2, 1)[..., None]
+    v = mesh[:, 0] - centre
+    turned = mesh.copy()
+    turned[:, 0] = centre + (np.sqrt(np.maximum(1 + 4 * amount * v, 0.05)) - 1) / (2 * amount)
+    return turned
+
+
+def fold(rng, picture, mesh):
+    """Lines and hollows of skin: beside the mouth, across the chin, below it."""
+    down = mesh[152] - mesh[17]
+    lines = [mesh[[64, 206, 57]] + rng.normal(0, 1.5, (3, 2)), mesh[[294, 426, 287]] + rng.normal(0, 1.5, (3, 2)),
+             mesh[[204, 200, 424]] - [0, 0.25 * down[1]], mesh[[149, 152, 378]] + [0, rng.uniform(2, 9)], mesh[[43, 202, 210]], mesh[[273, 422, 430]]]  # fmt: skip
+    for points in lines:
+        if chance(rng, 0.5):
+            line = np.zeros((FINE, FINE), np.float32)
+            t = np.linspace(0, 1, 12)[:, None]
+            curve = (1 - t) ** 2 * points[0] + 2 * t * (1 - t) * points[1] + t**2 * points[2]
+            cv2.polylines(line, [np.round(curve * 16).astype(np.int32)], False, 1.0, int(rng.integers(1, 4)), cv2.LINE_AA, 4)
+            line = cv2.GaussianBlur(line, (0, 0), rng.uniform(0.7, 3.5))
+            picture *= (1 - rng.uniform(-0.25, 0.6) * line / (line.max() + 1e-6))[..., None]
+
+
+def smear(rng, picture):
+    """A head in motion: blurred one way, or seen twice, as an encoder or a slow shutter has it."""
+    if chance(rng, 0.3):
+        shift = np.float32([[1, 0, rng.normal(0, 4)], [0, 1, rng.normal(0, 2.5)]])
+        other = cv2.warpAffine(picture, shift, (FINE, FINE), borderMode=cv2.BORDER_REPLICATE)
+        picture += rng.uniform(0.2, 0.6) * (other - picture)
+        return
+    length, angle = rng.uniform(3, 16), rng.choice([0, np.pi / 2]) + rng.normal(0, 0.3)
+    kernel = np.zeros((19, 19), np.float32)
+    half = length / 2 * np.array([np.cos(angle), np.sin(angle)])
+    cv2.line(kernel, *(tuple(int(v) for v in np.round((9 + sign * half) * 16)) for sign in (-1, 1)), 1.0, 1, cv2.LINE_AA, 4)
+    picture[:] = cv2.filter2D(picture, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 
 
 def dress(rng, picture, mesh, scenery):
@@ -296,10 +391,10 @@ class Fonts:
         return (text.upper() if chance(rng, 0.25) else text), font
 
 
-def lettering(rng, picture, covered, fonts, scenery):
+def lettering(rng, picture, covered, mesh, fonts, scenery):
     """Captions, lower thirds, crawls, logos: with or without a box behind."""
     lines = int(rng.choice([1, 1, 2, 2, 3]))
-    size = int(np.exp(rng.uniform(np.log(7), np.log(34))))
+    size = int(np.exp(rng.uniform(np.log(7), np.log(14 if chance(rng, 0.3) else 34))))
     pitch = int(size * rng.uniform(1.15, 1.5))
     top = int(rng.uniform(0.1 * FINE, FINE - 0.3 * pitch)) - (lines - 1) * pitch // 2
     letters, dark = Image.new("L", (FINE, FINE)), Image.new("L", (FINE, FINE))
@@ -322,6 +417,8 @@ def lettering(rng, picture, covered, fonts, scenery):
     ink = colour(rng) if chance(rng, 0.35) else np.full(3, rng.choice([1.0, 0.95, 0.85, 0.03]), np.float32)
     if chance(rng, 0.25):
         ink = np.array([rng.uniform(0, 0.3), rng.uniform(0.75, 1), rng.uniform(0.85, 1)], np.float32)  # yellow
+    if chance(rng, 0.12):  # grey, about as light as the skin
+        ink = np.full(3, np.clip(skin(picture, mesh).mean() * rng.uniform(0.8, 1.25), 0, 1), np.float32)
     back = ink.mean() < 0.5 or chance(rng, 0.4)
     if back:
         pad = rng.integers(1, 7)
@@ -406,6 +503,8 @@ def microphone(rng, picture, covered, mesh, scenery):
     tip, foot = centre + along * radii[1] * 0.6, centre + along * 190
     stem = polygon([tip - across * width, tip + across * width, foot + across * width * 0.7, foot - across * width * 0.7])
     base = np.full(3, rng.uniform(0.02, 0.3), np.float32) if chance(rng, 0.45) else colour(rng)
+    if chance(rng, 0.12):
+        base = skin_tone(rng, picture, mesh)
     y, x = np.mgrid[:FINE, :FINE].astype(np.float32)
     body = (1 + rng.uniform(0.1, 0.6) * ((x - centre[0]) * rng.uniform(-1, 1) + (y - centre[1]) * -0.7) / radius)[..., None]
     texture = noise(rng, FINE, rng.uniform(1, 2.2)) * rng.uniform(0, 0.3)
@@ -424,6 +523,156 @@ def microphone(rng, picture, covered, mesh, scenery):
     np.maximum(covered, area, out=covered)
 
 
+def skin_tone(rng, picture, mesh):
+    """Of a hand: mostly the person's own, in another light; somebody else's; now and then a glove."""
+    kind = rng.random()
+    if kind < 0.65:
+        return np.clip(skin(picture, mesh) * rng.uniform(0.8, 1.2) * rng.uniform(0.93, 1.07, 3), 0, 1).astype(np.float32)
+    if kind < 0.92:
+        red = rng.uniform(0.15, 0.95)
+        return np.array([red * rng.uniform(0.4, 0.8), red * rng.uniform(0.55, 0.85), red], np.float32)
+    return colour(rng).astype(np.float32)
+
+
+def skin_texture(rng, picture, mesh):
+    """The person's own pores and blotches, from cheek or forehead, all over; mean 0. Or noise."""
+    if chance(rng, 0.5):
+        return (rng.uniform(0, 0.04) * noise(rng, FINE, rng.uniform(1, 3)) + rng.uniform(0, 0.05) * noise(rng, FINE, rng.uniform(8, 30)))[..., None]
+    x, y = np.clip(mesh[rng.choice([50, 280, 187, 411, 9, 151])].round().astype(int), 9, FINE - 10)
+    patch = picture[y - 9 : y + 9, x - 9 : x + 9]
+    patch = np.pad(patch - patch.mean((0, 1)), ((0, FINE), (0, FINE), (0, 0)), "symmetric")[:FINE, :FINE]
+    return patch * rng.uniform(0.3, 1)
+
+
+def limb(at, tip, foot, width):
+    """A finger from `foot` to its round `tip`: how far along each place is, and how far across, -1..1 within it."""
+    along = foot - tip
+    length = np.hypot(*along)
+    along = along / length
+    relative = at - tip
+    down = relative @ along
+    across = (relative @ np.array([along[1], -along[0]])) / width
+    beyond = np.minimum(down - width, 0) / width
+    return down / length, across, np.hypot(across, beyond)
+
+
+def shade_limb(rng, picture, shape, tone, texture, light, has_nail):
+    """Draws a finger as a cylinder in `light`, with a darker rim, creases over its joints, and perhaps a nail."""
+    along, across, outside = shape
+    soft = rng.uniform(0.05, 0.18)
+    alpha = np.clip((1 - outside) / soft + 0.5, 0, 1) * (along < 1.02)
+    body = 1 - light[1] * np.clip(outside, 0, 1.2) ** light[2] + light[0] * across
+    for joint in (rng.uniform(0.2, 0.34), rng.uniform(0.5, 0.66)):
+        wave = rng.uniform(0, 0.25) * (np.abs(across) < 0.85) * np.exp(-(((along - joint) / rng.uniform(0.006, 0.03)) ** 2))
+        body = body - wave * rng.choice([-0.4, 1, 1])
+    inside = tone * np.clip(body, 0.15, 1.5)[..., None] * (1 + texture)
+    if has_nail:
+        nail = np.clip((1 - np.hypot(across / 0.55, (along - 0.09) / 0.075)) * 6, 0, 1)
+        inside = inside + nail[..., None] * (tone * [1.05, 1.0, 1.08] * rng.uniform(0.9, 1.35) - inside) * rng.uniform(0.3, 0.9)
+    blend(picture, np.clip(inside, 0, 1).astype(np.float32), alpha.astype(np.float32))
+    return alpha.astype(np.float32)
+
+
+def hand(rng, picture, covered, mesh, scenery):
+    """Fingers, with or without what they grow on, or a fist, over lips, chin or cheek: skin on skin."""
+    tone, texture = skin_tone(rng, picture, mesh), skin_texture(rng, picture, mesh)
+    y, x = np.mgrid[:FINE, :FINE].astype(np.float32)
+    at = np.stack([x, y], -1)
+    toward = mesh[rng.choice([13, 14, 17, 0, 200, 61, 291, 152, 212, 432], p=[0.2, 0.2, 0.15, 0.12, 0.07, 0.06, 0.06, 0.06, 0.04, 0.04])] + rng.normal(0, 6, 2)
+    angle = rng.choice([0, 1, -1], p=[0.5, 0.25, 0.25]) * rng.uniform(0.5, 1.7) + rng.normal(0, 0.35)
+    down = np.array([np.sin(angle), np.cos(angle)])
+    side = np.array([down[1], -down[0]])
+    width = rng.uniform(5.5, 11.5)
+    light = rng.uniform(-0.3, 0.3), rng.uniform(0.1, 0.65), rng.uniform(2, 6)
+    area = np.zeros((FINE, FINE), np.float32)
+    kind = rng.choice(["fingers", "fist", "palm"], p=[0.57, 0.21, 0.22])
+    if kind != "fingers":
+        reach = rng.uniform(20, 48, 2)
+        centre = toward + down * reach[1] * rng.uniform(0, 0.9)
+        plane = polygon(ellipse(rng, centre, reach, -angle, rng.uniform(0, 0.12)), rng.uniform(0, 1.2))
+        distance = np.hypot((at - centre) @ side / reach[0], (at - centre) @ down / reach[1])
+        body = 1 - 0.7 * light[1] * np.clip(distance, 0, 1.2) ** light[2] + light[0] * ((at - centre) @ side) / reach[0]
+        for _ in range(rng.integers(0, 4)):  # lines of the palm, tendons
+            line = np.zeros((FINE, FINE), np.float32)
+            ends = centre + rng.uniform(-1, 1, (3, 2)) * reach
+            cv2.polylines(line, [ends.round().astype(np.int32)], False, 1.0, 1, cv2.LINE_AA)
+            body = body - cv2.GaussianBlur(line, (0, 0), rng.uniform(0.6, 2)) * rng.uniform(-0.15, 0.4)
+        inside = np.clip(tone * np.clip(body, 0.2, 1.5)[..., None] * (1 + texture), 0, 1)
+        blend(picture, inside.astype(np.float32), plane)
+        area = np.maximum(area, plane)
+        if kind == "palm":
+            toward = toward - down * reach[1] * 0.5
+    count = int(rng.choice([1, 2, 3, 4], p=[0.12, 0.14, 0.24, 0.5]))
+    spread, gap = rng.normal(0, 0.07), rng.uniform(1.75, 2.5)
+    has_nail = chance(rng, 0.5)
+    length = rng.uniform(2.2, 3.2) * width if kind == "fist" else rng.uniform(60, 130)
+    order = rng.permutation(count) if chance(rng, 0.3) else np.arange(count)
+    for n in order:
+        place = n - (count - 1) / 2
+        bent = angle + spread * place
+        own = np.array([np.sin(bent), np.cos(bent)])
+        wide = width * rng.uniform(0.88, 1.08)
+        tip = toward + side * place * gap * width - own * (rng.uniform(0.2, 1.6) * wide + (4 - (place * 2) ** 2) * rng.uniform(0, 0.8))
+        shape = limb(at, tip, tip + own * length, wide)
+        area = np.maximum(area, shade_limb(rng, picture, shape, tone * rng.uniform(0.93, 1.07), texture, light, has_nail and kind != "fist"))
+    area = cv2.morphologyEx(area, cv2.MORPH_CLOSE, np.ones((5, 5)))
+    if chance(rng, 0.7):  # what the hand takes of the light
+        fall = cv2.GaussianBlur(np.roll(area, rng.integers(-3, 6, 2), (0, 1)), (0, 0), rng.uniform(1, 5)) * (1 - area)
+        picture *= (1 - rng.uniform(0.1, 0.6) * fall)[..., None]
+    np.maximum(covered, area, out=covered)
+
+
+def sticker(rng, picture, covered, mesh, fonts):
+    """A channel's logo, a symbol, a smiling sticker: flat, with an edge, clear or not, and with something on it."""
+    centre = mesh[rng.choice([13, 14, 17, 200, 152, 61, 291, 214, 434])] + rng.uniform(-10, 10, 2)
+    radius = np.exp(rng.uniform(np.log(8), np.log(46)))
+    sides, turn = int(rng.choice([4, 5, 6, 48])), rng.uniform(0, 7)
+    angles = np.linspace(0, 2 * np.pi, 2 * sides, endpoint=False) + turn
+    radii = np.where(np.arange(2 * sides) % 2, 1.0 if sides > 6 or chance(rng, 0.5) else rng.uniform(0.4, 0.8), 1.0)
+    outline = centre + radius * radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+    flat = colour(rng)
+    if chance(rng, 0.4):
+        flat = np.array([rng.uniform(0, 0.35), rng.uniform(0.65, 0.9), rng.uniform(0.85, 1)], np.float32)
+    alpha = 1.0 if chance(rng, 0.55) else rng.uniform(0.5, 0.95)
+    plane = polygon(outline, rng.uniform(0, 0.6))
+    drawn, ink = picture.copy(), colour(rng) * rng.uniform(0, 1)
+    blend(drawn, flat.astype(np.float32), plane)
+    if chance(rng, 0.5):  # a face
+        size = max(1, int(radius * rng.uniform(0.06, 0.16)))
+        for side in (-1, 1):
+            cv2.circle(drawn, tuple(int(v) for v in centre + radius * np.array([0.38 * side, -0.3])), size, ink.tolist(), -1, cv2.LINE_AA)
+        wide, high = (max(1, int(radius * v)) for v in rng.uniform(0.25, 0.6, 2))
+        at = tuple(int(v) for v in centre + [0, radius * rng.uniform(0.05, 0.3)])
+        cv2.ellipse(drawn, at, (wide, high), 0, *((10, 170) if chance(rng, 0.8) else (0, 360)), ink.tolist(), -1 if chance(rng, 0.3) else size, cv2.LINE_AA)
+    else:
+        letters = Image.new("L", (FINE, FINE))
+        text, font = fonts.line(rng, max(7, int(radius * rng.uniform(0.5, 1.4))))
+        ImageDraw.Draw(letters).text(tuple(centre), text[: int(rng.integers(1, 4))], 255, font=font, anchor="mm")
+        blend(drawn, ink.astype(np.float32), np.asarray(letters, np.float32) / 255 * plane)
+    if chance(rng, 0.4):
+        cv2.polylines(drawn, [outline.round().astype(np.int32)], True, (flat * rng.uniform(0.3, 0.8)).tolist(), int(rng.integers(1, 4)), cv2.LINE_AA)
+    picture += alpha * (drawn - picture)
+    np.maximum(covered, plane, out=covered)
+
+
+def glass(rng, picture, covered, centre):
+    """A tumbler held to the lips: clear, with rims that shine, and something to drink in it."""
+    angle, height, top = rng.uniform(-1.2, 1.2), rng.uniform(50, 120), rng.uniform(16, 34)
+    bottom = top * rng.uniform(0.6, 1)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    corners = np.array([[-top, 0], [top, 0], [bottom, height], [-bottom, height]]) @ turn + centre
+    plane = polygon(corners)
+    blend(picture, np.full(3, rng.uniform(0.6, 1), np.float32), plane * rng.uniform(0.05, 0.4))
+    level = rng.uniform(0.1, 0.9)
+    wide = top + (bottom - top) * level
+    drink = np.array([[-wide, height * level], [wide, height * level], [bottom, height], [-bottom, height]]) @ turn + centre
+    blend(picture, colour(rng), polygon(drink) * rng.uniform(0.2, 0.95))
+    edge = np.zeros((FINE, FINE), np.float32)
+    cv2.polylines(edge, [corners.round().astype(np.int32)], True, 1.0, int(rng.integers(1, 4)), cv2.LINE_AA)
+    blend(picture, np.full(3, rng.choice([0.1, 0.9, 1.0]), np.float32), edge * rng.uniform(0.3, 0.9))
+    np.maximum(covered, np.maximum(plane, edge), out=covered)
+
+
 def thing(rng, picture, covered, mesh, scenery):
     """Anything else: a cup, a telephone, a sheet of paper, a piece of another picture, a bar or a mosaic."""
     centre = mesh[rng.choice([14, 17, 200, 152, 61, 291, 214, 434])] + rng.uniform(-14, 14, 2)
@@ -435,9 +684,11 @@ def thing(rng, picture, covered, mesh, scenery):
         corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * size
         outline = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) + centre
     plane = polygon(outline, rng.uniform(0, 0.9))
-    kind = rng.integers(4)
+    kind = rng.integers(5)
+    if kind == 4:
+        glass(rng, picture, covered, centre)
+        return
     if kind == 0:
-        x, y = np.clip(centre, 0, FINE - 1)
         n = int(rng.choice([6, 8, 12]))
         inside = cv2.resize(cv2.resize(picture, (FINE // n,) * 2, interpolation=cv2.INTER_AREA), (FINE, FINE), interpolation=cv2.INTER_NEAREST)
     elif kind == 1:
@@ -471,17 +722,23 @@ def scene(rng, patch, mesh, scenery, fonts):
     scenery = cv2.resize(scenery, (FINE, FINE)).astype(np.float32) / 255
     if chance(rng, 0.7):
         drawn = reshape(rng, picture, drawn)
+    if chance(rng, 0.2):
+        drawn = turn(rng, picture, drawn)
     if chance(rng, 0.3):
         borrow(rng, picture, scenery)
-    if chance(rng, 0.3):
-        open_mouth(rng, picture, drawn)
+    before = drawn
+    mouth = rng.random()
+    if mouth < 0.35:
+        drawn = open_mouth(rng, picture, drawn)
+    elif mouth < 0.6:
+        drawn = press(rng, picture, drawn)
     if chance(rng, 0.6):
         dress(rng, picture, drawn, scenery)
-    for p, alter in ((0.3, make_up), (0.35, beard), (0.12, glasses)):
+    for p, alter in ((0.3, make_up), (0.42, beard), (0.12, glasses), (0.25, fold)):
         if chance(rng, p):
             alter(rng, picture, drawn)
     recolour(rng, picture)
-    for p, alter in ((0.45, shadow), (0.2, shadow), (0.16, paint), (0.7, degrade)):
+    for p, alter in ((0.45, shadow), (0.2, shadow), (0.22, paint), (0.7, degrade)):
         if chance(rng, p):
             alter(rng, picture)
     np.clip(picture, 0, 1, out=picture)
@@ -489,16 +746,21 @@ def scene(rng, patch, mesh, scenery, fonts):
     again = 2 if chance(rng, 0.12) else 1
     for name in [kind] * again:
         if name == "lettering":
-            lettering(rng, picture, written, fonts, scenery)
+            lettering(rng, picture, written, drawn, fonts, scenery)
+        elif name == "sticker":
+            sticker(rng, picture, written, drawn, fonts)
         elif name != "nothing":
-            draw = {"mask": mask, "microphone": microphone, "thing": thing}[name]
+            draw = {"mask": mask, "microphone": microphone, "hand": hand, "thing": thing}[name]
             draw(rng, picture, written if name == "microphone" else covered, drawn, scenery)
         kind = name
     if chance(rng, 0.1) and kind not in ("nothing", "lettering"):
-        lettering(rng, picture, written, fonts, scenery)
+        lettering(rng, picture, written, drawn, fonts, scenery)
+    if chance(rng, 0.2):
+        smear(rng, picture)
     if chance(rng, 0.5):
         degrade(rng, picture)
-    seen = drawn + rng.normal(0, 0.6, (1, 2)) + rng.normal(0, 0.4, drawn.shape)
+    # A mesh may be late: it has not yet seen all of the jaw's way, nor the head's.
+    seen = drawn + rng.uniform(0, 0.6) * (before - drawn) + rng.normal(0, 2.2 if chance(rng, 0.25) else 0.6, (1, 2)) + rng.normal(0, 0.4, drawn.shape)
     planes = [np.clip(picture[..., 2 - c], 0, 1) for c in range(3)]
     cells = [cv2.resize(plane, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for plane in planes]
     cells += [contour(seen[points] / STEP - 0.25) for points in (geometry.LIPS_OUTER, OVAL)]
@@ -580,14 +842,13 @@ class Cover(nn.Module):
         return F.pixel_shuffle(self.out(up), 2)
 
 
-def train(data, steps, seed, threads, count, rate, start=None):
+def train(data, steps, seed, threads, count, rate, out, start=None):
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     inputs, labels, counts, _ = data
     network = Cover().train()
     if start:
         network.load_state_dict(torch.load(start))
-    network = network.to(memory_format=torch.channels_last)
     average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=0.1)
@@ -598,7 +859,7 @@ def train(data, steps, seed, threads, count, rate, start=None):
         if step % 2:
             x, y, weight = x.flip(3), y.flip(3), weight.flip(3)
         with torch.autocast("cpu", torch.bfloat16):
-            logits = network(x.contiguous(memory_format=torch.channels_last)).float()
+            logits = network(x).float()
         cross = F.binary_cross_entropy_with_logits(logits, y, weight)
         # Rare mistakes count: a few cells of a bare face taken for covered are seen, and a missed word is.
         share, y = torch.sigmoid(logits) * weight, y * weight
@@ -611,6 +872,7 @@ def train(data, steps, seed, threads, count, rate, start=None):
         average.update_parameters(network)
         if step % 100 == 99:
             print(f"{step + 1}: {loss.item():.4f}", flush=True)
+            torch.save(average.module.state_dict(), out / "face_cover.pt")
     return average.module.eval()
 
 
@@ -651,8 +913,9 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, required=True, help="folder with face_detector.onnx and face_mesh.onnx")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--leave-out", nargs="*", default=[], help="people that are only judged on")
-    parser.add_argument("--scenes", type=int, default=7000)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--faces", type=pathlib.Path, help="a file for the faces of the clips, for the next pass")
+    parser.add_argument("--scenes", type=int, default=14000)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--start", type=pathlib.Path, help="weights to go on from")
@@ -661,10 +924,17 @@ def main():
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
     clips = [path for folder in arguments.clips for path in sorted(folder.iterdir()) if path.suffix in {".mkv", ".mpg", ".mp4"}]
-    data = gather(clips + arguments.pictures, arguments.models, rng)
+    if arguments.faces and arguments.faces.exists():
+        data = list(np.load(arguments.faces).values())
+    else:
+        data = gather(clips + arguments.pictures, arguments.models, rng)
+        if arguments.faces:
+            np.savez(arguments.faces, *data)
+    bare = ~np.isin(data[2], list(NOT_BARE))
+    data = [part[bare] for part in data]
     held = np.array([person(name) in arguments.leave_out for name in data[2]])
     drawn = scenes([part[~held] for part in data], arguments.scenes, arguments.seed)
-    network = train(drawn, arguments.steps, arguments.seed, arguments.threads, arguments.batch, arguments.rate, arguments.start)
+    network = train(drawn, arguments.steps, arguments.seed, arguments.threads, arguments.batch, arguments.rate, arguments.out, arguments.start)
     torch.save(network.state_dict(), arguments.out / "face_cover.pt")
     if held.any():
         judge(network, scenes([part[held] for part in data], 2000, 1000 + arguments.seed))

@@ -1,5 +1,7 @@
 //! The engine without GStreamer: pixels, faces, audio, whole frames.
 
+#[path = "../support/clips.rs"]
+mod clips;
 #[path = "../support/frames.rs"]
 mod frames;
 #[path = "../support/picture.rs"]
@@ -10,5 +12,6 @@ mod running;
 mod engine;
 mod face;
 mod formats;
+mod hands;
 mod occlusion;
 mod sound;

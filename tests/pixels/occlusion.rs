@@ -26,7 +26,7 @@ const NOSE_BRIDGE: usize = 6;
 const LOWER_LIP: usize = 17;
 const LIPS: [usize; 2] = [13, 14];
 const CHIN: usize = 152;
-const CHEEKS: [usize; 2] = [234, 454];
+pub const CHEEKS: [usize; 2] = [234, 454];
 /// From ear to ear below the face, for masks.
 const JAW: [usize; 13] = [
     93, 58, 172, 136, 150, 176, 152, 400, 379, 365, 397, 288, 323,
@@ -40,7 +40,7 @@ fn speaking() -> Controls {
 }
 
 /// The face of a picture that nothing lies over.
-fn face_of(picture: &Picture) -> Option<Face> {
+pub fn face_of(picture: &Picture) -> Option<Face> {
     let mut engine = engine()?;
     let mut bare = picture.clone();
     let outcome = engine
@@ -51,7 +51,7 @@ fn face_of(picture: &Picture) -> Option<Face> {
 }
 
 /// Pictures with a face that nothing lies over; none where they, or networks, are missing.
-fn portraits() -> impl Iterator<Item = (&'static str, Picture, Face)> {
+pub fn portraits() -> impl Iterator<Item = (&'static str, Picture, Face)> {
     PICTURES.into_iter().filter_map(|name| {
         let picture = Picture::load(name)?;
         let face = face_of(&picture)?;
@@ -60,7 +60,7 @@ fn portraits() -> impl Iterator<Item = (&'static str, Picture, Face)> {
 }
 
 /// What becomes of a picture that is there from the first frame on, while somebody speaks.
-fn redrawn(picture: &Picture) -> Option<Vec<(Outcome, Picture)>> {
+pub fn redrawn(picture: &Picture) -> Option<Vec<(Outcome, Picture)>> {
     let (mut engine, mut sound) = (engine()?, speech(1, 0.0)?);
     let frames = (0..FRAMES).map(|frame| {
         let mut shown = picture.clone();
@@ -83,7 +83,7 @@ fn changed(before: &Picture, after: &Picture, chosen: impl Fn([usize; 2]) -> boo
 }
 
 /// Changes pixels by a colour and how much of it, for each place that `paint` has one for.
-fn paint(picture: &mut Picture, paint: impl Fn([f32; 2]) -> Option<([f32; 3], f32)>) {
+pub fn paint(picture: &mut Picture, paint: impl Fn([f32; 2]) -> Option<([f32; 3], f32)>) {
     let width = picture.width;
     for (at, pixel) in picture.data.chunks_exact_mut(3).enumerate() {
         let place = [at % width, at / width].map(|at| at as f32);
@@ -262,7 +262,7 @@ fn a_mouth_above_a_caption_goes_on_speaking() {
 }
 
 /// Whether a place lies within a polygon.
-fn is_within([x, y]: [f32; 2], corners: &[[f32; 2]]) -> bool {
+pub fn is_within([x, y]: [f32; 2], corners: &[[f32; 2]]) -> bool {
     let edges = corners.iter().zip(corners.iter().cycle().skip(1));
     let crossed = edges.filter(|([x0, y0], [x1, y1])| {
         (*y0 > y) != (*y1 > y) && x < (x1 - x0) * (y - y0) / (y1 - y0) + x0

@@ -23,13 +23,16 @@ pub const TEN: [&str; 10] = [
 
 /// The file of a clip; `None`, with the reason printed, when it is not there.
 pub fn clip(name: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media/grid");
-    let path = folder.join(name).with_extension("mkv");
-    if !path.is_file() {
-        println!("skipped: no clip {name} of the GRID corpus in ../shared/media/grid");
-        return None;
+    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
+    let places = [("grid", "mkv"), ("grid2", "mpg")];
+    let mut paths = places
+        .map(|(folder, kind)| media.join(folder).join(name).with_extension(kind))
+        .into_iter();
+    let path = paths.find(|path| path.is_file());
+    if path.is_none() {
+        println!("skipped: no clip {name} of the GRID corpus in ../shared/media");
     }
-    Some(path)
+    path
 }
 
 /// The first frames of a clip, at most `count`, as RGB pictures.
