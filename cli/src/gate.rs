@@ -38,13 +38,16 @@ impl Gate {
         }
     }
 
-    /// Nothing passes that pad any more, and what is behind it does not hear of the seek.
+    /// No data passes that pad any more, and what is behind it does not hear of the seek.
     pub fn hold(&self, pad: &gst::Pad) {
         if self.range.is_none() || self.is_waiting.load(Ordering::Acquire) {
             return;
         }
         let is_waiting = self.is_waiting.clone();
-        let block = pad.add_probe(gst::PadProbeType::BLOCK_DOWNSTREAM, move |_, _| {
+        // Not before there is data: until then matroskademux puts a seek off, and says afterwards that it goes from the
+        // beginning (findings/matroskademux-forgets-where-a-seek-went.sh).
+        let data = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+        let block = pad.add_probe(gst::PadProbeType::BLOCK | data, move |_, _| {
             is_waiting.store(true, Ordering::Release);
             gst::PadProbeReturn::Ok
         });

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use gst::prelude::*;
 
 use crate::{
@@ -92,6 +92,17 @@ fn write(arguments: &Arguments, video: &Path, path: &Path) -> Result<(), Failure
         report::Form::of(path).exit(Exit::Usage)?;
     }
     check_names(arguments, video, path).exit(Exit::Usage)?;
+    let compare = arguments.compare.as_deref().map(Container::of);
+    if let Some(compared) = compare.transpose().exit(Exit::Usage)?
+        && compared.extension() != container.extension()
+    {
+        return Err(anyhow!(
+            "the comparison is .{} and the output .{}; expected the same extension",
+            compared.extension(),
+            container.extension()
+        ))
+        .exit(Exit::Usage);
+    }
     let beside = |path: &Option<_>| {
         path.as_deref()
             .map(|path| Output::create(path, arguments.force))
@@ -117,12 +128,12 @@ fn write(arguments: &Arguments, video: &Path, path: &Path) -> Result<(), Failure
     let mut played = playing::play(arguments, &plan, &files, properties)?;
     played.wall = begun.elapsed();
     let written = check::whole(&played, output.part()).exit(Exit::Output)?;
-    for file in [Some(output), compared].into_iter().flatten() {
-        file.finish().exit(Exit::Output)?;
-    }
     // The video stays, whatever fails of what only describes it.
     let losses = check::losses(&inputs.video, &plan, &played, &written)
         .unwrap_or_else(|error| vec![format!("what it lacks is not known: {error:#}")]);
+    for file in [Some(output), compared].into_iter().flatten() {
+        file.finish().exit(Exit::Output)?;
+    }
     let mut notes = plan.notes.clone();
     for text in losses.into_iter().chain(played.warnings.clone()) {
         note(&text);

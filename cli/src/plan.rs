@@ -372,7 +372,12 @@ impl Planner<'_> {
                         continue;
                     }
                 },
-                _ => {
+                Kind::Video => {
+                    self.notes
+                        .push(format!("{name} is lost: only the first is written"));
+                    continue;
+                }
+                Kind::Other => {
                     self.lost(&name, container);
                     continue;
                 }

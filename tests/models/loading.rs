@@ -30,7 +30,7 @@ const LOOK_AHEAD_MS: u64 = 212;
 /// Products of large matrices, which take about a second altogether on the machines of today.
 const SLOW: usize = 24;
 /// Several times as long.
-const SLOWER: usize = 300;
+const SLOWER: usize = 100;
 
 /// A model that fills the frame with one colour.
 struct Stand {

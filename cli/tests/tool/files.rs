@@ -202,7 +202,8 @@ fn a_video_is_read_twice_for_its_peoples_teeth() {
     let (_, frames) = written(&folder.join("in.mkv"));
     let share = |options: &str| {
         let words = format!("in.mkv -o out.mkv --report r.json --force {options}");
-        run(&folder, &words).ends(0);
+        let said = run(&folder, &words);
+        assert!(!said.ends(0).text.contains("is not known"), "{}", said.text);
         assert_eq!(names(&folder), ["in.mkv", "out.mkv", "r.json"]);
         let report = fs::read(folder.join("r.json")).unwrap();
         let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
@@ -213,6 +214,15 @@ fn a_video_is_read_twice_for_its_peoples_teeth() {
     assert!(twice > once + 0.05, "{twice} {once}");
     assert_eq!(share("--set mouth-memory=off"), 0.0);
     run(&folder, "in.mkv -o out.mkv --force --set mouth-memory=live").ends(0);
+    // From 1 s to 2.5 s, at 25 frames a second; its only keyframe is the first.
+    for _ in 0..3 {
+        run(
+            &folder,
+            "in.mkv -o out.mkv --force --passes 1 --start 1 --end 2.5",
+        )
+        .ends(0);
+        assert_eq!(written(&folder.join("out.mkv")).1, 38);
+    }
 }
 
 #[test]
@@ -344,6 +354,17 @@ fn files_that_cannot_be_used_are_refused_and_nothing_is_left() {
             2,
             "reports are .json or .html",
         ),
+        (
+            "good.mp4 -o x.mp4 --compare x.mkv",
+            2,
+            "expected the same extension",
+        ),
+        (
+            "good.mp4 -o x.mp4 --strength 3",
+            2,
+            "strength=3 cannot be set",
+        ),
+        ("good.mp4 -o x.mp4 --set face-select=middle", 2, "largest"),
         ("good.mp4 -o x.mp4 --model nowhere.toml", 1, "nowhere.toml"),
         ("good.mp4", 2, "--output"),
     ] {
