@@ -229,6 +229,14 @@ mod tests {
         stats.count(Outcome::Synced, Some(&timings));
         stats.count(Outcome::Bypassed, None);
         let structure = stats.to_structure();
+        let page = include_str!("../../docs/live.md");
+        for field in structure.fields() {
+            let stage = field.split_once('-').map_or("", |(stage, _)| stage);
+            let is_there = [format!("`{field}`"), format!("`{stage}-`")]
+                .iter()
+                .any(|name| page.contains(name));
+            assert!(is_there, "docs/live.md has no {field}");
+        }
         for field in [
             "frames-in",
             "frames-out",
