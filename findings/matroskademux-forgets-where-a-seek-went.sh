@@ -2,9 +2,10 @@
 # GStreamer 1.22.0 (Debian 12): matroskademux, asked for an accurate seek before its first data, says twice where it went, and the second
 # time that it is the beginning.
 #
-# Three seconds of video with one keyframe. The seek to 1 s is sent while the first events of the demuxer's pad are held back, as by whoever wants only a part of a file.
-# It is put off ("not ready for seeking yet, deferring seek event"), then there is a segment from 1 s and right behind it one from 0 s, and what
-# follows plays from the beginning. Sent while the first buffer is held back it gives one segment, from 1 s.
+# Three seconds of video with one keyframe. The seek to 1 s is sent while the first events behind the demuxer are held back, as by whoever
+# wants only a part of a file. It is put off ("not ready for seeking yet, deferring seek event" says the debug log), then there is a segment
+# from 1 s and right behind it one from 0 s, and all plays from the beginning. While the first buffer is held back instead, there is one
+# segment, from 1 s.
 #
 # Fails once that changes. Needs root, debootstrap and a Debian mirror; MIRROR names one.
 set -eu
@@ -22,7 +23,7 @@ inside() {
 } >"$folder/log" 2>&1 || { tail -n 5 "$folder/log"; exit 1; }
 
 inside gst-launch-1.0 -q videotestsrc num-buffers=75 ! video/x-raw,width=320,height=240,framerate=25/1 \
-    ! x264enc key-int-max=250 ! h264parse ! matroskamux ! filesink location=/file.mkv
+    ! x264enc key-int-max=250 ! matroskamux ! filesink location=/file.mkv
 cat >"$folder/debian/segments.py" <<'PYTHON'
 import sys, threading
 import gi

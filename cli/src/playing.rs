@@ -197,7 +197,10 @@ fn set_properties(
         let parsed = glib::Value::deserialize_with_pspec(&value, &spec).ok();
         let parsed = parsed.filter(|parsed| is_in_range(&spec, parsed));
         let Some(parsed) = parsed else {
-            bail!("{name}={value} cannot be set; expected {}", expected(&spec));
+            bail!(
+                "{name}={value} is no value of it; expected {}",
+                expected(&spec)
+            );
         };
         lipsync.set_property_from_value(&name, &parsed);
     }
@@ -230,10 +233,7 @@ fn expected(spec: &glib::ParamSpec) -> String {
             let nicks: Vec<_> = values.values().iter().map(|value| value.nick()).collect();
             nicks.join(", ")
         }
-        None => format!(
-            "a {} in the range that gst-inspect-1.0 lipsyncbin shows",
-            spec.value_type()
-        ),
+        None => "what gst-inspect-1.0 lipsyncbin shows".into(),
     }
 }
 

@@ -362,7 +362,7 @@ fn files_that_cannot_be_used_are_refused_and_nothing_is_left() {
         (
             "good.mp4 -o x.mp4 --strength 3",
             2,
-            "strength=3 cannot be set",
+            "strength=3 is no value",
         ),
         ("good.mp4 -o x.mp4 --set face-select=middle", 2, "largest"),
         ("good.mp4 -o x.mp4 --model nowhere.toml", 1, "nowhere.toml"),
