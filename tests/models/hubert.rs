@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::{
     onnx::{Dim, Linear},
     opening::{opened, refused, write_manifest},
+    wenet,
 };
-use lipsync_core::{
-    generator::{Generator, Heard},
-    sound::{BANDS, MONO, SampleFormat, Sound},
-};
+use lipsync_core::sound::{MONO, SampleFormat, Sound};
 
 const ENCODER: &[u8] = include_bytes!("../data/hubert_tiny.onnx");
 /// `[148, 16]`, of all of [`SPEECH`].
@@ -70,25 +68,9 @@ fn streamed(path: &Path, chunk: usize, frames: i64) -> Option<Vec<Vec<f32>>> {
                 None => sound.finish(),
             }
         }
-        hear(&mut *generator, &mut sound, frame * FRAME_NS)
+        wenet::hear(&mut *generator, &mut sound, frame * FRAME_NS)
     };
     Some((0..frames).map(&mut hear).collect())
-}
-
-fn hear(generator: &mut dyn Generator, sound: &mut Sound, time_ns: i64) -> Vec<f32> {
-    let hearing = generator.hearing();
-    let last_column = hearing.spectrum.column_for(time_ns + hearing.look_ahead_ns);
-    let mut mel = vec![0.0; BANDS * hearing.columns];
-    sound.window(hearing.spectrum, last_column, &mut mel, hearing.columns);
-    let heard = Heard {
-        mel: &mel,
-        last_column,
-        time_ns,
-        bounds: sound.bounds(),
-    };
-    let mut out = Vec::new();
-    generator.listen(&heard, &mut out).expect("inference works");
-    out
 }
 
 fn rows() -> Vec<[f32; WIDTH]> {

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use crate::{
     opening::{LOOK, opened, refused},
     picture::Picture,
+    wenet::hear,
 };
 use lipsync_core::{
     Error, assembly,
     catalogue::Source,
     face::{Face, Mesh},
-    generator::{Generator, Heard, Sketch, Spot},
+    generator::{Sketch, Spot},
     inference,
-    sound::{BANDS, MONO, SampleFormat, Sound},
+    sound::{MONO, SampleFormat, Sound},
 };
 
 /// Side of the face of the tiny networks, and numbers in a row of their Whisper.
@@ -131,22 +132,6 @@ fn what_is_heard_is_what_transformers_hears() {
         println!("heard at {time_ns} ns: {worst}");
         assert!(worst < 1e-3, "{time_ns} ns: {worst}");
     }
-}
-
-fn hear(generator: &mut dyn Generator, sound: &mut Sound, time_ns: i64) -> Vec<f32> {
-    let hearing = generator.hearing();
-    let last_column = hearing.spectrum.column_for(time_ns + hearing.look_ahead_ns);
-    let mut mel = vec![0.0; BANDS * hearing.columns];
-    sound.window(hearing.spectrum, last_column, &mut mel, hearing.columns);
-    let heard = Heard {
-        mel: &mel,
-        last_column,
-        time_ns,
-        bounds: sound.bounds(),
-    };
-    let mut out = Vec::new();
-    generator.listen(&heard, &mut out).expect("inference works");
-    out
 }
 
 /// What a frame hears does not depend on how the audio came, and nothing later than the look-ahead is waited for.

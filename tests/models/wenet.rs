@@ -65,7 +65,8 @@ fn speech() -> Sound {
     sound
 }
 
-fn hear(generator: &mut dyn Generator, sound: &mut Sound, time_ns: i64) -> Vec<f32> {
+/// What a generator hears at a time.
+pub fn hear(generator: &mut dyn Generator, sound: &mut Sound, time_ns: i64) -> Vec<f32> {
     let hearing = generator.hearing();
     let last_column = hearing.spectrum.column_for(time_ns + hearing.look_ahead_ns);
     let mut mel = vec![0.0; BANDS * hearing.columns];
