@@ -21,7 +21,7 @@ mod options;
 mod protobuf;
 #[cfg(feature = "remote")]
 pub mod remote;
-mod signature;
+mod tensor_text;
 
 pub use backend::Backend;
 pub use calls::{CallCounts, Calls, ServerEvent};
@@ -35,7 +35,7 @@ pub use opener::{Opener, Shape};
 pub use options::{
     Fallback, OnUnreachable, Options, Precision, Provider, ProviderOptions, Server, add_fallbacks,
 };
-pub use signature::describe;
+pub use tensor_text::describe;
 
 /// What a tensor is filled with or read as; outputs always as 32-bit floats. Floats that a model has
 /// in another size are cast.

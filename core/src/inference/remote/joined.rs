@@ -14,7 +14,7 @@ use tokio::{sync::oneshot, time};
 use super::{
     connection::{Connection, Fault},
     messages::{InferTensor, MODEL_INFER, ModelInferRequest, ModelInferResponse},
-    replica::PATIENCE,
+    server_health::PATIENCE,
 };
 
 type Answer = Result<ModelInferResponse, Fault>;

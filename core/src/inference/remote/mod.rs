@@ -11,11 +11,11 @@ mod connection;
 mod joined;
 pub mod messages;
 mod network;
-mod probe;
-mod replica;
 mod route;
 mod runtime;
+mod same_model;
 mod served;
+mod server_health;
 mod shared_memory;
 mod tensors;
 
@@ -29,9 +29,9 @@ use crate::Error;
 use address::Settings;
 use connection::{Connection, Fault};
 use network::RemoteNetwork;
-use probe::Probe;
-use replica::{Expected, Refusal, Replica, Serving};
+use same_model::Probe;
 use served::Signature;
+use server_health::{Expected, Refusal, Replica, Serving};
 
 /// Servers that the options name, and ONNX Runtime in this process while none of them can draw.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +80,7 @@ impl Backend for Remote {
             let expected = expected.clone();
             move |connection| {
                 let expected = expected.clone();
-                async move { replica::verify(&connection, &expected).await }
+                async move { server_health::verify(&connection, &expected).await }
             }
         });
         let reason = judge(&connections, &verified, &expected, batch, options)?;
@@ -147,7 +147,7 @@ fn most_at_once(
     let limit = settings.timeout;
     let described = on_all(connections, move |connection| {
         let (model, version) = (model.clone(), version.clone());
-        async move { replica::describe(&connection, &model, &version, limit).await }
+        async move { server_health::describe(&connection, &model, &version, limit).await }
     });
     let limits = described.into_iter().flatten().filter_map(|(_, most)| most);
     limits.min()

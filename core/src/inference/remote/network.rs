@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::{
     connection::Fault,
-    probe::fill,
-    replica::{Expected, Replica, Serving},
     route::Answer,
     runtime,
+    same_model::fill,
+    server_health::{Expected, Replica, Serving},
     tensors::Values,
 };
 use crate::{

@@ -10,8 +10,8 @@ use super::{
     connection::{Connection, Fault},
     joined::Lane,
     messages::{MODEL_INFER, ModelInferRequest, ModelInferResponse},
-    replica::Expected,
     served::Served,
+    server_health::Expected,
     shared_memory::Region,
 };
 

@@ -18,9 +18,9 @@ use super::{
         MODEL_CONFIG, MODEL_METADATA, MODEL_READY, ModelConfigResponse, ModelMetadataResponse,
         ModelReadyResponse, ModelRequest,
     },
-    probe::Probe,
     route::Route,
     runtime,
+    same_model::Probe,
     served::{self, Misfit, Served, Signature},
 };
 use crate::inference::Calls;
