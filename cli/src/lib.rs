@@ -25,6 +25,7 @@ mod playing;
 mod progress;
 mod relabel;
 mod report;
+pub mod series;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::media::{self, SPEECH_RATE, Samples};
+use crate::{
+    media::{self, SPEECH_RATE, Samples},
+    series::best_lag,
+};
 
 /// Longer videos are looked at this far.
 const LONGEST: f64 = 60.0;
@@ -56,15 +59,15 @@ pub fn between(speech: &[f32], openings: &[(f64, f64)]) -> Result<Offset> {
         .map_or(0.0, |(last, first)| last - first);
     anyhow::ensure!(seconds >= SHORTEST, "less than {SHORTEST} s");
     let loudness: Vec<f64> = times.iter().map(|time| loudness(speech, *time)).collect();
-    let (lag, correlation) = best_lag(&loudness, &openings).context("too few frames")?;
+    let found = best_lag(&loudness, &openings, REACH).context("too few frames")?;
     anyhow::ensure!(
-        correlation >= LEAST_CORRELATION,
+        found.correlation >= LEAST_CORRELATION,
         "the mouth does not follow the speech"
     );
     let frame = seconds * 1e3 / (times.len() - 1) as f64;
     Ok(Offset {
-        milliseconds: lag * frame,
-        correlation,
+        milliseconds: found.fine_lag * frame,
+        correlation: found.correlation,
     })
 }
 
@@ -95,58 +98,9 @@ fn loudness(speech: &[f32], time: f64) -> f64 {
     10.0 * (power / (to - from).max(1) as f64).max(FLOOR).log10()
 }
 
-/// Steps by which `late` comes after `reference`, between them too, and how alike they are then.
-fn best_lag(reference: &[f64], late: &[f64]) -> Option<(f64, f64)> {
-    if (reference.len().min(late.len()) as i32) < 3 * REACH {
-        return None;
-    }
-    let at = |lag: i32| {
-        let skip = |series: &[f64], steps: i32| series[steps.max(0) as usize..].to_vec();
-        correlation(&skip(reference, -lag), &skip(late, lag))
-    };
-    let lag = (-REACH..=REACH).max_by(|a, b| at(*a).total_cmp(&at(*b)))?;
-    let (before, top, after) = (at(lag - 1), at(lag), at(lag + 1));
-    let bend = before - 2.0 * top + after;
-    // The top of a parabola through the best three.
-    let shift = if lag.abs() < REACH && bend < 0.0 {
-        (before - after) / (2.0 * bend)
-    } else {
-        0.0
-    };
-    Some((f64::from(lag) + shift, top))
-}
-
-/// Pearson's, of as much as both have.
-fn correlation(one: &[f64], other: &[f64]) -> f64 {
-    let length = one.len().min(other.len());
-    let mean = |series: &[f64]| series[..length].iter().sum::<f64>() / length.max(1) as f64;
-    let (mean_one, mean_other) = (mean(one), mean(other));
-    let (mut both, mut of_one, mut of_other) = (0.0, 0.0, 0.0);
-    for (one, other) in one.iter().zip(other) {
-        let (one, other) = (one - mean_one, other - mean_other);
-        both += one * other;
-        of_one += one * one;
-        of_other += other * other;
-    }
-    both / (of_one * of_other).sqrt().max(f64::EPSILON)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_series_that_comes_later_is_found_so() {
-        let wave = |at: f64| (at * 0.7).sin() + (at * 0.31).cos();
-        let reference: Vec<f64> = (0..100).map(|at| wave(f64::from(at))).collect();
-        let late: Vec<f64> = (0..100).map(|at| wave(f64::from(at) - 2.4)).collect();
-        let (lag, correlation) = best_lag(&reference, &late).unwrap();
-        assert!(
-            (lag - 2.4).abs() < 0.1 && correlation > 0.9,
-            "{lag} {correlation}"
-        );
-        assert!(best_lag(&reference[..20], &late).is_none());
-    }
 
     #[test]
     fn loudness_is_the_level_around_the_moment() {
