@@ -16,7 +16,7 @@ use lipsync_core::{
         Backend, Model, ModelSource, Network, OnUnreachable, Options, Provider, ProviderOptions,
         Server, Views, onnx::OnnxRuntime, remote::Remote,
     },
-    rect::Area,
+    rect::{Area, Size},
 };
 
 #[path = "remote/load.rs"]
@@ -328,15 +328,18 @@ fn options(variant: &Variant) -> Options {
 
 /// Of a network that sees a picture twice; and what its server is told of that.
 fn two_views(name: &str) -> Option<(Views, [(&'static str, &'static str); 2])> {
-    let (whole, rectangle, parameters): (_, fn(usize) -> Area, _) = if name.starts_with("unet") {
-        let rectangle = |side| [5, 5, side - 10, side - 15].into();
+    let (whole, rectangle, parameters): (_, fn(Size) -> Area, _) = if name.starts_with("unet") {
+        let rectangle = |size: Size| [5, 5, size.width - 10, size.height - 15].into();
         (
             0,
             rectangle,
             [("views", "reference,masked"), ("mask", "unet")],
         )
     } else if name.starts_with("wav2lip") || name.starts_with("nota") {
-        let rectangle = |side| [0, side / 2, side, side - side / 2].into();
+        let rectangle = |size: Size| {
+            let (side, half) = (size.width, size.height / 2);
+            [0, half, side, size.height - half].into()
+        };
         (
             1,
             rectangle,
@@ -369,7 +372,7 @@ fn fill(network: &mut dyn Network, views: Option<Views>) {
                 (second, first)
             };
             masked.copy_from_slice(whole);
-            let zeros = (views.rectangle)(side);
+            let zeros = (views.rectangle)(Size::square(side));
             for (index, row) in masked.chunks_exact_mut(side).enumerate() {
                 if (zeros.y..zeros.y + zeros.height).contains(&(index % side)) {
                     row[zeros.x..zeros.x + zeros.width].fill(0.0);

@@ -1,5 +1,7 @@
 //! Rectangles in pixels of a frame, and what is added on their sides.
 
+use std::fmt;
+
 /// A rectangle between fractions of pixels: left and top edge, right and bottom edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rect {
@@ -96,6 +98,61 @@ impl From<[usize; 4]> for Area {
             y,
             width,
             height,
+        }
+    }
+}
+
+/// Width and height in whole pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(from = "SaidSize")]
+pub struct Size {
+    pub width: usize,
+    pub height: usize,
+}
+
+impl Size {
+    pub const fn square(side: usize) -> Self {
+        Self {
+            width: side,
+            height: side,
+        }
+    }
+
+    pub fn area(self) -> usize {
+        self.width * self.height
+    }
+
+    /// The longer side.
+    pub fn side(self) -> usize {
+        self.width.max(self.height)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.width == self.height {
+            true => self.width.fmt(f),
+            false => write!(f, "{} x {}", self.width, self.height),
+        }
+    }
+}
+
+/// The side of a square, or both.
+#[derive(serde::Deserialize)]
+#[serde(
+    untagged,
+    expecting = "the side of a square or [width, height] in pixels is expected"
+)]
+enum SaidSize {
+    Square(usize),
+    Both([usize; 2]),
+}
+
+impl From<SaidSize> for Size {
+    fn from(said: SaidSize) -> Self {
+        match said {
+            SaidSize::Square(side) => Self::square(side),
+            SaidSize::Both([width, height]) => Self { width, height },
         }
     }
 }

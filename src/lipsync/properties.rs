@@ -107,7 +107,8 @@ fn table() -> Vec<Property> {
                 .nick("Model")
                 .blurb(
                     "What draws the mouths: a manifest (.toml), a folder that holds one, or an \
-                     .onnx file; empty = the built-in model. Set while frames flow it takes over \
+                     .onnx file, of Wav2Lip, SyncTalk_2D, Ultralight-Digital-Human, EDTalk, MuseTalk or \
+                     DINet; empty = the built-in model. Set while frames flow it takes over \
                      between two of them, once it is loaded, and set again it takes up files that \
                      have changed; if it cannot be loaded, there is a \
                      warning and this says again what runs",

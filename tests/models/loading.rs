@@ -627,13 +627,23 @@ fn families_give_way_to_each_other_while_frames_flow() {
     let musetalk = crate::musetalk::model("swapped", &lines);
     let lines = format!("crop.{place}\nblend.kind = \"reference\"");
     let hubert = crate::hubert::model("swapped", &lines);
+    let tables = format!("[crop]\n{place}\n[blend]\nkind = \"reference\"");
+    let dinet = crate::dinet::model("swapped", &tables);
+    let edtalk = crate::opening::folder("loading", "edtalk");
+    std::fs::write(edtalk.join("net.onnx"), crate::onnx::edtalk(64, 0, 0)).expect("a file");
+    crate::opening::write_manifest(&edtalk, "edtalk", "EDTalk's shape", &lines);
     let Some(mut stream) = playing(&wav2lip) else {
         return;
     };
     let wav2lip = (Path::new(&wav2lip), "255-127-80");
     let musetalk = (musetalk.as_path(), "MuseTalk, tiny, random");
     let hubert = (hubert.as_path(), "swapped");
-    for (path, name) in [musetalk, hubert, wav2lip, hubert, musetalk] {
+    let dinet = (dinet.as_path(), "DINet, tiny, random");
+    let edtalk = (edtalk.as_path(), "EDTalk's shape");
+    let models = [
+        musetalk, hubert, wav2lip, dinet, edtalk, hubert, dinet, musetalk, edtalk, wav2lip,
+    ];
+    for (path, name) in models {
         stream.rig.element.set_property("model", path.to_str());
         complete(&stream.rig.bus);
         let feeding = stream.feed(4);
@@ -644,8 +654,8 @@ fn families_give_way_to_each_other_while_frames_flow() {
         let stats = stream.rig.element.property::<gst::Structure>("stats");
         assert_eq!(stats.get::<&str>("model-name"), Ok(name));
     }
-    until("all are counted", || stream.rig.stat("frames-out") == 20);
-    assert_eq!(stream.rig.stat("frames-synced"), 20);
+    until("all are counted", || stream.rig.stat("frames-out") == 40);
+    assert_eq!(stream.rig.stat("frames-synced"), 40);
     assert!(stream.rig.warnings().is_empty());
 }
 

@@ -10,6 +10,7 @@ mod opening;
 mod picture;
 
 mod broken;
+mod dinet;
 mod families;
 mod files;
 mod hubert;

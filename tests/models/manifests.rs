@@ -66,8 +66,23 @@ fn stand_ins() -> Vec<StandIn> {
         ],
         look_ahead_ms: 152.5,
     };
+    let dinet = StandIn {
+        manifest: "dinet",
+        files: vec![
+            (
+                "generator",
+                include_bytes!("../data/dinet/dinet.onnx").to_vec(),
+            ),
+            (
+                "audio-encoder",
+                include_bytes!("../data/dinet/deepspeech.onnx").to_vec(),
+            ),
+        ],
+        look_ahead_ms: 965.0,
+    };
     vec![
         musetalk,
+        dinet,
         stand_in("wav2lip", linear(96, [1, 80, 16]), None, 212.5),
         stand_in("edtalk", onnx::edtalk(256, 0, 0), None, 212.5),
         stand_in(

@@ -12,7 +12,7 @@ use crate::{
         recipe::{COLUMNS, Features, Tensors},
     },
     inference::Network,
-    rect::Area,
+    rect::{Area, Size},
     sound::BANDS,
 };
 
@@ -29,8 +29,9 @@ pub const EDTALK: Contract = Contract {
         pads = [0, 0, 0, 0]
     "#,
     channels: 3,
+    others: 0,
     usual: &[Usual {
-        size: 256,
+        size: Size::square(256),
         features: Features::Mel,
         rows: 16,
     }],
@@ -42,7 +43,7 @@ pub const EDTALK: Contract = Contract {
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
     let is_mel = |shape: &[usize]| matches!(*shape, [_, 1, BANDS, COLUMNS]);
-    let ports = redraw::ports(network, names, EDTALK.channels, is_mel)?;
+    let ports = redraw::ports(network, names, EDTALK.channels, redraw::is_square, is_mel)?;
     // One for all faces of a batch, or one for each.
     let is_number = |shape: &[usize]| shape.iter().skip(1).product::<usize>() == 1;
     let weight = redraw::find(network.inputs(), &names.weight, is_number)?;

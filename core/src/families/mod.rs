@@ -1,5 +1,6 @@
 //! The model families. A new one is a file or a folder here and a line in [`FAMILIES`].
 
+pub mod dinet;
 pub mod edtalk;
 pub mod musetalk;
 pub mod redraw;
@@ -16,12 +17,13 @@ use crate::{
 };
 
 /// All families. A network without a manifest belongs to the first one that recognises it.
-pub const FAMILIES: [&dyn Family; 5] = [
+pub const FAMILIES: [&dyn Family; 6] = [
     &warp::FAMILY,
     &wav2lip::WAV2LIP,
     &edtalk::EDTALK,
     &unet::UNET,
     &musetalk::MUSETALK,
+    &dinet::DINET,
 ];
 
 /// What the models of a family have in common: how they are described, recognised and opened.

@@ -14,7 +14,7 @@ use crate::{
         recipe::{Features, Tensors, file, table},
     },
     inference::{Element, Network, TensorInfo},
-    rect::Area,
+    rect::{Area, Size},
 };
 
 /// Channels of one view's latents.
@@ -47,17 +47,18 @@ pub const MUSETALK: Contract = Contract {
         rounds = true
     "#,
     channels: 2 * LATENTS,
+    others: 0,
     usual: &[Usual {
-        size: 32,
+        size: Size::square(32),
         features: Features::Whisper,
         rows: 10,
     }],
     in_latents: true,
     mask: |size| Area {
         x: 0,
-        y: size / 2,
-        width: size,
-        height: size - size / 2,
+        y: size.height / 2,
+        width: size.width,
+        height: size.height - size.height / 2,
     },
     ports,
     bare,
@@ -65,19 +66,19 @@ pub const MUSETALK: Contract = Contract {
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
     let (inputs, outputs) = (network.inputs(), network.outputs());
-    let is_latents = |shape: &[usize], channels: usize| matches!(*shape, [_, depth, height, width] if depth == channels && height == width);
     let image = redraw::find(inputs, &names.image, |shape| {
-        is_latents(shape, MUSETALK.channels)
+        redraw::picture(shape, MUSETALK.channels).is_some_and(redraw::is_square)
     })?;
     let sound = redraw::find(inputs, &names.sound, |shape| matches!(*shape, [_, 50, _]))?;
-    let size = inputs[image].shape[2];
+    let size = redraw::picture(&inputs[image].shape, MUSETALK.channels)?;
     let output = redraw::find(outputs, &names.output, |shape| {
-        is_latents(shape, LATENTS) && shape[2] == size
+        redraw::picture(shape, LATENTS) == Some(size)
     })?;
     let others = inputs.iter().filter(|input| input.element == Element::F32);
     (others.count() == 2).then(|| Ports {
         sound,
         image,
+        others: None,
         weight: None,
         output,
         size,

@@ -13,7 +13,7 @@ use crate::{
         recipe::{Features, Tensors, file, table},
     },
     inference::{Network, TensorInfo},
-    rect::Area,
+    rect::{Area, Size},
     sound::BANDS,
 };
 
@@ -38,30 +38,31 @@ pub const UNET: Contract = Contract {
         scale = "cubic"
     "#,
     channels: 6,
+    others: 0,
     usual: &[
         // SyncTalk_2D with any encoder; Ultralight.
         Usual {
-            size: 320,
+            size: Size::square(320),
             features: Features::Ave,
             rows: 16,
         },
         Usual {
-            size: 320,
+            size: Size::square(320),
             features: Features::Wenet,
             rows: 16,
         },
         Usual {
-            size: 320,
+            size: Size::square(320),
             features: Features::Hubert,
             rows: 16,
         },
         Usual {
-            size: 160,
+            size: Size::square(160),
             features: Features::Wenet,
             rows: ULTRALIGHT_ROWS,
         },
         Usual {
-            size: 160,
+            size: Size::square(160),
             features: Features::Hubert,
             rows: ULTRALIGHT_ROWS,
         },
@@ -71,8 +72,8 @@ pub const UNET: Contract = Contract {
     mask: |size| Area {
         x: 5,
         y: 5,
-        width: size.saturating_sub(10),
-        height: size.saturating_sub(15),
+        width: size.width.saturating_sub(10),
+        height: size.height.saturating_sub(15),
     },
     ports,
     bare,
@@ -82,8 +83,14 @@ fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
     // What is not the picture is the sound; that of Wav2Lip is another family.
     let is_features =
         |shape: &[usize]| matches!(*shape, [_, _, ..]) && !matches!(*shape, [_, 1, BANDS, _]);
-    redraw::ports(network, names, UNET.channels, is_features)
-        .filter(|_| network.inputs().len() == 2)
+    redraw::ports(
+        network,
+        names,
+        UNET.channels,
+        redraw::is_square,
+        is_features,
+    )
+    .filter(|_| network.inputs().len() == 2)
 }
 
 /// What a manifest would say of the network `path` that has none, by the shape of what it hears:

@@ -11,7 +11,7 @@ use crate::{
         recipe::{COLUMNS, Features, Tensors},
     },
     inference::Network,
-    rect::Area,
+    rect::{Area, Size},
     sound::BANDS,
 };
 
@@ -21,17 +21,18 @@ pub const WAV2LIP: Contract = Contract {
     // A manifest's own defaults are Wav2Lip's.
     defaults: "",
     channels: 6,
+    others: 0,
     usual: &[Usual {
-        size: 96,
+        size: Size::square(96),
         features: Features::Mel,
         rows: 16,
     }],
     in_latents: false,
     mask: |size| Area {
         x: 0,
-        y: size / 2,
-        width: size,
-        height: size - size / 2,
+        y: size.height / 2,
+        width: size.width,
+        height: size.height - size.height / 2,
     },
     ports,
     bare: |_, _| Some(Table::new()),
@@ -39,5 +40,6 @@ pub const WAV2LIP: Contract = Contract {
 
 fn ports(network: &dyn Network, names: &Tensors) -> Option<Ports> {
     let is_mel = |shape: &[usize]| matches!(*shape, [_, 1, BANDS, COLUMNS]);
-    redraw::ports(network, names, WAV2LIP.channels, is_mel).filter(|_| network.inputs().len() == 2)
+    redraw::ports(network, names, WAV2LIP.channels, redraw::is_square, is_mel)
+        .filter(|_| network.inputs().len() == 2)
 }

@@ -28,7 +28,7 @@ pub use calls::{CallCounts, Calls, ServerEvent};
 pub use companions::{Beside, Miss};
 pub use file_snapshot::Snapshot;
 pub use interrupt::Interrupt;
-pub use model_file::{Model, ModelSource, Pin, Pins, Views};
+pub use model_file::{Model, ModelSource, Pin, Pins, Views, read_pinned};
 pub use onnx_contents::{DeclaredInput, Dimension};
 pub use open_network::OpenNetwork;
 pub use opener::{Opener, Shape};

@@ -17,7 +17,7 @@ use crate::{
         onnx_contents::{self, DeclaredInput},
         onnx_weights::{self, DataFile},
     },
-    rect::Area,
+    rect::{Area, Size},
 };
 
 /// Protocol buffers, and so ONNX files, cannot be larger.
@@ -89,8 +89,8 @@ impl Digest {
 pub struct Views {
     /// Which of the two is the picture as it is.
     pub whole: usize,
-    /// x, y, width and height of the rectangle in a picture of that side.
-    pub rectangle: fn(usize) -> Area,
+    /// x, y, width and height of the rectangle in a picture of that size.
+    pub rectangle: fn(Size) -> Area,
     /// The same, where it is fixed.
     pub fixed: Option<Area>,
 }
@@ -99,7 +99,8 @@ impl Views {
     /// The rectangle in a picture of that side.
     #[cfg(feature = "remote")]
     pub(super) fn zeros(&self, side: usize) -> Area {
-        self.fixed.unwrap_or_else(|| (self.rectangle)(side))
+        self.fixed
+            .unwrap_or_else(|| (self.rectangle)(Size::square(side)))
     }
 }
 
@@ -282,14 +283,7 @@ impl<'a> Model<'a> {
     }
 
     fn check(&self, what: &str, found: Digest, expected: &str) -> Result<(), Error> {
-        let found = found.to_hex();
-        if found.eq_ignore_ascii_case(expected) {
-            return Ok(());
-        }
-        Err(self.unreadable(format!(
-            "{what} is {found}, {expected} is expected: it is not the file that the manifest was \
-             written for. Fetch it anew or, if you changed it, renew the manifest"
-        )))
+        check(what, found, expected).map_err(|reason| self.unreadable(reason))
     }
 
     pub(super) fn unreadable(&self, reason: String) -> Error {
@@ -306,6 +300,34 @@ impl<'a> Model<'a> {
             expected,
         }
     }
+}
+
+/// All of a file that is no network; with this SHA-256, unless that is empty. It is added to `files`.
+///
+/// # Errors
+/// [`Error::ModelNotFound`], [`Error::ModelUnreadable`].
+pub fn read_pinned(path: &Path, sha256: &str, files: &mut Snapshot) -> Result<Vec<u8>, Error> {
+    let bytes = read_file(path, files)?;
+    if !sha256.is_empty() {
+        let checked = check("its sha256", Digest::of(&bytes), sha256);
+        checked.map_err(|reason| Error::ModelUnreadable {
+            path: path.to_path_buf(),
+            reason,
+        })?;
+    }
+    Ok(bytes)
+}
+
+/// Fails with what is wrong.
+fn check(what: &str, found: Digest, expected: &str) -> Result<(), String> {
+    let found = found.to_hex();
+    if found.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} is {found}, {expected} is expected: it is not the file that the manifest was \
+         written for. Fetch it anew or, if you changed it, renew the manifest"
+    ))
 }
 
 /// A whole model file.

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Error,
-    inference::{Beside, Miss, Model, ModelSource, Pin, Pins, Snapshot},
+    inference::{Beside, Miss, Model, ModelSource, Pin, Pins, Snapshot, read_pinned},
     manifest::{Data, File},
 };
 
@@ -82,6 +82,11 @@ impl Named {
         };
         let model = Model::read(source)?.into_owned();
         Ok(model.served_as(self.served_as.clone()))
+    }
+
+    /// Reads a file that is no network, and adds it to `files`. Fails as [`read`](Self::read) does.
+    pub fn bytes(&self, files: &mut Snapshot) -> Result<Vec<u8>, Error> {
+        read_pinned(&self.path, &self.pins.sha256, files)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     Error,
     families::redraw::{Contract, Ports, recipe::Tensors},
     inference::{Element, Network, TensorInfo, describe},
+    rect::Size,
 };
 
 /// Draws faces, as many at once as its batch.
@@ -13,15 +14,15 @@ pub trait Drawing: Send {
     /// For messages.
     fn name(&self) -> &str;
 
-    /// Side of the face that it sees and draws.
-    fn size(&self) -> usize;
+    /// Of the face that it sees and draws.
+    fn size(&self) -> Size;
 
     fn batch(&self) -> usize;
 
     /// What it hears of all faces.
     fn sound(&self) -> &TensorInfo;
 
-    /// Gives it face `index`: its views, `[3 or 6, size, size]`.
+    /// Gives it face `index`: its views, and those of other frames where it wants some.
     fn see(&mut self, index: usize, views: &[f32]);
 
     /// What it is to hear of face `index`, to be filled.
@@ -39,7 +40,7 @@ pub trait Drawing: Send {
     /// [`Error::Inference`], [`Error::Unreachable`].
     fn run(&mut self, faces: usize) -> Result<(), Error>;
 
-    /// The drawn face `index`, `[3, size, size]`.
+    /// The drawn face `index`, `[3, height, width]`.
     fn drawn(&self, index: usize) -> &[f32];
 }
 
@@ -81,7 +82,7 @@ impl Drawing for Single {
         self.network.name()
     }
 
-    fn size(&self) -> usize {
+    fn size(&self) -> Size {
         self.ports.size
     }
 
@@ -95,7 +96,12 @@ impl Drawing for Single {
 
     fn see(&mut self, index: usize, views: &[f32]) {
         let image = self.network.input_entry(self.ports.image, index);
-        image[..views.len()].copy_from_slice(views);
+        let (views, others) = views.split_at(image.len());
+        image.copy_from_slice(views);
+        if let Some(port) = self.ports.others {
+            let input = self.network.input_entry(port, index);
+            input.copy_from_slice(others);
+        }
     }
 
     fn heard(&mut self, index: usize) -> &mut [f32] {
@@ -233,8 +239,8 @@ impl Drawing for InLatents {
         self.network.name()
     }
 
-    fn size(&self) -> usize {
-        self.size
+    fn size(&self) -> Size {
+        Size::square(self.size)
     }
 
     fn batch(&self) -> usize {

@@ -5,7 +5,7 @@
 use crate::{
     face::{Face, Mesh, geometry},
     pixels::Affine,
-    rect::{Area, Margins, Rect},
+    rect::{Area, Margins, Rect, Size},
 };
 
 /// Whose boxes the network was trained on.
@@ -17,6 +17,9 @@ pub enum Finder {
     /// Points 1, 52 and 31 of the 110 that SyncTalk_2D and Ultralight find: upright and square,
     /// from the bridge of the nose to below the chin, as wide as the face at the eyes.
     Landmarks110,
+    /// DINet's, by the usual 68 points: upright, 3.25 radii high and 2.5 wide, from a radius above the
+    /// bridge of the nose; the radius is half of the face below that, or of the mouth's width.
+    Landmarks68,
     /// MuseTalk's: upright, as wide as the face, down to the chin, with the bridge of the nose in the
     /// middle of its height.
     NoseBridge,
@@ -33,6 +36,12 @@ const RIGHT: usize = 356;
 const BRIDGE: [usize; 2] = [5, 195];
 /// The mesh point where point 29 of the usual 68 lies, the third of four on the bridge of the nose.
 const POINT_29: usize = 195;
+/// Those of points 33, 48 and 54: below the nose, and the corners of the mouth.
+const POINT_33: usize = 2;
+const MOUTH: [usize; 2] = [61, 291];
+/// DINet's radius is larger than what it is measured by, and a multiple of so many pixels.
+const RADIUS: f32 = 1.05;
+const RADIUS_STEP: f32 = 4.0;
 /// FFHQ's places of eyes, tip of the nose and corners of the mouth in a square of side 1
 /// (FaceFusion's `ffhq_512`), and the mesh points whose means lie there.
 const FFHQ: [[f32; 2]; 5] = [
@@ -62,12 +71,12 @@ impl Recipe {
         matches!(self.finder, Finder::Fixed(_))
     }
 
-    /// From pixels of a crop of `side` x `side` to the frame, to fractions of a pixel. `None` when
+    /// From pixels of a crop of `size` to the frame, to fractions of a pixel. `None` when
     /// no part of it lies in the frame, of `width` x `height`.
     pub fn map(
         &self,
         face: Option<&Face>,
-        side: usize,
+        size: Size,
         [width, height]: [usize; 2],
     ) -> Option<Affine> {
         let turn = self.turn(face).unwrap_or(Affine::IDENTITY);
@@ -75,7 +84,7 @@ impl Recipe {
         let unit = match (self.finder, face) {
             (Finder::Ffhq, Some(face)) => self.turned(&face.mesh)?,
             _ => {
-                let place = self.place(face, self.turn(face))?;
+                let place = self.place(face, self.turn(face), false)?;
                 Affine {
                     a: place.width(),
                     d: place.height(),
@@ -96,10 +105,9 @@ impl Recipe {
             && around.x0 < width as f32
             && around.y0 < height as f32;
         // Pixel 0 of the crop has its centre half a pixel inside, and so have the frame's.
-        let share = 1.0 / side as f32;
         let map = unit.after(&Affine {
-            a: share,
-            d: share,
+            a: 1.0 / size.width as f32,
+            d: 1.0 / size.height as f32,
             ..Affine::IDENTITY
         });
         let [tx, ty] = map.apply([0.5, 0.5]);
@@ -119,7 +127,7 @@ impl Recipe {
         if self.turn(face).is_some() {
             return None;
         }
-        let [x0, y0, x1, mut y1] = self.place(face, None)?.edges().map(|v| v as i64);
+        let [x0, y0, x1, mut y1] = self.place(face, None, true)?.edges().map(|v| v as i64);
         if self.is_square(face) {
             // The originals cut the landmarks to whole pixels before they make the square.
             y1 = y0.saturating_add(x1.saturating_sub(x0));
@@ -147,7 +155,7 @@ impl Recipe {
         let is_given = self.roi && face?.region.is_some();
         let is_upright = matches!(
             self.finder,
-            Finder::S3fd | Finder::Landmarks110 | Finder::NoseBridge
+            Finder::S3fd | Finder::Landmarks110 | Finder::Landmarks68 | Finder::NoseBridge
         );
         if is_given || !is_upright {
             return None;
@@ -171,8 +179,9 @@ impl Recipe {
     }
 
     /// The box in a frame in which the head is upright: this one, or one that `turn` makes this one
-    /// of. It may reach out of the frame.
-    fn place(&self, face: Option<&Face>, turn: Option<Affine>) -> Option<Rect> {
+    /// of. It may reach out of the frame. `whole` is for originals that cut what they measure to whole
+    /// pixels.
+    fn place(&self, face: Option<&Face>, turn: Option<Affine>, whole: bool) -> Option<Rect> {
         if let Some(face) = face
             && let Some(region) = face.region
             && self.roi
@@ -195,6 +204,7 @@ impl Recipe {
                 Rect::around([[x0, y0], [x1, y1]].map(|corner| upright.apply(corner)))
             }
             (Finder::Landmarks110, Some(face)) => landmarks_110(&face.mesh, &upright),
+            (Finder::Landmarks68, Some(face)) => landmarks_68(&face.mesh, &upright, whole),
             (Finder::NoseBridge, Some(face)) => nose_bridge(&face.mesh, &upright),
         };
         let (width, height) = (found.width(), found.height());
@@ -237,6 +247,27 @@ fn landmarks_110(mesh: &Mesh, upright: &Affine) -> Rect {
     let y0 = (above + below) / 2.0;
     let y1 = y0 + (x1 - x0);
     Rect { x0, y0, x1, y1 }
+}
+
+/// DINet's box of a mesh that is made `upright`. Its radius is a multiple of 4 pixels; where it is not
+/// `whole`, what that adds in the mean.
+fn landmarks_68(mesh: &Mesh, upright: &Affine, whole: bool) -> Rect {
+    let cut = |v: f32| if whole { v.trunc() } else { v };
+    let point = |index: usize| upright.apply(mesh.points[index]).map(cut);
+    let bottom = cut(Rect::around(mesh.points.iter().map(|&point| upright.apply(point))).y1);
+    let ([x, _], [_, y]) = (point(POINT_33), point(POINT_29));
+    let [right, left] = MOUTH.map(|index| point(index)[0]);
+    let measured = (bottom - y).max(left - right) * RADIUS;
+    let radius = match whole {
+        true => ((measured / 2.0).floor() / RADIUS_STEP).floor() * RADIUS_STEP + RADIUS_STEP,
+        false => (measured + RADIUS_STEP) / 2.0,
+    };
+    Rect {
+        x0: x - 1.25 * radius,
+        x1: x + 1.25 * radius,
+        y0: y - radius,
+        y1: y + 2.25 * radius,
+    }
 }
 
 /// The face, with its top as far above point 29 as its chin is below, of a mesh that is made `upright`.
@@ -283,7 +314,7 @@ mod tests {
             pads: [0.0, 10.0, 1.0, 0.0].into(),
             ..recipe(Finder::S3fd)
         };
-        let place = recipe.place(Some(&face([100.0, 50.0, 140.0, 150.0])), None);
+        let place = recipe.place(Some(&face([100.0, 50.0, 140.0, 150.0])), None, false);
         assert_eq!(place, Some(Rect::new([99.0, 40.0, 160.0, 180.0])));
     }
 
@@ -317,7 +348,9 @@ mod tests {
             recipe.whole(Some(&face), FRAME),
             Some(between([10, 20], [60, 70]))
         );
-        let map = recipe.map(Some(&face), 100, FRAME).expect("in the frame");
+        let map = recipe
+            .map(Some(&face), Size::square(100), FRAME)
+            .expect("in the frame");
         assert!((map.a - 0.493).abs() < 1e-4 && (map.d - 0.493).abs() < 1e-4);
         // Beyond the frame's edge it stays as high as it is wide.
         face.mesh.points[LEFT][0] = -20.7;
@@ -332,6 +365,29 @@ mod tests {
             recipe.whole(Some(&face), FRAME),
             Some(between([10, 20], [70, 80]))
         );
+    }
+
+    /// As DINet's own code: int(52 * 1.05) // 2 = 27, and the next multiple of 4 above.
+    #[test]
+    fn dinets_radius_is_a_multiple_of_four_whole_pixels() {
+        let mut face = face([20.9, 20.0, 80.0, 62.9]);
+        face.mesh.points[POINT_29] = [40.0, 10.9];
+        face.mesh.points[POINT_33] = [50.7, 30.0];
+        face.mesh.points[MOUTH[0]] = [30.0, 45.0];
+        face.mesh.points[MOUTH[1]] = [60.0, 45.0];
+        let recipe = recipe(Finder::Landmarks68);
+        assert_eq!(
+            recipe.whole(Some(&face), [200, 200]),
+            Some(between([15, 0], [85, 73]))
+        );
+        let size = Size {
+            width: 320,
+            height: 416,
+        };
+        let map = recipe.map(Some(&face), size, FRAME).expect("in the frame");
+        let radius = (52.0 * 1.05 + 4.0) / 2.0;
+        assert!((map.a - 2.5 * radius / 320.0).abs() < 1e-4);
+        assert!((map.d - 3.25 * radius / 416.0).abs() < 1e-4);
     }
 
     #[test]
@@ -386,7 +442,7 @@ mod tests {
             }
         }
         let map = recipe(Finder::Ffhq)
-            .map(Some(&face), 160, FRAME)
+            .map(Some(&face), Size::square(160), FRAME)
             .expect("in the frame");
         for corner in [[-0.5, -0.5], [159.5, 159.5]] {
             let [x, y] = map.apply(corner);
@@ -395,7 +451,7 @@ mod tests {
             assert!((x + 0.5 - wanted_x).abs() < 1e-3 && (y + 0.5 - wanted_y).abs() < 1e-3);
         }
         assert_eq!(
-            recipe(Finder::Ffhq).map(Some(&Face::default()), 160, FRAME),
+            recipe(Finder::Ffhq).map(Some(&Face::default()), Size::square(160), FRAME),
             None
         );
     }
@@ -404,7 +460,12 @@ mod tests {
     fn the_box_turns_with_a_head_that_is_not_upright() {
         // A head with its chin to the right: a quarter turn counter-clockwise.
         let turned = |[x, y]: [f32; 2]| [y, 100.0 - x];
-        for finder in [Finder::S3fd, Finder::Landmarks110, Finder::NoseBridge] {
+        for finder in [
+            Finder::S3fd,
+            Finder::Landmarks110,
+            Finder::Landmarks68,
+            Finder::NoseBridge,
+        ] {
             let recipe = Recipe {
                 margins: [0.0, 0.1, 0.2, 0.0].into(),
                 ..recipe(finder)
@@ -424,8 +485,12 @@ mod tests {
             for point in lying.mesh.points.iter_mut() {
                 *point = turned(*point);
             }
-            let expected = recipe.map(Some(&upright), 96, FRAME).expect("a box");
-            let found = recipe.map(Some(&lying), 96, FRAME).expect("a box");
+            let expected = recipe
+                .map(Some(&upright), Size::square(96), FRAME)
+                .expect("a box");
+            let found = recipe
+                .map(Some(&lying), Size::square(96), FRAME)
+                .expect("a box");
             for corner in [[0.0, 0.0], [95.0, 0.0], [0.0, 95.0]] {
                 let [[x, y], [u, v]] = [turned(expected.apply(corner)), found.apply(corner)];
                 assert!(

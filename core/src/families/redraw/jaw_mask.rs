@@ -2,7 +2,7 @@
 //!
 //! Must not know networks or what is drawn.
 
-use crate::{face::Mesh, generator::smoothstep, pixels::Affine};
+use crate::{face::Mesh, generator::smoothstep, pixels::Affine, rect::Size};
 
 /// Mesh points: base of the nose, chin, and the jaw beside the mouth's corners.
 const NOSE_BASE: usize = 2;
@@ -18,11 +18,11 @@ const FADE: [f32; 2] = [0.05, 0.6];
 const EDGE: f32 = 1.0 / 24.0;
 
 /// Writes how much of the drawn picture replaces the frame, 0..`strength`: an ellipse between
-/// nose and chin. `to_frame` maps pixels of the `side` x `side` mask to frame pixels.
+/// nose and chin. `to_frame` maps pixels of the mask to frame pixels.
 pub fn mask(
     mesh: &Mesh,
     to_frame: &Affine,
-    side: usize,
+    size: Size,
     feather: f32,
     strength: f32,
     out: &mut [f32],
@@ -32,12 +32,15 @@ pub fn mask(
         return;
     };
     let fade = FADE[0] + feather.clamp(0.0, 1.0) * (FADE[1] - FADE[0]);
-    let border = (EDGE * side as f32).max(1.0);
-    for (row, out) in out.chunks_exact_mut(side).take(side).enumerate() {
+    let Size { width, height } = size;
+    let border = (EDGE * width.min(height) as f32).max(1.0);
+    for (row, out) in out.chunks_exact_mut(width).take(height).enumerate() {
         for (column, out) in out.iter_mut().enumerate() {
             let [x, y] = to_unit.apply([column as f32, row as f32]);
-            let inner = [column, row].map(|at| at.min(side - 1 - at));
-            let edge = (inner[0].min(inner[1]) as f32 / border).min(1.0);
+            let inner = column
+                .min(width - 1 - column)
+                .min(row.min(height - 1 - row));
+            let edge = (inner as f32 / border).min(1.0);
             // `hypot` would call a library for every pixel.
             *out = strength * edge * smoothstep([0.0, fade], 1.0 - (x * x + y * y).sqrt());
         }
@@ -76,7 +79,8 @@ mod tests {
 
     fn drawn(mesh: &Mesh, feather: f32) -> Vec<f32> {
         let mut out = vec![f32::NAN; SIDE * SIDE];
-        mask(mesh, &Affine::IDENTITY, SIDE, feather, 1.0, &mut out);
+        let size = Size::square(SIDE);
+        mask(mesh, &Affine::IDENTITY, size, feather, 1.0, &mut out);
         out
     }
 

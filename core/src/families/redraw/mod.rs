@@ -5,11 +5,15 @@
 //! Must not know where a model's files lie.
 
 mod audio_features;
+mod companions;
 mod cutout;
 mod drawing;
 mod face_box;
 mod jaw_mask;
 mod open_sizes;
+mod other_frames;
+mod picture_file;
+mod ports;
 pub mod recipe;
 mod tone_match;
 
@@ -23,7 +27,8 @@ use crate::{
         Family, ModelFiles,
         redraw::{
             audio_features::Features,
-            cutout::{Cutout, Plan},
+            companions::Companions,
+            cutout::{Cutout, Plan, Rgb},
             drawing::{Drawing, Networks},
             open_sizes::Expected,
             recipe::{Planes, Recipe, Sound, Tensors},
@@ -31,13 +36,14 @@ use crate::{
     },
     generator::{Brushes, Generator, Heard, Hearing, OpenGenerator, Sketch, finite},
     inference::{
-        Element, Model, Network, OpenNetwork, Opener, Shape, Snapshot, TensorInfo, Views,
-        add_fallbacks,
+        Model, Network, OpenNetwork, Opener, Shape, Snapshot, TensorInfo, Views, add_fallbacks,
     },
-    manifest::{File, Named},
-    rect::Area,
+    manifest::Named,
+    rect::{Area, Size},
     sound::BANDS,
 };
+
+pub use ports::{Ports, find, is_square, picture, ports};
 
 /// What a family is.
 #[derive(Clone, Copy)]
@@ -49,12 +55,14 @@ pub struct Contract {
     pub defaults: &'static str,
     /// Channels of the face that it is given.
     pub channels: usize,
+    /// Pictures of the face in other frames that it is given as well.
+    pub others: usize,
     /// What its networks are given where their files leave sizes open, the best known first.
     pub usual: &'static [Usual],
     /// Whether the network draws in latents, which two others make of faces and faces of.
     pub in_latents: bool,
-    /// The black rectangle in a picture of that side.
-    pub mask: fn(usize) -> Area,
+    /// The black rectangle in a picture of that size.
+    pub mask: fn(Size) -> Area,
     /// Finds the tensors, by these names where there are any.
     pub ports: fn(&dyn Network, &Tensors) -> Option<Ports>,
     /// What a manifest would say of the network at this path that has none, by what it hears;
@@ -65,8 +73,8 @@ pub struct Contract {
 /// A network of a family, as there are some.
 #[derive(Clone, Copy)]
 pub struct Usual {
-    /// Side of the face.
-    pub size: usize,
+    /// Of the face.
+    pub size: Size,
     pub features: recipe::Features,
     /// Rows of features that it hears.
     pub rows: usize,
@@ -135,11 +143,14 @@ impl Family for Contract {
         let recipe = Recipe::bare(self.name, known, self.defaults, path)?;
         let companions = Companions::read(self, &recipe, path)?;
         let files = companions.files();
-        let hears = companions.open_audio(&recipe, opener)?;
-        let sees = companions.open_image(opener)?;
+        let opened = Opened {
+            network,
+            hears: companions.open_audio(&recipe, opener)?,
+            sees: companions.open_image(opener)?,
+        };
         Ok(OpenGenerator {
             files,
-            ..Painter::open(self, recipe, network, sees, hears)?
+            ..Painter::open(self, recipe, opened, companions.others())?
         })
     }
 }
@@ -149,89 +160,6 @@ struct Files {
     recipe: Recipe,
     network: Model<'static>,
     companions: Companions,
-}
-
-/// The other networks of a model.
-struct Companions {
-    audio_encoder: Option<Model<'static>>,
-    /// From a face to latents, and back.
-    image: Option<[Model<'static>; 2]>,
-}
-
-impl Companions {
-    /// Those that the recipe of `path` names.
-    ///
-    /// # Errors
-    /// [`Error::ModelNotFound`]; [`Error::ModelUnreadable`], also where one is missing.
-    fn read(contract: &Contract, recipe: &Recipe, path: &Path) -> Result<Self, Error> {
-        let read = |file: &File| Named::find(path, file)?.read();
-        let files = &recipe.files;
-        let unreadable = |reason: String| Error::ModelUnreadable {
-            path: path.to_owned(),
-            reason,
-        };
-        if contract.in_latents && recipe.image.planes.len() != 2 {
-            return Err(unreadable(
-                "[image] planes has 1 entry, 2 are expected of a network that draws in latents"
-                    .into(),
-            ));
-        }
-        let image = match (&files.image_encoder, &files.image_decoder) {
-            (Some(encoder), Some(decoder)) if contract.in_latents => {
-                Some([read(encoder)?, read(decoder)?])
-            }
-            (encoder, _) if contract.in_latents => {
-                let missing = match encoder {
-                    None => ["image-encoder", "vae_encoder"],
-                    Some(_) => ["image-decoder", "vae_decoder"],
-                };
-                return Err(unreadable(missing_image(missing)));
-            }
-            (None, None) => None,
-            _ => {
-                return Err(unreadable(format!(
-                    "[files] image-encoder or image-decoder is named; networks of the family `{}` \
-                     draw faces themselves",
-                    contract.name
-                )));
-            }
-        };
-        Ok(Self {
-            audio_encoder: files.audio_encoder.as_ref().map(read).transpose()?,
-            image,
-        })
-    }
-
-    fn files(&self) -> Snapshot {
-        let mut files = Snapshot::default();
-        let models = self.audio_encoder.iter().chain(self.image.iter().flatten());
-        for model in models {
-            files.extend(model.files().clone());
-        }
-        files
-    }
-
-    fn open_audio(&self, recipe: &Recipe, opener: &Opener) -> Result<Option<OpenNetwork>, Error> {
-        let open = |model| opener.single(model, &open_sizes::of_encoder(model, recipe));
-        self.audio_encoder.as_ref().map(open).transpose()
-    }
-
-    fn open_image(&self, opener: &Opener) -> Result<Option<[OpenNetwork; 2]>, Error> {
-        let Some([encoder, decoder]) = &self.image else {
-            return Ok(None);
-        };
-        Ok(Some([
-            opener.batched(encoder, &[])?,
-            opener.batched(decoder, &[])?,
-        ]))
-    }
-}
-
-fn missing_image([key, name]: [&str; 2]) -> String {
-    format!(
-        "this network draws in latents and needs [files] {key} or, for a bare network, `{name}.onnx` \
-         or `NAME-{name}.onnx` beside `NAME.onnx`; training/export_musetalk.py writes it"
-    )
 }
 
 impl ModelFiles for Files {
@@ -256,65 +184,14 @@ impl ModelFiles for Files {
             },
         );
         let (network, sees) = draws?;
-        Painter::open(&self.contract, self.recipe, network, sees, hears?)
+        let opened = Opened {
+            network,
+            hears: hears?,
+            sees,
+        };
+        let others = companions.others();
+        Painter::open(&self.contract, self.recipe, opened, others)
     }
-}
-
-/// Which tensor is which, and the side of the picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ports {
-    pub sound: usize,
-    pub image: usize,
-    /// How strongly to move the lips, where the network has an input for it.
-    pub weight: Option<usize>,
-    pub output: usize,
-    pub size: usize,
-    /// Faces that it draws at once.
-    pub batch: usize,
-}
-
-/// The sound, which `hears` tells by its shape, a face of so many channels, and the drawn face of
-/// its size.
-pub fn ports(
-    network: &dyn Network,
-    names: &Tensors,
-    channels: usize,
-    hears: impl Fn(&[usize]) -> bool,
-) -> Option<Ports> {
-    let (inputs, outputs) = (network.inputs(), network.outputs());
-    let is_face = |shape: &[usize], channels| matches!(*shape, [_, depth, height, width] if depth == channels && height == width);
-    let image = find(inputs, &names.image, |shape| is_face(shape, channels))?;
-    let size = inputs[image].shape[2];
-    let sound = find(inputs, &names.sound, |shape| {
-        shape != inputs[image].shape && hears(shape)
-    })?;
-    let output = find(outputs, &names.output, |shape| {
-        is_face(shape, 3) && shape[2] == size
-    })?;
-    Some(Ports {
-        sound,
-        image,
-        weight: None,
-        output,
-        size,
-        batch: (inputs[image].shape[0].min(inputs[sound].shape[0])).min(outputs[output].shape[0]),
-    })
-}
-
-/// The only tensor of that name, if one is given, and of a shape that fits.
-pub fn find(
-    tensors: &[TensorInfo],
-    name: &Option<String>,
-    fits: impl Fn(&[usize]) -> bool,
-) -> Option<usize> {
-    let mut fitting = tensors.iter().enumerate().filter(|(_, tensor)| {
-        tensor.element == Element::F32
-            && fits(&tensor.shape)
-            && name.as_ref().is_none_or(|name| *name == tensor.name)
-    });
-    let (index, _) = fitting.next()?;
-    // Two that fit are told apart by name, or not at all.
-    fitting.next().is_none().then_some(index)
 }
 
 pub struct Painter {
@@ -329,18 +206,32 @@ pub struct Painter {
     weight: f32,
 }
 
+/// The networks of a model.
+struct Opened {
+    /// The one that draws.
+    network: OpenNetwork,
+    /// Those between faces and latents.
+    sees: Option<[OpenNetwork; 2]>,
+    /// Makes features.
+    hears: Option<OpenNetwork>,
+}
+
 impl Painter {
-    /// `sees` are the networks between faces and latents, `hears` makes features.
+    /// `others` are the face in other frames, where files give it.
     ///
     /// # Errors
     /// [`Error::ModelMismatch`].
     fn open(
         contract: &Contract,
         mut recipe: Recipe,
-        network: OpenNetwork,
-        sees: Option<[OpenNetwork; 2]>,
-        hears: Option<OpenNetwork>,
+        opened: Opened,
+        others: &[Rgb],
     ) -> Result<OpenGenerator, Error> {
+        let Opened {
+            network,
+            sees,
+            hears,
+        } = opened;
         let mut fallbacks = network.fallbacks;
         let image = sees.map(|networks| {
             networks.map(|opened| {
@@ -363,7 +254,12 @@ impl Painter {
             .image
             .mask
             .get_or_insert_with(|| (contract.mask)(size));
-        let plan = Plan::new(&recipe.image, &recipe.crop, recipe.blend, size).map_err(mismatch)?;
+        let (image, crop) = (&recipe.image, &recipe.crop);
+        let plan = Plan::new(image, crop, recipe.blend, size, contract.others);
+        let mut plan = plan.map_err(mismatch)?;
+        if !others.is_empty() {
+            plan.give(others);
+        }
 
         let features = match hears {
             None => None,

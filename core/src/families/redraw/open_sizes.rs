@@ -5,10 +5,11 @@
 
 use crate::{
     families::redraw::{
-        Contract, Usual,
+        Contract, Usual, is_square,
         recipe::{COLUMNS, Features, Recipe, Sound, Tensors},
     },
     inference::{DeclaredInput, Dimension, Model, Shape},
+    rect::Size,
     sound::BANDS,
 };
 
@@ -18,31 +19,28 @@ const SAMPLES: &str = "samples";
 /// What a network of a family is given.
 pub struct Expected<'a> {
     names: &'a Tensors,
-    /// Channels of the face.
+    /// Channels of the face, and of the same in other frames.
     channels: usize,
-    /// Its side where the manifest says it, and the family's, for files that do not say it either.
-    side: Option<usize>,
-    usual_side: usize,
+    other_channels: usize,
+    /// Its size where the manifest says it, and the family's, for files that do not say it either.
+    size: Option<Size>,
+    usual_size: Size,
     /// The shape of the sound, without its first dimension.
     sound: Vec<usize>,
 }
 
 impl<'a> Expected<'a> {
-    /// Of a network that hears `sound`; `side` is that of the face, where it is said.
-    pub fn new(
-        contract: &Contract,
-        names: &'a Tensors,
-        side: Option<usize>,
-        sound: &Sound,
-    ) -> Self {
+    /// Of a network that hears `sound`; `size` is that of the face, where it is said.
+    pub fn new(contract: &Contract, names: &'a Tensors, size: Option<Size>, sound: &Sound) -> Self {
         let hears = |usual: &&Usual| (usual.features, usual.rows) == (sound.features, sound.rows);
         let mut usual = contract.usual.iter();
         let usual = usual.find(hears).or(contract.usual.first());
         Self {
             names,
             channels: contract.channels,
-            side,
-            usual_side: usual.map_or(0, |usual| usual.size),
+            other_channels: 3 * contract.others,
+            size,
+            usual_size: usual.map_or(Size::default(), |usual| usual.size),
             sound: sound.shape(),
         }
     }
@@ -53,7 +51,7 @@ impl<'a> Expected<'a> {
         let inputs = model.inputs();
         let sound = [&[0], self.sound.as_slice()].concat();
         let hears = |input| fits(input, &self.names.sound, &sound);
-        let sees = |input| fits(input, &self.names.image, &self.face(input));
+        let sees = |input| fits(input, &self.names.image, &self.face(input, self.channels));
         let mut pairs = inputs
             .iter()
             .filter(|input| sees(input))
@@ -63,9 +61,16 @@ impl<'a> Expected<'a> {
         if pairs.next().is_some() {
             return None;
         }
-        let shapes = [(face, self.face(face)), (heard, sound)].into_iter();
+        let sees_others = |input: &&DeclaredInput| {
+            let shape = self.face(input, self.other_channels);
+            self.other_channels > 0 && fits(input, &None, &shape)
+        };
+        let others = inputs.iter().filter(sees_others);
+        let others = others.map(|input| (input, self.face(input, self.other_channels)));
+        let shapes = [(face, self.face(face, self.channels)), (heard, sound)].into_iter();
         Some(
             shapes
+                .chain(others)
                 .filter(|(input, _)| is_open(input))
                 .map(|(input, shape)| (input.name.clone(), shape))
                 .collect(),
@@ -75,28 +80,31 @@ impl<'a> Expected<'a> {
     /// For the face alone, where what is heard is of a shape of its own.
     fn face_alone(&self, model: &Model) -> Option<Shape> {
         let inputs = model.inputs();
-        let sees = |input: &&DeclaredInput| fits(input, &self.names.image, &self.face(input));
+        let shape = |input: &DeclaredInput| self.face(input, self.channels);
+        let sees = |input: &&DeclaredInput| fits(input, &self.names.image, &shape(input));
         let mut faces = inputs.iter().filter(sees);
         let face = faces.next().filter(|input| is_open(input))?;
-        let shape = (face.name.clone(), self.face(face));
+        let shape = (face.name.clone(), shape(face));
         faces.next().is_none().then_some(shape)
     }
 
-    /// The shape of the face, if this input takes it. One side may be fixed.
-    fn face(&self, input: &DeclaredInput) -> Vec<usize> {
+    /// The shape of faces, if this input takes them. One side of a square may be fixed.
+    fn face(&self, input: &DeclaredInput, channels: usize) -> Vec<usize> {
         let fixed = input.shape.iter().skip(2).find_map(|side| match side {
             Dimension::Fixed(side) => Some(*side),
             Dimension::Named(_) | Dimension::Open => None,
         });
-        let side = self.side.or(fixed).unwrap_or(self.usual_side);
-        vec![0, self.channels, side, side]
+        let fixed = fixed.filter(|_| is_square(self.usual_size));
+        let size = self.size.or(fixed.map(Size::square));
+        let Size { width, height } = size.unwrap_or(self.usual_size);
+        vec![0, channels, height, width]
     }
 }
 
 /// Shapes for the inputs of a network with a manifest that leave sizes open.
 pub fn of_generator(contract: &Contract, recipe: &Recipe, model: &Model) -> Vec<Shape> {
-    let (names, side) = (&recipe.tensors, recipe.image.size);
-    let expected = Expected::new(contract, names, side, &recipe.sound);
+    let (names, size) = (&recipe.tensors, recipe.image.size);
+    let expected = Expected::new(contract, names, size, &recipe.sound);
     let shapes = expected.shapes(model);
     shapes.unwrap_or_else(|| expected.face_alone(model).into_iter().collect())
 }
@@ -107,6 +115,13 @@ pub fn of_encoder(model: &Model, recipe: &Recipe) -> Vec<Shape> {
     let window = sound.window();
     let inputs = model.inputs();
     if let Some(pieces) = sound.pieces() {
+        if let Some(numbers) = pieces.listener.row_numbers() {
+            let shape = vec![1, pieces.rows(), numbers];
+            let takes = |input: &&DeclaredInput| is_open(input) && fits(input, &names.mel, &shape);
+            let input = inputs.iter().find(takes);
+            let shape = input.map(|input| (input.name.clone(), shape.clone()));
+            return shape.into_iter().collect();
+        }
         // Two lists of numbers, which nothing but their names tells apart while their lengths are
         // open.
         return inputs

@@ -6,24 +6,27 @@
 //! both pictures show the same skin; the difference between them there, as a plane over the
 //! picture, is taken off what was drawn.
 
+use crate::rect::Size;
+
 /// Levels of 255 that are taken off or added at most: beyond, it is no tint but another picture.
 const MOST: f32 = 32.0;
 const WHITE: f32 = 255.0;
 /// Share of the ring's own extent that holds the plane's slope down.
 const STIFFNESS: f64 = 0.05;
 
-/// Corrects `drawn`, `[3, side, side]` in 0..255, to `before` where `mask`, `[side, side]` in
+/// Corrects `drawn`, `[3, height, width]` in 0..255, to `before` where `mask`, `[height, width]` in
 /// 0..`strength`, is neither 0 nor whole.
-pub fn match_ring(before: &[f32], drawn: &mut [f32], mask: &[f32], strength: f32, side: usize) {
-    let plane = side * side;
-    if strength <= 0.0 || side == 0 || mask.len() < plane {
+pub fn match_ring(before: &[f32], drawn: &mut [f32], mask: &[f32], strength: f32, size: Size) {
+    let Size { width, height } = size;
+    let plane = size.area();
+    if strength <= 0.0 || plane == 0 || mask.len() < plane {
         return;
     }
     // Over (1, x, y), x and y -1..1.
-    let across = |at: usize| (2 * at + 1) as f32 / side as f32 - 1.0;
+    let place = |at: usize, side: usize| (2 * at + 1) as f32 / side as f32 - 1.0;
     let mut moments = [[0.0; 3]; 3];
     let mut differences = [[0.0; 3]; 3];
-    for (row, mask) in mask[..plane].chunks_exact(side).enumerate() {
+    for (row, mask) in mask[..plane].chunks_exact(width).enumerate() {
         // What x adds up to in this row; y is the same in all of it.
         let mut weights = [0.0_f32; 3];
         let mut sums = [[0.0_f32; 2]; 3];
@@ -33,18 +36,18 @@ pub fn match_ring(before: &[f32], drawn: &mut [f32], mask: &[f32], strength: f32
             if weight <= 0.0 {
                 continue;
             }
-            let x = across(column);
+            let x = place(column, width);
             for (sum, power) in weights.iter_mut().zip([1.0, x, x * x]) {
                 *sum += weight * power;
             }
             for (channel, sums) in sums.iter_mut().enumerate() {
-                let at = channel * plane + row * side + column;
+                let at = channel * plane + row * width + column;
                 let difference = weight * (before[at] - drawn[at]);
                 sums[0] += difference;
                 sums[1] += difference * x;
             }
         }
-        let y = f64::from(across(row));
+        let y = f64::from(place(row, height));
         let [w, wx, wxx] = weights.map(f64::from);
         let rows = [
             [w, wx, w * y],
@@ -73,12 +76,12 @@ pub fn match_ring(before: &[f32], drawn: &mut [f32], mask: &[f32], strength: f32
             return;
         };
         let [level, along, down] = slopes.map(|slope| slope as f32);
-        let rows = drawn.chunks_exact_mut(side).zip(mask.chunks_exact(side));
+        let rows = drawn.chunks_exact_mut(width).zip(mask.chunks_exact(width));
         for (row, (drawn, mask)) in rows.enumerate() {
-            let level = level + down * across(row);
+            let level = level + down * place(row, height);
             for (column, (drawn, mask)) in drawn.iter_mut().zip(mask).enumerate() {
                 if *mask > 0.0 {
-                    let difference = level + along * across(column);
+                    let difference = level + along * place(column, width);
                     *drawn = (*drawn + difference.clamp(-MOST, MOST)).clamp(0.0, WHITE);
                 }
             }
@@ -112,6 +115,7 @@ mod tests {
 
     const SIDE: usize = 48;
     const PLANE: usize = SIDE * SIDE;
+    const SIZE: Size = Size::square(SIDE);
 
     /// Whole within 14 pixels of the centre, nothing beyond 20.
     fn mask(strength: f32) -> Vec<f32> {
@@ -138,7 +142,7 @@ mod tests {
                 .map(|at| before[at] + 12.0 - 8.0 * (at / PLANE) as f32 + 0.2 * (at % SIDE) as f32)
                 .collect();
             let untouched = drawn[0];
-            match_ring(&before, &mut drawn, &mask(strength), strength, SIDE);
+            match_ring(&before, &mut drawn, &mask(strength), strength, SIZE);
             for (at, mask) in mask(strength).iter().enumerate() {
                 let error = (drawn[at] - before[at]).abs();
                 assert!(*mask == 0.0 || error < 1.5, "{at}: {error}");
@@ -153,7 +157,7 @@ mod tests {
         let mut drawn = before.clone();
         let mouth = PLANE / 2 + SIDE / 2;
         drawn[mouth] = 10.0;
-        match_ring(&before, &mut drawn, &mask(1.0), 1.0, SIDE);
+        match_ring(&before, &mut drawn, &mask(1.0), 1.0, SIZE);
         assert!((drawn[mouth] - 10.0).abs() < 1e-3);
         assert!((drawn[mouth + 1] - before[mouth + 1]).abs() < 1e-3);
     }
@@ -162,7 +166,7 @@ mod tests {
     fn another_picture_is_corrected_by_so_much_only_and_without_a_ring_nothing() {
         let before = skin();
         let mut drawn = vec![255.0; 3 * PLANE];
-        match_ring(&before, &mut drawn, &mask(1.0), 1.0, SIDE);
+        match_ring(&before, &mut drawn, &mask(1.0), 1.0, SIZE);
         assert_eq!(drawn[PLANE / 2 + SIDE / 2], 255.0 - MOST);
         for (mask, strength) in [
             (vec![0.0; PLANE], 1.0),
@@ -170,7 +174,7 @@ mod tests {
             (mask(0.0), 0.0),
         ] {
             let mut drawn = vec![255.0; 3 * PLANE];
-            match_ring(&before, &mut drawn, &mask, strength, SIDE);
+            match_ring(&before, &mut drawn, &mask, strength, SIZE);
             assert!(drawn.iter().all(|v| *v == 255.0));
         }
     }

@@ -12,6 +12,8 @@ use std::f64::consts::PI;
 
 use serde::Deserialize;
 
+use crate::rect::Size;
+
 /// OpenCV's interpolation of the same name.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
@@ -50,6 +52,15 @@ impl Extent {
         }
     }
 
+    /// Of a picture without gaps between its rows.
+    pub fn of(size: Size) -> Self {
+        Self {
+            width: size.width,
+            height: size.height,
+            stride: size.width,
+        }
+    }
+
     /// Values that a plane of this extent has at least; 0 for what is none.
     pub(in crate::pixels) fn len(&self) -> usize {
         if self.width == 0 || self.height == 0 || self.stride < self.width {
@@ -66,6 +77,8 @@ pub struct Resizer {
     rows: Axis,
     /// In fixed point.
     fixed: bool,
+    /// Whether what is scaled are whole numbers.
+    whole: bool,
     /// Columns of the source, columns of the target made of them, and the same row by row.
     standing: Vec<f32>,
     scaled: Vec<f32>,
@@ -75,15 +88,27 @@ pub struct Resizer {
 impl Resizer {
     /// Prepares for pictures of `from` that become `to`.
     pub fn prepare(&mut self, from: &Extent, to: &Extent, scale: Scale) {
-        // OpenCV averages areas only where both axes shrink.
-        let shrinks = from.width >= to.width && from.height >= to.height;
-        self.fixed = scale == Scale::Linear || (scale == Scale::Area && !shrinks);
-        self.columns.prepare(from.width, to.width, scale, shrinks);
-        self.rows.prepare(from.height, to.height, scale, shrinks);
+        self.prepare_for(from, to, scale, true);
     }
 
-    /// Scales one plane and rounds it to whole numbers 0..255. Does nothing when a plane is
-    /// shorter than its extent.
+    /// The same for pictures with fractions, which stay: OpenCV scales floats without rounding.
+    pub fn prepare_fractions(&mut self, from: &Extent, to: &Extent, scale: Scale) {
+        self.prepare_for(from, to, scale, false);
+    }
+
+    fn prepare_for(&mut self, from: &Extent, to: &Extent, scale: Scale, whole: bool) {
+        // OpenCV averages areas only where both axes shrink.
+        let shrinks = from.width >= to.width && from.height >= to.height;
+        self.whole = whole;
+        self.fixed = whole && (scale == Scale::Linear || (scale == Scale::Area && !shrinks));
+        let fixed = self.fixed;
+        let prepare = |axis: &mut Axis, from, to| axis.prepare(from, to, scale, shrinks, fixed);
+        prepare(&mut self.columns, from.width, to.width);
+        prepare(&mut self.rows, from.height, to.height);
+    }
+
+    /// Scales one plane and, where it was prepared for whole numbers, rounds it to some in 0..255.
+    /// Does nothing when a plane is shorter than its extent.
     pub fn plane(&mut self, source: &[f32], from: &Extent, target: &mut [f32], to: &Extent) {
         if source.len() < from.len() || target.len() < to.len() || from.len() == 0 || to.len() == 0
         {
@@ -112,6 +137,9 @@ impl Resizer {
                 continue;
             }
             weigh(&self.lines, taps, row);
+            if !self.whole {
+                continue;
+            }
             for out in row {
                 *out = ((*out + ROUNDING) - ROUNDING).clamp(0.0, 255.0);
             }
@@ -188,7 +216,7 @@ struct Axis {
 }
 
 impl Axis {
-    fn prepare(&mut self, source: usize, target: usize, scale: Scale, shrinks: bool) {
+    fn prepare(&mut self, source: usize, target: usize, scale: Scale, shrinks: bool, fixed: bool) {
         self.taps.clear();
         self.ends.clear();
         if source == 0 || target == 0 {
@@ -202,11 +230,11 @@ impl Axis {
                 Scale::Area => {
                     let first = (index * step).floor();
                     let part = (index + 1.0) - (first + 1.0) / step;
-                    self.linear(first, part.max(0.0).fract(), source);
+                    self.linear(first, part.max(0.0).fract(), source, fixed);
                 }
                 Scale::Linear => {
                     let place = (index + 0.5) * step - 0.5;
-                    self.linear(place.floor(), place - place.floor(), source);
+                    self.linear(place.floor(), place - place.floor(), source, fixed);
                 }
                 Scale::Cubic => {
                     let place = (index + 0.5) * step - 0.5;
@@ -226,8 +254,11 @@ impl Axis {
         self.taps.push((at, weight as f32));
     }
 
-    fn linear(&mut self, first: f64, part: f64, source: usize) {
-        let part = (part * f64::from(FIXED)).round_ties_even() / f64::from(FIXED);
+    fn linear(&mut self, first: f64, part: f64, source: usize, fixed: bool) {
+        let part = match fixed {
+            true => (part * f64::from(FIXED)).round_ties_even() / f64::from(FIXED),
+            false => part,
+        };
         self.tap(first, 1.0 - part, source);
         self.tap(first + 1.0, part, source);
     }
@@ -305,6 +336,23 @@ mod tests {
             row(&[0.0, 100.0], 4, Scale::Linear),
             [0.0, 25.0, 75.0, 100.0]
         );
+    }
+
+    #[test]
+    fn fractions_stay() {
+        let extent = |width| Extent {
+            width,
+            height: 1,
+            stride: width,
+        };
+        let (from, to) = (extent(2), extent(5));
+        let mut out = [-1.0; 5];
+        let mut resizer = Resizer::default();
+        resizer.prepare_fractions(&from, &to, Scale::Linear);
+        resizer.plane(&[0.25, 256.25], &from, &mut out, &to);
+        for (found, expected) in out.iter().zip([0.25, 25.85, 128.25, 230.65, 256.25]) {
+            assert!((found - expected).abs() < 1e-4, "{found}, {expected}");
+        }
     }
 
     #[test]

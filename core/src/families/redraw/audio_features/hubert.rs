@@ -10,15 +10,24 @@ use crate::{
     families::redraw::{
         audio_features::{
             encoder::find,
-            level::Level,
+            level::{Level, Usual},
             mismatch,
-            pieces::{Front, Opened, Place},
+            pieces::{Front, Opened, Place, Reading},
         },
         recipe::{HUBERT_SPAN, Pieces, ROW_HOP, ROW_MS, Tensors},
     },
     generator::Heard,
     inference::Network,
-    sound::{BANDS, Bounds},
+    sound::{BANDS, Bounds, RATE},
+};
+
+/// A voice of -26 dBFS, and what is softer than -60.
+const USUAL: Usual = Usual {
+    memory: 60.0 * RATE as f64,
+    enough: 2.0 * RATE as f64,
+    mean: 0.0,
+    deviation: 0.05,
+    least: 0.001,
 };
 
 struct Hubert {
@@ -45,7 +54,7 @@ pub fn open(network: &dyn Network, names: &Tensors, plan: Pieces) -> Result<Open
         let front = Hubert {
             samples,
             known,
-            level: Level::default(),
+            level: Level::new(USUAL),
         };
         return Ok(Opened {
             front: Box::new(front),
@@ -53,6 +62,7 @@ pub fn open(network: &dyn Network, names: &Tensors, plan: Pieces) -> Result<Open
             features,
             width: network.outputs()[features].shape[2],
             places: Vec::new(),
+            reading: Reading::EachRow,
         });
     }
     let expected = format!(
@@ -113,6 +123,6 @@ impl Front for Hubert {
     }
 
     fn reset(&mut self) {
-        self.level = Level::default();
+        self.level = Level::new(USUAL);
     }
 }

@@ -7,9 +7,11 @@
 //! sound came, and a row that is made is kept until the sound that it is made of changes. A frame
 //! between two rows counts from the earlier one, so that nothing later than the look-ahead is heard.
 
+mod deepspeech;
 mod encoder;
 mod hubert;
 mod level;
+mod mfcc;
 mod pieces;
 mod table;
 mod whisper;
@@ -29,7 +31,7 @@ pub trait Features: Send {
     /// What is heard in a silence without end: as long as what a frame hears.
     fn silence(&self) -> &[f32];
 
-    /// Writes the rows of a frame into `out`; zeros where the original's table has none.
+    /// Writes the rows of a frame into `out`; where the original's table has none, what the original has.
     ///
     /// # Errors
     /// [`Error::Inference`].

@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::{
     Error,
     families::redraw::{
-        audio_features::{Features, hubert, step, whisper},
+        audio_features::{Features, deepspeech, hubert, step, whisper},
         recipe::{self, Listener, Sound, Tensors},
     },
     generator::{Heard, finite},
@@ -29,6 +29,17 @@ pub struct Opened {
     pub width: usize,
     /// What is added to the rows of a frame; nothing where there is none.
     pub places: Vec<f32>,
+    pub reading: Reading,
+}
+
+/// How a frame hears the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// All of them, row after row; zeros where there are none.
+    EachRow,
+    /// The first of those that lie in one row of the training's videos, number after number of all; the
+    /// last one again where there are none.
+    OneForFrame,
 }
 
 /// Makes of sound what such a network hears.
@@ -42,6 +53,12 @@ pub trait Front: Send {
 
     /// Gives it to the network, with what there is of the recording.
     fn feed(&mut self, piece: &[f32], place: &Place, network: &mut dyn Network);
+
+    /// Rows of the piece before the first that the network is given.
+    fn left_out(&self, place: &Place) -> usize {
+        let _ = place;
+        0
+    }
 
     fn reset(&mut self) {}
 }
@@ -71,8 +88,10 @@ pub struct Pieces {
     opened: Opened,
     plan: recipe::Pieces,
     rate: f64,
-    /// Rows of the encoder in what a frame hears, and rows of the table before the frame.
+    /// Rows of the encoder that a frame hears, from one to the next of these, and rows of the table before
+    /// the frame.
     rows: usize,
+    stride: usize,
     rows_before: i64,
     offset_ns: i64,
     /// Piece *k* in slot *k* modulo their number.
@@ -90,8 +109,10 @@ impl Pieces {
         sound: &Sound,
         plan: recipe::Pieces,
     ) -> Result<Self, Error> {
-        let rows = sound.rows * plan.per_row;
+        let rows = sound.rows * plan.heard_per_row();
+        let stride = plan.per_row / plan.heard_per_row();
         let mut opened = match plan.listener {
+            Listener::Deepspeech => deepspeech::open(&*network, names, plan)?,
             Listener::Hubert => hubert::open(&*network, names, plan)?,
             Listener::Whisper => whisper::open(&*network, names, plan, rows)?,
         };
@@ -107,7 +128,9 @@ impl Pieces {
         let made = network.output(opened.features);
         finite(made, network.name())?;
         let last = plan.past + plan.step - 1;
-        let mut silence = made[last * opened.width..][..opened.width].repeat(rows);
+        let row = &made[last * opened.width..][..opened.width];
+        let mut silence = vec![0.0; rows * opened.width];
+        (0..rows).for_each(|at| put(row, at, opened.reading, &mut silence));
         add(&mut silence, &opened.places);
         Ok(Self {
             made: std::iter::repeat_with(|| Piece {
@@ -116,13 +139,14 @@ impl Pieces {
                 heard: looked.clone(),
                 rows: vec![0.0; plan.step * opened.width],
             })
-            .take(rows / plan.step + 2)
+            .take(rows * stride / plan.step + 2)
             .collect(),
             network,
             opened,
             plan,
             rate: sound.frame_rate(),
             rows,
+            stride,
             rows_before: sound.rows_before as i64,
             offset_ns: (sound.offset_ms * 1e6) as i64,
             looked,
@@ -161,9 +185,13 @@ impl Pieces {
         front.feed(&self.looked, &place, &mut *self.network);
         self.network.run()?;
         let made = self.network.output(*features);
-        let made = &made[plan.past * *width..][..plan.step * *width];
-        finite(made, self.network.name())?;
-        piece.rows.copy_from_slice(made);
+        let left_out = front.left_out(&place);
+        for (row, out) in (plan.past..).zip(piece.rows.chunks_exact_mut(*width)) {
+            // Those that were left out nobody hears.
+            let at = row.saturating_sub(left_out);
+            out.copy_from_slice(&made[at * *width..][..*width]);
+        }
+        finite(&piece.rows, self.network.name())?;
         (piece.number, piece.known) = (number, place.known);
         Ok(true)
     }
@@ -181,20 +209,26 @@ impl Features for Pieces {
             .saturating_sub(self.rows_before)
             .saturating_mul(self.plan.per_row as i64);
         let table = self.opened.front.table(heard.bounds);
+        let reading = self.opened.reading;
         let mut ready = (NO_PIECE, false);
-        let rows = out.chunks_exact_mut(width).take(self.rows);
-        for (row, out) in (first..).zip(rows) {
-            let number = row.div_euclid(kept);
-            if table.contains(&row) && ready.0 != number {
-                ready = (number, self.make(number, &table, heard)?);
+        out.fill(0.0);
+        for at in 0..self.rows {
+            let mut row = first.saturating_add((at * self.stride) as i64);
+            if reading == Reading::OneForFrame && !table.is_empty() {
+                row = last_in(&table, row, self.stride as i64);
             }
-            if !(table.contains(&row) && ready.1) {
-                out.fill(0.0);
+            if !table.contains(&row) {
                 continue;
             }
-            let slot = number.rem_euclid(self.made.len() as i64) as usize;
-            let at = row.rem_euclid(kept) as usize * width;
-            out.copy_from_slice(&self.made[slot].rows[at..][..width]);
+            let number = row.div_euclid(kept);
+            if ready.0 != number {
+                ready = (number, self.make(number, &table, heard)?);
+            }
+            if ready.1 {
+                let slot = number.rem_euclid(self.made.len() as i64) as usize;
+                let from = row.rem_euclid(kept) as usize * width;
+                put(&self.made[slot].rows[from..][..width], at, reading, out);
+            }
         }
         add(out, &self.opened.places);
         Ok(())
@@ -204,6 +238,26 @@ impl Features for Pieces {
         self.opened.front.reset();
         for piece in &mut self.made {
             piece.number = NO_PIECE;
+        }
+    }
+}
+
+/// The row itself, or the nearest one of the table that lies whole strides away.
+fn last_in(table: &Range<i64>, row: i64, stride: i64) -> i64 {
+    let first = -table.start.saturating_neg().div_euclid(stride) * stride;
+    let last = (table.end - 1).div_euclid(stride) * stride;
+    row.clamp(first.min(last), last)
+}
+
+/// Writes row `at` of what a frame hears.
+fn put(row: &[f32], at: usize, reading: Reading, out: &mut [f32]) {
+    match reading {
+        Reading::EachRow => out[at * row.len()..][..row.len()].copy_from_slice(row),
+        Reading::OneForFrame => {
+            let rows = out.len() / row.len();
+            for (out, number) in out[at..].iter_mut().step_by(rows).zip(row) {
+                *out = *number;
+            }
         }
     }
 }

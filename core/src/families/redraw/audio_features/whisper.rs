@@ -9,7 +9,7 @@ use crate::{
         audio_features::{
             encoder::find,
             mismatch,
-            pieces::{Front, Opened, Place},
+            pieces::{Front, Opened, Place, Reading},
         },
         recipe::{Pieces, ROW_HOP, Tensors, WHISPER_COLUMNS, WHISPER_ROWS},
     },
@@ -68,6 +68,7 @@ pub fn open(
         features,
         width: LAYERS * numbers,
         places: places(LAYERS * rows, numbers),
+        reading: Reading::EachRow,
     })
 }
 

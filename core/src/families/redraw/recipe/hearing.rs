@@ -26,6 +26,8 @@ const MAX_COLUMNS: usize = 300;
 const MAX_OFFSET_MS: f64 = 1_000.0;
 /// Rows of features in a window: SyncTalk_2D has 16, Ultralight 8.
 const MAX_ROWS: usize = 64;
+/// Letters and signs that DeepSpeech tells.
+const LETTERS: usize = 29;
 /// In an encoder's table the row of a window is one after its number: SyncTalk_2D doubles the
 /// first row.
 pub const ROW_OF_WINDOW: i64 = 1;
@@ -40,6 +42,8 @@ pub enum Features {
     Ave,
     /// It hears rows that a second network makes of the samples, hearing both ways without end.
     Hubert,
+    /// The same of cepstra: how likely each letter is.
+    Deepspeech,
     /// Rows of one window of filter-bank energies each.
     Wenet,
     /// Rows of Whisper's spectrum, hearing both ways as far as 30 s, and their places.
@@ -56,7 +60,7 @@ pub struct Sound {
     window: Option<usize>,
     /// Columns of the window that lie before its row's time, for WeNet.
     pub columns_before: usize,
-    /// HuBERT's and Whisper's pieces: what is heard before the rows that are kept, these, and what is
+    /// HuBERT's, DeepSpeech's and Whisper's pieces: what is heard before the rows that are kept, these, and what is
     /// heard after.
     past_ms: Option<usize>,
     step_ms: Option<usize>,
@@ -116,7 +120,7 @@ impl Sound {
     pub fn spectrum(&self) -> Spectrum {
         match self.features {
             Features::Wenet => Spectrum::Fbank,
-            Features::Hubert => Spectrum::Samples,
+            Features::Deepspeech | Features::Hubert => Spectrum::Samples,
             Features::Whisper => Spectrum::Whisper,
             Features::Mel | Features::Ave => Spectrum::Mel,
         }
@@ -130,6 +134,7 @@ impl Sound {
             // Rows of 512 numbers, of 2 times 1024, and of 16 times 512.
             Features::Ave => vec![2 * self.rows, 16, 16],
             Features::Hubert => vec![2 * self.rows, 32, 32],
+            Features::Deepspeech => vec![LETTERS, self.rows],
             Features::Wenet => vec![16 * self.rows, 16, 32],
             // Of five layers each.
             Features::Whisper => vec![5 * self.rows, 384],
@@ -155,6 +160,7 @@ impl Sound {
     /// The encoder, if it is one that hears a whole recording.
     fn listener(&self) -> Option<Listener> {
         match self.features {
+            Features::Deepspeech => Some(Listener::Deepspeech),
             Features::Hubert => Some(Listener::Hubert),
             Features::Whisper => Some(Listener::Whisper),
             Features::Mel | Features::Ave | Features::Wenet => None,
@@ -199,7 +205,7 @@ impl Sound {
         let (reach, rows_after) = match self.features {
             Features::Mel => (REACH_MS, 0),
             Features::Ave => (REACH_MS, rows_after - ROW_OF_WINDOW),
-            Features::Hubert | Features::Whisper => {
+            Features::Deepspeech | Features::Hubert | Features::Whisper => {
                 (self.pieces().map_or(0.0, Pieces::reach_ms), rows_after)
             }
             Features::Wenet => {
@@ -219,14 +225,14 @@ impl Sound {
         let per_second = self.spectrum().columns_per_second();
         let fits = match self.features {
             Features::Wenet => (1..=MAX_COLUMNS).contains(&self.window()),
-            Features::Hubert | Features::Whisper => self.window.is_none(),
+            Features::Deepspeech | Features::Hubert | Features::Whisper => self.window.is_none(),
             Features::Mel | Features::Ave => self.window() == COLUMNS,
         };
         let said_per_second = self.columns_per_second.unwrap_or(per_second);
         if !fits || (self.sample_rate, said_per_second) != (sound::RATE, per_second) {
             let expected = match self.features {
                 Features::Wenet => format!("1 to {MAX_COLUMNS}"),
-                Features::Hubert | Features::Whisper => "none".to_owned(),
+                Features::Deepspeech | Features::Hubert | Features::Whisper => "none".to_owned(),
                 Features::Mel | Features::Ave => COLUMNS.to_string(),
             };
             return Err(format!(

@@ -17,8 +17,10 @@ use crate::{
 };
 
 pub use hearing::{COLUMNS, Features, ROW_OF_WINDOW, Sound};
-pub use picture::{Blend, Crop, Image, Kind, Order, Planes, crop_side};
-pub use pieces::{HUBERT_SPAN, Listener, Pieces, ROW_HOP, ROW_MS, WHISPER_COLUMNS, WHISPER_ROWS};
+pub use picture::{Blend, Crop, Cuts, Image, Kind, Order, Planes, crop_size};
+pub use pieces::{
+    CONTEXT, HUBERT_SPAN, Listener, Pieces, ROW_HOP, ROW_MS, WHISPER_COLUMNS, WHISPER_ROWS,
+};
 
 /// The manifest of such a network. What is not said has the values of its family.
 #[derive(Debug, Deserialize)]
@@ -53,6 +55,10 @@ pub struct Files {
     /// From a face to the latents that the generator draws in, where it does, and back.
     pub image_encoder: Option<File>,
     pub image_decoder: Option<File>,
+    /// Pictures of the face in other frames, where the generator sees such and they shall not come from
+    /// the stream.
+    #[serde(default)]
+    pub others: Vec<File>,
 }
 
 /// Names of tensors; those not named are found by their shapes.
@@ -148,6 +154,13 @@ impl Recipe {
                  writes it from facebook/hubert-large-ls960-ft"
                     .into(),
             ),
+            (Features::Deepspeech, None) => Err(
+                "[sound] features is \"deepspeech\": the network hears what DeepSpeech 0.1.0 makes of \
+                 the sound; it is expected as an ONNX file, as [files] audio-encoder or, for a bare \
+                 network, as `deepspeech.onnx` or `NAME-deepspeech.onnx` beside `NAME.onnx`; \
+                 training/export_dinet.py says how to make it of `output_graph.pb`"
+                    .into(),
+            ),
             (Features::Whisper, None) => Err(
                 "[sound] features is \"whisper\": the network hears what Whisper makes of the sound; \
                  its encoder is expected, as [files] audio-encoder or, for a bare network, as \
@@ -189,6 +202,7 @@ fn complete(table: &mut Table, defaults: Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rect::Size;
 
     const SHORT: &str = r#"
         version = 1
@@ -208,7 +222,10 @@ mod tests {
     fn what_is_not_said_is_wav2lips() {
         let recipe = parse(SHORT).expect("a good manifest");
         assert_eq!(recipe.sound.look_ahead_ns(), 212_500_000);
-        assert_eq!(recipe.image.rectangle(96), [0, 48, 96, 48].into());
+        assert_eq!(
+            recipe.image.rectangle(Size::square(96)),
+            [0, 48, 96, 48].into()
+        );
         assert_eq!(recipe.image.order, Order::Bgr);
         assert_eq!(recipe.crop.pads, [0.0, 10.0, 0.0, 0.0].into());
         assert_eq!(recipe.blend.kind, Kind::Soft);
@@ -300,6 +317,20 @@ mod tests {
             ("sound.frame-rate = 50\nsound.step-ms = 20", 665_000_000),
         ] {
             let recipe = parse(&format!("{SHORT}\n{hubert}\n{lines}")).expect(lines);
+            assert_eq!(recipe.sound.look_ahead_ns(), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn deepspeech_waits_for_the_context_of_its_pieces_last_row() {
+        let deepspeech = "sound.features = \"deepspeech\"\nsound.rows = 5\nsound.rows-before = 2\n\
+                          files.audio-encoder = { path = \"e.onnx\", sha256 = \"\" }";
+        for (lines, expected) in [
+            // Two frames, nine rows and 25 ms after the row that lies 20 ms after it in its piece.
+            ("sound.step-ms = 40\nsound.future-ms = 0", 305_000_000),
+            ("", 965_000_000),
+        ] {
+            let recipe = parse(&format!("{SHORT}\n{deepspeech}\n{lines}")).expect(lines);
             assert_eq!(recipe.sound.look_ahead_ns(), expected, "{lines}");
         }
     }

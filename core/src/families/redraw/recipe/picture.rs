@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::{
     families::redraw::face_box::{self, Finder},
     pixels::read::opencv_resize::Scale,
-    rect::{Area, Margins, Rect},
+    rect::{Area, Margins, Rect, Size},
 };
 
 /// Pixels or faces that a box can be larger: beyond the largest frame.
@@ -34,8 +34,8 @@ pub enum Planes {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Image {
-    /// Side in pixels; the network's own where it says one.
-    pub size: Option<usize>,
+    /// In pixels; the network's own where it says one.
+    pub size: Option<Size>,
     pub order: Order,
     /// Values of black and white, in and out.
     pub range: [f32; 2],
@@ -65,8 +65,8 @@ pub struct Crop {
     pub pads: Margins,
     /// Whether a region that upstream gives is the box itself.
     pub roi: bool,
-    /// The box is scaled to this side; that of the network and both borders where absent.
-    pub size: Option<usize>,
+    /// The box is scaled to this; to the network's and both borders where absent.
+    pub size: Option<Size>,
     /// Pixels on each side that the network does not see.
     pub border: usize,
     pub scale: Scale,
@@ -103,7 +103,7 @@ fn finder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Finder, D::Error
     #[derive(Deserialize)]
     #[serde(
         untagged,
-        expecting = "\"s3fd\", \"landmarks-110\", \"nose-bridge\", \"ffhq\" or [x, y, width, height] in pixels is expected"
+        expecting = "\"s3fd\", \"landmarks-110\", \"landmarks-68\", \"nose-bridge\", \"ffhq\" or [x, y, width, height] in pixels is expected"
     )]
     enum Said {
         Box([f32; 4]),
@@ -115,6 +115,8 @@ fn finder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Finder, D::Error
         S3fd,
         #[serde(rename = "landmarks-110")]
         Landmarks110,
+        #[serde(rename = "landmarks-68")]
+        Landmarks68,
         #[serde(rename = "nose-bridge")]
         NoseBridge,
         #[serde(rename = "ffhq")]
@@ -123,6 +125,7 @@ fn finder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Finder, D::Error
     Ok(match Said::deserialize(deserializer)? {
         Said::Name(Named::S3fd) => Finder::S3fd,
         Said::Name(Named::Landmarks110) => Finder::Landmarks110,
+        Said::Name(Named::Landmarks68) => Finder::Landmarks68,
         Said::Name(Named::NoseBridge) => Finder::NoseBridge,
         Said::Name(Named::Ffhq) => Finder::Ffhq,
         Said::Box([x, y, width, height]) => {
@@ -150,6 +153,15 @@ pub enum Kind {
     Reference,
 }
 
+/// When what is drawn becomes whole numbers.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cuts {
+    #[default]
+    BeforeScaling,
+    AfterScaling,
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Blend {
@@ -160,6 +172,11 @@ pub struct Blend {
     pub scale: Scale,
     /// Whether what is drawn is rounded to whole numbers, with [`Kind::Reference`], and not cut.
     pub rounds: bool,
+    /// When that is done.
+    pub cuts: Cuts,
+    /// Shares of the box's height and width on its sides that stay as they were, with
+    /// [`Kind::Reference`].
+    pub keeps: Margins,
 }
 
 impl Default for Blend {
@@ -169,6 +186,8 @@ impl Default for Blend {
             match_colour: true,
             scale: Scale::Linear,
             rounds: false,
+            cuts: Cuts::BeforeScaling,
+            keeps: Margins::default(),
         }
     }
 }
@@ -194,6 +213,12 @@ pub fn check(image: &Image, crop: &Crop, blend: &Blend) -> Result<(), String> {
             "[crop] margins or pads has {number}, -{MAX_PIXELS} to {MAX_PIXELS} is expected"
         ));
     }
+    let kept = blend.keeps.sides();
+    if !kept.iter().all(|share| (0.0..0.5).contains(share)) {
+        return Err(format!(
+            "[blend] keeps is {kept:?}, shares from 0 to less than 0.5 are expected"
+        ));
+    }
     if crop.finder == Finder::Ffhq && blend.kind == Kind::Reference {
         return Err(
             "[crop] box \"ffhq\" turns with the face; [blend] kind \"reference\" needs an upright \
@@ -206,15 +231,17 @@ pub fn check(image: &Image, crop: &Crop, blend: &Blend) -> Result<(), String> {
 
 impl Image {
     /// The black rectangle in a picture of `size`.
-    pub fn rectangle(&self, size: usize) -> Area {
-        let lower_half = [0, size / 2, size, size - size / 2];
+    pub fn rectangle(&self, size: Size) -> Area {
+        let Size { width, height } = size;
+        let lower_half = [0, height / 2, width, height - height / 2];
         self.mask.unwrap_or(lower_half.into())
     }
 }
 
-/// Checks the numbers that hang on the network's own size, and gives the side of the crop.
-pub fn crop_side(image: &Image, crop: &Crop, size: usize) -> Result<usize, String> {
-    if !(16..=MAX_SIZE).contains(&size) {
+/// Checks the numbers that hang on the network's own size, and gives that of the crop.
+pub fn crop_size(image: &Image, crop: &Crop, size: Size) -> Result<Size, String> {
+    let sides = [size.width, size.height];
+    if !sides.iter().all(|side| (16..=MAX_SIZE).contains(side)) {
         return Err(format!(
             "pictures of {size} pixels, 16 to {MAX_SIZE} are expected"
         ));
@@ -228,20 +255,22 @@ pub fn crop_side(image: &Image, crop: &Crop, size: usize) -> Result<usize, Strin
         width,
         height,
     } = image.rectangle(size);
-    let inside = |from: usize, length: usize| from.checked_add(length).is_some_and(|to| to <= size);
-    if !(inside(x, width) && inside(y, height)) {
+    let inside =
+        |from: usize, length: usize, side| from.checked_add(length).is_some_and(|to| to <= side);
+    if !(inside(x, width, size.width) && inside(y, height, size.height)) {
         return Err(format!(
             "[image] mask [{x}, {y}, {width}, {height}] beyond {size} pixels"
         ));
     }
-    let side = crop
-        .border
-        .checked_mul(2)
-        .and_then(|both| both.checked_add(size))
-        .filter(|&side| side <= 2 * MAX_SIZE);
-    match (side, crop.size) {
-        (Some(side), None) => Ok(side),
-        (Some(side), Some(said)) if side == said => Ok(side),
+    let with_border = |side: usize| {
+        let both = crop.border.checked_mul(2)?.checked_add(side)?;
+        (both <= 2 * MAX_SIZE).then_some(both)
+    };
+    let bordered = with_border(size.width).zip(with_border(size.height));
+    let bordered = bordered.map(|(width, height)| Size { width, height });
+    match (bordered, crop.size) {
+        (Some(size), None) => Ok(size),
+        (Some(size), Some(said)) if size == said => Ok(size),
         (_, said) => Err(format!(
             "[crop] size {} with a border of {}, {size} and twice the border is expected",
             said.unwrap_or(size),
@@ -257,36 +286,42 @@ mod tests {
     #[test]
     fn sizes_must_agree_with_the_network() {
         let (image, crop) = (Image::default(), Crop::default());
-        assert_eq!(crop_side(&image, &crop, 96), Ok(96));
-        assert!(crop_side(&image, &crop, 15).is_err());
-        assert!(crop_side(&image, &crop, 4000).is_err());
+        let fits = |image: &Image, crop: &Crop, side| crop_size(image, crop, Size::square(side));
+        assert_eq!(fits(&image, &crop, 96), Ok(Size::square(96)));
+        assert!(fits(&image, &crop, 15).is_err());
+        assert!(fits(&image, &crop, 4000).is_err());
+        let tall = Size {
+            width: 320,
+            height: 416,
+        };
+        assert_eq!(crop_size(&image, &crop, tall), Ok(tall));
         let said = Image {
-            size: Some(128),
+            size: Some(Size::square(128)),
             ..Image::default()
         };
-        assert!(crop_side(&said, &crop, 96).is_err());
+        assert!(fits(&said, &crop, 96).is_err());
         let mask = Image {
             mask: Some([5, 5, 92, 10].into()),
             ..Image::default()
         };
-        assert!(crop_side(&mask, &crop, 96).is_err());
+        assert!(fits(&mask, &crop, 96).is_err());
         for (size, border) in [
             (Some(103), 4),
             (Some(104), usize::MAX),
             (None, usize::MAX / 4),
         ] {
             let crop = Crop {
-                size,
+                size: size.map(Size::square),
                 border,
                 ..Crop::default()
             };
-            assert!(crop_side(&image, &crop, 96).is_err());
+            assert!(fits(&image, &crop, 96).is_err());
         }
         let crop = Crop {
-            size: Some(104),
+            size: Some(Size::square(104)),
             border: 4,
             ..Crop::default()
         };
-        assert_eq!(crop_side(&image, &crop, 96), Ok(104));
+        assert_eq!(fits(&image, &crop, 96), Ok(Size::square(104)));
     }
 }

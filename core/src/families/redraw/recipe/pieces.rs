@@ -10,6 +10,10 @@ pub const ROW_HOP: i64 = 320;
 const ROWS_PER_SECOND: f64 = 1_000.0 / ROW_MS as f64;
 /// Samples that a row of HuBERT's is made of, before others have a say in it.
 pub const HUBERT_SPAN: usize = 400;
+/// Rows of cepstra on each side that DeepSpeech hears with a row.
+pub const CONTEXT: usize = 9;
+/// Numbers of cepstra in such a row.
+const DEEPSPEECH_NUMBERS: usize = 26 * (2 * CONTEXT + 1);
 /// Columns of Whisper's spectrum for a row.
 pub const WHISPER_COLUMNS: usize = 2;
 /// Rows that Whisper always makes: of 30 s.
@@ -17,6 +21,7 @@ pub const WHISPER_ROWS: usize = 1500;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
+    Deepspeech,
     Hubert,
     Whisper,
 }
@@ -26,7 +31,7 @@ impl Listener {
     /// milliseconds, where a manifest says nothing.
     const fn usual_ms(self) -> [usize; 3] {
         match self {
-            Self::Hubert => [2_000, 200, 500],
+            Self::Deepspeech | Self::Hubert => [2_000, 200, 500],
             Self::Whisper => [15_000, 40, 0],
         }
     }
@@ -34,7 +39,7 @@ impl Listener {
     /// The longest piece. HuBERT's originals cut a recording every 20 s.
     const fn longest_ms(self) -> usize {
         match self {
-            Self::Hubert => 20_000,
+            Self::Deepspeech | Self::Hubert => 20_000,
             Self::Whisper => WHISPER_ROWS * ROW_MS,
         }
     }
@@ -42,9 +47,18 @@ impl Listener {
     /// Where the sound ends that a row is made of, from the row's time.
     const fn reach_ms(self) -> f64 {
         match self {
+            Self::Deepspeech => (CONTEXT * ROW_MS) as f64 + 25.0,
             Self::Hubert => 25.0,
             // Two layers reach over two columns of 25 ms that are centred.
             Self::Whisper => 32.5,
+        }
+    }
+
+    /// Numbers in a row of what it is given, of one that is given rows.
+    pub const fn row_numbers(self) -> Option<usize> {
+        match self {
+            Self::Deepspeech => Some(DEEPSPEECH_NUMBERS),
+            Self::Hubert | Self::Whisper => None,
         }
     }
 }
@@ -81,6 +95,14 @@ impl Pieces {
         self.past + self.step + self.future
     }
 
+    /// Rows that are heard of those that make one row of what the network that draws hears.
+    pub fn heard_per_row(self) -> usize {
+        match self.listener {
+            Listener::Deepspeech => 1,
+            Listener::Hubert | Listener::Whisper => self.per_row,
+        }
+    }
+
     /// Samples of a piece of HuBERT's.
     pub fn samples(self) -> usize {
         (self.rows() - 1) * ROW_HOP as usize + HUBERT_SPAN
@@ -91,6 +113,10 @@ impl Pieces {
     pub fn columns(self, rows: usize) -> usize {
         let rows = self.rows() + self.step + rows * self.per_row;
         match self.listener {
+            // With the context, and the sample before.
+            Listener::Deepspeech => {
+                ((rows + 2 * CONTEXT) * ROW_HOP as usize + HUBERT_SPAN).div_ceil(BANDS) + 1
+            }
             Listener::Hubert => (rows * ROW_HOP as usize + HUBERT_SPAN).div_ceil(BANDS),
             Listener::Whisper => WHISPER_COLUMNS * (rows + 2),
         }
@@ -99,7 +125,7 @@ impl Pieces {
     /// Where the sound ends of the piece of a table's row, at the latest, from the row's time in ms: that
     /// row may be the first that is kept of its piece.
     pub fn reach_ms(self) -> f64 {
-        let rows = self.per_row - 1 + self.step - self.per_row + self.future;
+        let rows = self.step - 1 + self.future;
         (rows * ROW_MS) as f64 + self.listener.reach_ms()
     }
 
