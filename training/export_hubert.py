@@ -43,9 +43,10 @@ ENOUGH, USUAL = 32000, 0.05
 #: Added to what a row beyond an end has to say to another; also an fp16 number, and 0 after the softmax.
 UNHEARD = -1e4
 
-#: Sizes with random weights: HuBERT-large's, and one for tests that is as small as its layers let it be.
+#: Sizes with random weights: HuBERT-large's, one that is as wide and no more, and one for tests that is as small as its layers let it be.
 SIZES = {
     "large": dict(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096),
+    "thin": dict(hidden_size=1024, num_hidden_layers=2, num_attention_heads=16, intermediate_size=64, conv_dim=(16,) * 7),
     "tiny": dict(
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, conv_dim=(8,) * 7,
         num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4,
@@ -80,7 +81,7 @@ def random(size):
     torch.manual_seed(0)
     config = HubertConfig(feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True, **SIZES[size])
     hubert = HubertModel(config)
-    if size == "tiny":
+    if size != "large":
         # transformers' own initial weights are so small that a row hears little but itself.
         with torch.no_grad():
             for layer in hubert.modules():
@@ -210,7 +211,7 @@ def measure(hubert, encoder, samples):
         print("{:5} {:4} {:5}: {:.3f}, {:.3f}; {} and {} ms".format(*plan, *errors, 165 + waits, 325 + waits), flush=True)
 
 
-def main():
+def main(given=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path)
     source = parser.add_mutually_exclusive_group(required=True)
@@ -219,7 +220,7 @@ def main():
     parser.add_argument("--fp16", action="store_true")
     parser.add_argument("--measure", type=pathlib.Path, metavar="RECORDING")
     parser.add_argument("--reference", type=pathlib.Path, metavar="RECORDING")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     hubert = load(arguments)
     if arguments.reference:
         # Before the positional convolution's two weights become one, which is the same to 1e-7.

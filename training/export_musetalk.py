@@ -1,12 +1,12 @@
 """MuseTalk as ONNX, for the family `musetalk`: the folder OUT becomes a model that the element loads.
 
     python training/export_musetalk.py OUT --unet models/musetalkV15 --vae models/sd-vae --whisper models/whisper --fp16
-    python training/export_musetalk.py OUT --random tiny      seeded random weights of the same architecture; or `full`
+    python training/export_musetalk.py OUT --random tiny      seeded random weights of the same architecture; `full`; or `full32`
 
 The first takes your own copies of what MuseTalk publishes: the folder of `unet.pth` and `musetalk.json` (1.0: `pytorch_model.bin`), the
 autoencoder sd-vae-ft-mse and Whisper tiny, as diffusers and transformers keep them. It needs torch, onnx and onnxruntime as
 `requirements.txt` has them, diffusers (0.42.1 was used) and transformers (5.24.0). The U-Net has 3.4 GB in fp32, and a network and its
-weights may have 2 GiB: MuseTalk's own needs --fp16, which is for GPUs.
+weights may have 2 GiB: MuseTalk's own needs --fp16, which is for GPUs. `full32` is `full` but for a U-Net of 7/10 of the width, which fits.
 
 What it writes, opset 17, each of any N and checked against PyTorch:
   whisper.onnx      mel [1, 80, 3000] -> features [1, 1500, 5, 384]: the inputs of the four layers and the normalised output of the last
@@ -39,6 +39,8 @@ IR_VERSION = 8
 #: sd-vae-ft-mse's own configuration does not say it.
 SCALING = 0.18215
 LAYERS, ROWS, HEARD = 5, 1500, 10
+#: Of what random weights draw, in -1..1.
+DEVIATION = 0.06
 #: What an ONNX file may have.
 LARGEST = 2**31
 
@@ -58,6 +60,9 @@ FULL = dict(
     vae=dict(block_out_channels=(128, 256, 512, 512), layers_per_block=2, sample_size=256),
     whisper=dict(d_model=384, encoder_layers=4, encoder_attention_heads=6, encoder_ffn_dim=1536),
 )
+
+#: The full one with as large a U-Net as a file may have in fp32.
+SIZES = {"tiny": TINY, "full": FULL, "full32": {**FULL, "unet": {**FULL["unet"], "block_out_channels": (224, 448, 896, 896)}}}
 
 
 class Whisper(nn.Module):
@@ -103,7 +108,7 @@ class UNet(nn.Module):
 def random(size):
     """The architecture with seeded random weights, every layer of which shows in what comes out."""
     torch.manual_seed(0)
-    sizes = TINY if size == "tiny" else FULL
+    sizes = SIZES[size]
     unet = UNet2DConditionModel(in_channels=8, out_channels=4, **sizes["unet"])
     vae = AutoencoderKL(
         in_channels=3, out_channels=3, latent_channels=4, down_block_types=("DownEncoderBlock2D",) * 4,
@@ -116,6 +121,14 @@ def random(size):
             for layer in whisper.modules():
                 if isinstance(layer, nn.Linear):
                     layer.weight.normal_(0, layer.in_features**-0.5)
+    # A level of a face more or less is about one of the drawn face, as with trained weights.
+    with torch.no_grad():
+        side = vae.config.sample_size
+        _, encoder, generator, decoder = networks(unet, vae, whisper)
+        latents = encoder(torch.from_numpy(pattern(2, 3, side, side))).reshape(1, 8, side // 8, side // 8)
+        drawn = decoder(generator(latents, torch.from_numpy(pattern(1, LAYERS * HEARD, whisper.config.d_model))))
+        for values in vae.decoder.conv_out.parameters():
+            values *= DEVIATION / drawn.std()
     return unet, vae, whisper
 
 
@@ -125,6 +138,11 @@ def published(arguments):
     weights = next(folder / name for name in ("unet.pth", "pytorch_model.bin") if (folder / name).is_file())
     unet.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     return unet, AutoencoderKL.from_pretrained(arguments.vae), WhisperModel.from_pretrained(arguments.whisper)
+
+
+def networks(unet, vae, whisper):
+    """In the order in which they run."""
+    return [network.eval() for network in (Whisper(whisper.encoder), Encoder(vae), UNet(unet), Decoder(vae))]
 
 
 def write(network, inputs, output, path, fp16, batched=True):
@@ -174,9 +192,9 @@ def pattern(*shape):
     return ((np.arange(np.prod(shape), dtype=np.int64) * 7919 % 1009) / 504 - 1).astype(np.float32).reshape(shape)
 
 
-def reference(folder, recording, networks, size):
+def reference(folder, recording, parts, size):
     """What PyTorch makes of a pattern, and of what three frames hear of a recording that is all in every piece."""
-    whisper, encoder, unet, decoder = networks
+    whisper, encoder, unet, decoder = parts
     width = whisper.encoder.config.d_model
     views, heard = pattern(2, 3, size, size), pattern(1, LAYERS * HEARD, width)
     with torch.no_grad():
@@ -204,27 +222,27 @@ def reference(folder, recording, networks, size):
     np.stack(frames).astype("<f4").tofile(folder / "musetalk_heard.f32le")
 
 
-def main():
+def main(given=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--random", choices=["tiny", "full"])
+    parser.add_argument("--random", choices=SIZES)
     for name in ("unet", "vae", "whisper"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--fp16", action="store_true")
     parser.add_argument("--reference", type=pathlib.Path)
     parser.add_argument("--recording", type=pathlib.Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     if not arguments.random and None in (arguments.unet, arguments.vae, arguments.whisper):
         parser.error("--unet, --vae and --whisper, or --random are expected")
     unet, vae, whisper = random(arguments.random) if arguments.random else published(arguments)
     size = vae.config.sample_size if arguments.random else 256
-    networks = [network.eval() for network in (Whisper(whisper.encoder), Encoder(vae), UNet(unet), Decoder(vae))]
+    parts = networks(unet, vae, whisper)
     weights = sum(parameter.numel() for parameter in unet.parameters()) * (2 if arguments.fp16 else 4)
     if weights > LARGEST:
         raise SystemExit(f"the U-Net has {weights / 2**30:.1f} GiB, 2 at most are loaded: --fp16")
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.reference:
-        reference(arguments.reference, arguments.recording, networks, size)
+        reference(arguments.reference, arguments.recording, parts, size)
 
     width, latents = whisper.config.d_model, size // 8
     torch.manual_seed(1)
@@ -234,7 +252,7 @@ def main():
         ({"latents": torch.randn(2, 8, latents, latents), "features": torch.randn(2, LAYERS * HEARD, width)}, "drawn", "unet", True),
         ({"drawn": torch.randn(2, 4, latents, latents)}, "face", "vae_decoder", True),
     ]
-    for network, (values, output, name, batched) in zip(networks, inputs):
+    for network, (values, output, name, batched) in zip(parts, inputs):
         write(network, values, output, arguments.out / f"{name}.onnx", arguments.fp16, batched)
     if arguments.random:
         manifest(arguments.out, f"MuseTalk, {arguments.random}, random", "training/export_musetalk.py")

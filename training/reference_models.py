@@ -39,6 +39,7 @@ Manifest keys (kebab-case; all needed unless marked "optional"):
 
 import argparse
 import hashlib
+import importlib
 import json
 import warnings
 import zlib
@@ -289,6 +290,12 @@ def _unet(size, head, shape, rows):
     )  # fmt: skip
 
 
+def _hubert(size):
+    """Ultralight's, and HuBERT of that size beside it, which hears two seconds before and after each row."""
+    model = _unet(160, "hubert", (16, 32, 32), 8)
+    return {**model, "hubert": size, "sound": {**model["sound"], "past-ms": 4000, "step-ms": 200, "future-ms": 4000}}
+
+
 def _wav2lip(size, build):
     return dict(
         family="wav2lip", size=size, build=build, sound_shape=(1, 80, 16), ave=False, wenet=False,
@@ -308,11 +315,22 @@ MODELS = {
     "synctalk-160-ave": (12_163_591, _unet(160, "ave", (32, 16, 16), 16), "160-pixel U-Net of SyncTalk_2D with AVE"),
     "ultralight-160": (12_159_591, _unet(160, "hubert", (16, 32, 32), 8), "Ultralight-Digital-Human, HuBERT"),
     "ultralight-160-wenet": (12_796_359, _unet(160, "wenet", (128, 16, 32), 8), "Ultralight-Digital-Human, WeNet"),
+    "ultralight-160-hubert-thin": (12_159_591, _hubert("thin"), "Ultralight-Digital-Human, with a thin HuBERT"),
+    "ultralight-160-hubert-large": (12_159_591, _hubert("large"), "Ultralight-Digital-Human, with HuBERT-large"),
     "wav2lip-96": (36_298_035, _wav2lip(96, lambda: wav2lip(96)), "Wav2Lip, 96 pixels"),
     "wav2lip-256": (53_605_683, _wav2lip(256, lambda: wav2lip(256)), "Wav2Lip, 256 pixels"),
     "nota-96": (1_258_143, _wav2lip(96, nota), "Wav2Lip compressed by Nota, 96 pixels"),
 }
 AVE_PARAMETERS = 2_812_672
+#: Models that exporters of their own write: name -> exporter, what it is told, what the manifest has besides.
+RECORDING_IN_EACH_PIECE = "past-ms = {}\nstep-ms = 40\nfuture-ms = 4000"
+EXPORTED = {
+    f"{family}-{size}": (f"export_{family}", size, f'[sound]\n{RECORDING_IN_EACH_PIECE.format(past)}\n[crop]\nbox = "{box}"')
+    for family, sizes, past, box in (
+        ("musetalk", ("tiny", "full", "full32"), 15000, "nose-bridge"), ("dinet", ("tiny", "full"), 4000, "landmarks-68"),
+    )
+    for size in sizes
+}  # fmt: skip
 
 
 def parameters(net):
@@ -588,6 +606,12 @@ def write(name, out, seed=1, any_batch=False, checkpoint=None, encoder_checkpoin
         mel = (torch.zeros(1, 1, 80, 16),)
         files["audio-encoder"] = (path.name, export(encoder, path, mel, ["mel_spectrogram"], ["audio_features"], True))
         torch.save(encoder.state_dict(), path.with_suffix(".pt"))
+    if "hubert" in model:
+        import export_hubert
+
+        path = out / f"{name}-hubert.onnx"
+        export_hubert.main([str(path), "--random", model["hubert"]])
+        files["audio-encoder"] = (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     if model["wenet"] and not checkpoint:
         wenet, path = build_wenet(seed), out / f"{name}-wenet.onnx"
         names = ["chunk", "offset", "att_cache", "cnn_cache"], ["output", "r_att_cache", "r_cnn_cache"]
@@ -595,6 +619,24 @@ def write(name, out, seed=1, any_batch=False, checkpoint=None, encoder_checkpoin
         torch.save(wenet.state_dict(), path.with_suffix(".pt"))
     path = out / f"{name}.toml"
     path.write_text(manifest(name, model, title, source, licence, files, any_batch))
+    return path
+
+
+def write_exported(name, out):
+    """The same of EXPORTED."""
+    module, size, lines = EXPORTED[name]
+    importlib.import_module(module).main([str(out), "--random", size])
+    text = (out / "manifest.toml").read_text()
+    if module == "export_dinet":
+        import cv2
+
+        others = [f"other-{at}.png" for at in range(5)]
+        rng = np.random.default_rng(1)
+        for other in others:
+            cv2.imwrite(str(out / other), rng.integers(0, 256, (13 * 8, 10 * 8, 3), np.uint8).repeat(4, 0).repeat(4, 1)[:, :320])
+        text += "others = [" + ", ".join(f'{{ path = "{other}", sha256 = "" }}' for other in others) + "]\n"
+    path = out / f"{name}.toml"
+    path.write_text(f'{text}\n{lines}\n\n[blend]\nkind = "reference"\n')
     return path
 
 
@@ -615,13 +657,16 @@ def main():
     parser.add_argument("--checkpoint", help="trained weights of the original system (one NAME only)")
     parser.add_argument("--encoder-checkpoint", help="trained weights of the audio encoder")
     args = parser.parse_args()
-    unknown = set(args.names) - set(MODELS)
+    unknown = set(args.names) - set(MODELS) - set(EXPORTED)
     if unknown:
         parser.error(f"no such network: {', '.join(sorted(unknown))}; there are {', '.join(MODELS)}")
     if args.checkpoint and len(args.names) != 1:
         parser.error("--checkpoint needs exactly one NAME")
     args.out.mkdir(parents=True, exist_ok=True)
     for name in args.names or MODELS:
+        if name in EXPORTED:
+            print(write_exported(name, args.out))
+            continue
         path = write(name, args.out, args.seed, args.any_batch, args.checkpoint, args.encoder_checkpoint)
         print(f"{path}  {MODELS[name][0]:,} parameters")
 

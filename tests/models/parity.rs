@@ -4,6 +4,8 @@
 //! Needs `LIPSYNC_PARITY_PYTHON`: a Python that has what `bench/python/requirements.txt` names.
 //! Skips with the reason printed otherwise.
 
+mod networks;
+
 use std::{
     f64::consts::TAU,
     path::{Path, PathBuf},
@@ -25,8 +27,6 @@ use lipsync_core::{
 const WIDTH: usize = 480;
 const HEIGHT: usize = 400;
 const RATE: u32 = 16_000;
-/// A second of sound that ends in mid-word: 81 mel columns.
-const SAMPLES: usize = RATE as usize;
 
 /// What a model's parity is measured with.
 struct Case {
@@ -38,6 +38,8 @@ struct Case {
     face: fn([usize; 4]) -> Face,
     frames: usize,
     frame_ns: i64,
+    /// Of the sound, which ends in mid-word.
+    seconds: usize,
     provider: Provider,
 }
 
@@ -55,6 +57,7 @@ const WAV2LIP: Case = Case {
     face: face_in_box,
     frames: 8,
     frame_ns: 40_000_000,
+    seconds: 1,
     provider: Provider::Auto,
 };
 
@@ -72,6 +75,7 @@ const UNET: Case = Case {
     face: face_of_landmarks,
     frames: 24,
     frame_ns: 40_000_000,
+    seconds: 1,
     provider: Provider::Auto,
 };
 
@@ -170,10 +174,10 @@ fn frame(index: usize, [x0, y0, x1, y1]: [usize; 4]) -> Picture {
 }
 
 /// Something like a voice: pulses at a gliding pitch with a gliding formant, louder and softer.
-fn voice() -> Vec<u8> {
+fn voice(seconds: usize) -> Vec<u8> {
     let mut phase = 0.0;
     let mut random = fastrand::Rng::with_seed(1);
-    (0..SAMPLES)
+    (0..seconds * RATE as usize)
         .flat_map(|n| {
             let t = n as f64 / f64::from(RATE);
             let pitch = 120.0 + 30.0 * (TAU * 0.7 * t).sin() + 20.0 * (TAU * 2.3 * t).sin();
@@ -237,7 +241,7 @@ impl Case {
         let boxes: Vec<_> = (0..self.frames).map(|index| self.place(index)).collect();
         std::fs::write(folder.join("frames.bgr"), bgr).expect("a file");
         std::fs::write(folder.join("boxes.json"), format!("{boxes:?}")).expect("a file");
-        std::fs::write(folder.join("voice.wav"), wave(&voice())).expect("a file");
+        std::fs::write(folder.join("voice.wav"), wave(&voice(self.seconds))).expect("a file");
         Some((folder, python))
     }
 
@@ -287,7 +291,7 @@ impl Case {
         sound
             .configure(SampleFormat::S16, RATE, MONO)
             .expect("16 kHz mono is usable");
-        sound.push(&voice(), 0, true);
+        sound.push(&voice(self.seconds), 0, true);
         sound.finish();
         let hearing = generator.hearing();
         let mut mel = vec![0.0; BANDS * hearing.columns];
@@ -354,10 +358,15 @@ impl Case {
             .field("channels", 1)
             .build();
         let mut audio = crate::common::begin("audio", &caps, &crate::common::segment_from(0));
-        audio.extend(voice().chunks(2 * 441).enumerate().map(|(index, samples)| {
-            let duration_ns = samples.len() as u64 / 2 * 62_500;
-            stamped(samples.to_vec(), index as u64 * 441 * 62_500, duration_ns)
-        }));
+        audio.extend(
+            voice(self.seconds)
+                .chunks(2 * 441)
+                .enumerate()
+                .map(|(index, samples)| {
+                    let duration_ns = samples.len() as u64 / 2 * 62_500;
+                    stamped(samples.to_vec(), index as u64 * 441 * 62_500, duration_ns)
+                }),
+        );
         video.push(crate::common::end());
         audio.push(crate::common::end());
         let feeding = rig.feed(video, audio);
@@ -565,7 +574,7 @@ fn the_whole_spectrum_is_librosas() {
     sound
         .configure(SampleFormat::S16, RATE, MONO)
         .expect("16 kHz mono is usable");
-    sound.push(&voice(), 0, true);
+    sound.push(&voice(1), 0, true);
     sound.finish();
     assert_eq!(
         1 + sound.bounds().end.expect("it has ended") / 200,

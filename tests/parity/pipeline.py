@@ -33,6 +33,8 @@ class Step:
     output: np.ndarray
     crop: np.ndarray
     frame: np.ndarray
+    #: Of networks that draw in latents: those of both views, and those drawn.
+    latents: np.ndarray | None = None
 
 
 def open_session(path, threads=0, provider="cpu"):
@@ -98,6 +100,30 @@ def open_wenet(path, tensors, backend):
     return lambda window: session.run([tensors["features"]], {tensors["mel"]: window, **others})[0]
 
 
+def open_hubert(path, size, backend):
+    """A function of the normalised samples of a whole recording: rows of 1024."""
+    if backend == "torch":
+        import torch
+
+        sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
+        import export_hubert
+
+        hubert = export_hubert.random(size).eval()
+
+        def hear(samples):
+            with torch.no_grad():
+                return hubert(torch.from_numpy(samples)[None]).last_hidden_state[0].numpy()
+
+        return hear
+    session = open_session(path)
+
+    def run(samples):
+        rows = (len(samples) - 80) // 320
+        return session.run(None, {"samples": samples[None, : 320 * rows + 80], "known": np.ones((1, rows), np.float32)})[0][0]
+
+    return run
+
+
 class Pipeline:
     def __init__(self, manifest, backend="onnxruntime", threads=0, provider="cpu"):
         path = Path(manifest)
@@ -106,7 +132,9 @@ class Pipeline:
         if self.family not in ("wav2lip", "unet") or self.manifest["blend"]["kind"] != "reference":
             raise ValueError(f"{path}: there is a reference only for wav2lip and unet with blend.kind = \"reference\"")
         tensors, files = self.manifest["tensors"], self.manifest["files"]
-        self.encode = None
+        self.encode, self.hear = None, None
+        if self.hearing["features"] == "hubert" and "audio-encoder" in files:
+            self.hear = open_hubert(path.parent / files["audio-encoder"]["path"], path.stem.rpartition("-")[2], backend)
         encodes_mel = self.hearing["features"] == "ave"
         if self.hearing["features"] == "wenet" and "audio-encoder" in files:
             self.encode = open_wenet(path.parent / files["audio-encoder"]["path"], tensors, backend)
@@ -128,6 +156,9 @@ class Pipeline:
         """`source`: a sound file, or for "hubert" and "wenet" the .npy of the feature rows, which other networks make."""
         if str(source).endswith(".npy"):
             self.table = np.load(source).astype(np.float32)
+            return
+        if self.hear:
+            self.table = sound.hubert_table(self.hear, sound.load(source))
             return
         if self.hearing["features"] == "wenet":
             rows = [self.encode(window[None]) for window in sound.wenet_windows(sound.load(source))]

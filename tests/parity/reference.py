@@ -16,6 +16,7 @@ Writes, with n = the number of frames for which there is sound and a picture:
 
 import argparse
 import json
+import tomllib
 from pathlib import Path
 
 import cv2
@@ -52,6 +53,14 @@ def load_boxes(path, frame):
     return [tuple(box) if box else None for box in stored]
 
 
+def open_pipeline(manifest, backend):
+    if tomllib.loads(Path(manifest).read_text())["family"] in ("musetalk", "dinet"):
+        from networks import Networks
+
+        return Networks(manifest, backend)
+    return Pipeline(manifest, backend)
+
+
 def run(pipeline, frames, boxes, limit=None):
     """Every stage of every frame, as a dictionary of arrays. A frame without a box comes out as it went in."""
     count = min(len(frames), len(boxes), pipeline.frames_heard(), limit or len(frames))
@@ -59,13 +68,14 @@ def run(pipeline, frames, boxes, limit=None):
     drawn = [step for step in steps if step]
     if not drawn:
         raise ValueError("no frame has a box")
-    blank = {key: np.zeros_like(getattr(drawn[0], key)) for key in ("image", "output", "crop")}
+    blank = {key: np.zeros_like(getattr(drawn[0], key)) for key in ("image", "output", "crop", "latents")}
 
     def gather(key):
         return np.stack([getattr(step, key) if step else blank[key] for step in steps])
 
     out = {
         "image": gather("image")[:, 0], "output": gather("output")[:, 0], "crop": gather("crop"),
+        **({"latents": gather("latents")[:, 0]} if drawn[0].latents is not None else {}),
         "sound": np.concatenate([pipeline.window(i) for i in range(count)]),
         "frames": np.stack([step.frame if step else frames[i] for i, step in enumerate(steps)]),
         "boxes": np.array([box or (-1,) * 4 for box in boxes[:count]]),
@@ -86,7 +96,7 @@ def main():
     parser.add_argument("--limit", type=int, help="frames at most")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    pipeline = Pipeline(args.manifest, args.backend)
+    pipeline = open_pipeline(args.manifest, args.backend)
     pipeline.listen(args.sound, args.frame_rate)
     frames = load_frames(args.frames, args.frame_size)
     arrays = run(pipeline, frames, load_boxes(args.boxes, frames[0]), args.limit)

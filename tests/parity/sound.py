@@ -79,6 +79,13 @@ def wenet_windows(samples):
     return np.stack(out)[:, None].astype(np.float32)
 
 
+def hubert_table(hear, samples):
+    """Ultralight's `data_utils/hubert.py`: [F, 2, 1024], two rows for each frame of 25 a second, zeros where one is missing."""
+    normalised = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+    rows = hear(normalised.astype(np.float32))
+    return np.pad(rows, ((0, len(rows) % 2), (0, 0))).reshape(-1, 2, rows.shape[1])
+
+
 def feature_table(encoded):
     """The encoder's rows, the first and the last twice: row k + 1 belongs to window k."""
     return np.concatenate([encoded[:1], encoded, encoded[-1:]])
