@@ -327,6 +327,7 @@ impl<'a> FramePass<'a> {
                 if let Some(engine) = self.stream.engine() {
                     stats.count_memory(engine.remembered());
                     stats.note_articulation(engine.articulation());
+                    stats.heard = Some(engine.heard());
                 }
                 drop(stats);
                 lock(&self.imp.lateness).painted(timings.blend);

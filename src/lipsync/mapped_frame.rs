@@ -218,8 +218,8 @@ pub fn face_regions(buffer: &gst::BufferRef, regions: &mut Vec<Rect>) {
     }
 }
 
-/// Marks faces for downstream, with the same sense of position.
-pub fn mark_faces(buffer: &mut gst::BufferRef, faces: &[Face]) {
+/// Marks faces that are drawn, or those that are not, for downstream, with the same sense of position.
+pub fn mark_faces(buffer: &mut gst::BufferRef, faces: &[Face], are_drawn: bool) {
     for face in faces {
         // `as` ends at 0 what reaches out of the frame.
         let [x0, y0, x1, y1] = (face.mesh.bbox().edges()).map(|edge| (edge + 0.5).round() as u32);
@@ -230,6 +230,7 @@ pub fn mark_faces(buffer: &mut gst::BufferRef, faces: &[Face]) {
                 .field("id", face.id)
                 .field("confidence", f64::from(face.mesh.score))
                 .field("openness", f64::from(face.mesh.openness()))
+                .field("drawn", are_drawn)
                 .build(),
         );
     }

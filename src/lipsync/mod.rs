@@ -153,6 +153,11 @@ pub enum FaceSelect {
         nick = "speaking"
     )]
     Speaking,
+    #[enum_value(
+        name = "Those who were nearest to face-x, face-y when these were set",
+        nick = "point"
+    )]
+    Point,
 }
 
 impl From<FaceSelect> for face::Select {
@@ -163,6 +168,7 @@ impl From<FaceSelect> for face::Select {
             FaceSelect::All => Self::All,
             FaceSelect::Roi => Self::Roi,
             FaceSelect::Speaking => Self::Speaking,
+            FaceSelect::Point => Self::Point,
         }
     }
 }

@@ -284,12 +284,38 @@ fn table() -> Vec<Property> {
             glib::ParamSpecEnum::builder_with_default("face-select", default.face_select)
                 .nick("Face selection")
                 .blurb(
-                    "Whose mouth is redrawn where there are more faces than max-faces; speaking \
-                     follows up to eight faces to see whose own mouth moves",
+                    "Whose mouth is redrawn where there are more faces than max-faces; speaking and point \
+                     follow up to eight faces, to see whose own mouth moves or is pointed at",
                 )
                 .mutable_ready()
                 .build(),
             setting!(face_select),
+        ),
+        (
+            glib::ParamSpecDouble::builder("face-x")
+                .nick("Face across")
+                .blurb(
+                    "With face-select=point: where the face is, from 0 = the left edge to 1 = the right one. The faces \
+                     nearest to face-x, face-y are chosen when these change, and stay chosen wherever they go; -1 = nowhere: \
+                     the largest",
+                )
+                .minimum(-1.0)
+                .maximum(1.0)
+                .default_value(default.face_x)
+                .mutable_playing()
+                .build(),
+            setting!(face_x),
+        ),
+        (
+            glib::ParamSpecDouble::builder("face-y")
+                .nick("Face down")
+                .blurb("The same from 0 = the upper edge to 1 = the lower one")
+                .minimum(-1.0)
+                .maximum(1.0)
+                .default_value(default.face_y)
+                .mutable_playing()
+                .build(),
+            setting!(face_y),
         ),
         (
             glib::ParamSpecUInt::builder("detect-interval")
@@ -559,9 +585,9 @@ fn table() -> Vec<Property> {
             glib::ParamSpecBoolean::builder("attach-meta")
                 .nick("Attach metas")
                 .blurb(
-                    "Marks each face that is drawn on its frame with a region-of-interest meta of type \
-                     \"lipsync-face\": confidence, and openness of the mouth as it came in. Frames that \
-                     pass through unchanged have none",
+                    "Marks each face on its frame with a region-of-interest meta of type \"lipsync-face\": \
+                     confidence, openness of the mouth as it came in, and whether it is drawn, which with \
+                     face-select=point not all have to be. Frames that pass through unchanged have none",
                 )
                 .default_value(default.attach_meta)
                 .mutable_playing()

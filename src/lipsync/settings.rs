@@ -20,6 +20,8 @@ pub struct Settings {
     pub setup: Setup,
     pub max_faces: u32,
     pub face_select: FaceSelect,
+    pub face_x: f64,
+    pub face_y: f64,
     pub detect_interval: u32,
     pub min_confidence: f64,
     pub smoothing: f64,
@@ -130,6 +132,8 @@ impl Default for Settings {
             setup: Setup::default(),
             max_faces: 1,
             face_select: FaceSelect::default(),
+            face_x: -1.0,
+            face_y: -1.0,
             detect_interval: 12,
             min_confidence: 0.5,
             smoothing: 0.5,
@@ -186,6 +190,9 @@ impl Settings {
             articulation: Some(self.articulation as f32).filter(|factor| *factor > 0.0),
             late: self.late_policy.into(),
             outlook: face::Outlook::default(),
+            point: Some([self.face_x, self.face_y])
+                .filter(|point| point.iter().all(|share| *share >= 0.0))
+                .map(|point| point.map(|share| share as f32)),
             draw_debug: self.draw_debug,
         }
     }

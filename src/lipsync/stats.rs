@@ -9,8 +9,11 @@ use lipsync_core::{
     Durations,
     generator::{Articulation, Remembered},
     inference::Calls,
-    render::{Outcome, Timings},
+    render::{Heard, Outcome, Timings},
 };
+
+/// Quieter audio counts as this, in dBFS.
+const QUIETEST_DB: f64 = -120.0;
 
 /// Counts and times of one stream.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +46,8 @@ pub struct Stats {
     pub loading: u64,
     pub audio_samples_in: u64,
     pub audio_gaps: u64,
+    /// Around the last frame on which the engine worked.
+    pub heard: Option<Heard>,
     pub faces_last: u64,
     pub detect_runs: u64,
     /// The `sync-offset` of the last frame, in nanoseconds.
@@ -147,6 +152,12 @@ impl Stats {
     }
 
     pub fn to_structure(&self) -> gst::Structure {
+        let heard = self.heard.map_or((QUIETEST_DB, 0.0), |heard| {
+            (
+                f64::from(heard.level_db).max(QUIETEST_DB),
+                heard.gate.into(),
+            )
+        });
         let Articulation { opening, spread } = self.articulation.unwrap_or(Articulation::USUAL);
         let mut structure = gst::Structure::builder("lipsync-stats")
             .field("frames-in", self.frames_in)
@@ -166,6 +177,8 @@ impl Stats {
             .field("frames-loading", self.loading)
             .field("audio-samples-in", self.audio_samples_in)
             .field("audio-gaps", self.audio_gaps)
+            .field("audio-level", heard.0)
+            .field("gate", heard.1)
             .field("faces-last", self.faces_last)
             .field("mouth-glimpses", self.glimpses_last)
             .field("mouth-memory-share", self.memory_share())
@@ -255,6 +268,8 @@ mod tests {
             "frames-loading",
             "audio-samples-in",
             "audio-gaps",
+            "audio-level",
+            "gate",
             "faces-last",
             "mouth-glimpses",
             "mouth-memory-share",

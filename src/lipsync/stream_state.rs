@@ -440,7 +440,9 @@ impl Stream {
             });
         }
         if metas.attach && matches!(whole, Some(Ok(_))) {
-            mapped_frame::mark_faces(frame.buffer.make_mut(), engine.faces());
+            let buffer = frame.buffer.make_mut();
+            mapped_frame::mark_faces(buffer, engine.faces(), true);
+            mapped_frame::mark_faces(buffer, engine.others(), false);
         }
         whole
     }

@@ -86,6 +86,48 @@ fn faces_are_marked_for_downstream_where_that_is_wanted() {
     assert!(regions(&frames[0]).is_empty());
 }
 
+/// The portrait twice, side by side.
+fn twins(count: u64) -> Option<(gst::Caps, Vec<gst::Buffer>)> {
+    let picture = Picture::load("young-woman-in-mauve.jpg")?;
+    let row = 3 * picture.width;
+    let twice = picture.data.chunks(row).flat_map(|row| [row, row]);
+    let twice = twice.collect::<Vec<_>>().concat();
+    let pictures = Pictures::rgb(2 * picture.width as u32, picture.height as u32);
+    let frames = (0..count).map(|index| {
+        let mut frame = pictures.frame(index);
+        let mut map = frame.make_mut().map_writable().unwrap();
+        map.copy_from_slice(&twice);
+        drop(map);
+        frame
+    });
+    Some((pictures.caps(), frames.collect()))
+}
+
+#[test]
+fn the_face_that_is_pointed_at_is_drawn_and_the_others_are_marked() {
+    for (x, drawn_at_right) in [("0.2", false), ("0.8", true)] {
+        let Some(frames) = twins(6) else { return };
+        let width = frames.0.structure(0).unwrap().get::<i32>("width").unwrap() as u32;
+        let properties = [
+            ("attach-meta", "true"),
+            ("face-select", "point"),
+            ("face-x", x),
+            ("face-y", "0.3"),
+        ];
+        let Some((rig, frames)) = redrawn(frames, &properties) else {
+            return;
+        };
+        let regions = regions(frames.last().unwrap());
+        assert_eq!(regions.len(), 2);
+        for region in regions {
+            let is_at_right = region.rect().0 > width / 2;
+            let about = region.param("lipsync-face").unwrap();
+            assert_eq!(about.get("drawn"), Ok(is_at_right == drawn_at_right));
+        }
+        assert_eq!(rig.stat("faces-last"), 1);
+    }
+}
+
 #[test]
 fn faces_of_upstream_count_while_roi_meta_is_on() {
     for (roi_meta, without_face) in [("true", 0), ("false", 4)] {

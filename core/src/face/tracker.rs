@@ -59,6 +59,8 @@ pub enum Select {
     Roi,
     /// All, as many as can be watched: who speaks is for others to say.
     Speaking,
+    /// The same: who is pointed at is for others to say.
+    Point,
 }
 
 /// How to follow faces; may change at any time.
@@ -393,7 +395,7 @@ impl Tracker {
     /// How many faces are followed at most.
     fn most(&self) -> usize {
         match self.settings.select {
-            Select::Speaking => self.settings.max_faces.max(MOST_WATCHED),
+            Select::Speaking | Select::Point => self.settings.max_faces.max(MOST_WATCHED),
             _ => self.settings.max_faces,
         }
     }
@@ -429,7 +431,9 @@ impl Tracker {
                 let distance = (x - w / 2.0).hypot(y - h / 2.0) / w.hypot(h);
                 1.0 / (0.05 + distance)
             }
-            Select::Largest | Select::All | Select::Roi | Select::Speaking => bbox.area(),
+            Select::Largest | Select::All | Select::Roi | Select::Speaking | Select::Point => {
+                bbox.area()
+            }
         }
     }
 
@@ -440,7 +444,7 @@ impl Tracker {
         let wish = |track: &Track| {
             let bonus = match (track.fresh, self.settings.select) {
                 (true, _) => 1.0,
-                (false, Select::All | Select::Speaking) => f32::MAX,
+                (false, Select::All | Select::Speaking | Select::Point) => f32::MAX,
                 (false, _) => CLEARLY,
             };
             self.wish(track.mesh.bbox(), view) * bonus

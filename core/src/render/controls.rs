@@ -59,6 +59,8 @@ pub struct Controls {
     pub articulation: Option<f32>,
     pub late: Late,
     pub outlook: face::Outlook,
+    /// Where somebody points, as shares of the frame's width and height: for [`Select::Point`](crate::face::Select).
+    pub point: Option<[f32; 2]>,
     /// Draws what the engine knows into the picture.
     pub draw_debug: bool,
 }
@@ -78,6 +80,7 @@ impl Default for Controls {
             articulation: None,
             late: Late::LastMouth,
             outlook: face::Outlook::default(),
+            point: None,
             draw_debug: false,
         }
     }

@@ -23,6 +23,8 @@ pub(super) struct Frame {
     pub number: u64,
     pub time_ns: i64,
     pub faces: Vec<Face>,
+    /// Faces that are followed and not drawn, where a choice is made among them.
+    pub others: Vec<Face>,
     pub look: Look,
     pub stage: Stage,
     /// What it is when nothing is late.
@@ -35,6 +37,8 @@ pub(super) struct Frame {
     pub remembered: Remembered,
     /// Of the first mouth that was painted.
     pub articulation: Option<Articulation>,
+    /// How far the gate of the voice is open.
+    pub activity: f32,
     /// Whether a voice is heard.
     pub is_speech: bool,
     pub timings: Timings,
@@ -79,6 +83,7 @@ impl Engine {
         frame.timings = std::mem::take(&mut self.late);
         frame.remembered = Remembered::default();
         frame.articulation = None;
+        frame.others.clear();
         (frame.stage, frame.outcome) = (Stage::Settled, Outcome::Bypassed);
         if controls.draws() {
             self.sample_faces(&mut frame, view, sound, controls, networks);
@@ -110,6 +115,13 @@ impl Engine {
                 let &face::Settings {
                     select, max_faces, ..
                 } = tracker.settings();
+                if select == Select::Point {
+                    let size = [view.width as f32, view.height as f32];
+                    let point = controls.point.map(|[x, y]| [x * size[0], y * size[1]]);
+                    let (faces, others) = (&mut frame.faces, &mut frame.others);
+                    self.pointed
+                        .choose(faces, others, max_faces, point, frame.time_ns);
+                }
                 if select == Select::Speaking {
                     let (level_db, time_ns) = (self.level_db, frame.time_ns);
                     let is_voice = activity > 0.0;
@@ -143,6 +155,7 @@ impl Engine {
             remembers: controls.mouth_memory,
             articulation: controls.articulation,
         };
+        frame.activity = activity;
         frame.is_speech = activity > 0.0;
         if controls.learns_mouths {
             self.learn_mouths(frame, view);

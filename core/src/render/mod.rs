@@ -15,6 +15,7 @@ mod frame_begin;
 mod mouths;
 mod network_thread;
 mod overlay;
+mod pointed;
 mod speakers;
 
 use std::{
@@ -29,6 +30,7 @@ pub use fade::Fade;
 use frame_begin::{Frame, Stage};
 use mouths::Mouths;
 use network_thread::{Job, Target, Worker};
+use pointed::Pointed;
 use speakers::Speakers;
 
 use crate::{
@@ -67,6 +69,15 @@ impl AddAssign for Timings {
     }
 }
 
+/// What is heard around a frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Heard {
+    /// In dBFS.
+    pub level_db: f32,
+    /// 0 where nobody speaks .. 1.
+    pub gate: f32,
+}
+
 /// Redraws the mouths of one stream.
 pub struct Engine {
     name: String,
@@ -97,6 +108,7 @@ pub struct Engine {
     late: Timings,
     gate: VoiceGate,
     speakers: Speakers,
+    pointed: Pointed,
     /// Level around the frame that was begun last, in dBFS.
     level_db: f32,
     /// Of the frame that was tracked last.
@@ -140,6 +152,7 @@ impl Engine {
             failed: Vec::new(),
             late: Timings::default(),
             speakers: Speakers::default(),
+            pointed: Pointed::default(),
             gate: VoiceGate::new(f32::NEG_INFINITY, 0),
             level_db: f32::NEG_INFINITY,
             tracking: Duration::ZERO,
@@ -160,6 +173,7 @@ impl Engine {
         }
         std::mem::swap(&mut self.gate, &mut old.gate);
         std::mem::swap(&mut self.speakers, &mut old.speakers);
+        std::mem::swap(&mut self.pointed, &mut old.pointed);
         self.level_db = old.level_db;
         old
     }
@@ -219,6 +233,19 @@ impl Engine {
         &self.shown.faces
     }
 
+    /// Faces in it that are followed and not drawn, where a choice is made among them.
+    pub fn others(&self) -> &[Face] {
+        &self.shown.others
+    }
+
+    /// What was heard around it.
+    pub fn heard(&self) -> Heard {
+        Heard {
+            level_db: self.shown.level_db,
+            gate: self.shown.activity,
+        }
+    }
+
     /// What is remembered of the mouths in the frame that was finished last.
     pub fn remembered(&self) -> Remembered {
         self.shown.remembered
@@ -274,9 +301,11 @@ impl Engine {
         self.job.is_first = true;
         self.mouths.reset();
         self.shown.faces.clear();
+        self.shown.others.clear();
         self.shown.timings = Timings::default();
         self.gate.reset();
         self.speakers.reset();
+        self.pointed.reset();
     }
 
     /// Forgets the frames that were begun and are not finished.
