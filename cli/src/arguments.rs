@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueHint};
+use clap::{Parser, Subcommand, ValueHint};
 
-use crate::{codec::VideoCodec, generate::Generated};
+use crate::{codec::VideoCodec, generate::Generated, serve};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -12,13 +12,18 @@ Examples:
   gst-lipsync-1.0 painting.jpg --audio speech.wav -o painting.mp4 --report painting.html
   gst-lipsync-1.0 interview.mp4 --audio german.wav --preview
   gst-lipsync-1.0 --list jobs.tsv --jobs 4
+  gst-lipsync-1.0 serve --input test
 
 Notes on standard error name all that the output lacks of the input.";
 
 /// Redraws the mouths of a video to match its speech, or another file's
 #[derive(Clone, Debug, Parser)]
-#[command(name = "gst-lipsync-1.0", version, after_help = EXAMPLES)]
+#[command(name = "gst-lipsync-1.0", version, after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Video or still picture with the faces
     #[arg(required_unless_present_any = ["list", "generate"], value_hint = ValueHint::FilePath)]
     pub video: Option<PathBuf>,
@@ -101,6 +106,12 @@ pub struct Arguments {
     pub generate: Option<Generated>,
 }
 
+/// What else there is to do than files.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    Serve(serve::Options),
+}
+
 /// Seconds, minutes and seconds, or hours, minutes and seconds.
 fn time(text: &str) -> Result<gst::ClockTime, String> {
     let seconds = text.split(':').try_fold(0.0, |sum, part| {
@@ -113,7 +124,7 @@ fn time(text: &str) -> Result<gst::ClockTime, String> {
         .ok_or_else(|| "expected seconds, M:SS or H:MM:SS, as in 75.5 or 1:15.5".to_owned())
 }
 
-fn property(text: &str) -> Result<(String, String), String> {
+pub fn property(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
@@ -11,6 +11,7 @@ use crate::{PROGRAM, arguments::Arguments, exit::Exit};
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Generated {
     Man,
+    ManServe,
     Bash,
     Zsh,
     Fish,
@@ -22,6 +23,12 @@ pub fn print(what: Generated) -> Result<()> {
     let mut command = Arguments::command();
     match what {
         Generated::Man => man(command, &mut text)?,
+        Generated::ManServe => {
+            command.build();
+            let serve = command.find_subcommand_mut("serve");
+            let serve = serve.context("there is a subcommand serve")?.clone();
+            man(serve, &mut text)?;
+        }
         Generated::Bash => clap_complete::generate(Shell::Bash, &mut command, PROGRAM, &mut text),
         Generated::Zsh => clap_complete::generate(Shell::Zsh, &mut command, PROGRAM, &mut text),
         Generated::Fish => clap_complete::generate(Shell::Fish, &mut command, PROGRAM, &mut text),
@@ -49,7 +56,7 @@ fn man(command: clap::Command, page: &mut Vec<u8>) -> Result<()> {
     )?;
     writeln!(
         page,
-        ".SH \"SEE ALSO\"\n.BR gst-inspect-1.0 (1),\n.BR gst-launch-1.0 (1)"
+        ".SH \"SEE ALSO\"\n.BR {PROGRAM} (1),\n.BR {PROGRAM}-serve (1),\n.BR gst-inspect-1.0 (1),\n.BR gst-launch-1.0 (1)"
     )?;
     Ok(())
 }

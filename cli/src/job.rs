@@ -171,7 +171,7 @@ fn check_names(arguments: &Arguments, video: &Path, output: &Path) -> Result<()>
 }
 
 /// GStreamer with the plugin: where it is installed, or beside this program, as cargo puts it.
-fn start_gstreamer() -> Result<()> {
+pub fn start_gstreamer() -> Result<()> {
     gst::init().context("GStreamer does not start")?;
     // As newer versions have it: without it JPEG files come in pieces, and nobody reads which way up they are.
     if let Some(parser) = gst::ElementFactory::find("jpegparse") {

@@ -1,6 +1,6 @@
 //! What `gst-lipsync-1.0` does: [`input`] looks into files, [`plan`] decides what becomes of their streams, [`job`]
 //! runs the [`pipeline`] and puts the finished file in place, [`report`] says how it went. [`list`] does that for
-//! many files.
+//! many files; [`serve`] plays live.
 //!
 //! Knows the plugin only as GStreamer shows it, by name.
 
@@ -23,16 +23,18 @@ pub mod pipeline;
 mod plan;
 mod playing;
 mod progress;
+mod property;
 mod relabel;
 mod report;
 pub mod series;
+mod serve;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 
-use arguments::Arguments;
+use arguments::{Arguments, Command};
 use exit::{Exit, Failure, Reason};
 
 /// The program's name in what it says, and of its files.
@@ -58,6 +60,10 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     interrupt::watch().context("signals cannot be watched")?;
     if arguments.die_with_parent {
         interrupt::die_with_parent()?;
+    }
+    if let Some(Command::Serve(options)) = &arguments.command {
+        serve::run(options)?;
+        return Ok(Exit::Success);
     }
     match &arguments.list {
         Some(list) => list::run(arguments, list),

@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
-use gst::{glib, prelude::*};
+use anyhow::Result;
+use gst::prelude::*;
 
 use crate::{
     arguments::Arguments,
@@ -22,7 +22,7 @@ use crate::{
     pipeline::{Pipeline, drain, running_time_on},
     plan::{Plan, Source},
     progress::Progress,
-    relabel,
+    property, relabel,
 };
 
 /// What `lipsync` calls the opening of a model in its PROGRESS messages.
@@ -191,50 +191,10 @@ fn set_properties(
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()));
     for (name, value) in named.chain(more).chain(arguments.set.iter().cloned()) {
-        let Some(spec) = lipsync.find_property(&name) else {
-            bail!("lipsync has no property {name}: gst-inspect-1.0 lipsyncbin lists them");
-        };
-        let parsed = glib::Value::deserialize_with_pspec(&value, &spec).ok();
-        let parsed = parsed.filter(|parsed| is_in_range(&spec, parsed));
-        let Some(parsed) = parsed else {
-            bail!(
-                "{name}={value} is no value of it; expected {}",
-                expected(&spec)
-            );
-        };
+        let parsed = property::parse(lipsync, &name, &value)?;
         lipsync.set_property_from_value(&name, &parsed);
     }
     Ok(())
-}
-
-/// Whether a property takes the value, which is of its type.
-fn is_in_range(spec: &glib::ParamSpec, value: &glib::Value) -> bool {
-    macro_rules! all_within {
-        ($($kind:ty: $number:ty),*) => {
-            true $(&& spec.downcast_ref::<$kind>().is_none_or(|spec| {
-                let found = value.get::<$number>();
-                found.is_ok_and(|found| (spec.minimum()..=spec.maximum()).contains(&found))
-            }))*
-        };
-    }
-    all_within!(
-        glib::ParamSpecDouble: f64,
-        glib::ParamSpecInt64: i64,
-        glib::ParamSpecUInt: u32,
-        glib::ParamSpecUInt64: u64
-    )
-}
-
-/// What a property takes, in words.
-fn expected(spec: &glib::ParamSpec) -> String {
-    match spec.downcast_ref::<glib::ParamSpecEnum>() {
-        Some(spec) => {
-            let values = spec.enum_class();
-            let nicks: Vec<_> = values.values().iter().map(|value| value.nick()).collect();
-            nicks.join(", ")
-        }
-        None => "what gst-inspect-1.0 lipsyncbin shows".into(),
-    }
 }
 
 /// Leads a file's streams to where they go.

@@ -37,6 +37,7 @@ inside sh "/packages/${install##*/}" /packages >"$root/packages/log" 2>&1 || {
 [ -z "$(inside dpkg --verify PLUGIN RUNTIME)" ]
 inside bash -c '. /usr/share/bash-completion/completions/TOOL && complete -p TOOL' >/dev/null
 inside sh -c 'zcat /usr/share/man/man1/TOOL.1.gz' | grep -q '^\.SH "EXIT STATUS"'
+inside sh -c 'zcat /usr/share/man/man1/TOOL-serve.1.gz' | grep -q '^\.SH OPTIONS'
 cp "$painting" "$root/home/lipsync/painting.jpg"
 cp "$speech" "$root/home/lipsync/speech.wav"
 user 'TOOL painting.jpg --audio speech.wav -o out.mp4 --report out.json --quiet'

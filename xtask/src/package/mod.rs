@@ -150,6 +150,7 @@ fn plugin_package(built: &Path, staging: &Path) -> Result<Deb> {
     package.binary(&program, &format!("usr/bin/{TOOL}"))?;
     for (what, path) in [
         ("man", format!("usr/share/man/man1/{TOOL}.1")),
+        ("man-serve", format!("usr/share/man/man1/{TOOL}-serve.1")),
         (
             "bash",
             format!("usr/share/bash-completion/completions/{TOOL}"),
@@ -165,7 +166,7 @@ fn plugin_package(built: &Path, staging: &Path) -> Result<Deb> {
         let text = process::output_of(&mut generate)
             .with_context(|| format!("`{}` failed", process::shown(&generate)))?;
         match what {
-            "man" => package.gzipped(text.as_bytes(), &path)?,
+            "man" | "man-serve" => package.gzipped(text.as_bytes(), &path)?,
             _ => package.text(text.as_bytes(), &path)?,
         }
     }
