@@ -167,9 +167,8 @@ pub fn command(
         .args(words)
         // Whatever chooses this machine's own Rust, libraries and Python packages.
         .env_clear();
-    if let Some(path) = std::env::var_os("PATH") {
-        there.env("PATH", path);
-    }
+    let profiles = |name: &OsString| name.to_string_lossy().starts_with("CARGO_PROFILE_");
+    there.envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || profiles(name)));
     process::run(&mut there)
 }
 
