@@ -72,12 +72,13 @@ class Decoder(nn.Module):
         self.register_buffer("push", torch.from_numpy(push))
 
     @torch.no_grad()
-    def calibrate(self, mean_shape, mean_share, opening, closing):
+    def calibrate(self, mean_shape, mean_share, opening, closing, widening, spread):
         """Change the basis so that the motion suits people whose habits are not known. Once, before export.
 
         mean_shape [L, 2] is the mean displacement in training. That part of every motion (corners down and in, whether or
         not this person does so) is kept to `mean_share`; the opening, which sound does tell, is multiplied by `opening`,
-        since a network trained on a distance shrinks towards the mean. Then the lips are closed by `closing` pixels: the
+        since a network trained on a distance shrinks towards the mean. So is the width, by `widening`: spread [L, 2] is what
+        becomes of the landmarks as the corners get a pixel further apart. Then the lips are closed by `closing` pixels: the
         mesh sees a small gap between closed lips, and the network learned it.
         """
         rows = self.basis.numpy().astype(np.float64)
@@ -87,6 +88,8 @@ class Decoder(nn.Module):
         changed = (rows - (1 - mean_share) * shared).reshape(len(rows), geometry.COUNT, 2)
         wanted = opening * geometry.gaps(rows.reshape(changed.shape)) - geometry.gaps(changed)
         changed[:, :, 1] -= geometry.CLOSE_WEIGHT * wanted[:, geometry.CLOSE_PAIR]
+        wider = (widening - 1) * (changed[:, 10, 0] - changed[:, 0, 0])
+        changed += wider[:, None, None] * np.asarray(spread, np.float64)
         self.basis.copy_(torch.from_numpy(changed.reshape(rows.shape).astype(np.float32)))
         self.closing.copy_(torch.from_numpy(geometry.CLOSE_WEIGHT * closing))
 
@@ -234,7 +237,7 @@ class Voice(Clip):
 
     def __init__(self, path):
         with np.load(path) as z:
-            self.sound, heard, self.closures = z["sound"], z["phones"], z["closures"]
+            self.sound, heard, self.closures, self.vowels = z["sound"], z["phones"], z["closures"], z["vowels"]
             faces = z["faces"] if "faces" in z else None
         self.mel, self.fps = mel.melspectrogram(self.sound), self.FPS
         self.name, self.person = path.stem, "synthetic " + path.stem.split("_")[0]
@@ -252,9 +255,9 @@ class Voice(Clip):
         return share
 
     def taught(self, teacher):
-        """With the mouth that the teacher hears, and the closures that the synthesiser tells."""
+        """With the mouth that the teacher hears, and the vowels and closures that the synthesiser tells."""
         t = self.times()
-        moved = teacher.mouth(self, t + 0.02)
+        moved = teacher.widths.given(teacher.mouth(self, t + 0.02), self.vowels, t + 0.02, self.RAMP)
         shut = np.maximum(geometry.gaps(moved), 0) * (1 - self.may_open(t + 0.02))[:, None]
         moved[..., 1] += geometry.CLOSE_WEIGHT * shut[:, geometry.CLOSE_PAIR]
         self.raw = self.shape = moved.astype(np.float32)

@@ -4,7 +4,7 @@
 
 The averaged weights are exported, batch normalisation folded, opset 17; each ONNX file is run once against its PyTorch twin.
 The motion is calibrated on the way (audio2mouth.Decoder.calibrate and audio2mouth.habit): --mean-share, --opening,
---closing, and the habits of the people trained on, out of --data; out of it too what a glimpse of a mouth tells of its rest (rest.py).
+--closing, --widening, and the habits of the people trained on, out of --data; out of it too what a glimpse of a mouth tells of its rest (rest.py).
 """
 
 import argparse
@@ -26,7 +26,7 @@ import renderer
 import rest
 
 #: How the motion is calibrated (audio2mouth.Decoder.calibrate).
-MEAN_SHARE, OPENING = -0.2, 1.8
+MEAN_SHARE, OPENING, WIDENING = -0.2, 1.8, 2.5
 OPSET = 17
 IR_VERSION = 8
 
@@ -152,13 +152,13 @@ spread = {wrapped(f"[{x:.4f}, {y:.4f}]" for x, y in spread)}
 """
 
 
-def calibrated(path, people, relaxing=None, mean_share=MEAN_SHARE, opening=OPENING, closing=0.0):
+def calibrated(path, people, relaxing=None, mean_share=MEAN_SHARE, opening=OPENING, closing=0.0, widening=WIDENING):
     """The network of a checkpoint, its motion calibrated by the people it was trained on."""
     saved = torch.load(path, weights_only=False)
     network = audio2mouth.AudioToMouth(saved["basis"])
     network.load_state_dict(saved["state"], strict=False)
     network.eval().settle()
-    network.decoder.calibrate(saved["mean"], mean_share, opening, closing)
+    network.decoder.calibrate(saved["mean"], mean_share, opening, closing, widening, habits.spread(people))
     network.decoder.habit.copy_(torch.from_numpy(audio2mouth.habit(network, people, relaxing or rest.fit(people))))
     return network
 
@@ -195,12 +195,13 @@ def main():
     parser.add_argument("--mean-share", type=float, default=MEAN_SHARE, help="how much is kept of the mean displacement")
     parser.add_argument("--opening", type=float, default=OPENING, help="multiplies the opening of the mouth")
     parser.add_argument("--closing", type=float, default=0.0, help="pixels by which all openings are reduced")
+    parser.add_argument("--widening", type=float, default=WIDENING, help="multiplies how far the corners move apart and together")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     people = audio2mouth.load(arguments.data, sorted(p.stem for p in arguments.data.glob("*.npz")))
     relaxing = rest.fit(people)
-    sound = calibrated(arguments.audio2mouth, people, relaxing, arguments.mean_share, arguments.opening, arguments.closing)
+    sound = calibrated(arguments.audio2mouth, people, relaxing, arguments.mean_share, arguments.opening, arguments.closing, arguments.widening)
     folder(sound, arguments.renderer, relaxing, habits.spread(people), arguments.out)
 
 

@@ -29,6 +29,8 @@ KINDS = {"p": "shut", "b": "shut", "m": "shut", "f": "teeth", "v": "teeth"}
 WIDE = ("a", "ɑ", "æ", "ɐ", "ɒ")
 ROUND = ("u", "ʊ", "o", "y", "ʏ", "ø", "œ")
 SPREAD = ("i", "ɪ", "e")
+#: What rounds or spreads the lips, by its first letter: a diphthong begins so.
+VOWELS = {"u": "uʊyʏ", "o": "oøœɔ", "i": "iɪe"}
 #: Without a voice a stop is silence, then a burst, which is where espeak-ng says that it begins.
 LONGEST_HOLD = 0.08
 QUIET = 16
@@ -97,6 +99,11 @@ class Speaker:
 def kind(name):
     vowels = {"wide": WIDE, "round": ROUND, "spread": SPREAD}
     return KINDS.get(name[:1]) or next((shape for shape, names in vowels.items() if name.startswith(names)), None)
+
+
+def vowel(name):
+    """The vowel of VOWELS that this phoneme is like, or None."""
+    return next((like for like, firsts in VOWELS.items() if name[:1] and name[:1] in firsts), None)
 
 
 def write(path, rate, samples):

@@ -23,6 +23,8 @@ LEVELS = (-18, -30, -42)  # dBFS
 #: Canonical pixels from which on a mouth counts as open: what a mesh sees between lips that touch, and a little.
 OPEN = 2.0
 STEP = 0.04  # s
+#: Sounds of each kind.
+EACH = 32
 
 
 def opened(network, spectrum):
@@ -39,7 +41,7 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, default=MODELS, help="folder with audio2mouth.onnx")
     arguments = parser.parse_args()
     network = onnxruntime.InferenceSession(str(arguments.models / "audio2mouth.onnx"))
-    sounds = noise.library(np.random.default_rng(2), [], learn.load_music(arguments.music), 8)
+    sounds = noise.library(np.random.default_rng(2), [], learn.load_music(arguments.music), EACH)
     print("% of frames open".ljust(20) + "".join(f"{level:>8} dB" for level in LEVELS))
     for kind in noise.MUTE:
         shares = [[opened(network, (s + level / noise.UNIT_DB).clip(-4, 4)) for s in sounds[kind]] for level in LEVELS]

@@ -4,10 +4,12 @@
 
 Writes SPEECH/<voice>_<n>.npz: `sound` at 16 kHz, `phones` (phones.py), and
     closures  float32 [n, 3]   of each p, b, m, f and v: begin and end of its hold in seconds, how far the lips may open in it (share)
+    vowels    float32 [n, 3]   of each rounded or spread vowel: begin and end in seconds, its place in teacher.WIDTHS
     faces     float32 [T, F]   FACES at 30 a second, of FACEGOOD's takes alone
 
 flite and espeak-ng tell when each phoneme begins and ends. What the mouth does between closures says teacher.py; in p, b and m the
-lips are made to meet, in f and v to come near the teeth. So training learns closures, other voices and other words.
+lips are made to meet, in f and v to come near the teeth, in u and o to narrow and in i and e to spread. So training learns these,
+other voices and other words.
 
 Kept for measuring: kal16 of flite; of espeak-ng the plain voices that languages.py has speak, all of Polish and Mandarin.
 """
@@ -24,6 +26,7 @@ import languages
 import mel
 import phones
 import prepare
+from teacher import WIDTHS
 
 #: Voices of flite 2.2.
 VOICES = ("slt", "rms", "awb")
@@ -41,6 +44,8 @@ FOREIGN = {
 #: The part of a phoneme in which the lips are shut or on the teeth, and how far they may then open, as a share: p and b open with a
 #: burst before their end.
 HOLD = {"p": (0.0, 0.65, 0.0), "b": (0.0, 0.65, 0.0), "m": (0.1, 0.9, 0.0), "f": (0.1, 0.9, 0.35), "v": (0.1, 0.9, 0.35)}
+#: Vowels as flite names them; diphthongs by how they begin. The rest are neither rounded nor spread.
+FLITE_VOWELS = {"uw": "u", "uh": "u", "ow": "o", "ao": "o", "oy": "o", "iy": "i", "ih": "i", "ey": "i"}
 #: Of FACEGOOD's channels those that move with speech.
 FACES = ("mouth_stretch_c", "mouth_oh_c", "mouth_pucker_l", "mouth_funnel_dl", "mouth_funnel_ul", "mouth_lowerLipDepress_l", "mouth_upperLipRaise_l", "mouth_press_l")  # fmt: skip
 FACES_RATE = 30
@@ -109,7 +114,7 @@ def speak(voice, text):
 
 
 def speak_foreign(speaker, voice, text):
-    """The same by espeak-ng, of p, b, m, f and v alone."""
+    """The same by espeak-ng, of p, b, m, f, v and of vowels that are rounded or spread."""
     told_samples, told = speaker.say(voice, text)
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         languages.write(file.name, speaker.rate, told_samples)
@@ -122,6 +127,8 @@ def speak_foreign(speaker, voice, text):
                 closed = HOLD["p"][1]
                 begin, end = begin - hold, begin + hold * (1 / closed - 1)
             phonemes.append((name[0], begin, end))
+        elif vowel := languages.vowel(name):
+            phonemes.append((vowel, begin, end))
     return samples, phonemes
 
 
@@ -129,6 +136,13 @@ def closures(phonemes):
     """Begin and end of each hold, and how far the lips may open in it: [n, 3]."""
     holds = [(b + HOLD[n][0] * (e - b), b + HOLD[n][1] * (e - b), HOLD[n][2]) for n, b, e in phonemes if n in HOLD]
     return np.array(holds, np.float32).reshape(-1, 3)
+
+
+def vowels(phonemes):
+    """Begin, end and kind of each rounded or spread vowel: [n, 3]."""
+    kinds = list(WIDTHS)
+    named = ((FLITE_VOWELS.get(n, n), b, e) for n, b, e in phonemes)
+    return np.array([(b, e, kinds.index(n)) for n, b, e in named if n in kinds], np.float32).reshape(-1, 3)
 
 
 def sentences(each, seed=0):
@@ -170,10 +184,10 @@ def main():
         np.savez(arguments.out / f"{voice}_{number:03}.npz", sound=sound, phones=recogniser.hear(sound), **more)
 
     for number, (voice, (sound, phonemes)) in enumerate(sentences(arguments.each)):
-        write(voice, number, sound, closures=closures(phonemes))
+        write(voice, number, sound, closures=closures(phonemes), vowels=vowels(phonemes))
     if arguments.facegood:
         for number, (sound, faces) in enumerate(takes(arguments.facegood)):
-            write("facegood", number, sound, closures=closures([]), faces=faces)
+            write("facegood", number, sound, closures=closures([]), vowels=vowels([]), faces=faces)
 
 
 if __name__ == "__main__":
