@@ -95,7 +95,13 @@ fn models() -> Vec<Model> {
 /// Those of the benchmark, and what `training/edtalk.py` writes.
 fn large_models() -> Vec<Model> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../bench/models");
-    let names = ["wav2lip-96", "wav2lip-256", "nota-96", "unet-328", "edtalk-256"];
+    let names = [
+        "wav2lip-96",
+        "wav2lip-256",
+        "nota-96",
+        "unet-328",
+        "edtalk-256",
+    ];
     let model = |name: &str| {
         let manifest: PathBuf = folder.join(format!("{name}.toml"));
         let network = std::fs::read(folder.join(format!("{name}.onnx"))).ok()?;

@@ -16,7 +16,8 @@ use crate::{
     inference::{Model, Network, OpenNetwork, Opener, Shape, Snapshot},
 };
 
-/// All families. A network without a manifest belongs to the first one that recognises it.
+/// All families. A network without a manifest belongs to the first one that recognises it;
+/// [`catalogue`](crate::catalogue) asks them.
 pub const FAMILIES: [&dyn Family; 6] = [
     &warp::FAMILY,
     &wav2lip::WAV2LIP,

@@ -3,8 +3,8 @@
 //!
 //! Must not know what any family makes of the rest.
 
-mod files;
 mod head;
+mod read;
 
-pub use files::{Named, read_manifest};
 pub use head::{Data, File, VERSION, about, family, parse};
+pub use read::{Named, read_manifest};

@@ -1,5 +1,6 @@
 //! One server for one network: whether it serves the model, and when it is back after it was
-//! lost.
+//! lost. That it is lost is seen where it is called, in `network.rs`, and while it is opened, in
+//! `mod.rs`.
 //!
 //! Must not know which of several is chosen.
 

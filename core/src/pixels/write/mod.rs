@@ -1,4 +1,5 @@
-//! Writing redrawn regions back into a frame.
+//! Writing redrawn regions back into a frame: patches with soft edges in [`blend`], whole pixels
+//! in [`stamp`](mod@stamp).
 
 pub mod blend;
 pub mod debug_pen;

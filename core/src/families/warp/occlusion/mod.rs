@@ -6,7 +6,8 @@
 //! suddenly looks otherwise, and is no change of light (that reaches the face above the mouth too),
 //! covers it. On the lips themselves speech changes everything but their colour: when they lose
 //! what sets them off from the skin, something is on them. What covers a mouth from the first
-//! frame on cannot be told from a face that looks so, unless no skin has its colour.
+//! frame on cannot be told from a face that looks so, unless no skin has its colour; `face::cover`
+//! looks for that.
 
 mod memory;
 mod sight;
