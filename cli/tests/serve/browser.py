@@ -1,10 +1,16 @@
-"""The control room in headless Chromium: arguments are the address, that of one with a token, the token, and a folder for screenshots."""
+"""The control room in headless Chromium, and Chromium as what a WHIP output sends to.
 
+Arguments: the address, that of one with a token, the token, the port to which that one sends by WHIP, and a folder for screenshots.
+"""
+
+import http.server
+import queue
 import sys
+import threading
 
 from playwright.sync_api import expect, sync_playwright
 
-ADDRESS, GUARDED, TOKEN, FOLDER = sys.argv[1:]
+ADDRESS, GUARDED, TOKEN, PORT, FOLDER = sys.argv[1:]
 ARGUMENTS = [
     "--no-sandbox",
     # Without it addresses are names that only multicast DNS knows.
@@ -98,6 +104,62 @@ def token(browser):
     page.context.close()
 
 
+# A peer that takes what is offered and shows it.
+ANSWER = """async offer => {
+  const peer = new RTCPeerConnection(), stream = new MediaStream();
+  document.body.innerHTML = '<video id="after" autoplay muted></video>';
+  peer.ontrack = event => { stream.addTrack(event.track); document.getElementById('after').srcObject = stream; };
+  await peer.setRemoteDescription({type: 'offer', sdp: offer});
+  await peer.setLocalDescription();
+  while (peer.iceGatheringState !== 'complete') await new Promise(done => setTimeout(done, 20));
+  window.peer = peer;
+  return peer.localDescription.sdp;
+}"""
+
+
+class Whip(http.server.BaseHTTPRequestHandler):
+    """A WHIP server as far as HTTP goes; somebody else answers offers."""
+
+    offers, answers, deleted = queue.Queue(), queue.Queue(), threading.Event()
+
+    def do_POST(self):
+        offer = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        is_admitted = self.headers["Authorization"] == f"Bearer {TOKEN}"
+        if self.path == "/moved":
+            return self.reply(307, {"Location": "/whip"}, "")
+        if not is_admitted or self.headers["Content-Type"] != "application/sdp":
+            return self.reply(401, {}, "no")
+        self.offers.put(offer)
+        self.reply(201, {"Location": "resource/1", "Content-Type": "application/sdp"}, self.answers.get(timeout=30))
+
+    def do_DELETE(self):
+        if self.path == "/resource/1":
+            self.deleted.set()
+        self.reply(200, {}, "")
+
+    def reply(self, status, headers, body):
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body.encode()))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def whip(browser):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(PORT)), Whip)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = browser.new_context(bypass_csp=True).new_page()
+    Whip.answers.put(page.evaluate(ANSWER, Whip.offers.get(timeout=30)))
+    frames_advance(page)
+    kinds = "async () => [...(await peer.getStats()).values()].filter(s => s.type === 'inbound-rtp' && s.packetsReceived).map(s => s.kind)"
+    assert sorted(page.evaluate(kinds)) == ["audio", "video"], page.evaluate(kinds)
+    print("end", flush=True)
+    assert Whip.deleted.wait(20), "the session is not deleted"
+
+
 def outage(page):
     """Says when the input is to die and to come back, to whoever runs this."""
     print("kill", flush=True)
@@ -116,4 +178,5 @@ with sync_playwright() as playwright:
     page = controls(browser)
     outage(page)
     token(browser)
+    whip(browser)
     browser.close()

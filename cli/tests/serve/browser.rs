@@ -45,13 +45,19 @@ fn the_page_shows_and_controls_the_programme() {
     let sink = format!("udpsink host=127.0.0.1 port={port}");
     let mut sending = Some(sender(&sink));
     let server = Server::start(&folder, &["--input", &format!("udp://127.0.0.1:{port}")]);
-    let guarded = Server::start(&folder, &["--input", "test", "--token-file", "token"]);
-    let [open, guarded] = [&server, &guarded].map(|server| format!("http://{}/", server.address));
+    let whip = self::port().to_string();
+    let output = format!("http://127.0.0.1:{whip}/moved");
+    let tokens = ["--token-file", "token", "--whip-token-file", "token"];
+    let words = [&["--input", "test", "--output", &output], &tokens[..]];
+    let guarded = Server::start(&folder, &words.concat());
+    let page = |server: &Server| format!("http://{}/", server.address);
+    let (open, closed) = (page(&server), page(&guarded));
+    let mut guarded = Some(guarded);
     let mut browser = Command::new("timeout")
         .arg("150")
         .arg(python)
         .arg("cli/tests/serve/browser.py")
-        .args([&open, &guarded, TOKEN])
+        .args([&open, &closed, TOKEN, &whip])
         .arg(&folder)
         .current_dir(root())
         .stdout(Stdio::piped())
@@ -60,6 +66,7 @@ fn the_page_shows_and_controls_the_programme() {
     for line in BufReader::new(browser.stdout.take().unwrap()).lines() {
         match line.unwrap().as_str() {
             "kill" => sending = None,
+            "end" => assert_eq!(guarded.take().unwrap().end(), Some(0)),
             "revive" => sending = Some(sender(&sink)),
             line => println!("{line}"),
         }
