@@ -30,7 +30,7 @@ impl Exit {
         ),
         (
             Self::Input,
-            "an input is not there, cannot be read, or lacks video or audio",
+            "an input or a model is not there, cannot be read, or an input lacks video or audio",
         ),
         (
             Self::Output,

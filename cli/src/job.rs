@@ -33,10 +33,21 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         .context("no video is named")
         .exit(Exit::Usage)?;
     start_gstreamer().exit(Exit::Installation)?;
+    check_models(&arguments.model).exit(Exit::Input)?;
     match &arguments.output {
         Some(path) => write(arguments, video, path),
         None => preview(arguments, video),
     }
+}
+
+/// # Errors
+/// For a model that is not there, before anything takes time.
+pub fn check_models<'a>(models: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
+    for model in models {
+        let found = std::fs::metadata(model);
+        found.with_context(|| format!("cannot read the model {}", model.display()))?;
+    }
+    Ok(())
 }
 
 fn preview(arguments: &Arguments, video: &Path) -> Result<(), Failure> {

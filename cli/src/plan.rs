@@ -165,6 +165,10 @@ fn track<'a>(input: &'a Input, arguments: &Arguments) -> Result<&'a Stream> {
         input.of(Kind::Audio).count(),
     );
     if count == 0 {
+        let is_still = input.of(Kind::Video).any(Stream::is_still);
+        if arguments.audio.is_some() && is_still {
+            bail!("{path} is a still picture: --audio takes a file with the speech");
+        }
         bail!("{path} has no audio: name a file with the speech with --audio");
     }
     let track = number
@@ -190,7 +194,9 @@ impl Planner<'_> {
             self.notes
                 .push(format!("the end is at {:.2} s already", last.seconds_f64()));
         }
-        let longer = track.end.seconds_f64() - picture.end.seconds_f64();
+        // What lies behind the end is of no interest.
+        let used = |stream: &Stream| stream.end.min(end.unwrap_or(stream.end)).seconds_f64();
+        let longer = used(track) - used(picture);
         if !picture.is_still() && longer.abs() > ALIKE.seconds_f64() {
             self.notes.push(match longer > 0.0 {
                 true => {
@@ -411,7 +417,8 @@ impl Planner<'_> {
         if is_lossy {
             let extension = container.extension();
             self.notes.push(format!(
-                "audio is encoded anew: .{extension} files cannot take {format}"
+                "audio is encoded anew: .{extension} files cannot take {}",
+                format_name(&format)
             ));
         }
         let files = self.tracks_of_files(container, Kind::Audio);
@@ -454,6 +461,12 @@ impl Planner<'_> {
     }
 }
 
+/// What people call a format of audio that GStreamer calls so, as far as that is the same: `FLAC`.
+fn format_name(media_type: &str) -> String {
+    let name = media_type.trim_start_matches("audio/");
+    name.trim_start_matches("x-").to_uppercase()
+}
+
 /// What a stream needs to be raw, as words of a pipeline.
 fn decoder(stream: &Stream) -> &'static str {
     let name = stream
@@ -475,5 +488,16 @@ impl Kind {
             Self::Subtitles => "subtitle",
             Self::Other => "data",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_of_audio_are_called_as_people_call_them() {
+        let names = ["audio/x-flac", "audio/x-opus", "audio/mpeg"].map(format_name);
+        assert_eq!(names, ["FLAC", "OPUS", "MPEG"]);
     }
 }

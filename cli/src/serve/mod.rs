@@ -65,6 +65,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     job::start_gstreamer().exit(Exit::Installation)?;
     check(Programme::check(options), Exit::Installation)?;
     check(options.input.check(), Exit::Input)?;
+    job::check_models(&options.model).exit(Exit::Input)?;
     for output in &options.output {
         check(output.check(options.force), Exit::Output)?;
     }

@@ -174,6 +174,11 @@ fn tracks_are_copied_or_named_as_lost() {
     .ends(0)
     .says("audio track 1 (en) of the video is replaced")
     .says("longer than the video and is cut there");
+    // Up to here neither is longer.
+    let part = format!("two.mkv -o d.mkv --end 1 --audio {}", speech.display());
+    let said = run(&folder, &part);
+    said.ends(0);
+    assert!(!said.text.contains("longer"), "{}", said.text);
     let (input, _) = written(&folder.join("c.mkv"));
     assert!(
         input
@@ -311,6 +316,7 @@ fn files_that_cannot_be_used_are_refused_and_nothing_is_left() {
     )
     .unwrap();
     fs::write(folder.join("empty.mp4"), "").unwrap();
+    fs::copy(picture(), folder.join("still.jpg")).unwrap();
     for (cut, whole) in [("cut.mp4", "good.mp4"), ("cut.mkv", "good.mkv")] {
         let bytes = fs::read(folder.join(whole)).unwrap();
         fs::write(folder.join(cut), &bytes[..bytes.len() / 2]).unwrap();
@@ -328,6 +334,11 @@ fn files_that_cannot_be_used_are_refused_and_nothing_is_left() {
             "mute.mp4 --audio mute.mp4 -o x.mp4",
             3,
             "mute.mp4 has no audio",
+        ),
+        (
+            "good.mp4 --audio still.jpg -o x.mp4",
+            3,
+            "still.jpg is a still picture: --audio takes a file with the speech",
         ),
         ("good.mp4 --audio-track 2 -o x.mp4", 3, "no audio track 2"),
         ("folder.mp4 -o x.mp4", 3, "is a folder"),
@@ -365,7 +376,11 @@ fn files_that_cannot_be_used_are_refused_and_nothing_is_left() {
             "strength=3 is no value",
         ),
         ("good.mp4 -o x.mp4 --set face-select=middle", 2, "largest"),
-        ("good.mp4 -o x.mp4 --model nowhere.toml", 1, "nowhere.toml"),
+        (
+            "good.mp4 -o x.mp4 --model nowhere.toml",
+            3,
+            "cannot read the model nowhere.toml",
+        ),
         ("good.mp4", 2, "--output"),
     ] {
         run(&folder, words).ends(code).says(says);
