@@ -3,6 +3,8 @@
 //!
 //! Must not know what a network is for.
 
+use std::any::Any;
+
 use crate::Error;
 
 mod arrays;
@@ -73,4 +75,16 @@ pub trait Network: Send {
     fn run(&mut self) -> Result<(), Error>;
     /// Output `index` of the last run, row-major. Panics when out of range.
     fn output(&self, index: usize) -> &[f32];
+    /// Has what runs write to output `index` be input `input` of `next`, in the same memory, whatever their
+    /// shapes; what [`output`](Self::output) gives for it and what that input is filled with count no longer.
+    /// False where that is not possible: of other numbers or as many, or not on the same device. Nothing
+    /// changes then.
+    fn feed(&mut self, index: usize, next: &mut dyn Network, input: usize) -> bool {
+        let _ = (index, next, input);
+        false
+    }
+    /// For networks of one engine, which know each other.
+    fn as_any(&mut self) -> Option<&mut dyn Any> {
+        None
+    }
 }

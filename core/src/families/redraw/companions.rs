@@ -9,10 +9,11 @@ use crate::{
     families::redraw::{
         Contract,
         cutout::Rgb,
+        drawing::VIEWS,
         open_sizes, picture_file,
         recipe::{self, Recipe},
     },
-    inference::{Model, OpenNetwork, Opener, Snapshot},
+    inference::{Model, OpenNetwork, Opener, Options, Snapshot},
     manifest::{File, Named},
 };
 
@@ -91,8 +92,17 @@ impl Companions {
         let Some([encoder, decoder]) = &self.image else {
             return Ok(None);
         };
+        // All views of all faces at once.
+        let options = Options {
+            batch: VIEWS * opener.options.batch.max(1),
+            ..opener.options.clone()
+        };
+        let of_views = Opener {
+            options: &options,
+            ..*opener
+        };
         Ok(Some([
-            opener.batched(encoder, &[])?,
+            of_views.batched(encoder, &[])?,
             opener.batched(decoder, &[])?,
         ]))
     }

@@ -131,12 +131,17 @@ struct InLatents {
     ports: Ports,
     encoder: Half,
     decoder: Half,
+    /// Whether what the encoder makes is what the network draws of, and what that draws is what the decoder
+    /// makes faces of, without a copy.
+    feeds: [bool; 2],
     /// Numbers in the latents of one view.
     latents: usize,
     size: usize,
     batch: usize,
     /// The views of all faces.
     seen: Vec<f32>,
+    /// Faces whose latents are there: those of a picture that stands still stay.
+    encoded: usize,
 }
 
 /// A network and its one input and output.
@@ -176,12 +181,16 @@ impl Half {
         }
     }
 
+    /// What it takes at once.
     fn batch(&self) -> usize {
         let input = &self.network.inputs()[self.input];
         let output = &self.network.outputs()[self.output];
-        input.shape[0].min(output.shape[0])
+        input.shape[0].min(output.shape[0]).max(1)
     }
 }
+
+/// Views of a face.
+pub const VIEWS: usize = 2;
 
 impl InLatents {
     /// # Errors
@@ -196,14 +205,14 @@ impl InLatents {
         let is_face = |shape: &[usize]| matches!(*shape, [_, 3, height, width] if height == width);
         let is_latents = |found: &[usize]| found.get(1..) == Some(&shape[..]);
         let latents = format!("latents {:?}", network.outputs()[ports.output].shape);
-        let encoder = Half::new(
+        let mut encoder = Half::new(
             encoder,
             is_face,
             is_latents,
             format!("an image encoder: face [N, 3, S, S] -> {latents}"),
         )?;
         let size = encoder.network.inputs()[encoder.input].shape[2];
-        let decoder = Half::new(
+        let mut decoder = Half::new(
             decoder,
             is_latents,
             |shape| is_face(shape) && shape[2] == size,
@@ -215,10 +224,16 @@ impl InLatents {
                 network.set_integer(index, 0);
             }
         }
-        let batch = ports.batch.min(encoder.batch()).min(decoder.batch());
+        let feeds = [
+            (encoder.network).feed(encoder.output, &mut *network, ports.image),
+            network.feed(ports.output, &mut *decoder.network, decoder.input),
+        ];
+        let batch = ports.batch.min(decoder.batch());
         Ok(Self {
+            feeds,
             latents: shape.iter().product(),
-            seen: vec![0.0; batch * 2 * 3 * size * size],
+            seen: vec![0.0; batch * VIEWS * 3 * size * size],
+            encoded: 0,
             network,
             ports,
             encoder,
@@ -231,6 +246,36 @@ impl InLatents {
     /// Numbers in one view.
     fn view(&self) -> usize {
         3 * self.size * self.size
+    }
+
+    /// Makes latents of the views of so many faces, as many at once as the encoder takes: those of one face
+    /// follow each other, as the network wants them.
+    fn encode(&mut self, faces: usize) -> Result<(), Error> {
+        let (view, latents) = (self.view(), self.latents);
+        let at_once = self.encoder.batch();
+        let Half {
+            network: encoder,
+            input,
+            output,
+        } = &mut self.encoder;
+        let views = VIEWS * faces;
+        for first in (0..views).step_by(at_once) {
+            let part = first..views.min(first + at_once);
+            for (index, seen) in part.clone().enumerate() {
+                let seen = &self.seen[seen * view..][..view];
+                encoder.input_entry(*input, index).copy_from_slice(seen);
+            }
+            encoder.run()?;
+            if self.feeds[0] {
+                continue;
+            }
+            for (index, seen) in part.enumerate() {
+                let made = encoder.output_entry(*output, index);
+                let image = self.network.input_entry(self.ports.image, seen / VIEWS);
+                image[seen % VIEWS * latents..][..latents].copy_from_slice(made);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -252,8 +297,12 @@ impl Drawing for InLatents {
     }
 
     fn see(&mut self, index: usize, views: &[f32]) {
-        let face = 2 * self.view();
-        self.seen[index * face..][..views.len()].copy_from_slice(views);
+        let face = VIEWS * self.view();
+        let seen = &mut self.seen[index * face..][..face];
+        if seen != views {
+            seen.copy_from_slice(views);
+            self.encoded = 0;
+        }
     }
 
     fn heard(&mut self, index: usize) -> &mut [f32] {
@@ -261,23 +310,11 @@ impl Drawing for InLatents {
     }
 
     fn run(&mut self, faces: usize) -> Result<(), Error> {
-        let (view, latents) = (self.view(), self.latents);
-        let Half {
-            network: encoder,
-            input,
-            output,
-        } = &mut self.encoder;
-        for which in 0..2 {
-            for index in 0..faces {
-                let seen = &self.seen[(2 * index + which) * view..][..view];
-                encoder.input_entry(*input, index).copy_from_slice(seen);
-            }
-            encoder.run()?;
-            for index in 0..faces {
-                let made = encoder.output_entry(*output, index);
-                let image = self.network.input_entry(self.ports.image, index);
-                image[which * latents..][..latents].copy_from_slice(made);
-            }
+        if self.encoded < faces {
+            // Whatever fails, no latents are there.
+            self.encoded = 0;
+            self.encode(faces)?;
+            self.encoded = faces;
         }
         self.network.run()?;
         let Half {
@@ -285,9 +322,11 @@ impl Drawing for InLatents {
             input,
             ..
         } = &mut self.decoder;
-        for index in 0..faces {
-            let made = self.network.output_entry(self.ports.output, index);
-            decoder.input_entry(*input, index).copy_from_slice(made);
+        if !self.feeds[1] {
+            for index in 0..faces {
+                let made = self.network.output_entry(self.ports.output, index);
+                decoder.input_entry(*input, index).copy_from_slice(made);
+            }
         }
         decoder.run()
     }
@@ -327,3 +366,6 @@ fn misfit(contract: &Contract, network: &dyn Network, names: &Tensors) -> Error 
         expected: format!("{}, {names}", contract.shapes),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,9 @@
 //!
 //! Must not know what the networks compute.
 
+use std::any::Any;
 use std::ffi::{CString, c_char};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use ort::AsPointer as _;
 use ort::memory::Allocator;
@@ -17,6 +18,7 @@ use crate::{
         Element, Interrupt, Network, Options, Provider, TensorInfo,
         model_file::Model,
         onnx::{
+            chain::{self, Memory, Turn},
             compile_cache, cpu_cores,
             cuda_copy::Gpu,
             fair_queue::Turns,
@@ -133,12 +135,33 @@ impl Tensors {
         self.infos.iter().zip(self.numbers.iter().copied())
     }
 
+    fn tensor(&self, index: usize) -> (&TensorInfo, Numbers) {
+        (&self.infos[index], self.numbers[index])
+    }
+
     fn names(&self) -> Vec<*const c_char> {
         self.names.iter().map(|name| name.as_ptr()).collect()
     }
 }
 
 impl Shared {
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// What an input or an output is, and of which numbers.
+    pub fn input(&self, index: usize) -> (&TensorInfo, Numbers) {
+        self.inputs.tensor(index)
+    }
+
+    pub fn output(&self, index: usize) -> (&TensorInfo, Numbers) {
+        self.outputs.tensor(index)
+    }
+
     /// Fails with [`Error::ProviderUnavailable`] where the accelerator is to blame.
     fn build(
         model: &Model,
@@ -270,20 +293,25 @@ fn accelerate(
 /// One user's view of a session: the tensors are its own.
 pub(super) struct BoundNetwork {
     name: String,
-    inputs: Vec<Bound>,
-    outputs: Vec<Bound>,
+    pub(super) inputs: Vec<Bound>,
+    pub(super) outputs: Vec<Bound>,
     /// Where runs are replayed.
-    gpu: Option<Gpu>,
-    pointers: Pointers,
+    pub(super) gpu: Option<Gpu>,
+    pub(super) device_id: u32,
+    pub(super) pointers: Pointers,
+    /// Of networks that share memory with others.
+    pub(super) turn: Option<Turn>,
     interrupt: Interrupt,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// A tensor of one network.
-struct Bound {
+pub(super) struct Bound {
     /// What the session is given where that is not `host`. Dropped before the memory that it may
     /// share.
-    given: Option<DynTensor>,
+    pub(super) given: Option<DynTensor>,
+    /// What another network writes or reads: `host` is of no use then.
+    pub(super) memory: Option<Arc<Memory>>,
     /// What is filled and read here.
     host: DynTensor,
     numbers: Numbers,
@@ -297,6 +325,7 @@ impl Bound {
         let length = info.shape.iter().product();
         Self {
             given: None,
+            memory: None,
             host,
             numbers,
             floats: is_cast.then(|| vec![0.0; length].into()),
@@ -360,14 +389,14 @@ impl Bound {
 
     /// Before a run.
     fn cast_in(&mut self) {
-        if let Some(floats) = &self.floats {
+        if let (Some(floats), None) = (&self.floats, &self.memory) {
             host_tensors::cast_in(self.numbers, floats, &mut self.host);
         }
     }
 
     /// After a run.
     fn cast_out(&mut self) {
-        if let Some(floats) = &mut self.floats {
+        if let (Some(floats), None) = (&mut self.floats, &self.memory) {
             host_tensors::cast_out(self.numbers, &self.host, floats);
         }
     }
@@ -376,7 +405,7 @@ impl Bound {
         self.given.as_ref().unwrap_or(&self.host).ptr()
     }
 
-    fn ptr_mut(&mut self) -> *mut ort::sys::OrtValue {
+    pub(super) fn ptr_mut(&mut self) -> *mut ort::sys::OrtValue {
         self.given.as_mut().unwrap_or(&mut self.host).ptr_mut()
     }
 
@@ -399,11 +428,11 @@ impl Bound {
 
 /// The arrays that one call of ONNX Runtime's `Run` takes, made once: the safe wrapper of `ort`
 /// makes them, and the outputs, anew for each run.
-struct Pointers {
+pub(super) struct Pointers {
     input_names: Vec<*const c_char>,
-    inputs: Vec<*const ort::sys::OrtValue>,
+    pub(super) inputs: Vec<*const ort::sys::OrtValue>,
     output_names: Vec<*const c_char>,
-    outputs: Vec<*mut ort::sys::OrtValue>,
+    pub(super) outputs: Vec<*mut ort::sys::OrtValue>,
 }
 
 // SAFETY: the pointers lead to heap memory that `BoundNetwork` owns (tensors) or keeps alive
@@ -455,7 +484,9 @@ impl BoundNetwork {
             inputs,
             outputs,
             gpu,
+            device_id: options.device_id,
             pointers,
+            turn: None,
             interrupt: options.interrupt.clone(),
             shared,
         })
@@ -492,6 +523,8 @@ impl Network for BoundNetwork {
                     .map_err(|reason| failed(&self.name, reason))?;
             }
         }
+        let alone = self.turn.as_ref();
+        let alone = alone.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
         let pointers = &mut self.pointers;
         let options = self.interrupt.run_options();
         let turn = self.shared.turns.take();
@@ -499,7 +532,7 @@ impl Network for BoundNetwork {
         // `self` owns or shares them. The values are of the types and shapes of the session's
         // tensors, in host memory, which every provider takes: one for a GPU copies inputs to it
         // and outputs back, and has done so when `Run` returns; or on its GPU. `&mut self` keeps Rust from
-        // touching them meanwhile. Other networks may run the same session at the same time on
+        // touching them meanwhile, and `alone` networks that share some of this memory. Other networks may run the same session at the same time on
         // their own tensors: `Run` of one session may be called from several threads (its C API
         // documentation); `InferenceSession::Run` itself takes a lock around the run where a
         // provider does not support that (`IExecutionProvider::ConcurrentRunSupported`). CUDA graphs
@@ -519,6 +552,7 @@ impl Network for BoundNetwork {
             ))
         };
         drop(turn);
+        drop(alone);
         result.map_err(|error| failed(&self.name, error))?;
         for output in &mut self.outputs {
             if let Some(gpu) = &self.gpu {
@@ -533,6 +567,16 @@ impl Network for BoundNetwork {
 
     fn output(&self, index: usize) -> &[f32] {
         self.outputs[index].values()
+    }
+
+    fn feed(&mut self, index: usize, next: &mut dyn Network, input: usize) -> bool {
+        let next = next.as_any().and_then(|next| next.downcast_mut::<Self>());
+        // Without memory for both, values are copied.
+        next.is_some_and(|next| chain::feed(self, index, next, input).unwrap_or(false))
+    }
+
+    fn as_any(&mut self) -> Option<&mut dyn Any> {
+        Some(self)
     }
 }
 

@@ -61,13 +61,7 @@ impl Gpu {
     /// # Errors
     /// Those of ONNX Runtime.
     pub fn allocator(&self, session: &Session) -> ort::Result<Allocator> {
-        let info = MemoryInfo::new(
-            AllocationDevice::CUDA,
-            self.device,
-            AllocatorType::Device,
-            MemoryType::Default,
-        )?;
-        Allocator::new(session, info)
+        Allocator::new(session, on_device(self.device)?)
     }
 
     /// Copies all of a tensor to one of the same type and shape and waits until that is done; one of
@@ -95,6 +89,23 @@ impl Gpu {
         let text = unsafe { CStr::from_ptr((self.error_string)(status)) };
         Err(format!("CUDA error {status}, {}", text.to_string_lossy()))
     }
+}
+
+/// Memory of that GPU.
+///
+/// # Errors
+/// Those of ONNX Runtime.
+pub(super) fn memory(device_id: u32) -> ort::Result<MemoryInfo<'static>> {
+    on_device(c_int::try_from(device_id).unwrap_or(0))
+}
+
+fn on_device(device: c_int) -> ort::Result<MemoryInfo<'static>> {
+    MemoryInfo::new(
+        AllocationDevice::CUDA,
+        device,
+        AllocatorType::Device,
+        MemoryType::Default,
+    )
 }
 
 #[cfg(test)]

@@ -163,15 +163,34 @@ pub(super) unsafe fn as_pageable(
     tensor: &mut DynTensor,
     numbers: Numbers,
 ) -> ort::Result<DynTensor> {
-    let info = MemoryInfo::default();
-    let shape = tensor.shape().to_vec();
+    let shape: Vec<_> = tensor.shape().iter().map(|&side| side as usize).collect();
+    // SAFETY: as the caller promises.
+    unsafe { view(tensor, &MemoryInfo::default(), numbers, &shape) }
+}
+
+/// The same memory once more, in a shape of as many numbers and told to lie in `place`.
+///
+/// # Safety
+/// `tensor` lives at least as long as the result, and whoever uses one of them keeps others from the other
+/// meanwhile.
+pub(super) unsafe fn view(
+    tensor: &DynTensor,
+    place: &MemoryInfo,
+    numbers: Numbers,
+    shape: &[usize],
+) -> ort::Result<DynTensor> {
+    debug_assert_eq!(
+        shape.iter().product::<usize>(),
+        tensor.shape().num_elements()
+    );
+    let shape: Vec<_> = shape.iter().map(|&side| side as i64).collect();
     let mut value = ptr::null_mut();
     // SAFETY: as much memory as the type and the shape say, which the host may use; ONNX Runtime
     // copies the shape.
     unsafe {
         ort::Error::result_from_status((ort::api().CreateTensorWithDataAsOrtValue)(
-            info.ptr(),
-            tensor.data_ptr_mut(),
+            place.ptr(),
+            tensor.data_ptr().cast_mut(),
             bytes(tensor),
             shape.as_ptr(),
             shape.len(),

@@ -3,6 +3,7 @@
 //! The only room that knows `ort`. Must not know what a network is for.
 
 mod bound_network;
+mod chain;
 mod compile_cache;
 mod cpu_cores;
 mod cuda_copy;
