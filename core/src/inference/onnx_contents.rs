@@ -89,6 +89,25 @@ fn walk(kind: Kind, message: &[u8], files: &mut Vec<String>, depth: usize) -> Re
     Ok(())
 }
 
+/// Whether a model has a node of this operator, at any depth.
+pub(super) fn has_operator(model: &[u8], operator: &str) -> bool {
+    holds(Kind::Model, model, operator.as_bytes(), 0)
+}
+
+fn holds(kind: Kind, message: &[u8], operator: &[u8], depth: usize) -> bool {
+    let mut fields = Fields(message);
+    kind != Kind::Tensor
+        && depth <= MAX_DEPTH
+        && fields.any(|field| {
+            let Value::Bytes(content) = field.value else {
+                return false;
+            };
+            let is_it = kind == Kind::Node && field.number == OP_TYPE && content == operator;
+            let inner = || kind.child(field.number);
+            is_it || inner().is_some_and(|kind| holds(kind, content, operator, depth + 1))
+        })
+}
+
 /// What a tensor says under `key` of its values in another file. As everywhere in protocol buffers
 /// the last one counts.
 pub(super) fn external<'a>(tensor: &'a [u8], key: &str) -> Option<&'a [u8]> {
@@ -202,6 +221,19 @@ mod tests {
         let both = [&first, &second, &first].map(|graph| message(7, graph));
         assert_eq!(data_files(&both.concat()).unwrap(), ["a.data", "b.data"]);
         assert_eq!(data_files(&model("")).unwrap(), [""]);
+    }
+
+    #[test]
+    fn operators_are_found_in_nodes_and_nowhere_else() {
+        let node = message(1, &message(4, b"GroupNormalization"));
+        let graph = message(7, &node);
+        assert!(has_operator(&graph, "GroupNormalization"));
+        assert!(!has_operator(&graph, "LayerNormalization"));
+        let within = message(7, &message(1, &message(5, &message(6, &node))));
+        assert!(has_operator(&within, "GroupNormalization"));
+        // A tensor of that name.
+        let named = message(7, &message(5, &message(8, b"GroupNormalization")));
+        assert!(!has_operator(&named, "GroupNormalization"));
     }
 
     #[test]

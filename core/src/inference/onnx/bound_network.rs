@@ -29,6 +29,7 @@ use crate::{
             runtime_log, session_pool,
             tensor_shapes::{self, Bindable, Sizes},
         },
+        onnx_contents,
     },
 };
 
@@ -171,6 +172,16 @@ impl Shared {
         threads: usize,
         sizes: &Sizes,
     ) -> Result<Self, Error> {
+        if onnx_contents::has_operator(&model.bytes, INEXACT) {
+            runtime_log::say(
+                runtime_log::Level::Warning,
+                &format!(
+                    "{} has {INEXACT}, which ONNX Runtime computes wrongly for values that lie far \
+                     from 0: export it at opset 17 to 20 (docs/providers.md)",
+                    model.name
+                ),
+            );
+        }
         // Fixed shapes let ONNX Runtime simplify the network before anything runs.
         let dimensions = tensor_shapes::open_dimensions(model, sizes);
         let on_cpu = |level| {
@@ -216,6 +227,9 @@ impl Shared {
         })
     }
 }
+
+/// See `docs/providers.md`.
+const INEXACT: &str = "GroupNormalization";
 
 /// Why ONNX Runtime cannot read a model.
 fn reason(error: &str) -> String {
