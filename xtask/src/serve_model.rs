@@ -1,4 +1,4 @@
-//! `cargo xtask serve-model`: writes the network of a model that draws as an inference server wants it, after the
+//! `cargo xtask serve-model`: writes the networks of a model that draw as an inference server wants them, after the
 //! examples in `examples/server/`.
 
 use std::{
@@ -15,8 +15,9 @@ const ON_CPU: &str = include_str!("../../examples/server/triton-cpu/config.pbtxt
 const ON_GPU: &str = include_str!("../../examples/server/triton-gpu/config.pbtxt");
 /// The version of the model on the server.
 const VERSION: &str = "1";
-/// The network that draws, by the families' names for it.
+/// The network that draws, by the families' names for it, and those between faces and what that one draws.
 const DRAWING: [&str; 2] = ["generator", "renderer"];
+const IMAGE: [&str; 2] = ["image-encoder", "image-decoder"];
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -37,28 +38,48 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let network = Network::find(&arguments.model)?;
-    let folder = arguments.out.join(&network.name);
-    network.copy(&folder.join(VERSION))?;
-    let parameters = network.parameters(arguments.bytes, arguments.half);
-    // Triton's own ONNX Runtime has no place for what comes before and after.
-    let is_python = !arguments.gpu || !parameters.is_empty();
-    let config = match (arguments.gpu, is_python) {
-        (false, _) => ON_CPU.to_owned(),
-        (true, false) => ON_GPU.to_owned(),
-        (true, true) => ON_GPU.replace("\"onnxruntime\"", "\"python\""),
-    };
-    write(&folder.join("config.pbtxt"), &(config + &parameters))?;
-    if is_python {
-        write(&folder.join(VERSION).join("model.py"), PYTHON)?;
+    let networks = Network::find(&arguments.model)?;
+    for network in &networks {
+        network.serve(arguments)?;
     }
-    println!(
-        "{} is in {}; the element finds it with provider-options=\"remote,model={}\"",
-        network.path.display(),
-        arguments.out.display(),
-        network.name
-    );
+    match &networks[..] {
+        [network] => println!(
+            "{} is in {}; the element finds it with provider-options=\"remote,model={}\"",
+            network.path.display(),
+            arguments.out.display(),
+            network.name
+        ),
+        networks => {
+            let names: Vec<_> = networks.iter().map(|network| &*network.name).collect();
+            println!(
+                "{} are in {}; the element finds all of them by these names, and needs no `model` in provider-options",
+                names.join(", "),
+                arguments.out.display()
+            );
+        }
+    }
     Ok(())
+}
+
+impl Network {
+    /// Adds it to the repository.
+    fn serve(&self, arguments: &Arguments) -> Result<()> {
+        let folder = arguments.out.join(&self.name);
+        self.copy(&folder.join(VERSION))?;
+        let parameters = self.parameters(arguments.bytes, arguments.half);
+        // Triton's own ONNX Runtime has no place for what comes before and after.
+        let is_python = !arguments.gpu || !parameters.is_empty();
+        let config = match (arguments.gpu, is_python) {
+            (false, _) => ON_CPU.to_owned(),
+            (true, false) => ON_GPU.to_owned(),
+            (true, true) => ON_GPU.replace("\"onnxruntime\"", "\"python\""),
+        };
+        write(&folder.join("config.pbtxt"), &(config + &parameters))?;
+        if is_python {
+            write(&folder.join(VERSION).join("model.py"), PYTHON)?;
+        }
+        Ok(())
+    }
 }
 
 /// The file of a network, and those in which it keeps weights.
@@ -72,12 +93,13 @@ struct Network {
 }
 
 impl Network {
-    fn find(model: &Path) -> Result<Self> {
+    /// Those of a model that draw, the one that `files.generator` names first.
+    fn find(model: &Path) -> Result<Vec<Self>> {
         if model
             .extension()
             .is_some_and(|extension| extension == "onnx")
         {
-            return Self::new(model.to_path_buf(), None);
+            return Ok(vec![Self::new(model.to_path_buf(), None)?]);
         }
         let manifest = match model.is_dir() {
             true => model.join("manifest.toml"),
@@ -89,8 +111,18 @@ impl Network {
         let drawn = table
             .as_ref()
             .and_then(|table| Some((table, drawing(table)?)));
-        let (table, file) =
+        let (table, files) =
             drawn.with_context(|| format!("{} is no manifest of a model", manifest.display()))?;
+        let mut networks = files
+            .into_iter()
+            .map(|file| Self::named(&manifest, file))
+            .collect::<Result<Vec<_>>>()?;
+        networks[0].views = views(table);
+        Ok(networks)
+    }
+
+    /// The one of which a manifest says this.
+    fn named(manifest: &Path, file: &Table) -> Result<Self> {
         let path = |file: &Table| {
             let path = file.get("path").and_then(Value::as_str)?;
             Some(manifest.with_file_name(path))
@@ -101,7 +133,6 @@ impl Network {
         let found = path(file).context("the network's `path` is expected")?;
         Ok(Self {
             data: data.filter_map(path).collect(),
-            views: views(table),
             ..Self::new(found, served_as)?
         })
     }
@@ -166,11 +197,17 @@ impl Network {
     }
 }
 
-/// What a manifest says of the network that draws.
-fn drawing(manifest: &Table) -> Option<&Table> {
+/// What a manifest says of the networks that draw, at least one.
+fn drawing(manifest: &Table) -> Option<Vec<&Table>> {
     let files = manifest.get("files")?.as_table()?;
-    let file = DRAWING.iter().find_map(|name| files.get(*name))?;
-    file.as_table()
+    let file = |name: &&str| files.get(*name)?.as_table();
+    let first = DRAWING.iter().find_map(file)?;
+    Some(
+        [first]
+            .into_iter()
+            .chain(IMAGE.iter().filter_map(file))
+            .collect(),
+    )
 }
 
 /// The order of the views that a network of these families sees, and the rectangle that is black in one of them: as the
@@ -244,6 +281,22 @@ mod tests {
         let config = fs::read_to_string(out.join("gpu/renderer/config.pbtxt")).unwrap();
         assert!(config.contains("backend: \"python\"") && config.contains("KIND_GPU"));
         assert!(out.join("gpu/renderer/1/model.py").is_file());
+        fs::remove_dir_all(out).unwrap();
+    }
+
+    #[test]
+    fn all_networks_are_served_that_draw() {
+        let out = folder("serve-chain");
+        let model = setup::root().join("tests/data/musetalk");
+        serve(&model, &out, false, true).unwrap();
+        for name in ["unet", "vae_encoder", "vae_decoder"] {
+            assert_eq!(
+                fs::read(out.join(name).join("1/model.onnx")).unwrap(),
+                fs::read(model.join(format!("{name}.onnx"))).unwrap()
+            );
+        }
+        // What hears stays with the element.
+        assert!(!out.join("whisper").exists());
         fs::remove_dir_all(out).unwrap();
     }
 
