@@ -187,12 +187,20 @@ def random(size):
         for part in [*dinet.modules(), *deepspeech.modules()]:
             if isinstance(part, nn.Linear):
                 part.weight.normal_(0, (2 / part.in_features) ** 0.5)
+        for part in dinet.adaAT.modules():
+            if isinstance(part, nn.Linear):
+                # Otherwise rounding turns and moves channels about.
+                part.weight *= 0.3
         dinet.out_conv[4].weight.normal_(0, 1.5 / (49 * 2 * base) ** 0.5)
         for part in dinet.modules():
             if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
                 part.momentum = 1.0
         # Once as in training, so that what the layers pass on has a deviation of 1.
         dinet.train()(pattern(2, 3, height, width) / 2 + 0.5, pattern(2, 15, height, width) / 2 + 0.5, 3 * pattern(2, LETTERS, HEARD))
+        # Channels that hardly changed would be nothing but rounding.
+        for part in dinet.modules():
+            if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                part.running_var.clamp_(min=float(part.running_var.mean()) / 4)
     return dinet.eval(), deepspeech.eval(), mouth
 
 
