@@ -56,6 +56,14 @@ impl std::fmt::Display for Input {
 }
 
 impl Input {
+    /// What of it may not be shown.
+    pub fn secrets(&self) -> Vec<Secret> {
+        match self {
+            Self::Address(address) => secrets(address),
+            Self::Camera(_) | Self::Test | Self::File(_) => Vec::new(),
+        }
+    }
+
     /// Whether it has an end after which nothing can come any more.
     pub fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
@@ -190,22 +198,39 @@ pub fn scheme(address: &str) -> &str {
     address.split_once("://").map_or("", |(scheme, _)| scheme)
 }
 
-/// An address as it may be shown and logged: without passwords, stream keys and what follows a question mark.
-pub fn without_secrets(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else {
-        return address.to_owned();
+/// Something that may not be shown, and what is shown in its place.
+pub type Secret = [String; 2];
+
+/// What of an address may not be shown: who asks with which password, what follows a question mark, and the last part of a
+/// path of RTMP, the key under which it is published.
+pub fn secrets(address: &str) -> Vec<Secret> {
+    let (_, rest) = address.split_once("://").unwrap_or_default();
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, query)) => (rest, Some(query)),
+        None => (rest, None),
     };
-    let rest = rest.split('?').next().unwrap_or_default();
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    match (scheme, path.rsplit_once('/')) {
-        // The last part of a path is the key under which it may be published.
-        ("rtmp" | "rtmps", Some((application, _))) => {
-            format!("{scheme}://{host}/{application}/...")
-        }
-        _ if path.is_empty() => format!("{scheme}://{host}"),
-        _ => format!("{scheme}://{host}/{path}"),
-    }
+    let user = host.rsplit_once('@').map(|(user, _)| user);
+    let key = path.rsplit_once('/').map(|(_, key)| key);
+    let key = key.filter(|_| scheme(address).starts_with("rtmp"));
+    [("?", query, ""), ("//", user, "@"), ("/", key, "")]
+        .into_iter()
+        .filter_map(|(before, secret, behind)| {
+            let shown = |text| format!("{before}{text}{behind}");
+            Some([shown(secret?), shown("...")])
+        })
+        .collect()
+}
+
+/// An address as it may be shown.
+pub fn without_secrets(address: &str) -> String {
+    hide(address.to_owned(), &secrets(address))
+}
+
+/// A text without secrets.
+pub fn hide(text: String, secrets: &[Secret]) -> String {
+    let hidden = |text: String, [secret, shown]: &Secret| text.replace(secret, shown);
+    secrets.iter().fold(text, hidden)
 }
 
 #[cfg(test)]
@@ -234,8 +259,8 @@ mod tests {
     fn secrets_are_not_shown() {
         for (address, shown) in [
             ("rtmp://host/live/secret", "rtmp://host/live/..."),
-            ("rtsp://user:secret@host:554/one", "rtsp://host:554/one"),
-            ("srt://host:7000?passphrase=secret", "srt://host:7000"),
+            ("rtsp://user:secret@host:554/one", "rtsp://...@host:554/one"),
+            ("srt://host:7000?passphrase=secret", "srt://host:7000?..."),
             ("https://host/whip/one", "https://host/whip/one"),
         ] {
             assert_eq!(without_secrets(address), shown);

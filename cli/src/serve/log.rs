@@ -56,12 +56,16 @@ impl Log {
         self.add(Level::Error, text);
     }
 
+    /// What was said last is not said again.
     fn add(&self, level: Level, text: String) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.back().is_some_and(|last| last.text == text) {
+            return;
+        }
         eprintln!("{PROGRAM}: {text}");
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let time = since.map_or(0, |since| since.as_millis() as u64);
         let entry = Entry { time, level, text };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {
             kept.pop_front();
         }

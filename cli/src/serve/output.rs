@@ -11,7 +11,7 @@ use gst::prelude::*;
 use gst_utils::ConsumptionLink;
 
 use super::{
-    input::{scheme, without_secrets},
+    input::{Secret, scheme, secrets, without_secrets},
     install::{self, Needed},
     log::Log,
     programme::Programme,
@@ -56,6 +56,14 @@ impl std::fmt::Display for Output {
 }
 
 impl Output {
+    /// What of it may not be shown.
+    pub fn secrets(&self) -> Vec<Secret> {
+        match self {
+            Self::Address(address) => secrets(address),
+            Self::File(_) | Self::Hls(_) => Vec::new(),
+        }
+    }
+
     fn is_whip(&self) -> bool {
         matches!(self, Self::Address(address) if matches!(scheme(address), "http" | "https"))
     }

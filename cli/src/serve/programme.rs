@@ -83,11 +83,11 @@ impl Programme {
         let lipsync: gst::Element = pipeline.element("lipsync")?;
         lipsync.set_property("attach-meta", true);
         lipsync.set_property("max-faces", options.faces);
-        lipsync.set_property_from_str("face-select", "point");
         if let Some(model) = options.model.first() {
             lipsync.set_property("model", model.display().to_string());
         }
-        for (name, value) in &options.set {
+        let usual = [("face-select".to_owned(), "point".to_owned())];
+        for (name, value) in usual.iter().chain(&options.set) {
             let value = property::parse(&lipsync, name, value)?;
             lipsync.set_property_from_value(name, &value);
         }

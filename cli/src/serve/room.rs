@@ -62,9 +62,11 @@ pub struct Snapshot {
 
 impl Room {
     pub fn new(options: &Options, programme: Arc<Programme>, log: Log) -> Self {
-        let input = Health::new("input", options.input.to_string());
+        let input = &options.input;
+        let input = Health::new("input", input.to_string(), input.secrets());
         let outputs = options.output.iter();
-        let outputs = outputs.map(|output| Health::new("output", output.to_string()));
+        let outputs =
+            outputs.map(|output| Health::new("output", output.to_string(), output.secrets()));
         let named = options
             .model
             .iter()

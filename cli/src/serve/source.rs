@@ -22,6 +22,8 @@ use crate::pipeline::{Pipeline, drain};
 /// An input that gave frames and gives none for so long is lost; one that has given none yet has more time.
 const STILL: Duration = Duration::from_secs(3);
 const SILENT: Duration = Duration::from_secs(15);
+/// What is shorter is not begun again at once.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 pub struct Source<'a> {
     pub options: &'a Options,
@@ -37,7 +39,10 @@ impl Source<'_> {
         let is_repeated = self.options.input.is_file() && !self.options.once;
         keep_going(self.health, self.log, self.stop, true, || {
             loop {
+                let begun = Instant::now();
                 self.play()?;
+                // A still picture ends at once.
+                self.stop.wait(SHORTEST.saturating_sub(begun.elapsed()));
                 match is_repeated && !self.stop.is_set() {
                     true => (),
                     false if self.options.input.is_file() || self.stop.is_set() => return Ok(()),
@@ -66,7 +71,7 @@ impl Source<'_> {
             match message.view() {
                 gst::MessageView::Latency(_) => pipeline.recalculate_latency()?,
                 gst::MessageView::Warning(warning) => {
-                    let text = warning.error();
+                    let text = self.health.hide(warning.error().to_string());
                     self.log.warning(format!("input {input}: {text}"));
                 }
                 _ => (),

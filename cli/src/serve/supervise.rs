@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::Result;
 
-use super::log::Log;
+use super::{
+    input::{self, Secret},
+    log::Log,
+};
 use crate::interrupt;
 
 /// Between a fault and the next attempt, at first and at most: twice as long after each.
@@ -62,6 +65,8 @@ pub struct Health {
     /// What it is, as it may be shown.
     pub name: String,
     kind: &'static str,
+    /// What may not be shown.
+    secrets: Vec<Secret>,
     inner: Mutex<Inner>,
 }
 
@@ -73,11 +78,12 @@ struct Inner {
 }
 
 impl Health {
-    /// `kind` is what the log calls it.
-    pub fn new(kind: &'static str, name: String) -> Arc<Self> {
+    /// `kind` is what the log calls it; `secrets` are taken out of reasons.
+    pub fn new(kind: &'static str, name: String, secrets: Vec<Secret>) -> Arc<Self> {
         Arc::new(Self {
             name,
             kind,
+            secrets,
             inner: Mutex::new(Inner {
                 state: State::Connecting,
                 reason: None,
@@ -85,6 +91,11 @@ impl Health {
                 attempts: 0,
             }),
         })
+    }
+
+    /// A text as it may be shown.
+    pub fn hide(&self, text: String) -> String {
+        input::hide(text, &self.secrets)
     }
 
     pub fn set(&self, state: State, reason: Option<String>) {
@@ -128,6 +139,7 @@ pub fn keep_going(
 ) {
     let [first, longest] = PAUSES;
     let mut pause = first;
+    let mut known = None;
     while !stop.is_set() {
         let begun = Instant::now();
         health.set(State::Connecting, None);
@@ -140,19 +152,21 @@ pub fn keep_going(
             log.info(format!("{} {} has ended", health.kind, health.name));
             return;
         };
-        let (kind, name, reason) = (health.kind, &health.name, format!("{error:#}"));
+        let (kind, name, reason) = (health.kind, &health.name, health.hide(format!("{error:#}")));
         if !is_worth_trying {
             log.error(format!("{kind} {name} failed: {reason}"));
             health.set(State::Failed, Some(reason));
             return;
         }
-        if begun.elapsed() > STABLE {
+        let has_played = health.state() == State::Playing;
+        if has_played && begun.elapsed() > STABLE {
             pause = first;
         }
-        log.warning(format!(
-            "{kind} {name} is lost: {reason}; trying again in {:.1} s",
-            pause.as_secs_f64()
-        ));
+        // What fails again and again for the same reason is said once.
+        if has_played || known.as_ref() != Some(&reason) {
+            log.warning(format!("{kind} {name} is lost: {reason}; trying again"));
+        }
+        known = Some(reason.clone());
         health.set(State::Lost, Some(reason));
         stop.wait(pause);
         pause = longest.min(2 * pause);
@@ -168,33 +182,39 @@ mod tests {
     #[test]
     fn what_fails_is_tried_again_until_it_ends() {
         let (health, log, stop) = (
-            Health::new("input", "x".into()),
+            Health::new("input", "x".into(), Vec::new()),
             Log::new(),
             Stop::default(),
         );
-        let mut left = 1;
+        let mut left = 2;
         keep_going(&health, &log, &stop, true, || {
             left -= 1;
-            if left == 0 {
+            if left >= 0 {
                 Err(anyhow!("gone"))
             } else {
                 Ok(())
             }
         });
         assert_eq!(health.state(), State::Ended);
-        assert_eq!(health.json()["attempts"], 2);
-        assert!(log.entries()[0].text.contains("input x is lost: gone"));
+        assert_eq!(health.json()["attempts"], 3);
+        let texts: Vec<_> = log.entries().into_iter().map(|entry| entry.text).collect();
+        assert_eq!(
+            texts,
+            ["input x is lost: gone; trying again", "input x has ended"]
+        );
     }
 
     #[test]
     fn what_cannot_be_tried_again_has_failed() {
         let (health, log, stop) = (
-            Health::new("output", "x".into()),
+            Health::new("output", "x".into(), input::secrets("rtmp://x/live/key")),
             Log::new(),
             Stop::default(),
         );
-        keep_going(&health, &log, &stop, false, || Err(anyhow!("full")));
+        keep_going(&health, &log, &stop, false, || {
+            Err(anyhow!("live/key is refused"))
+        });
         assert_eq!(health.state(), State::Failed);
-        assert_eq!(health.json()["reason"], "full");
+        assert_eq!(health.json()["reason"], "live/... is refused");
     }
 }

@@ -16,6 +16,9 @@ use crate::support;
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Seconds that a server may run.
+const LONGEST: u32 = 300;
+
 /// A server that ends when it is dropped.
 pub struct Server {
     process: Child,
@@ -37,7 +40,7 @@ impl Answer {
 impl Server {
     /// Starts it with these words on a port that is free.
     pub fn start(folder: &Path, words: &[&str]) -> Self {
-        let mut process = support::program(folder)
+        let mut process = support::program_for(LONGEST, folder)
             .arg("serve")
             .args(["--listen", "127.0.0.1:0", "--size", "240x300"])
             .args(words)

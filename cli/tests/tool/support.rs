@@ -109,9 +109,14 @@ impl Said {
 
 /// The program in a folder, ready to start.
 pub fn program(folder: &Path) -> Command {
+    program_for(PATIENCE, folder)
+}
+
+/// The same, which may take so many seconds.
+pub fn program_for(seconds: u32, folder: &Path) -> Command {
     let mut program = Command::new("timeout");
     program
-        .arg(PATIENCE.to_string())
+        .arg(seconds.to_string())
         .arg(env!("CARGO_BIN_EXE_gst-lipsync"))
         .current_dir(folder)
         .stdin(Stdio::null())
