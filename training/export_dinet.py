@@ -190,7 +190,7 @@ def random(size):
         for part in dinet.adaAT.modules():
             if isinstance(part, nn.Linear):
                 # Otherwise rounding turns and moves channels about.
-                part.weight *= 0.3
+                part.weight *= 0.15
         dinet.out_conv[4].weight.normal_(0, 1.5 / (49 * 2 * base) ** 0.5)
         for part in dinet.modules():
             if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
