@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     server::Server,
-    support::{folder, run, written},
+    support::{folder, root, run, written},
 };
 
 #[test]
@@ -198,6 +198,32 @@ fn bypass_cuts_out_what_is_drawn() {
     let (bypassed, drawn) = (most(10), most(frames.len() - 25));
     println!("greatest difference: {bypassed} while bypassed, {drawn} afterwards");
     assert!(drawn > 3 * bypassed.max(5), "{bypassed} {drawn}");
+}
+
+#[test]
+fn a_model_takes_over_while_it_plays() {
+    let Some(folder) = folder("swap") else { return };
+    let model = root().join("models/builtin").display().to_string();
+    let server = Server::start(&folder, &["--input", "test", "--model", &model]);
+    let status = server.wait("mouths", |status| {
+        status["stats"]["frames-synced"].as_u64() > Some(10)
+    });
+    assert_eq!(status["settings"]["model"], *model);
+    assert_eq!(status["models"], serde_json::json!(["", model]));
+    let opened = |server: &Server| {
+        server
+            .get("/api/log")
+            .body
+            .matches("Opening the model")
+            .count()
+    };
+    assert_eq!(opened(&server), 1);
+    assert_eq!(server.change(r#"{"model": ""}"#).status, 200);
+    server.wait("another model", |_| opened(&server) == 2);
+    let status = server.wait_for_frames(40);
+    assert_eq!(status["settings"]["model"], "");
+    assert_eq!(status["faults"], serde_json::json!([]));
+    assert_eq!(status["stats"]["frames-error"], 0);
 }
 
 /// The frames of a file.
