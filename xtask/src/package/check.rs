@@ -44,6 +44,29 @@ user 'TOOL painting.jpg --audio speech.wav -o out.mp4 --report out.json --quiet'
 grep -qE '"synced": [1-9]' "$root/home/lipsync/out.json"
 echo "package: $root/home/lipsync/out.mp4"
 
+# On air, with a recording: what the page asks for is there, and the file is whole at the end.
+cat >"$root/packages/on-air" <<'END'
+set -eu
+TOOL serve --input test --output programme.mkv --listen 127.0.0.1:18923 &
+serve=$!
+answer() {
+    exec 3<>/dev/tcp/127.0.0.1/18923 && printf 'GET %s HTTP/1.0\r\nHost: 127.0.0.1:18923\r\n\r\n' "$1" >&3 && cat <&3
+}
+for try in $(seq 60); do
+    sleep 1
+    if (answer /health) 2>/dev/null | grep -q ' 200 '; then break; fi
+    [ "$try" != 60 ] || { echo "package: /health does not answer 200" >&2; exit 1; }
+done
+(answer /) | grep -qi '<!doctype html>'
+(answer /metrics) | grep -q '^# TYPE lipsync'
+sleep 3
+kill -INT $serve
+wait $serve
+TOOL programme.mkv -o again.mp4 --quiet
+END
+user 'bash /packages/on-air'
+echo "package: on air, with a recording"
+
 # Without what is recommended it says what it lacks.
 inside apt-get -q remove -y gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav >"$root/packages/log"
 status=0
