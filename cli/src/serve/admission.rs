@@ -1,6 +1,6 @@
 //! Who may ask: whoever has the token; without one, pages of this program on this machine.
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// What a browser can say of itself where it opens a WebSocket: no header, but protocols, one of them with the token.
 pub const PROTOCOL: &str = "lipsync";
@@ -10,9 +10,14 @@ const TOKEN_PROTOCOL: &str = "token.";
 pub fn is_admitted(headers: &HeaderMap, token: Option<&str>) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
-    // Other sites' pages must not act in the name of whoever looks at them.
-    let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://"));
-    if origin.is_some_and(|(_, from)| from != host) {
+    // Other sites' pages must not act in the name of whoever looks at them, nor those without a name: what is sandboxed
+    // says "null".
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let is_own = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
+        origin.is_some_and(|(_, from)| from == host)
+    };
+    if !origins.all(is_own) {
         return false;
     }
     let Some(token) = token else {
@@ -51,8 +56,6 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn headers(all: &[(HeaderName, &'static str)]) -> HeaderMap {
@@ -74,11 +77,10 @@ mod tests {
             let found = is_admitted(&headers(&[(header::HOST, host)]), None);
             assert_eq!(found, passes, "{host}");
         }
-        let foreign = [
-            (header::HOST, "127.0.0.1:8080"),
-            (header::ORIGIN, "https://evil.example"),
-        ];
-        assert!(!is_admitted(&headers(&foreign), None));
+        for origin in ["https://evil.example", "null", "file://", "127.0.0.1:8080"] {
+            let foreign = [(header::HOST, "127.0.0.1:8080"), (header::ORIGIN, origin)];
+            assert!(!is_admitted(&headers(&foreign), None), "{origin}");
+        }
         let own = [
             (header::HOST, "127.0.0.1:8080"),
             (header::ORIGIN, "http://127.0.0.1:8080"),

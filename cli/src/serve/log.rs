@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    io::{self, Write as _},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -62,7 +63,6 @@ impl Log {
         if kept.back().is_some_and(|last| last.text == text) {
             return;
         }
-        eprintln!("{PROGRAM}: {text}");
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let time = since.map_or(0, |since| since.as_millis() as u64);
         let entry = Entry { time, level, text };
@@ -70,6 +70,9 @@ impl Log {
             kept.pop_front();
         }
         kept.push_back(entry.clone());
+        drop(kept);
+        // Whoever reads it may have gone, or be slow.
+        let _ = writeln!(io::stderr(), "{PROGRAM}: {}", entry.text);
         // Fails where nobody listens.
         let _ = self.listeners.send(entry);
     }

@@ -26,13 +26,13 @@ mod webrtc;
 mod whip;
 
 use std::{
+    io::{self, Write as _},
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
-use gst::prelude::*;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::{
@@ -46,7 +46,7 @@ use output::Sender;
 use programme::Programme;
 use room::Room;
 use source::Source;
-use supervise::Stop;
+use supervise::{Stop, renew_latency};
 use whip::Whip;
 
 /// Between two snapshots, and between two looks at whether something has to stand in for the input.
@@ -98,7 +98,14 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     }
     .run(&runtime, listener, serving, address);
     runtime.shutdown_timeout(FAREWELL);
-    Ok(played?)
+    played?;
+    if let Some(failure) = room.input.failure() {
+        return Err(failure).exit(Exit::Input);
+    }
+    match room.outputs.iter().find_map(|output| output.failure()) {
+        Some(failure) => Err(failure).exit(Exit::Output),
+        None => Ok(()),
+    }
 }
 
 /// What is missing is a matter of installation, wherever it is found out.
@@ -132,7 +139,8 @@ impl Show<'_> {
         room.look();
         let served =
             runtime.spawn(async move { axum::serve(listener, api::router(serving)).await });
-        println!("http://{address}/");
+        // Whoever reads it may have gone.
+        let _ = writeln!(io::stdout(), "http://{address}/");
         thread::scope(|scope| {
             scope.spawn(|| self.play_input());
             scope.spawn(|| self.stand_in());
@@ -224,7 +232,7 @@ impl Show<'_> {
         let log = &self.room.log;
         match message.view() {
             gst::MessageView::Latency(_) => {
-                self.room.programme.pipeline().recalculate_latency()?;
+                renew_latency(self.room.programme.pipeline());
             }
             gst::MessageView::Warning(warning) => log.warning(warning.error().to_string()),
             gst::MessageView::Info(info) => log.info(info.error().to_string()),

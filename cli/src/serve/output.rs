@@ -15,7 +15,7 @@ use super::{
     install::{self, Needed},
     log::Log,
     programme::Programme,
-    supervise::{Health, State, Stop, keep_going},
+    supervise::{Health, State, Stop, keep_going, renew_latency},
     whip::{self, Whip},
 };
 use crate::pipeline::Pipeline;
@@ -107,7 +107,9 @@ impl Output {
             }
             Self::File(path) => format!("{} ! filesink name=file", muxer(path)?),
             Self::Address(address) => match scheme(address) {
-                "srt" => format!("{TS} ! srtsink name=to wait-for-connection=false sync=false"),
+                "srt" => format!(
+                    "{TS} ! srtsink name=to wait-for-connection=false auto-reconnect=false sync=false"
+                ),
                 "udp" => format!("{TS} ! udpsink name=packets sync=false"),
                 "rtp" => format!("{TS} ! rtpmp2tpay ! udpsink name=packets sync=false"),
                 "http" | "https" => return Ok(whip::WORDS.into()),
@@ -218,7 +220,12 @@ impl Sender<'_> {
                     return Err(crate::pipeline::describe(error));
                 }
                 Some(gst::MessageView::Eos(_)) => return Ok(()),
-                Some(gst::MessageView::Latency(_)) => pipeline.recalculate_latency()?,
+                Some(gst::MessageView::Latency(_)) => renew_latency(&pipeline),
+                Some(gst::MessageView::Warning(warning)) => {
+                    let text = self.health.hide(warning.error().to_string());
+                    self.log
+                        .warning(format!("output {}: {text}", self.health.name));
+                }
                 Some(gst::MessageView::StateChanged(change))
                     if session.is_none()
                         && change.current() == gst::State::Playing
@@ -238,8 +245,11 @@ impl Sender<'_> {
             // The programme's own end comes through it; a file is whole only then.
             if self.stop.is_set() {
                 let now = pipeline.current_clock_time().unwrap_or_default();
-                if session.is_some() || now > *ends_at.get_or_insert(now + END) {
+                if session.is_some() {
                     return Ok(());
+                }
+                if now > *ends_at.get_or_insert(now + END) {
+                    bail!("its end was not written within {} s", END.seconds());
                 }
             }
         }

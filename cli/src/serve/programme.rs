@@ -19,6 +19,9 @@ use crate::{pipeline::Pipeline, property};
 
 /// Holds frames for as long as `lipsync` holds them, so that both are shown side by side.
 const HELD: &str = "queue max-size-buffers=0 max-size-bytes=0 max-size-time=3000000000";
+/// Where the programme cannot keep up, what waits longest is left out.
+const BOUNDED: &str =
+    "is-live=true format=time max-bytes=0 max-time=2000000000 leaky-type=downstream";
 /// In front of what may not hold up the rest.
 const SHORT: &str =
     "queue max-size-buffers=0 max-size-bytes=0 max-size-time=500000000 leaky=downstream";
@@ -177,6 +180,9 @@ impl Programme {
     }
 }
 
+/// Mouths may be earlier than the audio by so much on air, in nanoseconds: all is held for so long, and [`HELD`] holds no more.
+pub const EARLIEST: i64 = -1_000_000_000;
+
 /// The element's properties that may be changed on air, as JSON names them.
 pub const ON_AIR: [&str; 14] = [
     "strength",
@@ -229,7 +235,7 @@ fn words(options: &Options) -> String {
          compositor name=mix sink_1::xpos={width} ! {SHORT} ! valve name=valve drop=true \
          ! vp8enc deadline=1 cpu-used=8 threads=2 end-usage=cbr target-bitrate={PREVIEW_BITRATE} keyframe-max-dist=100 \
          error-resilient=default lag-in-frames=0 ! appsink name=preview async=false \
-         sound. ! {SHORT} ! opusenc bitrate=96000 ! appsink name=opus async=false"
+         sound. ! {HELD} ! opusenc bitrate=96000 ! appsink name=opus async=false"
     );
     let programme = format!(
         "after. ! {HELD} ! x264enc tune=zerolatency speed-preset=veryfast bitrate={} key-int-max={} \
@@ -244,8 +250,8 @@ fn words(options: &Options) -> String {
         false => &programme,
     };
     format!(
-        "appsrc name=frames is-live=true format=time max-bytes=0 caps={video} ! tee name=before \
-         appsrc name=samples is-live=true format=time max-bytes=0 caps={audio} \
+        "appsrc name=frames {BOUNDED} caps={video} ! tee name=before \
+         appsrc name=samples {BOUNDED} caps={audio} \
          ! level name=level interval={METER_INTERVAL} ! lipsync.audio_sink \
          before. ! queue ! lipsync.video_sink \
          lipsyncbin name=lipsync \

@@ -16,7 +16,7 @@ use super::{
     meters::Meters,
     options::Options,
     preview::Viewers,
-    programme::{self, ON_AIR, Programme},
+    programme::{self, EARLIEST, ON_AIR, Programme},
     supervise::{Health, State},
 };
 use crate::property;
@@ -195,7 +195,11 @@ impl Room {
             if name == "model" && !self.models.contains(&text) {
                 bail!("{text} is none of the models that were named with --model");
             }
-            values.push((name, property::parse(lipsync, name, &text)?));
+            let value = property::parse(lipsync, name, &text)?;
+            if name == "sync-offset" && value.get().is_ok_and(|offset: i64| offset < EARLIEST) {
+                bail!("sync-offset is {text}; expected {EARLIEST} (-1 s) or more on air");
+            }
+            values.push((name, value));
         }
         for (name, value) in &values {
             lipsync.set_property_from_value(name, value);

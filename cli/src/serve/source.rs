@@ -15,7 +15,7 @@ use super::{
     log::Log,
     options::Options,
     programme::Programme,
-    supervise::{Health, State, Stop, keep_going},
+    supervise::{Health, State, Stop, keep_going, renew_latency},
 };
 use crate::pipeline::{Pipeline, drain};
 
@@ -36,8 +36,11 @@ pub struct Source<'a> {
 impl Source<'_> {
     /// Plays until all ends, or a file does that is to be played once.
     pub fn run(&self) {
-        let is_repeated = self.options.input.is_file() && !self.options.once;
-        keep_going(self.health, self.log, self.stop, true, || {
+        let is_file = self.options.input.is_file();
+        let is_repeated = is_file && !self.options.once;
+        // A recording must not get the same again from its beginning.
+        let is_worth_trying = !is_file || is_repeated;
+        keep_going(self.health, self.log, self.stop, is_worth_trying, || {
             loop {
                 let begun = Instant::now();
                 self.play()?;
@@ -45,7 +48,7 @@ impl Source<'_> {
                 self.stop.wait(SHORTEST.saturating_sub(begun.elapsed()));
                 match is_repeated && !self.stop.is_set() {
                     true => (),
-                    false if self.options.input.is_file() || self.stop.is_set() => return Ok(()),
+                    false if is_file || self.stop.is_set() => return Ok(()),
                     false => bail!("the other side has ended it"),
                 }
             }
@@ -69,7 +72,7 @@ impl Source<'_> {
         pipeline.play()?;
         let heard = |message: &gst::Message| {
             match message.view() {
-                gst::MessageView::Latency(_) => pipeline.recalculate_latency()?,
+                gst::MessageView::Latency(_) => renew_latency(&pipeline),
                 gst::MessageView::Warning(warning) => {
                     let text = self.health.hide(warning.error().to_string());
                     self.log.warning(format!("input {input}: {text}"));

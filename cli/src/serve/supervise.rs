@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Result;
+use gst::prelude::*;
 
 use super::{
     input::{self, Secret},
@@ -116,6 +117,14 @@ impl Health {
         inner.state
     }
 
+    /// That it failed for good, and why.
+    pub fn failure(&self) -> Option<anyhow::Error> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = inner.reason.as_deref().unwrap_or_default();
+        (inner.state == State::Failed)
+            .then(|| anyhow::anyhow!("{} {} failed: {reason}", self.kind, self.name))
+    }
+
     pub fn json(&self) -> serde_json::Value {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         serde_json::json!({
@@ -125,6 +134,14 @@ impl Health {
             "seconds": inner.since.elapsed().as_secs(),
             "attempts": inner.attempts,
         })
+    }
+}
+
+/// Has a pipeline reckon its latency anew. A sink that is not linked yet, of a stream that may never come, has it fail; what
+/// the others have stays right.
+pub fn renew_latency(pipeline: &gst::Pipeline) {
+    if pipeline.recalculate_latency().is_err() {
+        gst::debug!(gst::CAT_DEFAULT, obj = pipeline, "no new latency");
     }
 }
 
@@ -144,7 +161,8 @@ pub fn keep_going(
         let begun = Instant::now();
         health.set(State::Connecting, None);
         let ended = attempt();
-        if stop.is_set() {
+        // What ends with all else fails only where something is lost by it.
+        if stop.is_set() && (ended.is_ok() || is_worth_trying) {
             return;
         }
         let Err(error) = ended else {

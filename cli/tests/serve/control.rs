@@ -73,6 +73,7 @@ fn a_programme_plays_and_is_controlled() {
     for wrong in [
         r#"{"strength": 1.5, "bypass": 7}"#,
         r#"{"strength": 3}"#,
+        r#"{"sync-offset": -2000000000}"#,
         r#"{"strength": 1.5, "model": "/etc/passwd"}"#,
         r#"{"strength": 1.5, "max-faces": 2}"#,
         r#"{"silence": "shout"}"#,
@@ -284,11 +285,11 @@ fn a_wrong_token_is_refused() {
     }
     // Without a token no foreign page is answered, by whatever name it calls this machine.
     let server = Server::start(&folder, &["--input", "test"]);
-    let headers = [("Origin", "https://elsewhere.example")];
-    assert_eq!(
-        server.ask("PATCH", "/api/settings", &headers, "{}").status,
-        403
-    );
+    for origin in ["https://elsewhere.example", "null"] {
+        let headers = [("Origin", origin)];
+        let answer = server.ask("PATCH", "/api/settings", &headers, "{}");
+        assert_eq!(answer.status, 403, "{origin}");
+    }
     assert_eq!(server.get("/api/status").status, 200);
 }
 
@@ -298,6 +299,7 @@ fn what_cannot_be_is_said_at_once() {
         return;
     };
     fs::write(folder.join("there.mkv"), "").unwrap();
+    fs::write(folder.join("words.mp4"), "no video, but words").unwrap();
     for (words, code, said) in [
         ("serve --input nowhere.mp4", 3, "is not a file"),
         ("serve --input ftp://host/x", 3, "expected srt"),
@@ -305,6 +307,11 @@ fn what_cannot_be_is_said_at_once() {
         ("serve --input test --output x.doc", 4, ".mkv"),
         ("serve --input test --set strength=9", 2, "strength=9"),
         ("serve --input test --size 3x3", 2, "WIDTHxHEIGHT"),
+        (
+            "serve --input words.mp4 --once --listen 127.0.0.1:0",
+            3,
+            "words.mp4 failed",
+        ),
         ("serve", 2, "--input"),
     ] {
         run(&folder, words).ends(code).says(said);
