@@ -231,7 +231,11 @@ impl Cutout {
             return;
         }
         let openness = face.map_or(0.0, |face| face.mesh.openness());
-        if let Some(places) = self.others.take(time_ns, openness) {
+        // What lies over a mouth now must not come back in later frames.
+        let is_bare = face.is_none_or(|face| face.cover.is_bare());
+        if (is_bare || self.others.is_empty())
+            && let Some(places) = self.others.take(time_ns, openness)
+        {
             for place in places.chunks_exact_mut(3 * self.plan.size.area()) {
                 self.plan.view(crop, &[Planes::Reference], place);
             }

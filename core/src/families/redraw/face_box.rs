@@ -40,7 +40,7 @@ const POINT_29: usize = 195;
 const POINT_33: usize = 2;
 const MOUTH: [usize; 2] = [61, 291];
 /// DINet's radius is larger than what it is measured by, and a multiple of so many pixels.
-const RADIUS: f32 = 1.05;
+const RADIUS: f64 = 1.05;
 const RADIUS_STEP: f32 = 4.0;
 /// FFHQ's places of eyes, tip of the nose and corners of the mouth in a square of side 1
 /// (FaceFusion's `ffhq_512`), and the mesh points whose means lie there.
@@ -257,10 +257,10 @@ fn landmarks_68(mesh: &Mesh, upright: &Affine, whole: bool) -> Rect {
     let bottom = cut(Rect::around(mesh.points.iter().map(|&point| upright.apply(point))).y1);
     let ([x, _], [_, y]) = (point(POINT_33), point(POINT_29));
     let [right, left] = MOUTH.map(|index| point(index)[0]);
-    let measured = (bottom - y).max(left - right) * RADIUS;
+    let measured = (bottom - y).max(left - right);
     let radius = match whole {
-        true => ((measured / 2.0).floor() / RADIUS_STEP).floor() * RADIUS_STEP + RADIUS_STEP,
-        false => (measured + RADIUS_STEP) / 2.0,
+        true => radius(measured),
+        false => (measured * RADIUS as f32 + RADIUS_STEP) / 2.0,
     };
     Rect {
         x0: x - 1.25 * radius,
@@ -268,6 +268,12 @@ fn landmarks_68(mesh: &Mesh, upright: &Affine, whole: bool) -> Rect {
         y0: y - radius,
         y1: y + 2.25 * radius,
     }
+}
+
+/// In Python's numbers: 480 times 1.05 is less than 504 in single precision.
+fn radius(measured: f32) -> f32 {
+    let half = (f64::from(measured) * RADIUS / 2.0).floor() as f32;
+    (half / RADIUS_STEP).floor() * RADIUS_STEP + RADIUS_STEP
 }
 
 /// The face, with its top as far above point 29 as its chin is below, of a mesh that is made `upright`.
@@ -333,6 +339,13 @@ mod tests {
         assert_eq!(whole([f32::NAN; 4], FRAME), None);
         assert_eq!(whole([120.0, 0.0, 130.0, 9.0], FRAME), None);
         assert_eq!(recipe(Finder::S3fd).whole(None, FRAME), None);
+    }
+
+    #[test]
+    fn the_radius_is_that_of_the_original() {
+        for (measured, expected) in [(26.0, 16.0), (479.0, 252.0), (480.0, 256.0), (960.0, 508.0)] {
+            assert_eq!(radius(measured), expected, "{measured}");
+        }
     }
 
     #[test]

@@ -42,6 +42,11 @@ impl OtherFrames {
         &self.pictures
     }
 
+    /// Whether no frame was taken yet.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     pub fn forget(&mut self) {
         self.kept.clear();
     }
