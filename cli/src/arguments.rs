@@ -18,7 +18,7 @@ Notes on standard error name all that the output lacks of the input.";
 
 /// Redraws the mouths of a video to match its speech, or another file's
 #[derive(Clone, Debug, Parser)]
-#[command(name = "gst-lipsync-1.0", version, after_help = EXAMPLES,
+#[command(name = "gst-lipsync-1.0", bin_name = "gst-lipsync-1.0", version, after_help = EXAMPLES,
     args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub struct Arguments {
     #[command(subcommand)]

@@ -87,6 +87,7 @@ impl Input {
                 "{} is not a file, an address, `camera` or `test`",
                 path.display()
             ),
+            Self::Address(address) if complete(address).is_err() => complete(address),
             Self::Address(address) => match scheme(address) {
                 "srt" => install::check(&[Needed::bad("srtsrc"), Needed::bad("tsdemux")]),
                 "rtmp" | "rtmps" => install::check(&[Needed::bad("rtmp2src")]),
@@ -191,6 +192,35 @@ pub fn video_caps(size: Size, rate: Rate) -> String {
         "video/x-raw,format=I420,width={width},height={height},framerate={numer}/{denom},pixel-aspect-ratio=1/1,\
          interlace-mode=progressive,colorimetry=bt709,chroma-site=mpeg2"
     )
+}
+
+/// Whether an address has what its scheme needs.
+///
+/// # Errors
+/// What is expected.
+pub fn complete(address: &str) -> Result<()> {
+    let (scheme, rest) = address.split_once("://").unwrap_or_default();
+    let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = authority.split('/').next().unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    let port = authority.rsplit_once(':');
+    let port = port.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    let shown = without_secrets(address);
+    match (scheme, port) {
+        ("srt", Some(("", _))) if !query.split('&').any(|part| part == "mode=listener") => {
+            bail!(
+                "{shown} has no host: expected srt://HOST:PORT, or srt://:PORT?mode=listener to be called"
+            )
+        }
+        ("srt", None) => bail!("{shown}: expected srt://HOST:PORT"),
+        ("udp" | "rtp", None | Some(("", _))) => {
+            bail!("{shown}: expected {scheme}://ADDRESS:PORT, such as {scheme}://0.0.0.0:5000")
+        }
+        (_, _) if authority.is_empty() && scheme != "file" => {
+            bail!("{shown} has no host: expected {scheme}://HOST/...")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is before `://`.

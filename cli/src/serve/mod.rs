@@ -77,7 +77,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let address = options.listen;
     let listener = runtime
         .block_on(TcpListener::bind(address))
-        .with_context(|| format!("cannot listen on {address}"))
+        .with_context(|| {
+            format!("cannot listen on {address}; --listen takes another address or port")
+        })
         .exit(Exit::Output)?;
     let address = listener.local_addr().context("a socket has an address")?;
 

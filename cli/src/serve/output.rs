@@ -11,7 +11,7 @@ use gst::prelude::*;
 use gst_utils::ConsumptionLink;
 
 use super::{
-    input::{Secret, scheme, secrets, without_secrets},
+    input::{Secret, complete, scheme, secrets, without_secrets},
     install::{self, Needed},
     log::Log,
     programme::Programme,
@@ -75,8 +75,13 @@ impl Output {
             Self::File(path) | Self::Hls(path) if path.exists() && !overwrites => {
                 bail!("{} exists: --force overwrites it", path.display())
             }
+            Self::File(path) | Self::Hls(path) if missing_folder(path).is_some() => {
+                let folder = missing_folder(path).unwrap_or(path);
+                bail!("there is no folder {}", folder.display())
+            }
             Self::Hls(_) => install::check(&[Needed::bad("hlssink2")]),
             Self::File(path) => muxer(path).map(drop),
+            Self::Address(address) if complete(address).is_err() => complete(address),
             Self::Address(address) => match scheme(address) {
                 "srt" => install::check(&[Needed::bad("srtsink"), Needed::bad("mpegtsmux")]),
                 "rtmp" | "rtmps" => {
@@ -162,6 +167,12 @@ impl Output {
     }
 }
 
+/// The folder of a file, where it is not there.
+fn missing_folder(path: &Path) -> Option<&Path> {
+    let folder = path.parent()?;
+    (!folder.as_os_str().is_empty() && !folder.is_dir()).then_some(folder)
+}
+
 /// The muxer for a file.
 fn muxer(path: &Path) -> Result<&'static str> {
     let extension = path.extension().and_then(|extension| extension.to_str());
@@ -181,6 +192,9 @@ fn muxer(path: &Path) -> Result<&'static str> {
     install::check(&[needed])?;
     Ok(words)
 }
+
+/// What `lipsync` puts into the comment of streams whose mouths it has redrawn.
+const ALTERED: &str = "mouths-altered-by-lipsync";
 
 /// Sends the programme to one output.
 pub struct Sender<'a> {
@@ -205,6 +219,7 @@ impl Sender<'_> {
     fn send(&self) -> Result<()> {
         let pipeline = Pipeline::parse(&self.output.words()?)?;
         self.output.set_up(&pipeline)?;
+        self.mark(&pipeline);
         self.programme.share_time_with(&pipeline);
         let _links = self.link(&pipeline)?;
         let mut session = match self.output.is_whip() {
@@ -252,6 +267,17 @@ impl Sender<'_> {
                     bail!("its end was not written within {} s", END.seconds());
                 }
             }
+        }
+    }
+
+    /// Says in what is recorded that mouths were altered: tags of the programme do not come so far.
+    fn mark(&self, pipeline: &Pipeline) {
+        let muxer = pipeline.by_name("mux");
+        let muxer = muxer.and_then(|muxer| muxer.dynamic_cast::<gst::TagSetter>().ok());
+        if let Some(muxer) = muxer
+            && self.programme.lipsync().property("tag-altered")
+        {
+            muxer.add_tag::<gst::tags::Comment>(&ALTERED, gst::TagMergeMode::Append);
         }
     }
 

@@ -119,6 +119,9 @@ fn a_programme_plays_and_is_controlled() {
     assert_eq!(server.end(), Some(0));
     for file in ["out.mkv", "out.mp4"] {
         assert!(written(&folder.join(file)).1 > 30, "{file}");
+        let bytes = fs::read(folder.join(file)).unwrap();
+        let mark = b"mouths-altered-by-lipsync";
+        assert!(bytes.windows(mark.len()).any(|at| at == mark), "{file}");
     }
     let playlist = fs::read_to_string(folder.join("live.m3u8")).unwrap();
     assert!(playlist.contains("live-00000.ts"), "{playlist}");
@@ -305,6 +308,15 @@ fn what_cannot_be_is_said_at_once() {
         ("serve --input ftp://host/x", 3, "expected srt"),
         ("serve --input test --output there.mkv", 4, "--force"),
         ("serve --input test --output x.doc", 4, ".mkv"),
+        (
+            "serve --input test --output nowhere/x.mkv",
+            4,
+            "no folder nowhere",
+        ),
+        ("serve --input test --output rtmp://", 4, "has no host"),
+        ("serve --input srt://:7000", 3, "mode=listener"),
+        ("serve --input srt://host", 3, "srt://HOST:PORT"),
+        ("serve --input udp://:5000", 3, "udp://ADDRESS:PORT"),
         ("serve --input test --set strength=9", 2, "strength=9"),
         ("serve --input test --size 3x3", 2, "WIDTHxHEIGHT"),
         (
