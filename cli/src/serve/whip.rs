@@ -98,10 +98,18 @@ impl Whip {
         })
     }
 
-    /// Asks the server and gives what it answers.
-    async fn ask(&self, method: &Method, address: &Uri, text: &str) -> Result<Response<String>> {
+    /// Asks a server and gives what it answers. The token is for the `own` one alone.
+    async fn ask(
+        &self,
+        method: &Method,
+        own: &Uri,
+        address: &Uri,
+        text: &str,
+    ) -> Result<Response<String>> {
         let mut request = Request::builder().method(method).uri(address);
-        if let Some(token) = &self.token {
+        if let Some(token) = &self.token
+            && is_same_server(own, address)
+        {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         if !text.is_empty() {
@@ -120,9 +128,10 @@ impl Whip {
     }
 
     /// Sends an offer. The answer, and where the session can be deleted.
-    async fn offer(&self, mut address: Uri, offer: &str) -> Result<(String, Option<Uri>)> {
+    async fn offer(&self, own: &Uri, offer: &str) -> Result<(String, Option<Uri>)> {
+        let mut address = own.clone();
         for _ in 0..=REDIRECTS {
-            let answer = self.ask(&Method::POST, &address, offer).await?;
+            let answer = self.ask(&Method::POST, own, &address, offer).await?;
             let location = answer.headers().get(header::LOCATION);
             let location = location.and_then(|value| value.to_str().ok());
             let location = location.and_then(|location| resolve(&address, location));
@@ -130,15 +139,30 @@ impl Whip {
                 (StatusCode::CREATED, resource) => return Ok((answer.into_body(), resource)),
                 (status, Some(next)) if status.is_redirection() => {
                     // A token is for whom it was given.
-                    if self.token.is_some() && next.authority() != address.authority() {
+                    if self.token.is_some() && !is_same_server(own, &next) {
                         bail!("the server sends the token elsewhere, to {next}");
                     }
                     address = next;
                 }
-                (status, _) => bail!("the server refuses: {status} {}", answer.body().trim()),
+                (status, _) => bail!("the server refuses: {status}{}", first_line(answer.body())),
             }
         }
         bail!("the server sends from one address to the next")
+    }
+}
+
+/// Whether a secret for the one may be sent to the other.
+fn is_same_server(one: &Uri, other: &Uri) -> bool {
+    (one.scheme(), one.authority()) == (other.scheme(), other.authority())
+}
+
+/// What a server says for people, after a space; some say it in pages.
+fn first_line(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let line = text.trim().lines().next().unwrap_or_default().trim();
+    match line.is_empty() || line.starts_with('<') || line.len() > LONGEST {
+        true => String::new(),
+        false => format!(" {line}"),
     }
 }
 
@@ -180,7 +204,7 @@ impl Session<'_> {
     pub fn look(&mut self) -> Result<bool> {
         if self.is_ready.swap(false, Ordering::AcqRel) {
             let offer = webrtc::describe(&self.webrtc, "offer")?;
-            let answered = self.whip.offer(self.address.clone(), &offer);
+            let answered = self.whip.offer(&self.address, &offer);
             let (answer, resource) = self.whip.runtime.block_on(answered)?;
             self.resource = resource;
             let answer = session_description::from_text(Kind::Answer, &answer)?;
@@ -193,7 +217,7 @@ impl Session<'_> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         if let Some(resource) = self.resource.take() {
-            let deleted = self.whip.ask(&Method::DELETE, &resource, "");
+            let deleted = self.whip.ask(&Method::DELETE, &self.address, &resource, "");
             // The server notices by itself, later.
             let _ = self.whip.runtime.block_on(deleted);
         }
@@ -203,6 +227,27 @@ impl Drop for Session<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_for_its_own_server() {
+        let own: Uri = "https://host/whip".parse().unwrap();
+        for (other, is_same) in [
+            ("https://host/resource/7", true),
+            ("http://host/whip", false),
+            ("https://other/whip", false),
+            ("https://host:8443/whip", false),
+        ] {
+            assert_eq!(is_same_server(&own, &other.parse().unwrap()), is_same);
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_is_a_line() {
+        assert_eq!(first_line("no such stream\nmore"), " no such stream");
+        for text in ["", "<html>404</html>", &"x".repeat(300)] {
+            assert_eq!(first_line(text), "");
+        }
+    }
 
     #[test]
     fn locations_are_seen_from_the_address_that_was_asked() {

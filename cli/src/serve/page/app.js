@@ -245,7 +245,12 @@ at("silence").onchange = event => change({ silence: event.target.value });
 at("debug").onchange = event => change({ "draw-debug": event.target.checked });
 at("settings").onsubmit = event => event.preventDefault();
 
+// The next Space is the cut again, and not the button that was clicked.
+document.addEventListener("click", event => event.detail > 0 && event.target.closest("button")?.blur());
+
 document.addEventListener("keydown", event => {
+  // A key that is held must not cut in and out.
+  if (event.repeat && !event.key.startsWith("Arrow")) return;
   if (at("door").open || event.ctrlKey || event.metaKey || event.altKey) return;
   const where = event.target.tagName;
   const strength = step => change({ strength: Math.min(2, Math.max(0, Math.round((settings.strength + step) * 20) / 20)) });
