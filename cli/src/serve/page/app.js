@@ -249,10 +249,13 @@ at("settings").onsubmit = event => event.preventDefault();
 document.addEventListener("click", event => event.detail > 0 && event.target.closest("button")?.blur());
 
 document.addEventListener("keydown", event => {
-  // A key that is held must not cut in and out.
-  if (event.repeat && !event.key.startsWith("Arrow")) return;
   if (at("door").open || event.ctrlKey || event.metaKey || event.altKey) return;
   const where = event.target.tagName;
+  // A key that is held must not cut in and out; a browser clicks a button with each Enter, and scrolls with Space.
+  if (event.repeat && !event.key.startsWith("Arrow")) {
+    if (where === "BUTTON" || where === "BODY") event.preventDefault();
+    return;
+  }
   const strength = step => change({ strength: Math.min(2, Math.max(0, Math.round((settings.strength + step) * 20) / 20)) });
   const keys = {
     " ": () => where !== "BUTTON" && where !== "SELECT" && where !== "INPUT" && at("bypass").click(),
