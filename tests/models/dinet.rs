@@ -4,14 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    hearing::{check_however_it_comes, hear, speech},
     opening::{LOOK, opened, refused},
     picture::Picture,
-    wenet::hear,
 };
 use lipsync_core::{
     face::{Face, Mesh},
     generator::{Brush, Generator, Sketch, Spot},
-    sound::{MONO, SampleFormat, Sound},
 };
 
 /// Size of the face of the tiny network, and the part of it that is put back.
@@ -82,14 +81,6 @@ fn what_is_drawn_is_what_pytorch_draws() {
     assert!(worst < 1e-3, "{worst}");
 }
 
-fn stream() -> Sound {
-    let mut sound = Sound::new();
-    sound
-        .configure(SampleFormat::S16, 16_000, MONO)
-        .expect("16 kHz mono is usable");
-    sound
-}
-
 /// Every piece is there when its frame is, wherever in it the frame's rows lie.
 #[test]
 fn nothing_is_missing_when_a_frame_is_heard() {
@@ -98,7 +89,7 @@ fn nothing_is_missing_when_a_frame_is_heard() {
         let Some(mut generator) = opened(&model("missing", &lines)) else {
             return;
         };
-        let mut sound = stream();
+        let mut sound = speech();
         sound.push(SPEECH, 0, true);
         for frame in 0..50 {
             let found = hear(&mut *generator, &mut sound, frame * FRAME_NS);
@@ -120,7 +111,7 @@ fn what_is_heard_is_what_the_original_hears() {
     let Some(mut generator) = opened(&model("heard", lines)) else {
         return;
     };
-    let mut sound = stream();
+    let mut sound = speech();
     sound.push(SPEECH, 0, true);
     sound.finish();
     let expected = floats(LETTERS);
@@ -132,28 +123,9 @@ fn what_is_heard_is_what_the_original_hears() {
     }
 }
 
-/// What a frame hears does not depend on how the audio came, and nothing later than the look-ahead is waited for.
 #[test]
 fn rows_are_the_same_however_the_sound_came() {
-    let path = model("chunks", "");
-    let (Some(mut late), Some(mut early)) = (opened(&path), opened(&path)) else {
-        return;
-    };
-    let look_ahead_ns = late.hearing().look_ahead_ns;
-    assert_eq!(look_ahead_ns, 965_000_000);
-    let [mut whole, mut streamed] = [stream(), stream()];
-    whole.push(SPEECH, 0, true);
-    let mut chunks = SPEECH.chunks(2 * 441).enumerate();
-    for frame in 0..12 {
-        let time_ns = frame * 100_000_000;
-        while streamed.covered_until() < time_ns + look_ahead_ns {
-            let (at, piece) = chunks.next().expect("there is enough sound");
-            streamed.push(piece, at as i64 * 441 * 62_500, false);
-        }
-        let found = hear(&mut *late, &mut streamed, time_ns);
-        let expected = hear(&mut *early, &mut whole, time_ns);
-        assert!(found == expected, "{time_ns} ns");
-    }
+    check_however_it_comes(&model("chunks", ""), SPEECH, 965_000_000);
 }
 
 /// A face round which DINet's box has 40 x 52 pixels, its corner at 50, 40: the radius is int(26 * 1.05) // 2 = 13, and
@@ -231,7 +203,7 @@ fn check_others(seen: &[f32], pictures: [&Picture; OTHERS]) {
 
 /// Traps: B, G, R; other frames with a black square; neighbouring frames.
 #[test]
-fn the_mouth_is_black_and_other_frames_are_of_the_stream() {
+fn the_mouth_is_black_and_other_frames_are_of_the_speech() {
     let Some(generator) = opened(&model("seen", EXACT)) else {
         return;
     };

@@ -4,11 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    hearing,
     onnx::{Dim, Linear},
     opening::{opened, refused, write_manifest},
-    wenet,
 };
-use lipsync_core::sound::{MONO, SampleFormat, Sound};
 
 const ENCODER: &[u8] = include_bytes!("../data/hubert_tiny.onnx");
 /// `[148, 16]`, of all of [`SPEECH`].
@@ -54,10 +53,7 @@ pub fn model(name: &str, lines: &str) -> PathBuf {
 /// What the first frames hear, of sound that comes as late as it may, in pieces of so many samples.
 fn streamed(path: &Path, chunk: usize, frames: i64) -> Option<Vec<Vec<f32>>> {
     let mut generator = opened(path)?;
-    let mut sound = Sound::new();
-    sound
-        .configure(SampleFormat::S16, 16_000, MONO)
-        .expect("16 kHz mono is usable");
+    let mut sound = hearing::speech();
     let mut chunks = SPEECH.chunks(2 * chunk).enumerate();
     let mut hear = |frame: i64| {
         let hearing = generator.hearing();
@@ -68,7 +64,7 @@ fn streamed(path: &Path, chunk: usize, frames: i64) -> Option<Vec<Vec<f32>>> {
                 None => sound.finish(),
             }
         }
-        wenet::hear(&mut *generator, &mut sound, frame * FRAME_NS)
+        hearing::hear(&mut *generator, &mut sound, frame * FRAME_NS)
     };
     Some((0..frames).map(&mut hear).collect())
 }

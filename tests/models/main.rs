@@ -13,6 +13,7 @@ mod broken;
 mod dinet;
 mod families;
 mod files;
+mod hearing;
 mod hubert;
 mod loading;
 mod manifests;

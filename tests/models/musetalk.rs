@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    hearing::{check_however_it_comes, hear, speech},
     opening::{LOOK, opened, refused},
     picture::Picture,
-    wenet::hear,
 };
 use lipsync_core::{
     Error, assembly,
@@ -14,7 +14,6 @@ use lipsync_core::{
     face::{Face, Mesh},
     generator::{Sketch, Spot},
     inference,
-    sound::{MONO, SampleFormat, Sound},
 };
 
 /// Side of the face of the tiny networks, and numbers in a row of their Whisper.
@@ -118,10 +117,7 @@ fn what_is_heard_is_what_transformers_hears() {
     let Some(mut generator) = opened(&model("heard", lines)) else {
         return;
     };
-    let mut sound = Sound::new();
-    sound
-        .configure(SampleFormat::S16, 16_000, MONO)
-        .expect("16 kHz mono is usable");
+    let mut sound = speech();
     sound.push(SPEECH, 0, true);
     sound.finish();
     let frames = [0, 1_000_000_000, 2_960_000_000];
@@ -134,35 +130,9 @@ fn what_is_heard_is_what_transformers_hears() {
     }
 }
 
-/// What a frame hears does not depend on how the audio came, and nothing later than the look-ahead is waited for.
 #[test]
 fn rows_are_the_same_however_the_sound_came() {
-    let path = model("chunks", "");
-    let (Some(mut late), Some(mut early)) = (opened(&path), opened(&path)) else {
-        return;
-    };
-    let look_ahead_ns = late.hearing().look_ahead_ns;
-    assert_eq!(look_ahead_ns, 152_500_000);
-    let [mut whole, mut streamed] = [0, 1].map(|_| {
-        let mut sound = Sound::new();
-        let configured = sound.configure(SampleFormat::S16, 16_000, MONO);
-        configured.expect("16 kHz mono is usable");
-        sound
-    });
-    whole.push(SPEECH, 0, true);
-    let mut chunks = SPEECH.chunks(2 * 441).enumerate();
-    for frame in 0..12 {
-        let time_ns = frame * 100_000_000;
-        while streamed.covered_until() < time_ns + look_ahead_ns {
-            let (at, piece) = chunks.next().expect("there is enough sound");
-            streamed.push(piece, at as i64 * 441 * 62_500, false);
-        }
-        let found = hear(&mut *late, &mut streamed, time_ns);
-        assert!(
-            found == hear(&mut *early, &mut whole, time_ns),
-            "{time_ns} ns"
-        );
-    }
+    check_however_it_comes(&model("chunks", ""), SPEECH, 152_500_000);
 }
 
 /// A face whose mesh fills the box, with the bridge of its nose in the middle.

@@ -4,13 +4,11 @@
 use std::path::PathBuf;
 
 use crate::{
+    hearing::{hear, speech},
     onnx::{Dim, Linear},
     opening::{opened, refused, write_manifest},
 };
-use lipsync_core::{
-    generator::{Generator, Heard},
-    sound::{BANDS, MONO, SampleFormat, Sound, Spectrum},
-};
+use lipsync_core::sound::{BANDS, Sound, Spectrum};
 
 /// As Ultralight has it, but for the four numbers that the stand-in makes of a window.
 const ROWS: usize = 8;
@@ -55,31 +53,6 @@ fn model(name: &str, lines: &str) -> PathBuf {
         &format!("{encoder}\n{sound}\n{lines}"),
     );
     folder
-}
-
-fn speech() -> Sound {
-    let mut sound = Sound::new();
-    sound
-        .configure(SampleFormat::S16, 16_000, MONO)
-        .expect("16 kHz mono is usable");
-    sound
-}
-
-/// What a generator hears at a time.
-pub fn hear(generator: &mut dyn Generator, sound: &mut Sound, time_ns: i64) -> Vec<f32> {
-    let hearing = generator.hearing();
-    let last_column = hearing.spectrum.column_for(time_ns + hearing.look_ahead_ns);
-    let mut mel = vec![0.0; BANDS * hearing.columns];
-    sound.window(hearing.spectrum, last_column, &mut mel, hearing.columns);
-    let heard = Heard {
-        mel: &mel,
-        last_column,
-        time_ns,
-        bounds: sound.bounds(),
-    };
-    let mut out = Vec::new();
-    generator.listen(&heard, &mut out).expect("inference works");
-    out
 }
 
 /// What the stand-in makes of row `row`, caches empty before row 0.

@@ -87,8 +87,7 @@ impl Input {
                 "{} is not a file, an address, `camera` or `test`",
                 path.display()
             ),
-            Self::Address(address) if complete(address).is_err() => complete(address),
-            Self::Address(address) => match scheme(address) {
+            Self::Address(address) => match checked_scheme(address)? {
                 "srt" => install::check(&[Needed::bad("srtsrc"), Needed::bad("tsdemux")]),
                 "rtmp" | "rtmps" => install::check(&[Needed::bad("rtmp2src")]),
                 "rtsp" | "rtsps" => install::check(&[Needed::good("rtspsrc")]),
@@ -194,11 +193,11 @@ pub fn video_caps(size: Size, rate: Rate) -> String {
     )
 }
 
-/// Whether an address has what its scheme needs.
+/// The scheme of an address that has what it needs.
 ///
 /// # Errors
 /// What is expected.
-pub fn complete(address: &str) -> Result<()> {
+pub fn checked_scheme(address: &str) -> Result<&str> {
     let (scheme, rest) = address.split_once("://").unwrap_or_default();
     let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
     let authority = authority.split('/').next().unwrap_or_default();
@@ -219,7 +218,7 @@ pub fn complete(address: &str) -> Result<()> {
         (_, _) if authority.is_empty() && scheme != "file" => {
             bail!("{shown} has no host: expected {scheme}://HOST/...")
         }
-        _ => Ok(()),
+        _ => Ok(scheme),
     }
 }
 

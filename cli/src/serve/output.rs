@@ -11,7 +11,7 @@ use gst::prelude::*;
 use gst_utils::ConsumptionLink;
 
 use super::{
-    input::{Secret, complete, scheme, secrets, without_secrets},
+    input::{Secret, checked_scheme, scheme, secrets, without_secrets},
     install::{self, Needed},
     log::Log,
     programme::Programme,
@@ -75,14 +75,15 @@ impl Output {
             Self::File(path) | Self::Hls(path) if path.exists() && !overwrites => {
                 bail!("{} exists: --force overwrites it", path.display())
             }
-            Self::File(path) | Self::Hls(path) if missing_folder(path).is_some() => {
-                let folder = missing_folder(path).unwrap_or(path);
-                bail!("there is no folder {}", folder.display())
+            Self::Hls(path) => {
+                check_folder(path)?;
+                install::check(&[Needed::bad("hlssink2")])
             }
-            Self::Hls(_) => install::check(&[Needed::bad("hlssink2")]),
-            Self::File(path) => muxer(path).map(drop),
-            Self::Address(address) if complete(address).is_err() => complete(address),
-            Self::Address(address) => match scheme(address) {
+            Self::File(path) => {
+                check_folder(path)?;
+                muxer(path).map(drop)
+            }
+            Self::Address(address) => match checked_scheme(address)? {
                 "srt" => install::check(&[Needed::bad("srtsink"), Needed::bad("mpegtsmux")]),
                 "rtmp" | "rtmps" => {
                     install::check(&[Needed::bad("rtmp2sink"), Needed::good("flvmux")])
@@ -167,10 +168,15 @@ impl Output {
     }
 }
 
-/// The folder of a file, where it is not there.
-fn missing_folder(path: &Path) -> Option<&Path> {
-    let folder = path.parent()?;
-    (!folder.as_os_str().is_empty() && !folder.is_dir()).then_some(folder)
+/// # Errors
+/// Where the folder of a file is not there.
+fn check_folder(path: &Path) -> Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            bail!("there is no folder {}", folder.display())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The muxer for a file.

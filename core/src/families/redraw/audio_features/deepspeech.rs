@@ -14,13 +14,13 @@ use crate::{
             level::{Level, Usual},
             mfcc::{CEPSTRA, Mfcc, WINDOW},
             mismatch,
-            pieces::{Front, Opened, Place, Reading},
+            pieces::{Front, Opened, Place, Reading, copy_samples},
         },
         recipe::{CONTEXT, Pieces, ROW_HOP, Tensors},
     },
     generator::Heard,
     inference::{Element, Network},
-    sound::{BANDS, Bounds},
+    sound::Bounds,
 };
 
 /// Numbers of a row with its context.
@@ -106,18 +106,7 @@ impl Front for DeepSpeech {
     }
 
     fn look(&self, heard: &Heard, first: i64, out: &mut [f32]) -> bool {
-        let columns = (heard.mel.len() / BANDS) as i64;
-        let heard_first = heard
-            .last_column
-            .saturating_sub(columns - 1)
-            .saturating_mul(BANDS as i64);
-        let from = (first - CONTEXT as i64) * ROW_HOP - 1;
-        let at = usize::try_from(from.saturating_sub(heard_first));
-        let samples = at.ok().and_then(|at| heard.mel.get(at..)?.get(..out.len()));
-        if let Some(samples) = samples {
-            out.copy_from_slice(samples);
-        }
-        samples.is_some()
+        copy_samples(heard, (first - CONTEXT as i64) * ROW_HOP - 1, out)
     }
 
     fn feed(&mut self, piece: &[f32], place: &Place, network: &mut dyn Network) {

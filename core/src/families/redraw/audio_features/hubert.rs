@@ -12,13 +12,13 @@ use crate::{
             encoder::find,
             level::{Level, Usual},
             mismatch,
-            pieces::{Front, Opened, Place, Reading},
+            pieces::{Front, Opened, Place, Reading, copy_samples},
         },
         recipe::{HUBERT_SPAN, Pieces, ROW_HOP, ROW_MS, Tensors},
     },
     generator::Heard,
     inference::Network,
-    sound::{BANDS, Bounds, RATE},
+    sound::{Bounds, RATE},
 };
 
 /// A voice of -26 dBFS, and what is softer than -60.
@@ -90,17 +90,7 @@ impl Front for Hubert {
     }
 
     fn look(&self, heard: &Heard, first: i64, out: &mut [f32]) -> bool {
-        let columns = (heard.mel.len() / BANDS) as i64;
-        let heard_first = heard
-            .last_column
-            .saturating_sub(columns - 1)
-            .saturating_mul(BANDS as i64);
-        let at = usize::try_from((first * ROW_HOP).saturating_sub(heard_first));
-        let samples = at.ok().and_then(|at| heard.mel.get(at..)?.get(..out.len()));
-        if let Some(samples) = samples {
-            out.copy_from_slice(samples);
-        }
-        samples.is_some()
+        copy_samples(heard, first * ROW_HOP, out)
     }
 
     fn feed(&mut self, piece: &[f32], place: &Place, network: &mut dyn Network) {

@@ -13,11 +13,26 @@ use crate::{
     },
     generator::{Heard, finite},
     inference::Network,
-    sound::Bounds,
+    sound::{BANDS, Bounds},
 };
 
 /// Of one that is not made.
 const NO_PIECE: i64 = i64::MIN;
+
+/// Copies what was heard from a sample on, of a window of samples; whether the window has all of it.
+pub fn copy_samples(heard: &Heard, from: i64, out: &mut [f32]) -> bool {
+    let columns = (heard.mel.len() / BANDS) as i64;
+    let first = heard
+        .last_column
+        .saturating_sub(columns - 1)
+        .saturating_mul(BANDS as i64);
+    let at = usize::try_from(from.saturating_sub(first));
+    let samples = at.ok().and_then(|at| heard.mel.get(at..)?.get(..out.len()));
+    if let Some(samples) = samples {
+        out.copy_from_slice(samples);
+    }
+    samples.is_some()
+}
 
 /// What lies before such a network, and its tensors.
 pub struct Opened {
